@@ -1,0 +1,33 @@
+# Every target sets up .venv by itself; all it needs is Python 3.11 or newer with venv and pip.
+PYTHON ?= python3
+BIN := .venv/bin
+OUT ?= runs/demo
+
+.PHONY: demo test slow lint bench clean
+.DEFAULT_GOAL := test
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --editable '.[dev]'
+	touch $@
+
+demo: .venv/ready  ## train on procedural scenes, evaluate, write $(OUT)/report.html
+	$(BIN)/unipan demo --out $(OUT)
+
+test: .venv/ready  ## the whole suite but for what is marked slow
+	$(BIN)/python -m pytest -m 'not slow'
+
+slow: .venv/ready  ## what needs minutes
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/ready  ## style, formatting, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+bench: .venv/ready  ## ratios against the obvious alternatives, each in one run
+	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""unipan: panoptic segmentation through a learnt dense instance affinity."""

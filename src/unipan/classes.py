@@ -1,0 +1,132 @@
+"""The class table: the only home of dataset ids, names and colours. Everywhere else a class is an index 0..C-1."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from unipan.errors import InputError
+
+VOID = 255
+"""Unlabelled, in every class map (H, W)."""
+
+VOID_ID = 0
+"""Unlabelled, in every id map (H, W)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassInfo:
+    """One class of a data set."""
+
+    name: str
+    is_thing: bool
+    dataset_id: int
+    """The id that the data set's own files use."""
+    color: tuple[int, int, int]
+    """RGB, 0..255."""
+    supercategory: str
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """C classes, things and stuff in the data set's own order. A class's index is its place in `classes`."""
+
+    classes: tuple[ClassInfo, ...]
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.classes) < VOID:
+            raise InputError(f"a class table holds 1 to {VOID - 1} classes, but {len(self.classes)} came.")
+        for field in ("dataset_id", "name"):
+            values = [getattr(info, field) for info in self.classes]
+            repeated = sorted({str(value) for value in values if values.count(value) > 1})
+            if repeated:
+                raise InputError(f"class table: {field} {', '.join(repeated)} stands more than once; each must be unique.")
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def __getitem__(self, index: int) -> ClassInfo:
+        return self.classes[index]
+
+    @cached_property
+    def is_thing(self) -> tuple[bool, ...]:
+        """C flags."""
+        return tuple(info.is_thing for info in self.classes)
+
+    @cached_property
+    def stuff(self) -> tuple[int, ...]:
+        """Class indices of the S stuff classes: the order of the first S panoptic channels."""
+        return tuple(index for index, info in enumerate(self.classes) if not info.is_thing)
+
+    @cached_property
+    def things(self) -> tuple[int, ...]:
+        """Class indices of the T thing classes: the order of the detector's foreground labels."""
+        return tuple(index for index, info in enumerate(self.classes) if info.is_thing)
+
+    @cached_property
+    def index_of_dataset_id(self) -> dict[int, int]:
+        """Data set's category id -> class index."""
+        return {info.dataset_id: index for index, info in enumerate(self.classes)}
+
+    def merged_by_supercategory(self) -> "tuple[ClassTable, tuple[int, ...]]":
+        """Merge the classes of one super-category (things and stuff apart) into one class.
+
+        Returns the merged table and, for each class here, its index there. Merged dataset ids count from 1.
+        """
+        groups = list(dict.fromkeys((info.supercategory, info.is_thing) for info in self.classes))
+        shared = {name for name, is_thing in groups if (name, not is_thing) in groups}
+        first = {group: next(c for c in self.classes if (c.supercategory, c.is_thing) == group) for group in groups}
+        merged = tuple(
+            ClassInfo(
+                name=f"{name} ({'things' if is_thing else 'stuff'})" if name in shared else name,
+                is_thing=is_thing,
+                dataset_id=number,
+                color=first[name, is_thing].color,
+                supercategory=name,
+            )
+            for number, (name, is_thing) in enumerate(groups, start=1)
+        )
+        return ClassTable(merged), tuple(groups.index((c.supercategory, c.is_thing)) for c in self.classes)
+
+    def to_categories(self) -> list[dict[str, Any]]:
+        """The `categories` list of the COCO panoptic format."""
+        return [
+            {
+                "id": info.dataset_id,
+                "name": info.name,
+                "supercategory": info.supercategory,
+                "isthing": int(info.is_thing),
+                "color": list(info.color),
+            }
+            for info in self.classes
+        ]
+
+    @staticmethod
+    def from_categories(categories: list[dict[str, Any]]) -> "ClassTable":
+        """Read a COCO panoptic `categories` list; colours and super-categories may be missing."""
+        for entry in categories:
+            missing = [key for key in ("id", "name", "isthing") if key not in entry]
+            if missing:
+                raise InputError(f"category {entry} lacks {', '.join(missing)}; each needs id, name and isthing (0 or 1).")
+        return ClassTable(
+            tuple(
+                ClassInfo(
+                    name=str(entry["name"]),
+                    is_thing=bool(entry["isthing"]),
+                    dataset_id=int(entry["id"]),
+                    color=_color(entry.get("color"), index),
+                    supercategory=str(entry.get("supercategory", entry["name"])),
+                )
+                for index, entry in enumerate(categories)
+            )
+        )
+
+
+def _color(given: list[int] | None, index: int) -> tuple[int, int, int]:
+    """The given colour, or a stable one spread by the golden ratio over the hues."""
+    if given is not None:
+        red, green, blue = (int(value) for value in given)
+        return red, green, blue
+    from colorsys import hsv_to_rgb
+
+    red, green, blue = hsv_to_rgb((index * 0.618034) % 1.0, 0.65, 0.9)
+    return round(255 * red), round(255 * green), round(255 * blue)

@@ -1,0 +1,223 @@
+"""All settings of a run: frozen, complete, checked once. Modules never see a Config; `build` functions hand them plain arguments.
+
+Paper means the supplementary of Li, Qi, Torr, CVPR 2020. A default that it does not give is ours, and says so.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from unipan.errors import InputError
+
+Propagation = Literal["none", "dot", "pooled", "normalised", "softmax"]
+Variant = Literal["A", "B", "C"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorConfig:
+    """The two-stage detector (Faster R-CNN, optionally with Mask R-CNN's mask head)."""
+
+    anchor_scale: float = 8.0
+    """Anchor side on each pyramid level, as a multiple of the level's stride."""
+    aspect_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    proposals_before_nms: int = 1000
+    """Best proposals of each level that go into non-maximum suppression."""
+    proposals: int = 1000
+    """Proposals of one image that reach the box head, in training and inference alike."""
+    proposal_nms: float = 0.7
+    rpn_samples: int = 256
+    """Anchors of one image that the proposal loss samples."""
+    roi_samples: int = 512
+    """Regions of one image that the box loss samples, at most a quarter of them positive."""
+    box_channels: int = 1024
+    """Width of the box head's two hidden layers."""
+    mask_channels: int = 256
+    """Width of the mask head's four convolutions."""
+    score_threshold: float = 0.05
+    """Detections below are dropped before anything else sees them."""
+    nms: float = 0.5
+    """Box IoU at which the weaker of two detections of one class is dropped."""
+    max_detections: int = 100
+    """Detections kept for one image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The network."""
+
+    backbone: str = "resnet50"
+    """Any timm model with features at strides 4, 8, 16 and 32."""
+    pretrained: bool = True
+    """Start from ImageNet weights (from a local package for tf_efficientnet_lite0, else from timm's hub)."""
+    fpn_channels: int = 256
+    decoder_channels: tuple[int, ...] = (128, 128)
+    """Widths of the deformable blocks shared by the pyramid levels, in each of the two feature decoders."""
+    affinity_dim: int = 128
+    """D, the length of an affinity feature (our choice; the paper's stored text is silent)."""
+    masks: bool = True
+    """Give the detector a mask head."""
+    variant: Variant = "B"
+    """Dynamic potential: A boxes only, B product with masks, C sum with masks (paper, section A.3)."""
+    score_factor: bool = True
+    """Multiply each detection's channel by its score under B and C (our choice); A always does."""
+    propagation: Propagation = "pooled"
+    """How evidence spreads along affinities (our choice)."""
+    residual: bool = True
+    """Add the unpropagated potential, with a learnt weight (our choice)."""
+    void_channel: bool = False
+    """One more channel for things that no admitted detection claims (our choice)."""
+    detector: DetectorConfig = field(default_factory=DetectorConfig)
+
+    def __post_init__(self) -> None:
+        if self.variant != "A" and not self.masks:
+            raise InputError(f"model.variant {self.variant} needs masks; set --model.masks or choose --model.variant A.")
+        _positive(self, "model", "fpn_channels", "affinity_dim")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Where images come from and how they are prepared."""
+
+    source: Literal["scenes", "coco"] = "scenes"
+    """scenes: procedural, no files. coco: the COCO panoptic format below `root`."""
+    root: str = ""
+    """Folder with annotations/panoptic_SPLIT.json, annotations/panoptic_SPLIT/ and SPLIT/ (coco)."""
+    train_split: str = "train2017"
+    val_split: str = "val2017"
+    merge: Literal["none", "supercategory"] = "none"
+    """supercategory: merge classes of one super-category, things and stuff apart (coco)."""
+    difficulty: Literal["standard", "crowded"] = "standard"
+    """How often things of one class overlap (scenes)."""
+    scene_size: tuple[int, int] = (128, 160)
+    """Height and width in pixels (scenes)."""
+    val_scenes: int = 200
+    """Held-out scenes (scenes)."""
+    short_side: int = 0
+    """Resize so that the shorter side has this many pixels; 0 keeps the size. Applies to training and prediction."""
+    long_side: int = 0
+    """... but the longer side at most this many; 0 sets no limit."""
+    flip: bool = True
+    """Mirror half of the training images."""
+    jitter: float = 0.0
+    """Largest relative change of brightness, contrast and saturation in training (a quarter of it for hue)."""
+    min_thing_px: int = 4
+    """Things with fewer visible pixels are not trained on; their pixels are void."""
+
+    def __post_init__(self) -> None:
+        if self.short_side < 0 or self.long_side < 0 or (self.long_side and self.long_side < self.short_side):
+            raise InputError(
+                f"data.short_side ({self.short_side}) and data.long_side ({self.long_side}) must be 0 or more, the long side the larger."
+            )
+        if min(self.scene_size) < 32:
+            raise InputError(f"data.scene_size is {self.scene_size}; both sides must be at least 32 pixels.")
+        if not 0 <= self.jitter < 1:
+            raise InputError(f"data.jitter is {self.jitter}; it must lie in [0, 1).")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """Weights of the loss terms (our choices, near UPSNet's and Panoptic FPN's); 0 switches a term off."""
+
+    semantic: float = 1.0
+    """Cross-entropy of the semantic head."""
+    semantic_lovasz: float = 0.0
+    """Lovasz-softmax of the semantic head (paper, section B: Cityscapes)."""
+    panoptic: float = 0.5
+    """Cross-entropy over the panoptic channels."""
+    panoptic_lovasz: float = 0.0
+    """Lovasz-softmax over the panoptic channels."""
+    rpn: float = 1.0
+    box: float = 1.0
+    mask: float = 1.0
+    """Lovasz hinge of the mask head (paper, section A.2)."""
+    group: int = 1
+    """Images over which one Lovasz-softmax is taken; the paper takes the 8 crops of a GPU."""
+
+    def __post_init__(self) -> None:
+        negative = [f.name for f in fields(self) if getattr(self, f.name) < 0]
+        if negative or self.group < 1:
+            raise InputError(f"loss weights must be 0 or more and loss.group at least 1; mend {', '.join(negative) or 'group'}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """The schedule (SGD with momentum) and the training loop."""
+
+    steps: int = 65_000
+    batch_size: int = 32
+    """Images of one optimiser step, over all processes."""
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    warmup_steps: int = 500
+    """Optimiser steps of linear warm-up."""
+    warmup_factor: float = 1 / 3
+    """Where the warm-up starts, as a share of the full rate."""
+    decay_steps: tuple[int, ...] = (40_000, 55_000)
+    """Steps after which the rate is divided by 10."""
+    clip_norm: float = 10.0
+    """Largest gradient norm (our choice)."""
+    score_threshold: float = 0.3
+    """Detections with this score enter the potential in training (our choice), ..."""
+    max_admitted: int = 20
+    """... the best so many of each image (our choice)."""
+    seed: int = 0
+    workers: int = 2
+    """Data loader processes; 0 loads in the main process."""
+    save_every: int = 1000
+    """Steps between checkpoints."""
+
+    def __post_init__(self) -> None:
+        _positive(self, "train", "steps", "batch_size", "learning_rate", "clip_norm", "save_every", "max_admitted")
+        if self.warmup_steps >= self.steps:
+            raise InputError(f"train.warmup_steps ({self.warmup_steps}) must be below train.steps ({self.steps}).")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferenceConfig:
+    """How an answer is read off the panoptic logits; evaluation, prediction and export share it."""
+
+    score_threshold: float = 0.5
+    """Detections with this score enter the potential (paper, section B: 0.5 Cityscapes, 0.75 COCO)."""
+    max_admitted: int = 100
+    """Detections of one image that may enter the potential."""
+    min_stuff_area_px: int = 0
+    """Stuff segments with fewer pixels of the original image become void; 0 trims nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A whole run."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    inference: InferenceConfig = field(default_factory=InferenceConfig)
+
+
+def save_config(config: Config, path: Path) -> None:
+    """Write every setting as JSON."""
+    path.write_text(json.dumps(asdict(config), indent=2) + "\n")
+
+
+def load_config(path: Path) -> Config:
+    """Read what `save_config` wrote. Unknown, missing or mistyped settings are an InputError."""
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+    try:
+        raw: Any = json.loads(path.read_text())
+        return TypeAdapter(Config, config=None).validate_python(raw, extra="forbid")
+    except (OSError, json.JSONDecodeError) as error:
+        raise InputError(f"cannot read the settings in {path}: {error}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path}: setting {place}: {first['msg']} (came: {first['input']!r}).") from error
+
+
+def _positive(config: object, section: str, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) <= 0:
+            raise InputError(f"{section}.{name} is {getattr(config, name)}; it must be above 0.")

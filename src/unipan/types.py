@@ -1,0 +1,167 @@
+"""What crosses a doorway between rooms.
+
+B images in a batch; H x W pixels of an image; h x w cells at stride 4 (h = ceil(H / 4)); C classes, S of them stuff;
+G true things and N admitted detections of one image; K = S + N panoptic channels (+ 1 with the void channel, the last).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
+
+Size = tuple[int, int]
+"""(height, width) in pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """One region of a panoptic map."""
+
+    id: int
+    """Its value in the id map; never 0."""
+    class_index: int
+    name: str
+    """Class name."""
+    is_thing: bool
+    is_crowd: bool = False
+    """A region of things not separated from each other."""
+    score: float = 1.0
+    """Confidence 0..1; 1 in ground truth and for stuff."""
+    area: int
+    """Pixels, counted from the id map."""
+    box: tuple[int, int, int, int]
+    """(x1, y1, x2, y2), tight: x2 and y2 lie one past the last pixel."""
+
+
+@dataclass(frozen=True)
+class PanopticMap:
+    """Every pixel's segment: ground truth and prediction alike."""
+
+    ids: Tensor
+    """(H, W) int32 on the CPU; 0 is void."""
+    segments: tuple[Segment, ...]
+    """One entry for each id that occurs in `ids`, void apart."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One image of a data set, with its truth, at its own size."""
+
+    image: Tensor
+    """(3, H, W) uint8 RGB."""
+    truth: PanopticMap
+    image_id: int | str
+    """The data set's own id."""
+    file_name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """The truth of one image as training needs it. All four are derived from one id map and so can't disagree."""
+
+    boxes: Tensor
+    """(G, 4) float, x1 y1 x2 y2 in pixels."""
+    labels: Tensor
+    """(G,) int64 class indices, things only; crowds are not among them."""
+    instances: Tensor
+    """(H, W) int32: which of the G things a pixel belongs to, -1 for none."""
+    semantic: Tensor
+    """(H, W) uint8 class indices, VOID where unlabelled. A thing class with instance -1 is a crowd."""
+
+    def to(self, device) -> "Target":
+        return Target(
+            boxes=self.boxes.to(device),
+            labels=self.labels.to(device),
+            instances=self.instances.to(device),
+            semantic=self.semantic.to(device),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """B images, padded with zeros at the right and the bottom to one size."""
+
+    images: Tensor
+    """(B, 3, H, W) float RGB in 0..1."""
+    sizes: tuple[Size, ...]
+    """Each image's true size; the rest is padding."""
+    targets: tuple[Target, ...]
+    names: tuple[str, ...]
+    """File names, for messages."""
+
+    def to(self, device) -> "Batch":
+        targets = tuple(target.to(device) for target in self.targets)
+        return Batch(images=self.images.to(device), sizes=self.sizes, targets=targets, names=self.names)
+
+
+class Detections(NamedTuple):
+    """What the detector found in one image, best first."""
+
+    boxes: Tensor  # (N, 4) x1 y1 x2 y2 in pixels, differentiable
+    scores: Tensor  # (N,) 0..1, differentiable
+    labels: Tensor  # (N,) int64 class indices, things only
+    mask_logits: Tensor | None  # (N, M, M) over each box, or None without a mask head
+
+    def take(self, index: Tensor) -> "Detections":
+        """The detections at `index` (int64 or bool), in that order."""
+        masks = None if self.mask_logits is None else self.mask_logits[index]
+        return Detections(self.boxes[index], self.scores[index], self.labels[index], masks)
+
+
+class Admission(NamedTuple):
+    """Which detections enter the dynamic potential: the best `limit` with a score of at least `score_threshold`."""
+
+    score_threshold: float
+    limit: int
+
+
+class Term(NamedTuple):
+    """One loss term as a sum and what it is divided by; terms add over images, groups and processes before they are divided."""
+
+    sum: Tensor  # scalar
+    count: Tensor  # scalar, pixels or samples; 0 where there was nothing to learn
+
+    @property
+    def mean(self) -> Tensor:
+        return self.sum / self.count.clamp(min=1)
+
+    def __add__(self, other: "Term") -> "Term":  # pyright: ignore[reportIncompatibleMethodOverride]
+        return Term(self.sum + other.sum, self.count + other.count)
+
+
+def add_terms(parts: "list[dict[str, Term]]") -> dict[str, Term]:
+    """Add the terms of several parts name by name."""
+    total: dict[str, Term] = {}
+    for part in parts:
+        for name, term in part.items():
+            total[name] = total[name] + term if name in total else term
+    return total
+
+
+class Outputs(NamedTuple):
+    """Everything that the network predicts for a batch; each list has B entries, at each image's own size."""
+
+    semantic: list[Tensor]  # (C, h, w) logits
+    detections: list[Detections]  # all kept ones, best first
+    admitted: list[Tensor]  # (N,) int64 indices into the image's detections, in the order of the thing channels
+    potentials: list[Tensor]  # (K, h, w) dynamic potential: stuff first, then the admitted detections, then void if it is on
+    affinity: list[Tensor]  # (D, h, w) affinity features Q
+    panoptic: list[Tensor]  # (K, h, w) panoptic logits, channels as in potentials
+    detector_losses: dict[str, Term]  # empty when no truth was given
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Named, weighted losses and their sum."""
+
+    terms: Mapping[str, Tensor]
+    """Scalars, already multiplied by their weights."""
+
+    @property
+    def total(self) -> Tensor:
+        values = iter(self.terms.values())
+        return sum(values, start=next(values))
+
+    def __iter__(self) -> Iterator[tuple[str, Tensor]]:
+        return iter(self.terms.items())
