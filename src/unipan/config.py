@@ -107,7 +107,8 @@ class DataConfig:
     def __post_init__(self) -> None:
         if self.short_side < 0 or self.long_side < 0 or (self.long_side and self.long_side < self.short_side):
             raise InputError(
-                f"data.short_side ({self.short_side}) and data.long_side ({self.long_side}) must be 0 or more, the long side the larger."
+                f"data.short_side ({self.short_side}) and data.long_side ({self.long_side}) must be 0 or more, "
+                "and the long side, unless 0, the larger."
             )
         if min(self.scene_size) < 32:
             raise InputError(f"data.scene_size is {self.scene_size}; both sides must be at least 32 pixels.")
@@ -204,11 +205,11 @@ def save_config(config: Config, path: Path) -> None:
 
 def load_config(path: Path) -> Config:
     """Read what `save_config` wrote. Unknown, missing or mistyped settings are an InputError."""
-    from pydantic import ConfigDict, TypeAdapter, ValidationError
+    from pydantic import TypeAdapter, ValidationError
 
     try:
         raw: Any = json.loads(path.read_text())
-        return TypeAdapter(Config, config=None).validate_python(raw, extra="forbid")
+        return TypeAdapter(Config).validate_python(raw, extra="forbid")
     except (OSError, json.JSONDecodeError) as error:
         raise InputError(f"cannot read the settings in {path}: {error}.") from error
     except ValidationError as error:
