@@ -116,17 +116,20 @@ class Admission(NamedTuple):
     limit: int
 
 
-class Term(NamedTuple):
+@dataclass(frozen=True)
+class Term:
     """One loss term as a sum and what it is divided by; terms add over images, groups and processes before they are divided."""
 
-    sum: Tensor  # scalar
-    count: Tensor  # scalar, pixels or samples; 0 where there was nothing to learn
+    sum: Tensor
+    """Scalar, differentiable."""
+    count: Tensor
+    """Scalar float: pixels or samples; 0 where there was nothing to learn."""
 
     @property
     def mean(self) -> Tensor:
         return self.sum / self.count.clamp(min=1)
 
-    def __add__(self, other: "Term") -> "Term":  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __add__(self, other: "Term") -> "Term":
         return Term(self.sum + other.sum, self.count + other.count)
 
 
