@@ -96,7 +96,7 @@ class DataConfig:
     short_side: int = 0
     """Resize so that the shorter side has this many pixels; 0 keeps the size. Applies to training and prediction."""
     long_side: int = 0
-    """... but the longer side at most this many; 0 sets no limit."""
+    """... but the longer side at most this many; 0 sets no limit. Alone, it only shrinks."""
     flip: bool = True
     """Mirror half of the training images."""
     jitter: float = 0.0
@@ -139,6 +139,8 @@ class LossConfig:
         negative = [f.name for f in fields(self) if getattr(self, f.name) < 0]
         if negative or self.group < 1:
             raise InputError(f"loss weights must be 0 or more and loss.group at least 1; mend {', '.join(negative) or 'group'}.")
+        if not any(getattr(self, f.name) for f in fields(self) if f.name != "group"):
+            raise InputError("every loss weight is 0; at least one must be above it, or there is nothing to learn.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +173,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         _positive(self, "train", "steps", "batch_size", "learning_rate", "clip_norm", "save_every", "max_admitted")
+        if self.seed < 0 or self.workers < 0:
+            raise InputError(f"train.seed ({self.seed}) and train.workers ({self.workers}) must be 0 or more.")
         if self.warmup_steps >= self.steps:
             raise InputError(f"train.warmup_steps ({self.warmup_steps}) must be below train.steps ({self.steps}).")
 

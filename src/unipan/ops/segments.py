@@ -22,12 +22,13 @@ class Label(NamedTuple):
 def index_of_ids(ids: Tensor, known: Sequence[int]) -> Tensor:
     """Where each pixel's id stands in `known`: (H, W) int64, n = len(known) for an id that is not there.
 
-    ids: (H, W) integers >= 0. Linear in pixels, by a table as long as the largest id (at most 2**24 in the COCO format).
+    ids: (H, W) integers. A search in n sorted ids for each pixel: a table of all ids would take 64 MB, COCO's being colours.
     """
-    largest = max(int(ids.max()) if ids.numel() else 0, max(known, default=0))
-    table = torch.full((largest + 1,), len(known), dtype=torch.int32)
-    table[torch.tensor(known, dtype=torch.int64)] = torch.arange(len(known), dtype=torch.int32)
-    return table[ids.long()].long()
+    if not known:
+        return torch.zeros(ids.shape, dtype=torch.int64)
+    in_order, places = torch.tensor(known, dtype=ids.dtype).sort()
+    found = torch.searchsorted(in_order, ids.contiguous()).clamp(max=len(known) - 1)
+    return torch.where(in_order[found] == ids, places[found], len(known))
 
 
 def measure(index: Tensor, num_segments: int) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,146 @@
+"""Data sets in the COCO panoptic format. H x W pixels, n segments of one image."""
+
+from array import array
+from collections.abc import Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from unipan.classes import VOID_ID, ClassTable
+from unipan.data.coco_json import PanopticJson, check_consistency, listing, read_panoptic_json
+from unipan.data.id_maps import read_id_map
+from unipan.data.images import read_image
+from unipan.errors import InputError
+from unipan.ops.segments import Label, index_of_ids, panoptic_map
+from unipan.types import PanopticMap, Sample
+
+Merge = Literal["none", "supercategory"]
+
+
+class _Index(NamedTuple):
+    """A JSON's content in flat arrays (6 bytes a segment): image i owns the segments starts[i] to starts[i + 1]."""
+
+    image_ids: list[int | str]
+    file_names: list[str]
+    png_names: list[str]
+    starts: array
+    segment_ids: array
+    class_indices: array
+    crowds: array
+
+
+class CocoPanoptic:
+    """Images and truth in the COCO panoptic format, in the order of the JSON's `images`; nothing but the index stays in memory.
+
+    With merge="supercategory" the classes of one super-category become one, things and stuff apart, and an image's stuff segments
+    of one class one segment, which bears the first one's id.
+    """
+
+    def __init__(self, *, json_path: Path, images_dir: Path, png_dir: Path, merge: Merge) -> None:
+        for folder, content in ((images_dir, "images"), (png_dir, "panoptic PNG files")):
+            if not folder.is_dir():
+                raise InputError(f"there is no folder {folder}; expected the {content} that {json_path.name} names in it.")
+        content = read_panoptic_json(json_path)
+        classes = ClassTable.from_categories(content.categories)
+        check_consistency(content, classes, json_path)
+        self._index = _compact(content, classes)
+        self._json_path, self._images_dir, self._png_dir, self._merge = json_path, images_dir, png_dir, merge
+        self._class_of = tuple(range(len(classes)))
+        if merge == "supercategory":
+            classes, self._class_of = classes.merged_by_supercategory()
+        self.classes: ClassTable = classes
+
+    def __len__(self) -> int:
+        return len(self._index.image_ids)
+
+    def __getitem__(self, index: int, /) -> Sample:
+        place = range(len(self))[index]
+        image = read_image(self._images_dir / self._index.file_names[place])
+        ids = read_id_map(self._png_dir / self._index.png_names[place])
+        if image.shape[-2:] != ids.shape:
+            raise InputError(
+                f"{self._index.file_names[place]} is {_size(image)} but {self._index.png_names[place]} is {_size(ids)} "
+                "(width x height); an image and its panoptic PNG must be of one size."
+            )
+        return Sample(
+            image=image,
+            truth=self._truth(ids, place),
+            image_id=self._index.image_ids[place],
+            file_name=self._index.file_names[place],
+        )
+
+    def _truth(self, ids: Tensor, place: int) -> PanopticMap:
+        """What the PNG's ids (H, W) stand for, after checking that PNG and JSON name the same ids."""
+        labels = self._labels(place)
+        known = [VOID_ID, *(label.id for label in labels)]
+        index = index_of_ids(ids, known)
+        counts = torch.bincount(index.flatten(), minlength=len(known) + 1)
+        unlisted = ids[index == len(known)].unique().tolist() if counts[-1] else []
+        unseen = [label.id for label, count in zip(labels, counts[1:-1].tolist(), strict=True) if count == 0]
+        if unlisted or unseen:
+            parts = [f"ids {listing(unlisted)} are in the PNG but not in the JSON"] if unlisted else []
+            parts += [f"ids {listing(unseen)} are in the JSON but not in the PNG"] if unseen else []
+            raise InputError(
+                f"{self._png_dir / self._index.png_names[place]} and {self._json_path} disagree: {'; '.join(parts)}."
+            )
+        if self._merge == "supercategory":
+            labels = _stuff_joined(labels, self.classes)
+            ids = torch.tensor([VOID_ID, *(label.id for label in labels)], dtype=torch.int32)[index]
+        return panoptic_map(ids, list(dict.fromkeys(labels)), self.classes)
+
+    def _labels(self, place: int) -> list[Label]:
+        """The image's n segments as the JSON lists them, in this data set's classes."""
+        own = slice(self._index.starts[place], self._index.starts[place + 1])
+        columns = zip(self._index.segment_ids[own], self._index.class_indices[own], self._index.crowds[own], strict=True)
+        return [Label(id, self._class_of[class_index], bool(crowd)) for id, class_index, crowd in columns]
+
+
+def coco_split(root: Path | str, split: str, *, merge: Merge) -> CocoPanoptic:
+    """The data set below `root`: annotations/panoptic_SPLIT.json, annotations/panoptic_SPLIT/*.png and SPLIT/*.jpg."""
+    root = Path(root)
+    json_path = root / "annotations" / f"panoptic_{split}.json"
+    if not json_path.is_file():
+        raise InputError(
+            f"there is no {json_path}. Expected data.root to be a folder with annotations/panoptic_{split}.json, "
+            f"annotations/panoptic_{split}/ (PNG files) and {split}/ (images); {_splits_below(root)}."
+        )
+    return CocoPanoptic(json_path=json_path, images_dir=root / split, png_dir=json_path.with_suffix(""), merge=merge)
+
+
+def _splits_below(root: Path) -> str:
+    found = sorted(path.stem.removeprefix("panoptic_") for path in (root / "annotations").glob("panoptic_*.json"))
+    return f"splits found: {listing(found)}" if found else f"no split was found below {root.absolute()}"
+
+
+def _compact(content: PanopticJson, classes: ClassTable) -> _Index:
+    """Join annotations to images by image_id (their orders differ) and flatten them."""
+    by_image = {annotation.image_id: annotation for annotation in content.annotations}
+    annotations = [by_image[image.id] for image in content.images]
+    segments = [segment for annotation in annotations for segment in annotation.segments_info]
+    return _Index(
+        image_ids=[image.id for image in content.images],
+        file_names=[image.file_name for image in content.images],
+        png_names=[annotation.file_name for annotation in annotations],
+        starts=array("q", accumulate((len(annotation.segments_info) for annotation in annotations), initial=0)),
+        segment_ids=array("i", (segment.id for segment in segments)),
+        class_indices=array("B", (classes.index_of_dataset_id[segment.category_id] for segment in segments)),
+        crowds=array("B", (bool(segment.iscrowd) for segment in segments)),
+    )
+
+
+def _stuff_joined(labels: Sequence[Label], classes: ClassTable) -> list[Label]:
+    """Give the stuff segments of one class the id of the first; things and crowds keep theirs."""
+    first: dict[int, int] = {}
+    return [
+        label
+        if classes.is_thing[label.class_index] or label.is_crowd
+        else label._replace(id=first.setdefault(label.class_index, label.id))
+        for label in labels
+    ]
+
+
+def _size(pixels: Tensor) -> str:
+    return f"{pixels.shape[-1]}x{pixels.shape[-2]}"

@@ -1,0 +1,178 @@
+"""COCO panoptic files as evaluation reads them: a JSON with its PNG folder, and no images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from unipan.classes import VOID_ID, ClassTable
+from unipan.data.id_maps import MAX_ID, read_id_map
+from unipan.errors import InputError
+from unipan.ops.segments import Label, index_of_ids, panoptic_map
+from unipan.types import PanopticMap
+
+ImageId = int | str
+
+
+@dataclass(frozen=True)
+class SegmentEntry:
+    """An entry of `segments_info`. Its area and box are not read: pixels decide."""
+
+    id: int
+    category_id: int
+    iscrowd: bool = False
+
+    def __post_init__(self) -> None:
+        if not VOID_ID < self.id <= MAX_ID:
+            raise InputError(f"segment ids lie between 1 and {MAX_ID}, since {VOID_ID} is void")
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """An entry of `annotations`: one image's segments."""
+
+    image_id: ImageId
+    file_name: str
+    """The PNG in the folder."""
+    segments_info: list[SegmentEntry]
+
+
+@dataclass(frozen=True)
+class ImageEntry:
+    """An entry of `images`."""
+
+    id: ImageId
+    file_name: str
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What of the JSON is read."""
+
+    annotations: list[Annotation]
+    images: list[ImageEntry] | None = None
+    categories: list[dict[str, Any]] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PanopticFile:
+    """A COCO panoptic JSON with its PNG folder."""
+
+    path: Path
+    folder: Path
+    classes: ClassTable
+    """What `map` speaks."""
+    class_of_category: dict[int, int]
+    """The JSON's category ids -> class index."""
+    annotations: dict[ImageId, Annotation]
+    image_names: dict[ImageId, str]
+    """Image file names, where the JSON lists images."""
+    joins_stuff: bool = False
+    """Whether `map` makes all stuff of one class one segment."""
+
+    def map(self, image_id: ImageId) -> PanopticMap:
+        """Read one image's segments. Ids that PNG and JSON don't share, and categories without a class, are an InputError."""
+        annotation = self.annotations[image_id]
+        png = self.folder / annotation.file_name
+        labels = [self._label(entry, png) for entry in annotation.segments_info]
+        ids = read_id_map(png)
+        panoptic = panoptic_map(ids, labels, self.classes)
+        absent = [label.id for label in labels if label.id not in {segment.id for segment in panoptic.segments}]
+        if absent:
+            raise InputError(f"{png} has no pixel of {_some(absent)}, which {self.path.name} lists; write both from one map.")
+        unlisted = ids[panoptic.ids != ids]
+        if unlisted.numel():
+            wrong = _some(unlisted.unique().tolist())
+            raise InputError(
+                f"{png} has pixels of {wrong}, which {self.path.name} doesn't list; list them, or paint them 0 (void)."
+            )
+        return joined_stuff(panoptic, self.classes) if self.joins_stuff else panoptic
+
+    def speaking(self, classes: ClassTable) -> "PanopticFile":
+        """The same file in the words of another class table; categories are found there by name."""
+        index_of_name = {info.name: index for index, info in enumerate(classes.classes)}
+        translated = {
+            category: index_of_name[self.classes[index].name]
+            for category, index in self.class_of_category.items()
+            if self.classes[index].name in index_of_name
+        }
+        return replace(self, classes=classes, class_of_category=translated)
+
+    def merged(self) -> "PanopticFile":
+        """The same file with the classes of one super-category merged (things and stuff apart), a class's stuff as one segment."""
+        classes, merged_index = self.classes.merged_by_supercategory()
+        merged = {category: merged_index[index] for category, index in self.class_of_category.items()}
+        return replace(self, classes=classes, class_of_category=merged, joins_stuff=True)
+
+    def _label(self, entry: SegmentEntry, png: Path) -> Label:
+        if entry.category_id not in self.class_of_category:
+            raise InputError(
+                f"{self.path}: segment {entry.id} of {png.name} has the category {entry.category_id}, which is not among the "
+                f"{len(self.class_of_category)} known ones; both files must use the truth's categories."
+            )
+        return Label(entry.id, self.class_of_category[entry.category_id], entry.iscrowd)
+
+
+def read_panoptic_file(path: Path, folder: Path | None = None, classes: ClassTable | None = None) -> PanopticFile:
+    """Read a JSON in the COCO panoptic format; the PNGs are read later, one by one.
+
+    folder:  where the PNGs are; without it, the folder beside the JSON that has its name without `.json`.
+    classes: what to take for `categories` where the JSON has none, as predictions may; without it that is an InputError.
+    """
+    folder = folder or path.with_suffix("")
+    content = _read(path)
+    if not folder.is_dir():
+        raise InputError(f"{folder}, the folder with the PNGs of {path}, is not there; name the right one.")
+    if content.categories is not None:
+        classes = ClassTable.from_categories(content.categories)
+    if classes is None:
+        raise InputError(f"{path} has no categories; the truth must list them in the COCO panoptic format.")
+    annotations: dict[ImageId, Annotation] = {}
+    for annotation in content.annotations:
+        if annotation.image_id in annotations:
+            raise InputError(f"{path} annotates the image {annotation.image_id} more than once; keep one entry.")
+        ids = [entry.id for entry in annotation.segments_info]
+        if len(set(ids)) < len(ids):
+            twice = _some(sorted({number for number in ids if ids.count(number) > 1}))
+            raise InputError(f"{path} lists {twice} of {annotation.file_name} more than once; each segment needs its own id.")
+        annotations[annotation.image_id] = annotation
+    return PanopticFile(
+        path=path,
+        folder=folder,
+        classes=classes,
+        class_of_category=classes.index_of_dataset_id,
+        annotations=annotations,
+        image_names={entry.id: entry.file_name for entry in content.images or []},
+    )
+
+
+def joined_stuff(panoptic: PanopticMap, classes: ClassTable) -> PanopticMap:
+    """Make all stuff of one class one segment, under the id of its first. Things and crowds stay as they are."""
+    first: dict[int, int] = {}
+    labels: list[Label] = []
+    for segment in panoptic.segments:
+        joins = not segment.is_thing and not segment.is_crowd
+        target = first.setdefault(segment.class_index, segment.id) if joins else segment.id
+        labels.append(Label(target, segment.class_index, segment.is_crowd, segment.score))
+    targets = panoptic.ids.new_tensor([label.id for label in labels] + [VOID_ID])
+    ids = targets[index_of_ids(panoptic.ids, [segment.id for segment in panoptic.segments])]
+    return panoptic_map(ids, list({label.id: label for label in labels}.values()), classes)
+
+
+def _read(path: Path) -> _Content:
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(_Content).validate_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise InputError(f"{path} is not in the COCO panoptic format: {place}: {first['msg']}.") from error
+
+
+def _some(ids: Sequence[int]) -> str:
+    """Name up to five ids."""
+    more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
+    return f"id{'s' * (len(ids) > 1)} {', '.join(map(str, ids[:5]))}{more}"

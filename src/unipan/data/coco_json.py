@@ -1,0 +1,96 @@
+"""The COCO panoptic JSON: what a file must hold, read and checked once."""
+
+from collections import Counter
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unipan.classes import VOID_ID, ClassTable
+from unipan.data.id_maps import MAX_ID
+from unipan.errors import InputError
+
+SHOWN = 5
+"""How many of the faulty entries a message lists."""
+
+
+@dataclass(slots=True)
+class SegmentEntry:
+    """One of an annotation's `segments_info`; its area and box are not read, because they are counted from the PNG."""
+
+    id: int
+    category_id: int
+    iscrowd: int = 0
+
+
+@dataclass(slots=True)
+class AnnotationEntry:
+    image_id: int | str
+    file_name: str
+    """The PNG, below the PNG folder."""
+    segments_info: list[SegmentEntry]
+
+
+@dataclass(slots=True)
+class ImageEntry:
+    id: int | str
+    file_name: str
+    """The picture, below the images folder."""
+
+
+@dataclass(slots=True)
+class PanopticJson:
+    """A file's content; what else stands in the file is passed over."""
+
+    images: list[ImageEntry]
+    annotations: list[AnnotationEntry]
+    categories: list[dict[str, Any]]
+
+
+def read_panoptic_json(path: Path) -> PanopticJson:
+    """Read and check a file's form; whether its parts agree is for `check_consistency`."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(PanopticJson).validate_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}. Expected a JSON file in the COCO panoptic format.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise InputError(f"{path} is not in the COCO panoptic format: at {place}: {first['msg']}.") from error
+
+
+def check_consistency(content: PanopticJson, classes: ClassTable, path: Path) -> None:
+    """Every image has one annotation and the reverse; ids are unique, in range, and of known categories."""
+    images = [image.id for image in content.images]
+    annotated = [annotation.image_id for annotation in content.annotations]
+    _complain(path, "image ids that stand more than once in images", _repeated(images))
+    _complain(path, "image ids with more than one annotation", _repeated(annotated))
+    with_annotation, with_image = set(annotated), set(images)
+    bare = [f"{image.id} ({image.file_name})" for image in content.images if image.id not in with_annotation]
+    _complain(path, "images without an annotation", bare)
+    _complain(path, "annotations whose image_id is not in images", [i for i in annotated if i not in with_image])
+    known = classes.index_of_dataset_id
+    for annotation in content.annotations:
+        segments, where = annotation.segments_info, f", annotation {annotation.file_name}"
+        _complain(path, "segment ids that stand more than once" + where, _repeated(segment.id for segment in segments))
+        outside = [segment.id for segment in segments if not VOID_ID < segment.id <= MAX_ID]
+        _complain(path, f"segment ids outside 1..{MAX_ID}" + where, outside)
+        unknown = [s.category_id for s in segments if s.category_id not in known]
+        _complain(path, "category_ids that are not in categories" + where, unknown)
+
+
+def listing(values: Iterable[object]) -> str:
+    """The first few values for a message."""
+    texts = [str(value) for value in values]
+    return ", ".join(texts[:SHOWN]) + (f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else "")
+
+
+def _repeated(values: Iterable[Hashable]) -> list[Hashable]:
+    return [value for value, times in Counter(values).items() if times > 1]
+
+
+def _complain(path: Path, what: str, faulty: list[Any]) -> None:
+    if faulty:
+        raise InputError(f"{path}: {what}: {listing(faulty)}. Mend or remove these entries.")

@@ -1,0 +1,51 @@
+"""SGD with momentum and the published schedule; the learning rate is a function of the step alone, so nothing of it is saved."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from unipan.checkpoint import TrainingState
+
+
+def learning_rate(step: int, *, base: float, warmup_steps: int, warmup_factor: float, decay_steps: Sequence[int]) -> float:
+    """Rate of optimiser step 1, 2, ...: linear warm-up from `warmup_factor * base`, then divided by 10 after each decay step.
+
+    Paper, section B.
+    """
+    rate = base * 0.1 ** sum(step > decay for decay in decay_steps)
+    if step > warmup_steps:
+        return rate
+    return rate * (warmup_factor + (1 - warmup_factor) * (step - 1) / warmup_steps)
+
+
+def build_optimizer(network: nn.Module, *, momentum: float, weight_decay: float) -> torch.optim.SGD:
+    """SGD; norms, biases and scales (all with one dimension or none) are not decayed (our choice, as UPSNet does for biases)."""
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.dim() > 1], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.SGD(groups, lr=0.0, momentum=momentum)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def training_state(step: int, network: nn.Module, optimizer: torch.optim.Optimizer) -> TrainingState:
+    """What goes to the disk after `step` optimiser steps."""
+    momentum = {
+        name: optimizer.state[parameter]["momentum_buffer"]
+        for name, parameter in network.named_parameters()
+        if "momentum_buffer" in optimizer.state.get(parameter, {})
+    }
+    return TrainingState(step, dict(network.state_dict()), momentum)
+
+
+def restore_momentum(optimizer: torch.optim.Optimizer, network: nn.Module, state: TrainingState) -> None:
+    """Give the optimiser the momentum of a saved state."""
+    for name, parameter in network.named_parameters():
+        if name in state.momentum:
+            optimizer.state[parameter]["momentum_buffer"] = state.momentum[name].to(parameter.device)

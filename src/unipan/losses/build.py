@@ -1,0 +1,21 @@
+"""Where the settings of the losses stop."""
+
+from unipan.classes import ClassTable
+from unipan.config import LossConfig
+from unipan.losses.criterion import Criterion
+
+
+def build_criterion(config: LossConfig, classes: ClassTable, *, void_channel: bool) -> Criterion:
+    """The criterion of a run. void_channel: as in the model's settings."""
+    weights = {
+        "semantic": config.semantic,
+        "semantic_lovasz": config.semantic_lovasz,
+        "panoptic": config.panoptic,
+        "panoptic_lovasz": config.panoptic_lovasz,
+        "rpn_objectness": config.rpn,
+        "rpn_box": config.rpn,
+        "box_class": config.box,
+        "box_regression": config.box,
+        "mask": config.mask,
+    }
+    return Criterion(weights=weights, group=config.group, stuff=classes.stuff, void_channel=void_channel)

@@ -1,0 +1,32 @@
+"""What the semantic and the panoptic loss share: classifying pixels. K channels, H x W pixels, n of them not ignored."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unipan.ops.lovasz import lovasz_softmax
+from unipan.types import Term
+
+IGNORE = -100
+"""A pixel that no loss and no normaliser counts, in (H, W) int64 maps of channels."""
+
+
+def pixel_cross_entropy(logits: Tensor, channels: Tensor) -> Term:
+    """Softmax cross-entropy, summed over the pixels that count. logits: (K, H, W). channels: (H, W), 0..K-1 or IGNORE."""
+    # Summed here and not by cross_entropy, whose own reduction of maps isn't deterministic on GPUs.
+    losses = F.cross_entropy(logits[None], channels[None], ignore_index=IGNORE, reduction="none")
+    return Term(losses.sum(), (channels != IGNORE).sum(dtype=losses.dtype))
+
+
+def pixel_lovasz(logits: Sequence[Tensor], channels: Sequence[Tensor]) -> Term:
+    """One Lovasz-softmax over the pixels of all given images together; count 0 if there is none, else 1.
+
+    logits: (K, H, W) of each image, with one K; channels: (H, W) of each, 0..K-1 or IGNORE.
+    """
+    counted = [image_channels != IGNORE for image_channels in channels]
+    labels = torch.cat([image_channels[keep] for image_channels, keep in zip(channels, counted, strict=True)])
+    columns = torch.cat([image_logits[:, keep] for image_logits, keep in zip(logits, counted, strict=True)], dim=1)  # (K, n)
+    loss = lovasz_softmax(columns.softmax(0), labels)
+    return Term(loss, loss.new_tensor(float(len(labels) > 0)))

@@ -1,0 +1,80 @@
+"""Pixel confusion and mean IoU of class maps. H x W pixels, C classes."""
+
+from dataclasses import dataclass
+from math import nan
+
+import torch
+from torch import Tensor
+
+from unipan.classes import VOID, ClassTable
+from unipan.errors import InputError
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """What mean IoU needs to know of any number of images; adds up in any order."""
+
+    pixels: Tensor
+    """(C, C + 1) int64: pixels of each true class (row) by predicted class; the last column is predicted void.
+
+    Pixels whose truth is void are nowhere in it.
+    """
+
+    def __add__(self, other: "Confusion") -> "Confusion":
+        return Confusion(self.pixels + other.pixels)
+
+    @staticmethod
+    def zero(num_classes: int) -> "Confusion":
+        """The confusion of no image at all."""
+        return Confusion(torch.zeros(num_classes, num_classes + 1, dtype=torch.int64))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanIoU:
+    """Fractions 0..1; means over the classes that occur in truth or prediction, nan where none does."""
+
+    all: float
+    things: float
+    stuff: float
+    per_class: tuple[float, ...]
+    """C entries; nan for a class that occurs in neither."""
+
+
+def confuse(predicted_class_map: Tensor, true_class_map: Tensor, num_classes: int) -> Confusion:
+    """Count one image. Both maps are (H, W) integers: class indices, or VOID."""
+    if predicted_class_map.shape != true_class_map.shape:
+        came, expected = ("x".join(map(str, side.shape)) for side in (predicted_class_map, true_class_map))
+        raise InputError(f"the predicted class map is {came} but its truth {expected} pixels; predict at the truth's size.")
+    # One row more than is kept, for the pixels whose truth is void: cheaper than picking out the others.
+    size = num_classes + 1
+    to_index = torch.full((VOID + 1,), size * size, dtype=torch.int32)  # out of range, unless ...
+    to_index[:num_classes] = torch.arange(num_classes)
+    to_index[VOID] = num_classes
+    predicted, true = (to_index.index_select(0, side.flatten().int()) for side in (predicted_class_map, true_class_map))
+    joint = torch.bincount(true.mul_(size).add_(predicted), minlength=size * size)
+    if len(joint) > size * size:
+        raise InputError(
+            f"a class map holds an index that is neither below {num_classes}, the number of classes, nor void ({VOID})."
+        )
+    return Confusion(joint.view(size, size)[:num_classes])
+
+
+def mean_iou(confusion: Confusion, classes: ClassTable) -> MeanIoU:
+    """IoU of each class over the pixels whose truth is not void, and the means over all, thing and stuff classes.
+
+    A class counts when its union has pixels, as in the Cityscapes scripts: predicted only, it counts with IoU 0.
+    """
+    right = confusion.pixels.diagonal()
+    union = confusion.pixels.sum(1) + confusion.pixels[:, :-1].sum(0) - right
+    per_class = tuple((right.double() / union).tolist())  # 0 / 0 is nan
+    return MeanIoU(
+        all=_mean(list(per_class)),
+        things=_mean([per_class[index] for index in classes.things]),
+        stuff=_mean([per_class[index] for index in classes.stuff]),
+        per_class=per_class,
+    )
+
+
+def _mean(values: list[float]) -> float:
+    present = [value for value in values if value == value]  # nan differs from itself
+    return sum(present) / len(present) if present else nan

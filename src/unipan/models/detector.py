@@ -1,0 +1,33 @@
+"""What every detector promises: detections always, losses when truth is given, in one pass. And the one for no things."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from unipan.types import Detections, Size, Target, Term
+
+
+class Detector(Protocol):
+    """One interface, because the paper promises that the detector is easy to replace (section A.2)."""
+
+    def __call__(
+        self, pyramid: Sequence[Tensor], sizes: Sequence[Size], targets: Sequence[Target] | None
+    ) -> tuple[list[Detections], dict[str, Term]]:
+        """pyramid: P2..P6, (B, channels, H / stride, W / stride). sizes: B true sizes in pixels.
+
+        Returns B detections, best first, with boxes and scores that carry gradients, the same with and without targets; and
+        the loss terms, {} without targets.
+        """
+        ...
+
+
+class NoDetector(nn.Module):
+    """The detector of a class table without things: it finds nothing."""
+
+    def forward(
+        self, pyramid: Sequence[Tensor], sizes: Sequence[Size], targets: Sequence[Target] | None
+    ) -> tuple[list[Detections], dict[str, Term]]:
+        level = pyramid[0]
+        boxes, scores = level.new_zeros(0, 4), level.new_zeros(0)
+        return [Detections(boxes, scores, scores.long(), None) for _ in sizes], {}

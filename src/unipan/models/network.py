@@ -1,0 +1,142 @@
+"""The network: it reads like the figure in the README, a line for each box. Training and inference share every line of it."""
+
+from collections.abc import Sequence
+from math import ceil
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.ops import FeaturePyramidNetwork
+
+from unipan.config import Variant
+from unipan.errors import InputError
+from unipan.models.backbone import Backbone
+from unipan.models.decoder import AffinityHead, SemanticHead
+from unipan.models.detector import Detector
+from unipan.models.panoptic import UnifiedHead
+from unipan.models.potential import dynamic_potential
+from unipan.ops.upsample import STRIDE
+from unipan.types import Admission, Detections, Outputs, Size, Target, add_terms
+
+EXTENT_MULTIPLE = 32
+"""The coarsest feature's stride: each image is padded with zeros to a multiple of it, and never to its neighbour's size."""
+
+
+class PanopticNetwork(nn.Module):
+    """Boxes, optional masks and a semantic map become one coherent answer through a learnt affinity."""
+
+    stuff: Tensor
+    things: Tensor
+
+    def __init__(
+        self,
+        *,
+        backbone: Backbone,
+        fpn: FeaturePyramidNetwork,
+        semantic_head: SemanticHead,
+        detector: Detector,
+        affinity_head: AffinityHead,
+        panoptic_head: UnifiedHead,
+        stuff: Sequence[int],
+        things: Sequence[int],
+        variant: Variant,
+        score_factor: bool,
+        void_channel: bool,
+    ) -> None:
+        """fpn gives P2..P6. stuff and things: their class indices."""
+        super().__init__()
+        self.backbone = backbone
+        self.fpn = fpn
+        self.semantic_head = semantic_head
+        self.detector = detector
+        self.affinity_head = affinity_head
+        self.panoptic_head = panoptic_head
+        self.register_buffer("stuff", torch.tensor(stuff, dtype=torch.int64), persistent=False)
+        self.register_buffer("things", torch.tensor(things, dtype=torch.int64), persistent=False)
+        self.variant: Variant = variant
+        self.score_factor = score_factor
+        self.void_channel = void_channel
+
+    def forward(
+        self, images: Tensor, sizes: Sequence[Size], targets: Sequence[Target] | None = None, *, admission: Admission
+    ) -> Outputs:
+        """images: (B, 3, H, W) RGB in 0..1, padded at the right and bottom. sizes: B true sizes.
+
+        `targets` add the detector's losses and change nothing else; nor does training mode. Images of one size run together,
+        others by themselves: padding to a neighbour's size would leak into the features and cost time.
+        """
+        if images.shape[-1] < max(w for _, w in sizes) or images.shape[-2] < max(h for h, _ in sizes):
+            raise InputError(f"images are {images.shape[-2]}x{images.shape[-1]}, but their stated sizes reach to {max(sizes)}.")
+        groups = [[i for i, size in enumerate(sizes) if size == one] for one in dict.fromkeys(sizes)]
+        parts = [
+            self._forward_one_size(
+                images[group, :, : sizes[group[0]][0], : sizes[group[0]][1]],
+                None if targets is None else [targets[i] for i in group],
+                admission,
+            )
+            for group in groups
+        ]
+        return _join(parts, groups)
+
+    def _forward_one_size(self, images: Tensor, targets: Sequence[Target] | None, admission: Admission) -> Outputs:
+        """images: (B, 3, H, W) without padding."""
+        sizes = [(images.shape[-2], images.shape[-1])] * len(images)
+        pyramid = self._pyramid(images)
+        semantic = _true_cells(self.semantic_head(pyramid[:4]), sizes[0])
+        detections, detector_losses = self.detector(pyramid, sizes, targets)
+        admitted = [admit(found, admission) for found in detections]
+        potentials = [
+            self.potential(logits, found.take(chosen))
+            for logits, found, chosen in zip(semantic, detections, admitted, strict=True)
+        ]
+        affinity = _true_cells(self.affinity_head(pyramid[:4]), sizes[0])
+        panoptic = [self.panoptic_head(psi, q) for psi, q in zip(potentials, affinity, strict=True)]
+        return Outputs(list(semantic), detections, admitted, potentials, list(affinity), panoptic, detector_losses)
+
+    def _pyramid(self, images: Tensor) -> list[Tensor]:
+        """P2..P6."""
+        height, width = images.shape[-2:]
+        right, bottom = (-width) % EXTENT_MULTIPLE, (-height) % EXTENT_MULTIPLE
+        features = self.backbone(F.pad(self.backbone.normalise(images), (0, right, 0, bottom)))
+        return list(self.fpn({str(level): x for level, x in enumerate(features)}).values())
+
+    def potential(self, semantic_logits: Tensor, admitted: Detections) -> Tensor:
+        """(K, h, w) dynamic potential of one image; in float32, whatever the mixed precision."""
+        return dynamic_potential(
+            semantic_logits.float().softmax(0),
+            admitted,
+            stuff=self.stuff,
+            things=self.things,
+            variant=self.variant,
+            score_factor=self.score_factor,
+            void_channel=self.void_channel,
+        )
+
+
+def admit(detections: Detections, admission: Admission) -> Tensor:
+    """(N,) indices of the detections that enter the potential. They stand best first, so the first ones are the best."""
+    return torch.where(detections.scores >= admission.score_threshold)[0][: admission.limit]
+
+
+def _true_cells(x: Tensor, size: Size) -> Tensor:
+    """Cut the cells that lie wholly in the padding: propagation must not sum over them."""
+    return x[..., : ceil(size[0] / STRIDE), : ceil(size[1] / STRIDE)]
+
+
+def _join(parts: Sequence[Outputs], groups: Sequence[Sequence[int]]) -> Outputs:
+    """Put the images of all groups back into the batch's order."""
+    order = [i for group in groups for i in group]
+
+    def lists(field: str) -> list:
+        every = [entry for part in parts for entry in getattr(part, field)]
+        return [every[order.index(i)] for i in range(len(order))]
+
+    return Outputs(
+        semantic=lists("semantic"),
+        detections=lists("detections"),
+        admitted=lists("admitted"),
+        potentials=lists("potentials"),
+        affinity=lists("affinity"),
+        panoptic=lists("panoptic"),
+        detector_losses=add_terms([part.detector_losses for part in parts]),
+    )

@@ -1,0 +1,87 @@
+"""The region proposal network: torchvision's parts, with loss terms that add up over images.
+
+B images; A anchors of one image over all levels.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead, concat_box_prediction_layers
+
+from unipan.types import Size, Target, Term
+
+STRIDES = (4, 8, 16, 32, 64)
+"""Of P2..P6."""
+SMOOTH_L1_BETA = 1 / 9
+"""Where the box losses turn from square to linear, as in torchvision."""
+
+
+class ProposalNetwork(nn.Module):
+    """Where might there be things? Proposals carry no gradient; training and inference keep the same number."""
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        anchor_scale: float,
+        aspect_ratios: Sequence[float],
+        before_nms: int,
+        proposals: int,
+        nms: float,
+        samples: int,
+    ) -> None:
+        super().__init__()
+        anchors = AnchorGenerator(
+            sizes=tuple((anchor_scale * stride,) for stride in STRIDES),  # pyright: ignore[reportArgumentType]
+            aspect_ratios=(tuple(aspect_ratios),) * len(STRIDES),
+        )
+        self.rpn = RegionProposalNetwork(
+            anchors,
+            RPNHead(channels, len(aspect_ratios)),
+            fg_iou_thresh=0.7,
+            bg_iou_thresh=0.3,
+            batch_size_per_image=samples,
+            positive_fraction=0.5,
+            pre_nms_top_n={"training": before_nms, "testing": before_nms},
+            post_nms_top_n={"training": proposals, "testing": proposals},
+            nms_thresh=nms,
+        )
+
+    def forward(
+        self, pyramid: Sequence[Tensor], sizes: Sequence[Size], targets: Sequence[Target] | None
+    ) -> tuple[list[Tensor], dict[str, Term]]:
+        """pyramid: P2..P6. Returns B proposals (R, 4) in pixels, and the loss terms, {} without targets."""
+        levels = list(pyramid)
+        objectness, deltas = self.rpn.head(levels)
+        anchors = self._anchors(levels)
+        per_level = [o.shape[1] * o.shape[2] * o.shape[3] for o in objectness]
+        objectness, deltas = concat_box_prediction_layers(objectness, deltas)  # (B * A, 1) and (B * A, 4)
+        every = [anchors] * len(sizes)
+        boxes = self.rpn.box_coder.decode(deltas.detach(), every).view(len(sizes), -1, 4)
+        proposals, _ = self.rpn.filter_proposals(boxes, objectness, list(sizes), per_level)
+        losses = {} if targets is None else self._losses(objectness, deltas, anchors, targets)
+        return proposals, losses
+
+    def _anchors(self, levels: list[Tensor]) -> Tensor:
+        """(A, 4). The strides are stated: torchvision would guess them from sizes, and P6's comes out wrong on odd grids."""
+        generator = self.rpn.anchor_generator
+        first = levels[0]
+        generator.set_cell_anchors(first.dtype, first.device)
+        strides = [[torch.tensor(stride, device=first.device)] * 2 for stride in STRIDES]
+        return torch.cat(generator.grid_anchors([[x.shape[-2], x.shape[-1]] for x in levels], strides))
+
+    def _losses(self, objectness: Tensor, deltas: Tensor, anchors: Tensor, targets: Sequence[Target]) -> dict[str, Term]:
+        """Objectness and box regression over sampled anchors (Faster R-CNN, section 3.1.2)."""
+        every = [anchors] * len(targets)
+        labels, matched = self.rpn.assign_targets_to_anchors(every, [{"boxes": target.boxes} for target in targets])
+        wanted = torch.cat(self.rpn.box_coder.encode(matched, every))
+        positive_masks, negative_masks = self.rpn.fg_bg_sampler(labels)
+        positive = torch.where(torch.cat(positive_masks))[0]
+        sampled = torch.cat([positive, torch.where(torch.cat(negative_masks))[0]])
+        count = objectness.new_tensor(float(len(sampled)))
+        class_loss = F.binary_cross_entropy_with_logits(objectness[sampled, 0], torch.cat(labels)[sampled], reduction="sum")
+        box_loss = F.smooth_l1_loss(deltas[positive], wanted[positive], beta=SMOOTH_L1_BETA, reduction="sum")
+        return {"rpn_objectness": Term(class_loss, count), "rpn_box": Term(box_loss, count)}

@@ -1,0 +1,95 @@
+"""Deformable 3x3 convolution in three forms that agree in value and gradient; `deform_conv` picks the one for the occasion.
+
+B images; cin and cout channels; P = H*W cells; 9 taps in row-major order; offsets hold (dy, dx) for each tap, as torchvision's
+operator reads them. Stride 1, padding 1, no bias, one offset group. A tap samples bilinearly between its 4 neighbours, and a
+neighbour outside the map counts as zero.
+
+Where a position is whole, bilinear sampling has a kink. All forms take the cell at floor(position) and the next one, so the
+gradient there is the one-sided difference towards larger positions (`sample_then_project` only up to rounding).
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.ops import deform_conv2d
+
+TAPS = 9
+
+
+def deform_conv(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
+    """Convolve x (B, cin, H, W), each tap moved by its offset in cells, to (B, cout, H, W).
+
+    offsets: (B, 18, H, W). weight: (cout, cin, 3, 3). Reduced precision is computed in float32 and returned in x's own type.
+    """
+    precision = torch.promote_types(x.dtype, torch.float32)
+    arguments = (x.to(precision), offsets.to(precision), weight.to(precision))
+    exporting = torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export()
+    if exporting or x.device.type not in ("cpu", "cuda"):  # torchvision's operator has neither an ONNX form nor one for MPS
+        convolved = sample_then_project(*arguments)
+    elif x.device.type == "cuda":
+        convolved = deform_conv2d(*arguments, padding=(1, 1))
+    else:
+        convolved = project_then_gather(*arguments)
+    return convolved.to(x.dtype)
+
+
+def project_then_gather(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
+    """The form for a CPU, many times faster than torchvision's. Arguments as in `deform_conv`, float32 or float64.
+
+    Sampling is linear, so every cell is first multiplied by the weights of all taps, in one matrix product; each output cell
+    then is a weighted sum of 36 of these rows (9 taps, 4 neighbours).
+    """
+    batch, cin, height, width = x.shape
+    cout = weight.shape[0]
+    cells = x.permute(0, 2, 3, 1).reshape(-1, cin)
+    taps = weight.permute(1, 2, 3, 0).reshape(cin, TAPS * cout)
+    rows = (cells @ taps).view(-1, cout).to(offsets.dtype)  # (B*P*9, cout); autocast may have lowered the product
+    index, share = _neighbours(*_positions(offsets))
+    summed = F.embedding_bag(index, rows, per_sample_weights=share, mode="sum")
+    return summed.view(batch, height, width, cout).permute(0, 3, 1, 2)
+
+
+def sample_then_project(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
+    """The form of plain operators, for export and for devices without torchvision's. Arguments as in `deform_conv`."""
+    batch, cin, height, width = x.shape
+    y, x_positions = _positions(offsets)
+    grid = torch.stack([(2 * x_positions + 1) / width - 1, (2 * y + 1) / height - 1], -1)  # cell centres, align_corners=False
+    grid = grid.reshape(batch, TAPS * height, width, 2)
+    sampled = F.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    columns = sampled.reshape(batch, cin * TAPS, height * width)
+    return (weight.reshape(-1, cin * TAPS) @ columns).view(batch, -1, height, width)
+
+
+def _positions(offsets: Tensor) -> tuple[Tensor, Tensor]:
+    """Where each tap of each output cell samples, in cells: y and x, each (B, 9, H, W).
+
+    What lies two cells outside samples nothing, so positions stop there: no offset is too large for an index.
+    """
+    batch, _, height, width = offsets.shape
+    moves = offsets.reshape(batch, TAPS, 2, height, width)
+    tap = torch.arange(TAPS, device=offsets.device)[:, None, None]
+    y = moves[:, :, 0] + (tap // 3 - 1 + torch.arange(height, device=offsets.device)[:, None])  # rounded once, as torchvision's
+    x = moves[:, :, 1] + (tap % 3 - 1 + torch.arange(width, device=offsets.device))
+    return y.clamp(-2, height + 1), x.clamp(-2, width + 1)
+
+
+def _neighbours(y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The 36 rows that make up each output cell: their index among (B, P, 9) and their bilinear shares, each (B*P, 36)."""
+    batch, _, height, width = y.shape
+    y_cells, y_shares = _along_axis(y, height)
+    x_cells, x_shares = _along_axis(x, width)
+    first = torch.arange(batch, device=y.device)[:, None, None, None] * (height * width)
+    tap = torch.arange(TAPS, device=y.device)[:, None, None]
+    index = ((first + y_cells[:, None] * width + x_cells) * TAPS) + tap  # (2, 2, B, 9, H, W)
+    share = y_shares[:, None] * x_shares
+    order = (2, 4, 5, 3, 0, 1)
+    return index.permute(order).reshape(-1, 4 * TAPS), share.permute(order).reshape(-1, 4 * TAPS)
+
+
+def _along_axis(position: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    """The two neighbours of each position along one axis and their shares, stacked in front; outside the share is 0."""
+    low = position.detach().floor()
+    pair = torch.stack([low, low + 1])
+    fraction = position - low
+    shares = torch.stack([1 - fraction, fraction]) * ((pair >= 0) & (pair < length))
+    return pair.long().clamp(0, length - 1), shares  # clamped last: a NaN turns into any integer

@@ -1,0 +1,105 @@
+"""Panoptic quality of two sets of files in the COCO panoptic format; no model, no images."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.progress import track
+
+from unipan.data.coco_files import ImageId, PanopticFile, read_panoptic_file
+from unipan.errors import InputError
+from unipan.metrics.pq import PQCounts, count, quality
+from unipan.metrics.report import Report
+
+
+def score(
+    truth_json: Path,
+    predictions_json: Path,
+    *,
+    truth_dir: Path | None = None,
+    predictions_dir: Path | None = None,
+    merge: Literal["none", "supercategory"] = "none",
+) -> Report:
+    """Compare predictions with the truth: every image of the truth must have a prediction, further predictions are left out.
+
+    truth_dir, predictions_dir: the PNG folders; without them, the folders beside the JSONs that have their names without `.json`.
+    merge: `supercategory` compares with the merged truth, as training with `data.merge` does; predictions in the unmerged
+        categories are merged likewise. Categories are told apart by name; predictions that list none use the truth's ids.
+
+    Images are joined by image id, or, where a prediction's id is not in the truth, by the file's stem.
+    """
+    truth = read_panoptic_file(truth_json, truth_dir)
+    predictions = read_panoptic_file(predictions_json, predictions_dir, truth.classes)
+    if merge == "supercategory":
+        merged = truth.merged()
+        if _names(predictions) == _names(merged):
+            predictions = predictions.speaking(merged.classes)
+        else:
+            predictions = predictions.speaking(truth.classes).merged()
+        truth = merged
+    else:
+        predictions = predictions.speaking(truth.classes)
+    counts = _count_all(truth, predictions, pair_images(truth, predictions))
+    return Report(
+        title=f"{predictions_json.name} against {truth_json.name}",
+        quality=quality(counts, truth.classes),
+        num_images=len(truth.annotations),
+    )
+
+
+def pair_images(truth: PanopticFile, predictions: PanopticFile) -> list[tuple[ImageId, ImageId]]:
+    """For every image of the truth, in its order: its id and its prediction's id."""
+    by_stem = _unique_stems(truth)
+    found: dict[ImageId, ImageId] = {}
+    for predicted_id, annotation in predictions.annotations.items():
+        true_id = predicted_id if predicted_id in truth.annotations else by_stem.get(Path(annotation.file_name).stem)
+        if true_id in found:
+            raise InputError(
+                f"{predictions.path} has two predictions for the image {true_id}: {found[true_id]} and {predicted_id}; keep one."
+            )
+        if true_id is not None:
+            found[true_id] = predicted_id
+    absent = [image_id for image_id in truth.annotations if image_id not in found]
+    if absent:
+        name = truth.annotations[absent[0]].file_name
+        raise InputError(
+            f"{predictions.path} lacks {len(absent)} of the {len(truth.annotations)} images in {truth.path.name}, the first being "
+            f"{name} (image id {absent[0]}); predict them too (an image may have no segments), or take them out of the truth."
+        )
+    return [(image_id, found[image_id]) for image_id in truth.annotations]
+
+
+def _unique_stems(truth: PanopticFile) -> dict[str, ImageId]:
+    """Stems of the PNG and of the image, where they name one image only."""
+    owners: dict[str, set[ImageId]] = {}
+    for image_id, annotation in truth.annotations.items():
+        for name in (annotation.file_name, truth.image_names.get(image_id, annotation.file_name)):
+            owners.setdefault(Path(name).stem, set()).add(image_id)
+    return {stem: next(iter(ids)) for stem, ids in owners.items() if len(ids) == 1}
+
+
+def _count_all(truth: PanopticFile, predictions: PanopticFile, pairs: list[tuple[ImageId, ImageId]]) -> PQCounts:
+    """Count every pair, several at a time: decoding and counting leave Python free. Adding in order keeps sums reproducible."""
+    num_classes = len(truth.classes)
+
+    def count_pair(pair: tuple[ImageId, ImageId]) -> PQCounts:
+        true_id, predicted_id = pair
+        true, predicted = truth.map(true_id), predictions.map(predicted_id)
+        try:
+            return count(predicted, true, num_classes)
+        except InputError as error:
+            raise InputError(f"{predictions.folder / predictions.annotations[predicted_id].file_name}: {error}") from error
+
+    total = PQCounts.zero(num_classes)
+    console = Console(stderr=True)
+    with ThreadPoolExecutor(max(2, os.cpu_count() or 2)) as workers:
+        results = workers.map(count_pair, pairs)
+        for counts in track(results, "Scoring", len(pairs), console=console, transient=True, disable=not console.is_terminal):
+            total = total + counts
+    return total
+
+
+def _names(file: PanopticFile) -> set[str]:
+    return {info.name for info in file.classes.classes}

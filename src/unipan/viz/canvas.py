@@ -1,0 +1,106 @@
+"""What every picture here is drawn on: one image as PIL, at a readable size, with text on plates that never overlap."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+from torch import Tensor
+
+from unipan.errors import InputError
+from unipan.viz.colors import RGB
+
+Picture = Tensor | Image.Image | str | Path
+"""An image as (3, H, W) uint8 RGB, as PIL, or as a file."""
+Rectangle = tuple[float, float, float, float]
+"""x1 y1 x2 y2, pixels of the canvas."""
+
+READABLE_SIDE_PX = 480
+"""Smaller pictures are enlarged by a whole number until the longer side comes near this."""
+TEXT_SHARE = 0.023
+TEXT_RANGE_PX = (12, 40)
+"""Text height as a share of the picture's mean side, and its limits."""
+INK: RGB = (16, 19, 26)
+PAPER: RGB = (255, 255, 255)
+
+
+def as_pil(image: Picture) -> Image.Image:
+    """The image as PIL RGB, upright."""
+    if isinstance(image, Image.Image):
+        return image.convert("RGB")
+    if isinstance(image, Tensor):
+        if image.ndim != 3 or image.shape[0] != 3 or image.dtype.is_floating_point:
+            raise InputError(f"an image to draw on must be (3, H, W) uint8, but {tuple(image.shape)} {image.dtype} came.")
+        return Image.fromarray(image.permute(1, 2, 0).cpu().numpy().astype(np.uint8))
+    try:
+        with Image.open(image) as opened:
+            return ImageOps.exif_transpose(opened).convert("RGB")
+    except OSError as error:
+        raise InputError(f"cannot read the image {image}: {error}.") from error
+
+
+def readable_scale(width: int, height: int) -> int:
+    """By what whole number a picture of that size is enlarged: 1 for photographs, more for thumbnails."""
+    return max(1, round(READABLE_SIDE_PX / max(width, height)))
+
+
+def enlarge(picture: Image.Image, scale: int) -> Image.Image:
+    """The picture, `scale` times as large."""
+    if scale == 1:
+        return picture.copy()
+    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.BICUBIC)
+
+
+def line_width(picture: Image.Image) -> int:
+    """Pixels of a line that reads as a line at the picture's size."""
+    return max(1, round((picture.width + picture.height) / 2 / 400))
+
+
+def font_for(picture: Image.Image) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The built-in font, at a size that suits the picture."""
+    lowest, highest = TEXT_RANGE_PX
+    return ImageFont.load_default(round(min(max(TEXT_SHARE * (picture.width + picture.height) / 2, lowest), highest)))
+
+
+def contrasting(color: RGB) -> RGB:
+    """Black or white, whichever is read better on the colour."""
+    red, green, blue = color
+    return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else PAPER
+
+
+class Plates:
+    """Text plates on one picture: remembers where they lie, so that none covers another."""
+
+    def __init__(self, picture: Image.Image) -> None:
+        self._picture = picture
+        self._font = font_for(picture)
+        self._taken: list[Rectangle] = []
+        _, top, _, bottom = self._font.getbbox("Hg")
+        self._text_height = bottom - top
+
+    @property
+    def taken(self) -> tuple[Rectangle, ...]:
+        """Where plates lie."""
+        return tuple(self._taken)
+
+    def size(self, text: str) -> tuple[float, float]:
+        """Width and height of the text's plate in pixels."""
+        left, _, right, _ = self._font.getbbox(text)
+        return right - left + 0.8 * self._text_height, 1.5 * self._text_height
+
+    def put(self, text: str, x: float, y: float, *, color: RGB = INK, opacity: float = 0.78) -> bool:
+        """Write the text on a plate whose top left corner is at (x, y), moved into the picture; False if the place is taken."""
+        width, height = self.size(text)
+        x1 = max(0.0, min(x, self._picture.width - width))
+        y1 = max(0.0, min(y, self._picture.height - height))
+        plate = (x1, y1, x1 + width, y1 + height)
+        if any(_overlap(plate, other) for other in self._taken):
+            return False
+        self._taken.append(plate)
+        draw = ImageDraw.Draw(self._picture, "RGBA")
+        draw.rounded_rectangle(plate, radius=height / 4, fill=(*color, round(255 * opacity)))
+        draw.text((x1 + width / 2, y1 + height / 2), text, fill=contrasting(color), font=self._font, anchor="mm")
+        return True
+
+
+def _overlap(a: Rectangle, b: Rectangle) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

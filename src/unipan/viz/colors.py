@@ -1,0 +1,77 @@
+"""Colours that stay: a class always has its hue, and the instances of one class are told apart by their place in the picture."""
+
+from collections.abc import Sequence
+from colorsys import hls_to_rgb, hsv_to_rgb, rgb_to_hls
+
+from unipan.classes import ClassTable
+from unipan.types import PanopticMap, Segment
+
+RGB = tuple[int, int, int]
+"""Red, green, blue, 0..255."""
+
+GOLDEN_RATIO = 0.618034
+PLASTIC_RATIO = (0.754878, 0.569840)
+"""Steps of the two-dimensional golden ratio: successive points are far apart, and so are any few of them."""
+
+HUE_SPAN = 0.24
+"""How far an instance's hue may lie from its class's, both ways together, in turns."""
+LIGHTNESS_SPAN = 0.36
+LIGHTNESS_CENTRE = (0.45, 0.62)
+"""Where the middle of that span may lie, so that no instance is near black or white."""
+MIN_SATURATION = 0.5
+
+
+def class_color(class_index: int, classes: ClassTable | None) -> RGB:
+    """The class table's colour, or without a table a stable one, spread by the golden ratio over the hues."""
+    if classes is not None:
+        return classes[class_index].color
+    return _to_rgb(hsv_to_rgb((class_index * GOLDEN_RATIO) % 1.0, 0.65, 0.9))
+
+
+def instance_color(color: RGB, rank: int) -> RGB:
+    """The class colour for the instance of that rank, 0, 1, ...: a shade near it that differs from its predecessors'."""
+    hue, lightness, saturation = rgb_to_hls(*(value / 255 for value in color))
+    hue_step, lightness_step = ((0.5 + rank * ratio) % 1.0 - 0.5 for ratio in PLASTIC_RATIO)
+    lowest, highest = LIGHTNESS_CENTRE
+    centre = min(max(lightness, lowest), highest)
+    shifted = centre + lightness_step * LIGHTNESS_SPAN
+    return _to_rgb(hls_to_rgb((hue + hue_step * HUE_SPAN) % 1.0, shifted, max(saturation, MIN_SATURATION)))
+
+
+def instance_ranks(boxes: Sequence[Sequence[float]], class_indices: Sequence[int]) -> list[int]:
+    """Each box's rank from left to right among those of its class, so that truth and answer mostly agree in colour.
+
+    boxes: x1 y1 x2 y2 each.
+    """
+
+    def place(index: int) -> tuple[int, float, float, int]:
+        x1, y1, x2, y2 = boxes[index]
+        return class_indices[index], x1 + x2, y1 + y2, index
+
+    seen: dict[int, int] = {}
+    ranks = [0] * len(boxes)
+    for index in sorted(range(len(boxes)), key=place):
+        ranks[index] = seen.get(class_indices[index], 0)
+        seen[class_indices[index]] = ranks[index] + 1
+    return ranks
+
+
+def segment_colors(panoptic: PanopticMap, classes: ClassTable | None = None) -> dict[int, RGB]:
+    """A colour for each segment id: a stuff segment its class's, a thing a shade of it; void has none."""
+    things = [segment for segment in panoptic.segments if segment.is_thing]
+    ranks = instance_ranks([thing.box for thing in things], [thing.class_index for thing in things])
+    colors = {segment.id: class_color(segment.class_index, classes) for segment in panoptic.segments}
+    colors |= {thing.id: instance_color(colors[thing.id], rank) for thing, rank in zip(things, ranks, strict=True)}
+    return colors
+
+
+def segment_label(segment: Segment) -> str:
+    """What a picture says about a segment: "car 0.93" for a scored thing, the class name for all else."""
+    if segment.is_crowd:
+        return f"{segment.name} (crowd)"
+    return f"{segment.name} {segment.score:.2f}" if segment.is_thing and segment.score < 1 else segment.name
+
+
+def _to_rgb(unit: tuple[float, float, float]) -> RGB:
+    red, green, blue = (round(255 * value) for value in unit)
+    return red, green, blue

@@ -1,0 +1,68 @@
+"""A panoptic map over its picture: colours, outlines, labels."""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+from torch import Tensor
+
+from unipan.classes import VOID_ID, ClassTable
+from unipan.errors import InputError
+from unipan.ops.segments import index_of_ids
+from unipan.types import PanopticMap
+from unipan.viz.canvas import Picture, Plates, as_pil, enlarge, line_width, readable_scale
+from unipan.viz.colors import RGB, segment_colors, segment_label
+from unipan.viz.labels import borders, place_labels
+
+OPACITY = 0.52
+"""Of a segment's colour over the picture."""
+OUTLINE_OPACITY = 0.85
+HATCH_PERIOD_PX = 10
+"""Distance of the diagonal lines that mark void, at line width 1."""
+
+
+def overlay(
+    panoptic: PanopticMap, image: Picture, classes: ClassTable | None = None, *, scale: int | None = None, labels: bool = True
+) -> Image.Image:
+    """Draw the segments over their image: things in shades of their class's colour, void grey and hatched.
+
+    image: (3, H, W) uint8 RGB, PIL or a file, of the map's size. classes: where colours come from; without it each class index
+    has a stable colour of its own. scale: a whole number to enlarge by; None keeps photographs and enlarges small pictures.
+    """
+    picture = as_pil(image)
+    height, width = panoptic.ids.shape
+    if picture.size != (width, height):
+        raise InputError(
+            f"the image is {picture.height}x{picture.width}, but its panoptic map is {height}x{width}; "
+            "give the image that the map was made from."
+        )
+    scale = readable_scale(width, height) if scale is None else scale
+    ids = panoptic.ids.repeat_interleave(scale, 0).repeat_interleave(scale, 1)
+    canvas = enlarge(picture, scale)
+    pixels = _tint(np.asarray(canvas, dtype=np.float32), ids, segment_colors(panoptic, classes), line_width(canvas))
+    drawn = Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8))
+    if labels:
+        by_area = sorted(panoptic.segments, key=lambda segment: segment.area)
+        boxes = ((scale * x1, scale * y1, scale * x2, scale * y2) for x1, y1, x2, y2 in (segment.box for segment in by_area))
+        texts = ((segment.id, box, segment_label(segment)) for segment, box in zip(by_area, boxes, strict=True))
+        place_labels(ids.numpy(), texts, Plates(drawn))
+    return drawn
+
+
+def _tint(pixels: NDArray[np.float32], ids: Tensor, colors: dict[int, RGB], line: int) -> NDArray[np.floating]:
+    """Blend colours, the hatch of void and the outlines into (H, W, 3) pixels. `line` is the outline's width."""
+    table = np.array([*colors.values(), (0, 0, 0)], dtype=np.float32)  # the last is void's, which the hatch replaces
+    tinted = (1 - OPACITY) * pixels + OPACITY * table[index_of_ids(ids, list(colors)).numpy()]
+    void = (ids == VOID_ID).numpy()
+    tinted[void] = _hatched(pixels, line)[void]
+    outline = Image.fromarray(borders(ids.numpy())).convert("L").filter(ImageFilter.MaxFilter(2 * (line // 2) + 1))
+    opacity = np.asarray(outline, dtype=np.float32)[:, :, None] * np.float32(OUTLINE_OPACITY / 255)
+    return (1 - opacity) * tinted + opacity * 255
+
+
+def _hatched(pixels: NDArray[np.float32], line: int) -> NDArray[np.float32]:
+    """The picture in dim grey under thin diagonal lines."""
+    grey = pixels.mean(axis=2, keepdims=True) * 0.5 + 20
+    height, width = pixels.shape[:2]
+    diagonal = np.arange(height)[:, None, None] + np.arange(width)[None, :, None]
+    stripes = diagonal % (HATCH_PERIOD_PX * line) < line
+    return np.where(stripes, grey + 45, grey).repeat(3, axis=2)

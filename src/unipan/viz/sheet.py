@@ -1,0 +1,54 @@
+"""A contact sheet: rows of pictures under column titles, as one picture."""
+
+from collections.abc import Sequence
+
+from PIL import Image, ImageDraw, ImageFont
+
+from unipan.errors import InputError
+from unipan.viz.canvas import INK, PAPER
+
+TITLE_PX = 17
+ROW_TITLE_PX = 14
+QUIET = (96, 103, 115)
+
+
+def contact_sheet(
+    rows: Sequence[Sequence[Image.Image]],
+    *,
+    column_titles: Sequence[str],
+    row_titles: Sequence[str] | None = None,
+    gap: int = 12,
+) -> Image.Image:
+    """Lay pictures out in rows, each column as wide as its widest picture; a row title stands above its row. gap: pixels."""
+    if any(len(row) != len(column_titles) for row in rows):
+        raise InputError(
+            f"a contact sheet with {len(column_titles)} column titles got rows of {[len(row) for row in rows]} pictures; "
+            "give each row one picture a column."
+        )
+    if row_titles is not None and len(row_titles) != len(rows):
+        raise InputError(f"a contact sheet of {len(rows)} rows got {len(row_titles)} row titles; give one a row.")
+    widths = [max((row[column].width for row in rows), default=TITLE_PX * 8) for column in range(len(column_titles))]
+    heights = [max((picture.height for picture in row), default=0) for row in rows]
+    header, caption = TITLE_PX * 2, ROW_TITLE_PX * 2 if row_titles is not None else 0
+    size = (gap + sum(width + gap for width in widths), gap + header + sum(height + caption + gap for height in heights))
+    sheet = Image.new("RGB", size, PAPER)
+    draw = ImageDraw.Draw(sheet)
+    lefts = [gap + sum(widths[:column]) + gap * column for column in range(len(widths))]
+    for left, width, title in zip(lefts, widths, column_titles, strict=True):
+        _write(draw, title, (left, gap + header // 2), TITLE_PX, INK, width)
+    top = gap + header
+    for number, (row, height) in enumerate(zip(rows, heights, strict=True)):
+        if row_titles is not None:
+            _write(draw, row_titles[number], (gap, top + caption // 2), ROW_TITLE_PX, QUIET, size[0] - 2 * gap)
+        for left, picture in zip(lefts, row, strict=True):
+            sheet.paste(picture, (left, top + caption))
+        top += caption + height + gap
+    return sheet
+
+
+def _write(draw: ImageDraw.ImageDraw, text: str, place: tuple[int, int], size_px: int, color: tuple, width: int) -> None:
+    """One line of text from the middle of its left edge, cut off with an ellipsis where it would be too wide."""
+    font = ImageFont.load_default(size_px)
+    while text and draw.textlength(text, font) > width:
+        text = text.removesuffix("...")[:-1].rstrip() + "..." if len(text) > 4 else ""
+    draw.text(place, text, fill=color, font=font, anchor="lm")

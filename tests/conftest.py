@@ -1,0 +1,15 @@
+"""Fixtures that several rooms share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def sample_data() -> Path:
+    """The folder with real samples: $UNIPAN_DATA, or shared/data beside the checkout. They are not part of the project."""
+    folder = Path(os.environ.get("UNIPAN_DATA") or Path(__file__).parents[1] / "../shared/data").resolve()
+    if not folder.is_dir():
+        pytest.skip(f"no sample data: {folder} is missing; set UNIPAN_DATA to a folder with coco-mini and coco-sample")
+    return folder

@@ -1,0 +1,124 @@
+from itertools import chain
+
+import pytest
+import torch
+
+from unipan.classes import VOID, ClassInfo, ClassTable
+from unipan.data.loader import TrainingItem, collate, training_batches
+from unipan.data.targets import make_target
+from unipan.data.transforms import Augmentation
+from unipan.errors import InputError
+from unipan.ops.segments import Label, panoptic_map
+from unipan.types import Batch, Sample
+
+CLASSES = ClassTable((ClassInfo(name="cat", is_thing=True, dataset_id=1, color=(0, 0, 0), supercategory="cat"),))
+CHANGES = Augmentation(short_side=12, long_side=0, flip=True, jitter=0.3)
+
+
+class Pictures:
+    """`length` images of different sizes with one thing each; the one at `broken` can't be read."""
+
+    def __init__(self, length: int, broken: int = -1) -> None:
+        self.classes, self.length, self.broken = CLASSES, length, broken
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> Sample:
+        if index == self.broken:
+            raise InputError(f"cannot read {index}.jpg.")
+        height, width = 8 + index, 11
+        ids = torch.zeros(height, width, dtype=torch.int32)
+        ids[2:7, 1:6] = index + 1
+        image = torch.randint(0, 256, (3, height, width), generator=torch.Generator().manual_seed(index), dtype=torch.uint8)
+        truth = panoptic_map(ids, [Label(index + 1, 0)], CLASSES)
+        return Sample(image=image, truth=truth, image_id=index, file_name=f"{index}.jpg")
+
+
+def batches(dataset: Pictures, *, workers: int = 0, start_step: int = 0, steps: int = 8, **other: int) -> list[Batch]:
+    settings = {"batch_size": 3, "seed": 5, "min_thing_px": 1} | other
+    return list(training_batches(dataset, augmentation=CHANGES, workers=workers, start_step=start_step, steps=steps, **settings))
+
+
+def same(one: Batch, other: Batch) -> bool:
+    tensors = [[batch.images, *chain.from_iterable(vars(target).values() for target in batch.targets)] for batch in (one, other)]
+    equal = all(torch.equal(a, b) for a, b in zip(*tensors, strict=True))
+    return equal and one.names == other.names and one.sizes == other.sizes
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_resuming_gives_the_tail_of_the_whole_run(workers: int) -> None:
+    whole = batches(Pictures(5))
+    resumed = batches(Pictures(5), workers=workers, start_step=5)
+    assert len(resumed) == 3
+    assert all(same(a, b) for a, b in zip(whole[5:], resumed, strict=True))
+
+
+def test_workers_and_the_global_generator_change_nothing() -> None:
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    alone = batches(Pictures(5))
+    shared = batches(Pictures(5), workers=2)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(same(a, b) for a, b in zip(alone, shared, strict=True))
+
+
+def test_epochs_follow_without_a_gap_and_in_new_orders() -> None:
+    names = [name for batch in batches(Pictures(7), steps=7) for name in batch.names]
+    epochs = [names[:7], names[7:14], names[14:]]
+    assert all(sorted(epoch) == [f"{index}.jpg" for index in range(7)] for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+
+
+def test_seeds_differ_and_so_do_the_visits_to_one_image() -> None:
+    assert [b.names for b in batches(Pictures(7))] != [b.names for b in batches(Pictures(7), seed=6)]
+    visits = [batch.images for batch in batches(Pictures(1), steps=2, batch_size=1)]
+    assert not torch.equal(*visits)
+
+
+def test_one_image_fills_a_batch_of_any_size() -> None:
+    (batch,) = batches(Pictures(1), steps=1, batch_size=4)
+    assert batch.names == ("0.jpg",) * 4
+
+
+def test_processes_share_each_step() -> None:
+    whole = batches(Pictures(5))
+    parts = [batches(Pictures(5), process=process, processes=2) for process in range(2)]
+    for step, batch in enumerate(whole):
+        assert parts[0][step].names == batch.names[::2]
+        assert parts[1][step].names == batch.names[1::2]
+    with pytest.raises(InputError, match=r"batch_size \(1\) must be at least the number of processes \(2\)"):
+        batches(Pictures(5), batch_size=1, process=0, processes=2)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_user_sees_the_plain_message_of_a_broken_image(workers: int) -> None:
+    with pytest.raises(InputError) as caught:
+        batches(Pictures(4, broken=2), workers=workers)
+    assert str(caught.value) == "cannot read 2.jpg."
+
+
+def test_an_empty_data_set_is_refused() -> None:
+    with pytest.raises(InputError, match="holds no images"):
+        batches(Pictures(0))
+
+
+def test_collate_pads_at_the_right_and_the_bottom() -> None:
+    items = []
+    for index in (0, 3):
+        sample = Pictures(4)[index]
+        items.append(TrainingItem(sample.image.float() / 255, make_target(sample.truth, min_thing_px=1), sample.file_name))
+    empty = panoptic_map(torch.zeros(4, 20, dtype=torch.int32), [], CLASSES)
+    items.append(TrainingItem(torch.ones(3, 4, 20), make_target(empty, min_thing_px=1), "empty"))
+    batch = collate(items)
+    assert batch.images.shape == (3, 3, 11, 20)
+    assert batch.sizes == ((8, 11), (11, 11), (4, 20))
+    assert batch.images.max() <= 1
+    assert batch.images[0, :, 8:].abs().sum() + batch.images[0, :, :, 11:].abs().sum() == 0
+    for item, (height, width), target, image in zip(items, batch.sizes, batch.targets, batch.images, strict=True):
+        assert torch.equal(image[:, :height, :width], item.image)
+        assert torch.equal(target.instances, item.target.instances)
+        assert torch.equal(target.semantic, item.target.semantic)
+        assert torch.equal(target.boxes, item.target.boxes)
+        assert torch.equal(target.labels, item.target.labels)
+    assert (batch.targets[2].semantic == VOID).all()

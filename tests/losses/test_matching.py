@@ -1,0 +1,68 @@
+import torch
+from torch import Tensor
+
+from unipan.losses.matching import match_detections
+from unipan.types import Target
+
+SQUARE = [0.0, 0.0, 10.0, 10.0]
+
+
+def truth(boxes: list[list[float]], labels: list[int]) -> Target:
+    empty = torch.zeros(0, 0)
+    return Target(
+        boxes=torch.tensor(boxes).view(-1, 4), labels=torch.tensor(labels).long(), instances=empty.int(), semantic=empty.byte()
+    )
+
+
+def match(boxes: list[list[float]], labels: list[int], target: Target) -> list[int]:
+    matched = match_detections(torch.tensor(boxes).view(-1, 4), torch.tensor(labels).long(), target)
+    assert matched.dtype == torch.int64
+    return matched.tolist()
+
+
+def test_the_closer_of_two_detections_takes_the_thing() -> None:
+    rough, close = [0.0, 0.0, 10.0, 7.0], [0.0, 0.0, 10.0, 9.0]
+    assert match([rough, close], [1, 1], truth([SQUARE], [1])) == [-1, 0]
+
+
+def test_of_equals_the_better_scored_takes_the_thing() -> None:
+    assert match([SQUARE, SQUARE], [1, 1], truth([SQUARE], [1])) == [0, -1]
+
+
+def test_the_loser_may_take_its_second_choice() -> None:
+    things = truth([SQUARE, [0.0, 0.0, 10.0, 6.0]], [1, 1])
+    exact, between = SQUARE, [0.0, 0.0, 10.0, 8.5]
+    assert match([between, exact], [1, 1], things) == [1, 0]
+
+
+def test_a_detection_takes_one_thing_alone() -> None:
+    things = truth([SQUARE, [0.0, 0.0, 10.0, 9.0]], [1, 1])
+    exact, small = SQUARE, [0.0, 0.0, 10.0, 6.0]
+    assert match([exact, small], [1, 1], things) == [0, 1]  # though `exact` is the closer one to both
+
+
+def test_another_class_is_no_match() -> None:
+    assert match([SQUARE], [2], truth([SQUARE], [1])) == [-1]
+    assert match([SQUARE, SQUARE], [2, 1], truth([SQUARE, SQUARE], [1, 2])) == [1, 0]
+
+
+def test_half_overlap_is_no_match_and_a_little_more_is() -> None:
+    things = truth([SQUARE], [1])
+    assert match([[0.0, 0.0, 10.0, 5.0]], [1], things) == [-1]
+    assert match([[0.0, 0.0, 10.0, 5.001]], [1], things) == [0]
+
+
+def test_nothing_on_either_side() -> None:
+    assert match([], [], truth([SQUARE], [1])) == []
+    assert match([SQUARE], [1], truth([], [])) == [-1]
+    assert match([], [], truth([], [])) == []
+
+
+def test_empty_boxes_and_nan_boxes_match_nothing_and_block_nobody() -> None:
+    nan = [float("nan")] * 4
+    assert match([nan, [3.0, 3.0, 3.0, 3.0], SQUARE], [1, 1, 1], truth([SQUARE], [1])) == [-1, -1, 0]
+
+
+def test_no_gradient() -> None:
+    boxes: Tensor = torch.tensor([SQUARE], requires_grad=True)
+    assert not match_detections(boxes, torch.tensor([1]), truth([SQUARE], [1])).requires_grad

@@ -1,0 +1,74 @@
+"""Confusion and mean IoU against a slow count."""
+
+from math import isnan
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unipan.classes import VOID, ClassTable
+from unipan.errors import InputError
+from unipan.metrics.confusion import Confusion, confuse, mean_iou
+
+CLASSES = ClassTable.from_categories(
+    [
+        {"id": 1, "name": "cat", "isthing": 1},
+        {"id": 2, "name": "sky", "isthing": 0},
+        {"id": 3, "name": "sea", "isthing": 0},
+    ]
+)
+V = VOID
+
+
+def test_a_drawn_case() -> None:
+    true = torch.tensor([[0, 0, 0, 1], [1, 1, V, V]], dtype=torch.uint8)
+    predicted = torch.tensor([[0, 0, V, 0], [1, 1, 0, 2]], dtype=torch.uint8)
+    confusion = confuse(predicted, true, 3)
+    assert confusion.pixels.tolist() == [[2, 0, 0, 1], [1, 2, 0, 0], [0, 0, 0, 0]]
+    iou = mean_iou(confusion, CLASSES)
+    assert iou.per_class[:2] == pytest.approx((2 / 4, 2 / 3))
+    assert isnan(iou.per_class[2])  # predicted on void truth only: not judged
+    assert (iou.all, iou.things, iou.stuff) == pytest.approx((7 / 12, 1 / 2, 2 / 3))
+
+
+def test_a_class_that_is_only_predicted_counts_as_zero() -> None:
+    iou = mean_iou(confuse(torch.tensor([[1, 2]]), torch.tensor([[1, 1]]), 3), CLASSES)
+    assert iou.stuff == pytest.approx(1 / 4)
+    assert isnan(iou.things)
+
+
+def test_no_image_has_no_iou() -> None:
+    iou = mean_iou(Confusion.zero(3), CLASSES)
+    assert isnan(iou.all)
+    assert all(isnan(value) for value in iou.per_class)
+
+
+class_maps = st.lists(st.sampled_from([0, 1, 2, V]), min_size=12, max_size=12).map(
+    lambda values: torch.tensor(values, dtype=torch.uint8).view(3, 4)
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(class_maps, class_maps), min_size=1, max_size=4))
+def test_random_maps_add_up_to_a_slow_count(pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+    total = sum((confuse(*pair, 3) for pair in pairs), Confusion.zero(3))
+    expected = [[0] * 4 for _ in range(3)]
+    for predicted, true in pairs:
+        for p, t in zip(predicted.flatten().tolist(), true.flatten().tolist(), strict=True):
+            if t != V:
+                expected[t][min(p, 3)] += 1
+    assert total.pixels.tolist() == expected
+
+
+def test_different_sizes_are_named() -> None:
+    with pytest.raises(InputError, match="2x3 but its truth 2x4"):
+        confuse(torch.zeros(2, 3, dtype=torch.uint8), torch.zeros(2, 4, dtype=torch.uint8), 3)
+
+
+@pytest.mark.parametrize("side", ["predicted", "true"])
+def test_a_class_index_out_of_range_is_an_error(side: str) -> None:
+    right = torch.zeros(2, 2, dtype=torch.uint8)
+    wrong = torch.tensor([[0, 3], [0, 0]], dtype=torch.uint8)
+    with pytest.raises(InputError, match="neither below 3"):
+        confuse(wrong, right, 3) if side == "predicted" else confuse(right, wrong, 3)

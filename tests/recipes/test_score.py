@@ -1,0 +1,282 @@
+"""The score of files: what comes out, how images and categories are joined, and what is refused."""
+
+import json
+import shutil
+from collections.abc import Callable
+from copy import deepcopy
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from rich.console import Console
+from torch import Tensor
+
+from unipan.classes import ClassTable
+from unipan.data.coco_files import read_panoptic_file
+from unipan.errors import InputError
+from unipan.metrics.pq import PQCounts, count, quality
+from unipan.recipes.score import score
+
+Content = dict[str, Any]
+
+CATEGORIES = [
+    {"id": 10, "name": "cat", "supercategory": "animal", "isthing": 1},
+    {"id": 20, "name": "dog", "supercategory": "animal", "isthing": 1},
+    {"id": 30, "name": "sea", "supercategory": "water", "isthing": 0},
+    {"id": 40, "name": "lake", "supercategory": "water", "isthing": 0},
+]
+CATEGORY_OF_LETTER = {"c": 10, "d": 20, "s": 30, "l": 40}
+
+
+def write(path: Path, rows: dict[int | str, str], **changes: Any) -> Path:
+    """A JSON and its PNGs from strips: a letter is the one segment of its category, a dot void."""
+    folder = path.with_suffix("")
+    folder.mkdir(parents=True, exist_ok=True)
+    annotations = []
+    for image_id, row in rows.items():
+        save_ids(folder / f"{image_id}.png", torch.tensor([[0 if letter == "." else 1000 * ord(letter) for letter in row]]))
+        segments = [
+            {"id": 1000 * ord(a), "category_id": CATEGORY_OF_LETTER[a], "iscrowd": 0} for a in dict.fromkeys(row) if a != "."
+        ]
+        annotations.append({"image_id": image_id, "file_name": f"{image_id}.png", "segments_info": segments})
+    content = {"categories": deepcopy(CATEGORIES), "annotations": annotations} | changes
+    path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
+    return path
+
+
+def save_ids(path: Path, ids: Tensor) -> None:
+    rgb = torch.stack([ids % 256, ids // 256 % 256, ids // 256**2], -1).to(torch.uint8)
+    Image.fromarray(rgb.numpy()).save(path)
+
+
+def edit(path: Path, change: Callable[[Content], object]) -> None:
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+@pytest.fixture
+def truth(tmp_path: Path) -> Path:
+    return write(tmp_path / "truth.json", {1: "ccccssss", 2: "ddddllll"})
+
+
+@pytest.fixture
+def predictions(tmp_path: Path) -> Path:
+    """Cat 3/4, sea 4/5; dog 1; lake 3/4."""
+    return write(tmp_path / "predictions.json", {2: "ddddlll.", 1: "cccsssss"})
+
+
+def test_known_numbers(truth: Path, predictions: Path) -> None:
+    report = score(truth, predictions)
+    assert [entry.pq for entry in report.quality.per_class] == pytest.approx([3 / 4, 1, 4 / 5, 3 / 4])
+    assert report.quality.all.pq == pytest.approx(0.825)
+    assert report.quality.things.pq == pytest.approx(0.875)
+    assert report.num_images == 2
+
+
+def test_predictions_without_categories_use_the_truths_ids(truth: Path, predictions: Path) -> None:
+    expected = score(truth, predictions)
+    edit(predictions, lambda content: content.pop("categories"))
+    assert score(truth, predictions).quality == expected.quality
+
+
+def test_categories_are_told_apart_by_name(truth: Path, predictions: Path) -> None:
+    expected = score(truth, predictions)
+
+    def renumber(content: Content) -> None:
+        for entry in content["categories"]:
+            entry["id"] += 10  # now the cat's id is the dog's of the truth
+        for annotation in content["annotations"]:
+            for segment in annotation["segments_info"]:
+                segment["category_id"] += 10
+
+    edit(predictions, renumber)
+    assert score(truth, predictions).quality == expected.quality
+
+
+def test_stated_areas_change_nothing(truth: Path, predictions: Path) -> None:
+    expected = score(truth, predictions)
+    for path in (truth, predictions):
+        edit(path, lambda content: [s.update(area=1) for a in content["annotations"] for s in a["segments_info"]])
+    assert score(truth, predictions).quality == expected.quality
+
+
+def test_folders_can_be_named(truth: Path, predictions: Path, tmp_path: Path) -> None:
+    expected = score(truth, predictions)
+    truth_dir, predictions_dir = (path.with_suffix("").rename(tmp_path / f"moved-{path.stem}") for path in (truth, predictions))
+    assert score(truth, predictions, truth_dir=truth_dir, predictions_dir=predictions_dir).quality == expected.quality
+    with pytest.raises(InputError, match=r"the PNGs of .*truth\.json, is not there"):
+        score(truth, predictions, predictions_dir=predictions_dir)
+
+
+@pytest.mark.parametrize("by", ["png", "image"])
+def test_images_match_by_stem_where_ids_are_unknown(truth: Path, tmp_path: Path, by: str) -> None:
+    if by == "png":
+        predictions = write(tmp_path / "named.json", {"a": "ddddlll.", "b": "cccsssss"})
+        edit(truth, lambda content: [a.update(image_id=100 + a["image_id"]) for a in content["annotations"]])
+        names = {"a": "2", "b": "1"}
+    else:
+        predictions = write(tmp_path / "named.json", {"photo-2": "ddddlll.", "photo-1": "cccsssss"})
+        edit(truth, lambda content: content.update(images=[{"id": n, "file_name": f"town/photo-{n}.jpg"} for n in (1, 2)]))
+        names = {}
+    for old, new in names.items():
+        (tmp_path / "named" / f"{old}.png").rename(tmp_path / "named" / f"{new}.png")
+    edit(predictions, lambda c: [a.update(file_name=f"{names.get(a['image_id'], a['image_id'])}.png") for a in c["annotations"]])
+    assert score(truth, predictions).quality.all.pq == pytest.approx(0.825)
+
+
+def test_further_predictions_are_left_out(truth: Path, tmp_path: Path) -> None:
+    predictions = write(tmp_path / "more.json", {1: "ccccssss", 2: "ddddllll", 3: "ssssssss"})
+    assert score(truth, predictions).quality.all.pq == 1
+
+
+# --- merging ---
+
+
+def test_merging_joins_stuff_and_keeps_things_apart(tmp_path: Path) -> None:
+    truth = write(tmp_path / "truth.json", {1: "ccddssll"})
+    predictions = write(tmp_path / "predictions.json", {1: "ccddssss"})
+    animal, water = score(truth, predictions, merge="supercategory").quality.per_class
+    assert (animal.name, animal.matched, animal.pq) == ("animal", 2, 1)
+    assert (water.name, water.matched, water.pq) == ("water", 1, 1)
+    assert score(truth, predictions).quality.stuff.pq == 0
+
+
+@pytest.mark.parametrize("first_id", [1, 90])
+def test_predictions_in_the_merged_categories_are_used_as_they_are(tmp_path: Path, first_id: int) -> None:
+    truth = write(tmp_path / "truth.json", {1: "ccddssll"})
+    merged, _ = ClassTable.from_categories(CATEGORIES).merged_by_supercategory()
+    predictions = write(tmp_path / "predictions.json", {1: "ccddssss"})
+
+    def merge(content: Content) -> None:
+        content["categories"] = [entry | {"id": first_id + place} for place, entry in enumerate(merged.to_categories())]
+        for segment in content["annotations"][0]["segments_info"]:
+            segment["category_id"] = first_id + (segment["category_id"] >= 30)
+
+    edit(predictions, merge)
+    assert score(truth, predictions, merge="supercategory").quality.all.pq == 1
+
+
+# --- refusals ---
+
+
+def _two_for_one(content: Content) -> None:
+    content["annotations"].append({"image_id": "other", "file_name": "1.png", "segments_info": []})
+
+
+REFUSALS: dict[str, tuple[Callable[[Content], object], str]] = {
+    "lacks images": (
+        lambda c: c["annotations"].pop(),
+        r"lacks 1 of the 2 images in truth\.json, the first being 1\.png \(image id 1\)",
+    ),
+    "two predictions": (_two_for_one, "two predictions for the image 1: 1 and other"),
+    "image twice": (lambda c: c["annotations"].append(c["annotations"][0]), "annotates the image 2 more than once"),
+    "id twice": (
+        lambda c: c["annotations"][0]["segments_info"].append(c["annotations"][0]["segments_info"][0]),
+        r"lists id 100000 of 2\.png more than once",
+    ),
+    "id 0": (lambda c: c["annotations"][0]["segments_info"][0].update(id=0), r"annotations\.0\.segments_info\.0.* 0 is void"),
+    "only in PNG": (
+        lambda c: c["annotations"][0]["segments_info"].pop(),
+        r"2\.png has pixels of id 108000, which predictions\.json doesn't",
+    ),
+    "only in JSON": (
+        lambda c: c["annotations"][0]["segments_info"].append({"id": 5, "category_id": 10}),
+        r"2\.png has no pixel of id 5, which predictions\.json lists",
+    ),
+    "unknown category": (
+        lambda c: c["annotations"][0]["segments_info"][0].update(category_id=77),
+        r"segment 100000 of 2\.png has the category 77",
+    ),
+    "unknown name": (lambda c: c["categories"][1].update(name="wolf"), r"segment 100000 of 2\.png has the category 20"),
+    "no PNG": (lambda c: c["annotations"][0].update(file_name="gone.png"), r"gone\.png"),
+    "no segments": (lambda c: c["annotations"][0].pop("segments_info"), r"annotations\.0\.segments_info"),
+    "no annotations": (lambda c: c.pop("annotations"), "annotations: Field required"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), REFUSALS.values(), ids=REFUSALS)
+def test_wrong_predictions_are_refused(truth: Path, predictions: Path, change: Callable[[Content], object], message: str) -> None:
+    edit(predictions, change)
+    with pytest.raises(InputError, match=message):
+        score(truth, predictions)
+
+
+def test_a_prediction_of_another_size_is_refused(truth: Path, tmp_path: Path) -> None:
+    predictions = write(tmp_path / "predictions.json", {1: "ccccssss", 2: "ddll"})
+    with pytest.raises(InputError, match=r"2\.png: the prediction is 1x4 pixels but its truth 1x8"):
+        score(truth, predictions)
+
+
+def test_a_truth_without_categories_is_refused(truth: Path, predictions: Path) -> None:
+    edit(truth, lambda content: content.pop("categories"))
+    with pytest.raises(InputError, match="has no categories"):
+        score(truth, predictions)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{broken"])
+def test_a_file_that_is_no_panoptic_json_is_refused(truth: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "odd.json").write_text(text)
+    with pytest.raises(InputError, match=r"odd\.json is not in the COCO panoptic format"):
+        score(truth, tmp_path / "odd.json")
+
+
+def test_a_missing_json_is_refused(truth: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot read .*gone\.json"):
+        score(truth, tmp_path / "gone.json")
+
+
+# --- the report ---
+
+
+def test_report_prints_percent_and_saves_fractions(truth: Path, predictions: Path, tmp_path: Path) -> None:
+    report = score(truth, predictions)
+    console = Console(file=StringIO(), width=120)
+    console.print(report.table(), report.class_table())
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "predictions.json against truth.json, 2 images" in text
+    assert "82.5" in text
+    assert "lake" in text
+    report.save(tmp_path / "score.json")
+    saved = json.loads((tmp_path / "score.json").read_text())
+    assert saved == report.to_json()
+    assert saved["quality"]["all"]["pq"] == report.quality.all.pq
+
+
+def test_nothing_to_judge_is_a_dash_and_null(tmp_path: Path) -> None:
+    truth = write(tmp_path / "truth.json", {1: "ssss"})
+    report = score(truth, truth)
+    console = Console(file=StringIO(), width=120)
+    console.print(report.table())
+    assert "-" in next(line for line in console.file.getvalue().splitlines() if "things" in line)  # type: ignore[attr-defined]
+    assert report.to_json()["quality"]["things"]["pq"] is None
+
+
+# --- real data ---
+
+
+def test_real_truth_against_itself_is_perfect(sample_data: Path) -> None:
+    truth = sample_data / "coco-sample/sample_data/panoptic_examples.json"
+    for merge in ("none", "supercategory"):
+        result = score(truth, truth, merge=merge).quality
+        assert result.all.pq == result.things.pq == result.stuff.pq == 1
+
+
+def test_real_truth_damaged_scores_as_counted_in_memory(sample_data: Path, tmp_path: Path) -> None:
+    source = sample_data / "coco-sample/sample_data/panoptic_examples.json"
+    path, folder = tmp_path / "damaged.json", tmp_path / "damaged"
+    shutil.copyfile(source, path)
+    folder.mkdir()
+    truth = read_panoptic_file(source)
+    for image_id, annotation in truth.annotations.items():
+        save_ids(folder / annotation.file_name, truth.map(image_id).ids.roll((9, 4), (0, 1)))
+    damaged = read_panoptic_file(path)
+    expected = PQCounts.zero(len(truth.classes))
+    for image_id in truth.annotations:
+        expected = expected + count(damaged.map(image_id), truth.map(image_id), len(truth.classes))
+    result = score(source, path).quality
+    assert result.all == quality(expected, truth.classes).all
+    assert 0 < result.all.pq < 1

@@ -1,0 +1,120 @@
+"""Overlays and their colours, on maps small enough to check by hand."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from unipan.classes import ClassTable
+from unipan.errors import InputError
+from unipan.ops.segments import Label, panoptic_map
+from unipan.types import PanopticMap
+from unipan.viz.colors import class_color, segment_colors
+from unipan.viz.labels import depth
+from unipan.viz.overlay import overlay
+
+CLASSES = ClassTable.from_categories(
+    [
+        {"id": 7, "name": "road", "isthing": 0, "color": [128, 64, 128]},
+        {"id": 9, "name": "car", "isthing": 1, "color": [0, 0, 142]},
+        {"id": 12, "name": "<script>alert(1)</script>", "isthing": 1, "color": [90, 90, 90]},
+    ]
+)
+ROAD, CAR, HOSTILE = range(3)
+
+
+def blocks(*class_indices: int, height: int = 60, width: int = 80, score: float = 0.9) -> PanopticMap:
+    """One block a class, of that height and width, side by side; ids count from 1."""
+    ids = torch.arange(1, len(class_indices) + 1, dtype=torch.int32).repeat_interleave(width)[None].repeat(height, 1)
+    labels = [Label(number, index, score=score) for number, index in enumerate(class_indices, start=1)]
+    return panoptic_map(ids, labels, CLASSES)
+
+
+def black(panoptic: PanopticMap) -> torch.Tensor:
+    return torch.zeros(3, *panoptic.ids.shape, dtype=torch.uint8)
+
+
+def test_stuff_has_its_class_color_and_no_two_instances_share_one() -> None:
+    colors = segment_colors(blocks(ROAD, *[CAR] * 40, width=3), CLASSES)
+    cars = [colors[segment_id] for segment_id in range(2, 42)]
+    assert colors[1] == CLASSES[ROAD].color
+    assert len(set(cars)) == 40
+    assert all(np.abs(np.subtract(left, right)).sum() > 40 for left, right in pairwise(cars))
+
+
+def test_color_of_an_instance_depends_on_its_place_not_on_its_id() -> None:
+    panoptic = blocks(CAR, CAR, HOSTILE)
+    renamed = torch.tensor([0, 900, 5, 77], dtype=torch.int32)[panoptic.ids.long()]
+    again = panoptic_map(renamed, [Label(77, HOSTILE), Label(5, CAR), Label(900, CAR)], CLASSES)
+    first, second = segment_colors(panoptic, CLASSES), segment_colors(again, CLASSES)
+    assert [first[1], first[2], first[3]] == [second[900], second[5], second[77]]
+
+
+def test_without_a_table_colors_go_by_class_index_as_an_uncolored_table_would_give_them() -> None:
+    uncolored = ClassTable.from_categories([{"id": number, "name": f"c{number}", "isthing": 0} for number in range(1, 30)])
+    assert all(class_color(index, None) == uncolored[index].color for index in range(len(uncolored)))
+
+
+@pytest.mark.parametrize(("size", "drawn"), [((600, 900), (900, 600)), ((120, 160), (480, 360)), ((1, 1), (480, 480))])
+def test_photographs_keep_their_size_and_small_pictures_grow(size: tuple[int, int], drawn: tuple[int, int]) -> None:
+    panoptic = blocks(CAR, height=size[0], width=size[1])
+    assert overlay(panoptic, black(panoptic), CLASSES).size == drawn
+    assert overlay(panoptic, black(panoptic), CLASSES, scale=1).size == (size[1], size[0])
+
+
+def test_outlines_lie_on_both_sides_of_a_border_and_nowhere_else() -> None:
+    panoptic = blocks(ROAD, CAR)
+    pixels = np.asarray(overlay(panoptic, black(panoptic), CLASSES, scale=1, labels=False))
+    bright = pixels.min(axis=2) > 150
+    assert bright[:, 79:81].all()
+    assert not np.delete(bright, [79, 80], axis=1).any()
+
+
+def test_void_is_grey_and_hatched() -> None:
+    panoptic = PanopticMap(torch.zeros(60, 80, dtype=torch.int32), ())
+    pixels = np.asarray(overlay(panoptic, black(panoptic), CLASSES, scale=1))
+    assert (pixels == pixels[:, :, :1]).all()
+    assert len(np.unique(pixels)) == 2
+
+
+def test_a_label_is_written_only_where_it_fits() -> None:
+    def changed(panoptic: PanopticMap) -> bool:
+        plain = overlay(panoptic, black(panoptic), CLASSES, scale=1, labels=False)
+        return overlay(panoptic, black(panoptic), CLASSES, scale=1) != plain
+
+    assert changed(blocks(CAR, height=100, width=400))
+    assert changed(blocks(HOSTILE, height=100, width=400))
+    assert not changed(blocks(*[CAR] * 80, height=100, width=5))
+    assert not changed(blocks(CAR, height=4, width=400))
+
+
+def test_depth_is_the_distance_to_the_nearest_border_counted_by_hand() -> None:
+    ids = np.array([[1, 1, 1, 1, 2, 2]] * 5, dtype=np.int32)
+    found = depth(ids, aspect=1.0)
+    assert found.tolist() == [
+        [1, 1, 1, 0, 0, 1],
+        [1, 2, 1, 0, 0, 1],
+        [1, 2, 1, 0, 0, 1],
+        [1, 2, 1, 0, 0, 1],
+        [1, 1, 1, 0, 0, 1],
+    ]
+
+
+def test_any_way_of_giving_the_image_draws_the_same(tmp_path) -> None:
+    panoptic = blocks(ROAD, CAR)
+    image = torch.randint(0, 256, (3, 60, 160), dtype=torch.uint8)
+    as_pil = Image.fromarray(image.permute(1, 2, 0).numpy())
+    as_pil.save(tmp_path / "photo.png")
+    drawn = [overlay(panoptic, given) for given in (image, as_pil, tmp_path / "photo.png", str(tmp_path / "photo.png"))]
+    assert all(other == drawn[0] for other in drawn[1:])
+
+
+def test_errors_name_both_sizes_or_the_file(tmp_path) -> None:
+    with pytest.raises(InputError, match=r"10x10.*60x80"):
+        overlay(blocks(CAR), Image.new("RGB", (10, 10)))
+    with pytest.raises(InputError, match=r"missing\.jpg"):
+        overlay(blocks(CAR), tmp_path / "missing.jpg")
+    with pytest.raises(InputError, match="float32"):
+        overlay(blocks(CAR), torch.zeros(3, 60, 80))

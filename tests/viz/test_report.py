@@ -1,0 +1,129 @@
+"""The report is one page that shows everything, loads nothing and trusts no text."""
+
+import base64
+import re
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from unipan.errors import InputError
+from unipan.viz.curves import loss_curves
+from unipan.viz.report import MAX_SIDE_PX, Example, ReportTable, write_report
+
+HOSTILE = '"><script>alert(1)</script> & $title {x}'
+RECORDS = [
+    {"step": step, "loss": 3 / step + 0.2, "loss/semantic": 1 / step, "loss/box_class": 2 / step, "rate": 0.01}
+    for step in range(1, 40)
+]
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and all text outside style and script."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._skipped = False
+        self.feed(markup)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._skipped = tag in ("style", "script")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._skipped = False
+
+    def handle_data(self, data: str) -> None:
+        if not self._skipped:
+            self.text += data
+
+
+def picture(red: int, size: tuple[int, int] = (64, 48)) -> Image.Image:
+    return Image.new("RGB", size, (red, 80, 80))
+
+
+def example(name: str, **changes) -> Example:
+    affinity = [("of a car", picture(240)), ("of a bus", picture(250))]
+    drawn = Example(
+        name=name, picture=picture(0), truth=picture(60), detections=picture(120), answer=picture(180), affinity=affinity
+    )
+    return replace(drawn, **changes)
+
+
+@pytest.fixture
+def markup(tmp_path: Path) -> str:
+    path = tmp_path / "report.html"
+    write_report(
+        path,
+        title=f"a run {HOSTILE}",
+        facts=[("PQ", "61.4"), (HOSTILE, HOSTILE)],
+        tables=[ReportTable(HOSTILE, ["class", "PQ"], [["car", "54.7"], [HOSTILE, "1.0"]])],
+        curves_svg=loss_curves(RECORDS),
+        examples=[example("one.jpg"), example(f"two {HOSTILE}", summary=HOSTILE, affinity=[(HOSTILE, picture(1))])],
+        notes=[HOSTILE],
+    )
+    return path.read_text(encoding="utf-8")
+
+
+def test_nothing_is_loaded_from_anywhere(markup: str) -> None:
+    assert not re.search(r"https?:|//[a-z]|@import|url\((?!#)", re.sub(r"base64,[\w+/=]+", "", markup))
+    for tag, attributes in Page(markup).tags:
+        assert tag not in ("link", "iframe", "object", "base")
+        assert (attributes.get("src") or "data:").startswith("data:")
+        assert (attributes.get("xlink:href") or "#").startswith("#")
+        assert "href" not in attributes
+
+
+def test_hostile_text_is_shown_as_text(markup: str) -> None:
+    page = Page(markup)
+    assert [tag for tag, _ in page.tags].count("script") == 1
+    assert page.text.count(HOSTILE) == 10
+    assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
+
+
+def test_every_example_is_there_with_all_its_pictures(markup: str) -> None:
+    images = [attributes for tag, attributes in Page(markup).tags if tag == "img" and attributes.get("src")]
+    assert [str(image["alt"]).startswith("one.jpg") for image in images] == [True] * 6 + [False] * 5
+    assert "54.7" in markup
+    assert markup.count("<svg") == 3
+
+
+def test_large_pictures_are_reduced_and_the_callers_are_left_alone(tmp_path: Path) -> None:
+    large = picture(10, (1600, 1000))
+    write_report(
+        tmp_path / "r.html", title="t", facts=[], tables=[], curves_svg="", examples=[example("a", picture=large, affinity=[])]
+    )
+    first = re.search(r"base64,([\w+/=]+)", (tmp_path / "r.html").read_text())
+    assert first is not None
+    assert max(Image.open(BytesIO(base64.b64decode(first[1]))).size) == MAX_SIDE_PX
+    assert large.size == (1600, 1000)
+
+
+def test_a_report_of_nothing_but_a_title_is_a_page(tmp_path: Path) -> None:
+    write_report(tmp_path / "r.html", title="empty", facts=[], tables=[], curves_svg="", examples=[])
+    assert "<h1>empty</h1>" in (tmp_path / "r.html").read_text()
+
+
+def test_curves_are_the_same_each_time_and_take_the_pages_color() -> None:
+    drawn = loss_curves(RECORDS)
+    assert drawn == loss_curves(RECORDS)
+    assert "currentColor" in drawn
+    assert all(f">{title}</text>" in drawn for title in ("total", "semantic", "box class"))
+    assert "rate" not in re.findall(r">([^<]+)</text>", drawn)
+
+
+def test_curves_of_one_record_or_none() -> None:
+    assert loss_curves([]) == ""
+    assert loss_curves([{"step": 1, "loss": 0.0}]).count("<svg") == 1
+
+
+def test_missing_matplotlib_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(InputError, match=r"unipan\[report\]"):
+        loss_curves(RECORDS)
