@@ -1,7 +1,8 @@
 """Time the three forms of the deformable convolution against each other on a CPU: python benchmarks/bench_deform.py [ROUNDS].
 
 One run, interleaved: every round times each form once, forward and then forward with backward, so that a busy moment of the
-machine hits all alike. Printed are medians and how many times faster than torchvision's operator each form is.
+machine hits all alike. Printed are medians and how many times faster than torchvision's operator each form is. On a machine
+that others use too, set OMP_WAIT_POLICY=passive: threads that spin while they wait make every small operator slow.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """The class table: the only home of dataset ids, names and colours. Everywhere else a class is an index 0..C-1."""
 
+from colorsys import hsv_to_rgb
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -121,12 +122,14 @@ class ClassTable:
         )
 
 
-def _color(given: list[int] | None, index: int) -> tuple[int, int, int]:
-    """The given colour, or a stable one spread by the golden ratio over the hues."""
-    if given is not None:
-        red, green, blue = (int(value) for value in given)
-        return red, green, blue
-    from colorsys import hsv_to_rgb
-
+def default_color(index: int) -> tuple[int, int, int]:
+    """A stable RGB colour for the class at `index`, where a table gives none: hues spread by the golden ratio."""
     red, green, blue = hsv_to_rgb((index * 0.618034) % 1.0, 0.65, 0.9)
     return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def _color(given: list[int] | None, index: int) -> tuple[int, int, int]:
+    if given is None:
+        return default_color(index)
+    red, green, blue = (int(value) for value in given)
+    return red, green, blue

@@ -10,11 +10,11 @@ from torchvision.transforms.v2 import functional as transforms
 from unipan.checkpoint import load_model, open_run
 from unipan.classes import ClassTable
 from unipan.config import Config
-from unipan.data.images import read_image
 from unipan.data.transforms import resized_size
 from unipan.models.build import build_network
 from unipan.models.decode import decode
 from unipan.models.network import PanopticNetwork
+from unipan.ops.images import read_image
 from unipan.ops.segments import drop_small_stuff
 from unipan.types import Admission, Detections, Outputs, PanopticMap, Size
 

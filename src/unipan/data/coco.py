@@ -12,8 +12,8 @@ from torch import Tensor
 from unipan.classes import VOID_ID, ClassTable
 from unipan.data.coco_json import PanopticJson, check_consistency, listing, read_panoptic_json
 from unipan.data.id_maps import read_id_map
-from unipan.data.images import read_image
 from unipan.errors import InputError
+from unipan.ops.images import read_image
 from unipan.ops.segments import Label, index_of_ids, panoptic_map
 from unipan.types import PanopticMap, Sample
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from unipan.classes import VOID_ID, ClassTable
 from unipan.data.id_maps import MAX_ID, read_id_map
 from unipan.errors import InputError
@@ -80,9 +82,9 @@ class PanopticFile:
         absent = [label.id for label in labels if label.id not in {segment.id for segment in panoptic.segments}]
         if absent:
             raise InputError(f"{png} has no pixel of {_some(absent)}, which {self.path.name} lists; write both from one map.")
-        unlisted = ids[panoptic.ids != ids]
-        if unlisted.numel():
-            wrong = _some(unlisted.unique().tolist())
+        unlisted = ids.numpy()[panoptic.ids.numpy() != ids.numpy()]
+        if unlisted.size:
+            wrong = _some(np.unique(unlisted).tolist())
             raise InputError(
                 f"{png} has pixels of {wrong}, which {self.path.name} doesn't list; list them, or paint them 0 (void)."
             )
@@ -99,7 +101,7 @@ class PanopticFile:
         return replace(self, classes=classes, class_of_category=translated)
 
     def merged(self) -> "PanopticFile":
-        """The same file with the classes of one super-category merged (things and stuff apart), a class's stuff as one segment."""
+        """The same file with classes of one super-category merged (things and stuff apart), each class's stuff as one segment."""
         classes, merged_index = self.classes.merged_by_supercategory()
         merged = {category: merged_index[index] for category, index in self.class_of_category.items()}
         return replace(self, classes=classes, class_of_category=merged, joins_stuff=True)

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from unipan.data.images import UNREADABLE
 from unipan.errors import InputError
+from unipan.ops.images import UNREADABLE
 
 MAX_ID = 2**24 - 1
 """Largest id that three bytes hold."""

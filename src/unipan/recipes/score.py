@@ -65,8 +65,8 @@ def pair_images(truth: PanopticFile, predictions: PanopticFile) -> list[tuple[Im
     if absent:
         name = truth.annotations[absent[0]].file_name
         raise InputError(
-            f"{predictions.path} lacks {len(absent)} of the {len(truth.annotations)} images in {truth.path.name}, the first being "
-            f"{name} (image id {absent[0]}); predict them too (an image may have no segments), or take them out of the truth."
+            f"{predictions.path} lacks {len(absent)} of the {len(truth.annotations)} images in {truth.path.name}, the first "
+            f"being {name} (image id {absent[0]}); predict them too (an image may have no segments), or take them out of the truth."
         )
     return [(image_id, found[image_id]) for image_id in truth.annotations]
 

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from unipan.errors import InputError
+from unipan.ops.images import read_image
 from unipan.viz.colors import RGB
 
 Picture = Tensor | Image.Image | str | Path
@@ -24,18 +25,14 @@ PAPER: RGB = (255, 255, 255)
 
 
 def as_pil(image: Picture) -> Image.Image:
-    """The image as PIL RGB, upright."""
+    """The image as PIL RGB; a file as `read_image` reads it, upright and in 8 bits."""
     if isinstance(image, Image.Image):
         return image.convert("RGB")
     if isinstance(image, Tensor):
         if image.ndim != 3 or image.shape[0] != 3 or image.dtype.is_floating_point:
             raise InputError(f"an image to draw on must be (3, H, W) uint8, but {tuple(image.shape)} {image.dtype} came.")
         return Image.fromarray(image.permute(1, 2, 0).cpu().numpy().astype(np.uint8))
-    try:
-        with Image.open(image) as opened:
-            return ImageOps.exif_transpose(opened).convert("RGB")
-    except OSError as error:
-        raise InputError(f"cannot read the image {image}: {error}.") from error
+    return as_pil(read_image(Path(image)))
 
 
 def readable_scale(width: int, height: int) -> int:

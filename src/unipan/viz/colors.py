@@ -1,15 +1,14 @@
 """Colours that stay: a class always has its hue, and the instances of one class are told apart by their place in the picture."""
 
 from collections.abc import Sequence
-from colorsys import hls_to_rgb, hsv_to_rgb, rgb_to_hls
+from colorsys import hls_to_rgb, rgb_to_hls
 
-from unipan.classes import ClassTable
+from unipan.classes import ClassTable, default_color
 from unipan.types import PanopticMap, Segment
 
 RGB = tuple[int, int, int]
 """Red, green, blue, 0..255."""
 
-GOLDEN_RATIO = 0.618034
 PLASTIC_RATIO = (0.754878, 0.569840)
 """Steps of the two-dimensional golden ratio: successive points are far apart, and so are any few of them."""
 
@@ -23,9 +22,7 @@ MIN_SATURATION = 0.5
 
 def class_color(class_index: int, classes: ClassTable | None) -> RGB:
     """The class table's colour, or without a table a stable one, spread by the golden ratio over the hues."""
-    if classes is not None:
-        return classes[class_index].color
-    return _to_rgb(hsv_to_rgb((class_index * GOLDEN_RATIO) % 1.0, 0.65, 0.9))
+    return default_color(class_index) if classes is None else classes[class_index].color
 
 
 def instance_color(color: RGB, rank: int) -> RGB:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from unipan.data.id_maps import MAX_ID, ids_from_rgb, read_id_map, rgb_from_ids, write_id_map
-from unipan.data.images import read_image
+from unipan.ops.images import read_image
 from unipan.errors import InputError
 
 

@@ -1,0 +1,5 @@
+"""`python -m unipan`."""
+
+from unipan.cli import main
+
+main()

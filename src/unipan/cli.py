@@ -1,0 +1,209 @@
+"""The command line: one thin command for each recipe.
+
+Results go to stdout, progress and messages to stderr. Exit status: 0 success, 2 what the user can mend, 1 a fault of ours.
+Recipes are imported when they are run, so that `--help` answers at once.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from tyro.conf import Positional, arg
+from tyro.extras import SubcommandApp
+
+from unipan.config import Config
+from unipan.errors import InputError
+from unipan.presets import PRESETS
+
+Settings = Annotated[Config, arg(name="")]
+"""Settings bear their own names: --train.steps, not --config.train.steps."""
+Run = Annotated[str, arg(metavar="RUN", help="Folder of a run, or hf:OWNER/NAME on the Hugging Face Hub.")]
+
+_DEMO = PRESETS["demo"]()
+
+app = SubcommandApp()
+train_app = SubcommandApp()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The `unipan` command."""
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        _check_names(given)
+        app.cli(prog="unipan", description="Panoptic segmentation through a learnt instance affinity.", args=given)
+    except InputError as error:
+        print(f"unipan: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("unipan: interrupted.", file=sys.stderr)
+        sys.exit(130)
+
+
+def _check_names(arguments: list[str]) -> None:
+    """Name the nearest verb or preset for one that is unknown, in a sentence."""
+    known = [("verb", ["demo", "train", "evaluate", "predict", "score"])]
+    if arguments[:1] == ["train"]:
+        known.append(("preset", list(PRESETS)))
+    for word, (kind, names) in zip(arguments, known, strict=False):
+        if not word.startswith("-") and word.replace("-", "_") not in names:
+            near = get_close_matches(word, names, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise InputError(f"there is no {kind} {word!r}: {hint}There are {', '.join(names)}.")
+
+
+@app.command
+def demo(
+    config: Settings = _DEMO,
+    *,
+    out: Path = Path("runs/demo"),
+    show: bool = False,
+    as_json: Annotated[bool, arg(name="json")] = False,
+) -> None:
+    """Train the small preset on procedural scenes, evaluate it, and write an illustrated report.
+
+    Args:
+        config: Every setting of the run.
+        out: Folder for the model, metrics.json and report.html.
+        show: Only draw a contact sheet of the scenes (OUT/scenes.png) and print what they are like.
+        as_json: Print the metrics as JSON.
+    """
+    from unipan.recipes import demo as recipe
+    from unipan.recipes.console import results
+
+    if show:
+        path, statistics = recipe.show_scenes(config, out)
+        results.print(recipe.statistics_table(statistics, config.data.difficulty))
+        results.print(f"The scenes are drawn in {path}.")
+        return
+    _print_evaluation(recipe.demo(config, out), as_json=as_json)
+    if not as_json:
+        results.print(f"Look at {out / 'report.html'}; the model is in {out}.")
+
+
+def _train_with(preset: Callable[[], Config]) -> Callable[..., None]:
+    """The command that trains with one preset."""
+
+    def command(config: Settings, *, out: Path, resume: bool = False) -> None:
+        from unipan.recipes.console import results
+        from unipan.recipes.train import train
+
+        train(config, out, resume=resume)
+        results.print(f"Trained into {out}; next: unipan evaluate {out}")
+
+    command.__defaults__ = (preset(),)
+    command.__name__ = preset.__name__
+    command.__doc__ = f"""{preset.__doc__}
+
+    Args:
+        config: Every setting of the run.
+        out: Folder for the run.
+        resume: Go on exactly where the run in OUT stopped; the settings must be its own.
+    """
+    return command
+
+
+for _preset in PRESETS.values():
+    train_app.command(_train_with(_preset))
+app.command(train_app, name="train", description="Train a network with a preset; --help after its name lists every setting.")
+
+
+@app.command
+def evaluate(
+    run: Positional[Run],
+    *,
+    root: Annotated[str | None, arg(name="data.root")] = None,
+    trim: bool = True,
+    as_json: Annotated[bool, arg(name="json")] = False,
+) -> None:
+    """Score a run on its held-out images: a table, and RUN/metrics.json.
+
+    Args:
+        run: The run.
+        root: The data set's folder, where it is not the one that the run was trained on.
+        trim: Turn small stuff segments into void, by the run's own limit (part of evaluation as published).
+        as_json: Print the metrics as JSON.
+    """
+    from unipan.recipes.evaluate import evaluate as recipe
+
+    _print_evaluation(recipe(run, root=root, trim=trim), as_json=as_json)
+
+
+@app.command
+def predict(
+    run: Positional[Run], images: Positional[list[Path]], *, out: Path, as_json: Annotated[bool, arg(name="json")] = False
+) -> None:
+    """Segment images: an overlay for each, and together panoptic.json and its PNG folder, in the COCO panoptic format.
+
+    Args:
+        run: The run.
+        images: Image files, or folders of them.
+        out: Folder for the results.
+        as_json: Print the panoptic.json.
+    """
+    from unipan.recipes.console import results
+    from unipan.recipes.predict import predict as recipe
+    from unipan.recipes.predict import segment_table
+
+    answers = recipe(run, images, out)
+    if as_json:
+        print((out / "panoptic.json").read_text())
+        return
+    if len(answers) == 1:
+        results.print(segment_table(*answers[0]))
+    segments = sum(len(answer.segments) for _, answer in answers)
+    results.print(f"{len(answers)} image(s), {segments} segments: overlays, panoptic.json and panoptic/ are in {out}.")
+
+
+@app.command
+def score(
+    truth: Positional[Path],
+    predictions: Positional[Path],
+    *,
+    truth_dir: Path | None = None,
+    predictions_dir: Path | None = None,
+    merge: Literal["none", "supercategory"] = "none",
+    as_json: Annotated[bool, arg(name="json")] = False,
+) -> None:
+    """Panoptic quality of files in the COCO panoptic format; no model.
+
+    Args:
+        truth: JSON of the truth.
+        predictions: JSON of the predictions.
+        truth_dir: Folder of the truth's PNGs; without it, the one beside the JSON that bears its name.
+        predictions_dir: Folder of the predictions' PNGs; likewise.
+        merge: Merge the truth's classes as training did; a class's stuff in one image becomes one segment.
+        as_json: Print the metrics as JSON.
+    """
+    from unipan.recipes.console import results
+    from unipan.recipes.score import score as recipe
+
+    report = recipe(truth, predictions, truth_dir=truth_dir, predictions_dir=predictions_dir, merge=merge)
+    if as_json:
+        _print_json(report.to_json())
+    else:
+        results.print(report.class_table())
+        results.print(report.table())
+
+
+def _print_evaluation(evaluation: Any, *, as_json: bool) -> None:
+    from unipan.recipes.console import results
+
+    if as_json:
+        _print_json(evaluation.to_json())
+        return
+    results.print(evaluation.answer.class_table())
+    results.print(evaluation.answer.table())
+    results.print(evaluation.table())
+    for sentence in evaluation.sentences():
+        results.print(sentence)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""The illustrated report of a run: what it scores, how it learnt, and for a dozen held-out images what it sees."""
+
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from unipan.checkpoint import RunFolder
+from unipan.data.dataset import PanopticDataset
+from unipan.metrics.pq import count, quality
+from unipan.metrics.report import Report, percent
+from unipan.ops.propagation import affinity_rows
+from unipan.ops.segments import index_of_ids
+from unipan.ops.upsample import STRIDE
+from unipan.predictor import Predictor, original_size
+from unipan.recipes.evaluate import Evaluation
+from unipan.types import Outputs, PanopticMap, Sample
+from unipan.viz.canvas import as_pil, enlarge, readable_scale
+from unipan.viz.curves import loss_curves
+from unipan.viz.overlay import overlay
+from unipan.viz.panels import draw_affinity, draw_detections
+from unipan.viz.report import Example, ReportTable, write_report
+
+EXAMPLES = 12
+MARKS = 3
+"""Marked pixels of one image, on its largest things."""
+
+
+class Mark(NamedTuple):
+    """A pixel whose affinities are shown."""
+
+    cell: tuple[int, int]  # y, x in cells
+    caption: str
+
+
+def illustrate(
+    folder: RunFolder,
+    predictor: Predictor,
+    dataset: PanopticDataset,
+    evaluation: Evaluation,
+    *,
+    facts: Sequence[tuple[str, str]],
+) -> None:
+    """Write RUN/report.html. facts: further headline numbers, beside the PQ."""
+    everything = evaluation.answer.quality
+    headline = [
+        ("PQ", percent(everything.all.pq)),
+        ("PQ things", percent(everything.things.pq)),
+        ("PQ stuff", percent(everything.stuff.pq)),
+        ("PQ, propagation off", percent(evaluation.without_propagation.quality.all.pq)),
+        *facts,
+    ]
+    records = [json.loads(line) for line in folder.log.read_text().splitlines()] if folder.log.exists() else []
+    write_report(
+        folder.path / "report.html",
+        title=f"unipan: {folder.path.name}, {evaluation.answer.title}",
+        facts=headline,
+        tables=[*report_tables(evaluation.answer), _propagation_table(evaluation)],
+        curves_svg=loss_curves(records) if records else "",
+        examples=[example(predictor, dataset[index]) for index in range(min(EXAMPLES, len(dataset)))],
+        notes=evaluation.sentences(),
+    )
+
+
+def report_tables(report: Report) -> list[ReportTable]:
+    """The group and the class table of a report, as the page wants them."""
+    return [_plain(report.table()), _plain(report.class_table())]
+
+
+def _plain(table) -> ReportTable:
+    """A rich table's texts."""
+    columns = [list(column.cells) for column in table.columns]
+    header = [str(column.header) for column in table.columns]
+    return ReportTable(str(table.title), header, [[str(text) for text in row] for row in zip(*columns, strict=True)])
+
+
+def _propagation_table(evaluation: Evaluation) -> ReportTable:
+    return _plain(evaluation.table())
+
+
+def example(predictor: Predictor, sample: Sample) -> Example:
+    """Everything about one held-out image."""
+    size = original_size(sample.image)
+    outputs = predictor.outputs(sample.image)
+    answer = predictor.answer(outputs, size)
+    picture = as_pil(sample.image)
+    network_size = predictor.network_size(size)
+    seen = picture.resize((network_size[1], network_size[0]))  # boxes and cells refer to what the network saw
+    scored = quality(count(answer, sample.truth, len(predictor.classes)), predictor.classes)
+    return Example(
+        name=sample.file_name,
+        summary=f"PQ {percent(scored.all.pq)}, things {percent(scored.things.pq)}, stuff {percent(scored.stuff.pq)}",
+        picture=enlarge(picture, readable_scale(*picture.size)),
+        truth=overlay(sample.truth, picture, predictor.classes),
+        detections=draw_detections(seen, outputs.detections[0], predictor.classes, outputs.admitted[0]),
+        answer=overlay(answer, picture, predictor.classes),
+        affinity=affinity_pictures(predictor, outputs, answer, seen),
+    )
+
+
+def affinity_pictures(
+    predictor: Predictor, outputs: Outputs, answer: PanopticMap, seen: Image.Image
+) -> list[tuple[str, Image.Image]]:
+    """The affinity of a few marked pixels to all others, as in the paper's Fig. B."""
+    features = outputs.affinity[0]
+    height, width = features.shape[-2:]
+    marks = marked_pixels(answer, (height, width))
+    if not marks:
+        return []
+    cells = torch.tensor([y * width + x for (y, x), _ in marks], device=features.device)
+    rows = affinity_rows(features.flatten(1).T, cells, predictor.network.panoptic_head.form).cpu()
+    return [
+        (mark.caption, draw_affinity(seen, row.view(height, width), mark.cell, stride=STRIDE))
+        for mark, row in zip(marks, rows, strict=True)
+    ]
+
+
+def marked_pixels(answer: PanopticMap, cells: tuple[int, int]) -> list[Mark]:
+    """A pixel in the middle of each of the largest things, or of the largest stuff where there are no things."""
+    by_size = sorted(answer.segments, key=lambda segment: (not segment.is_thing, -segment.area))
+    chosen = [segment for segment in by_size if segment.is_thing][:MARKS] or by_size[:1]
+    return [Mark(_middle(answer, segment.id, cells), f"of a pixel of {segment.name}") for segment in chosen]
+
+
+def _middle(answer: PanopticMap, segment_id: int, cells: tuple[int, int]) -> tuple[int, int]:
+    """The cell under the segment's own pixel nearest to its centre of mass (which itself may lie outside, as in a ring)."""
+    inside: Tensor = (index_of_ids(answer.ids, [segment_id]) == 0).nonzero()
+    centre = inside.double().mean(0)
+    y, x = inside[((inside - centre) ** 2).sum(1).argmin()].tolist()
+    height, width = answer.ids.shape
+    return int(y * cells[0] / height), int(x * cells[1] / width)

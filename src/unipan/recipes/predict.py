@@ -1,0 +1,67 @@
+"""`unipan predict`: images to overlays and to files in the COCO panoptic format. No annotations needed."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from unipan.data.coco_writer import Entry, write_panoptic
+from unipan.errors import InputError
+from unipan.ops.images import read_image
+from unipan.predictor import load
+from unipan.recipes.console import counted
+from unipan.types import PanopticMap
+from unipan.viz.overlay import overlay
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+"""Files of a folder that are taken for images."""
+
+
+def predict(run: str, images: Sequence[Path], out: Path) -> list[tuple[Path, PanopticMap]]:
+    """Write out/STEM_overlay.png for each image, and out/panoptic.json with out/panoptic/STEM.png; return the answers.
+
+    images: files, or folders of them. Trims small stuff exactly as `evaluate` does.
+    """
+    files = image_files(images)
+    predictor = load(run)
+    answers: list[tuple[Path, PanopticMap]] = []
+
+    def entries() -> Iterator[Entry]:
+        for file in counted(files, "predicting", len(files)):
+            pixels = read_image(file)
+            answer = predictor(pixels)
+            overlay(answer, pixels, predictor.classes).save(out / f"{file.stem}_overlay.png")
+            answers.append((file, answer))
+            yield Entry(file.stem, file.name, answer)
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {out}: {error.strerror}. Name another --out.") from error
+    write_panoptic(out, entries(), predictor.classes, json_name="panoptic.json", png_folder="panoptic", scores=True)
+    return answers
+
+
+def image_files(paths: Sequence[Path]) -> list[Path]:
+    """The files named, and those in the folders named, in order."""
+    files: list[Path] = []
+    for path in paths:
+        found = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+        if not found:
+            raise InputError(f"the folder {path} holds no image ({', '.join(sorted(SUFFIXES))}).")
+        files += found
+    missing = [str(path) for path in files if not path.is_file()]
+    if missing:
+        raise InputError(f"there is no image file {missing[0]}; check the path.")
+    return files
+
+
+def segment_table(file: Path, panoptic: PanopticMap) -> Table:
+    """The segments of one answer, things first, large ones first."""
+    table = Table(title=file.name)
+    for name in ("segment", "class", "kind", "score", "area, px", "box x1 y1 x2 y2"):
+        table.add_column(name, justify="left" if name in ("class", "kind") else "right")
+    for segment in sorted(panoptic.segments, key=lambda s: (not s.is_thing, -s.area)):
+        kind, score = ("thing", f"{segment.score:.2f}") if segment.is_thing else ("stuff", "")
+        table.add_row(str(segment.id), segment.name, kind, score, str(segment.area), " ".join(map(str, segment.box)))
+    return table
