@@ -107,7 +107,7 @@ def _train_with(preset: Callable[[], Config]) -> Callable[..., None]:
 
 for _preset in PRESETS.values():
     train_app.command(_train_with(_preset))
-app.command(train_app, name="train", description="Train a network with a preset; --help after its name lists every setting.")
+app.command(train_app, name="train", help="Train a network with a preset; --help after its name lists every setting.")
 
 
 @app.command
