@@ -1,1 +1,57 @@
-"""unipan: panoptic segmentation through a learnt dense instance affinity."""
+"""unipan: panoptic segmentation through a learnt dense instance affinity.
+
+    predict = unipan.load("runs/demo")
+    answer = predict("photo.jpg")
+    unipan.overlay(answer, "photo.jpg").save("overlay.png")
+
+Names are imported when they are first used, so `import unipan` is quick and touches no GPU.
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from unipan.classes import ClassInfo, ClassTable
+    from unipan.errors import InputError
+    from unipan.predictor import Predictor, load
+    from unipan.types import Detections, Outputs, PanopticMap, Segment
+    from unipan.viz.overlay import overlay
+
+__version__ = version("unipan")
+
+__all__ = [
+    "ClassInfo",
+    "ClassTable",
+    "Detections",
+    "InputError",
+    "Outputs",
+    "PanopticMap",
+    "Predictor",
+    "Segment",
+    "load",
+    "overlay",
+]
+
+_HOMES = {
+    "ClassInfo": "unipan.classes",
+    "ClassTable": "unipan.classes",
+    "Detections": "unipan.types",
+    "InputError": "unipan.errors",
+    "Outputs": "unipan.types",
+    "PanopticMap": "unipan.types",
+    "Predictor": "unipan.predictor",
+    "Segment": "unipan.types",
+    "load": "unipan.predictor",
+    "overlay": "unipan.viz.overlay",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'unipan' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -51,6 +51,9 @@ class ModelConfig:
     pretrained: bool = True
     """Start from ImageNet weights (from a local package for tf_efficientnet_lite0, else from timm's hub)."""
     fpn_channels: int = 256
+    fpn_norm: bool = False
+    """GroupNorm after the pyramid's convolutions (our choice): needed by backbones whose features are not normalised, such as
+    EfficientNet's linear bottlenecks; ResNet does without, as published."""
     decoder_channels: tuple[int, ...] = (128, 128)
     """Widths of the deformable blocks shared by the pyramid levels, in each of the two feature decoders."""
     affinity_dim: int = 128

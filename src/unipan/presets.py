@@ -1,5 +1,7 @@
 """Presets are functions; a variant says only what differs. `PRESETS` is the list that the command line offers."""
 
+from dataclasses import replace
+
 from unipan.config import Config, DataConfig, DetectorConfig, InferenceConfig, LossConfig, ModelConfig, TrainConfig
 
 _SMALL_DETECTOR = DetectorConfig(
@@ -20,6 +22,7 @@ def demo() -> Config:
         model=ModelConfig(
             backbone="tf_efficientnet_lite0",
             fpn_channels=96,
+            fpn_norm=True,
             decoder_channels=(64, 64),
             affinity_dim=64,
             masks=False,
@@ -41,4 +44,26 @@ def demo() -> Config:
     )
 
 
-PRESETS = {preset.__name__: preset for preset in (demo,)}
+def coco_small() -> Config:
+    """COCO panoptic data at a small scale: 27 super-categories, masks, variant C, about 256 px; a first look on a laptop.
+
+    Variant C and the stuff limit of 4096 px are the paper's and UPSNet's for COCO; all else is ours, sized for a CPU.
+    """
+    small = demo()
+    return replace(
+        small,
+        model=replace(
+            small.model,
+            fpn_channels=128,
+            decoder_channels=(128, 64),
+            masks=True,
+            variant="C",
+            detector=replace(_SMALL_DETECTOR, proposals=200, roi_samples=128, box_channels=512),
+        ),
+        data=DataConfig(source="coco", merge="supercategory", short_side=256, long_side=448, jitter=0.2),
+        train=replace(small.train, steps=1500, learning_rate=0.02, warmup_steps=100, decay_steps=(1100, 1350), save_every=250),
+        inference=InferenceConfig(score_threshold=0.5, min_stuff_area_px=4096),
+    )
+
+
+PRESETS = {preset.__name__: preset for preset in (demo, coco_small)}

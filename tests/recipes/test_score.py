@@ -1,18 +1,13 @@
-"""The score of files: what comes out, how images and categories are joined, and what is refused."""
+"""The score of files: what comes out, how images and categories are joined, what a report says."""
 
 import json
 import shutil
-from collections.abc import Callable
-from copy import deepcopy
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
-from PIL import Image
+from panoptic_strips import CATEGORIES, Content, edit, save_ids, write, write_predictions, write_truth
 from rich.console import Console
-from torch import Tensor
 
 from unipan.classes import ClassTable
 from unipan.data.coco_files import read_panoptic_file
@@ -20,53 +15,15 @@ from unipan.errors import InputError
 from unipan.metrics.pq import PQCounts, count, quality
 from unipan.recipes.score import score
 
-Content = dict[str, Any]
-
-CATEGORIES = [
-    {"id": 10, "name": "cat", "supercategory": "animal", "isthing": 1},
-    {"id": 20, "name": "dog", "supercategory": "animal", "isthing": 1},
-    {"id": 30, "name": "sea", "supercategory": "water", "isthing": 0},
-    {"id": 40, "name": "lake", "supercategory": "water", "isthing": 0},
-]
-CATEGORY_OF_LETTER = {"c": 10, "d": 20, "s": 30, "l": 40}
-
-
-def write(path: Path, rows: dict[int | str, str], **changes: Any) -> Path:
-    """A JSON and its PNGs from strips: a letter is the one segment of its category, a dot void."""
-    folder = path.with_suffix("")
-    folder.mkdir(parents=True, exist_ok=True)
-    annotations = []
-    for image_id, row in rows.items():
-        save_ids(folder / f"{image_id}.png", torch.tensor([[0 if letter == "." else 1000 * ord(letter) for letter in row]]))
-        segments = [
-            {"id": 1000 * ord(a), "category_id": CATEGORY_OF_LETTER[a], "iscrowd": 0} for a in dict.fromkeys(row) if a != "."
-        ]
-        annotations.append({"image_id": image_id, "file_name": f"{image_id}.png", "segments_info": segments})
-    content = {"categories": deepcopy(CATEGORIES), "annotations": annotations} | changes
-    path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
-    return path
-
-
-def save_ids(path: Path, ids: Tensor) -> None:
-    rgb = torch.stack([ids % 256, ids // 256 % 256, ids // 256**2], -1).to(torch.uint8)
-    Image.fromarray(rgb.numpy()).save(path)
-
-
-def edit(path: Path, change: Callable[[Content], object]) -> None:
-    content = json.loads(path.read_text())
-    change(content)
-    path.write_text(json.dumps(content))
-
 
 @pytest.fixture
 def truth(tmp_path: Path) -> Path:
-    return write(tmp_path / "truth.json", {1: "ccccssss", 2: "ddddllll"})
+    return write_truth(tmp_path)
 
 
 @pytest.fixture
 def predictions(tmp_path: Path) -> Path:
-    """Cat 3/4, sea 4/5; dog 1; lake 3/4."""
-    return write(tmp_path / "predictions.json", {2: "ddddlll.", 1: "cccsssss"})
+    return write_predictions(tmp_path)
 
 
 def test_known_numbers(truth: Path, predictions: Path) -> None:
@@ -160,75 +117,6 @@ def test_predictions_in_the_merged_categories_are_used_as_they_are(tmp_path: Pat
     assert score(truth, predictions, merge="supercategory").quality.all.pq == 1
 
 
-# --- refusals ---
-
-
-def _two_for_one(content: Content) -> None:
-    content["annotations"].append({"image_id": "other", "file_name": "1.png", "segments_info": []})
-
-
-REFUSALS: dict[str, tuple[Callable[[Content], object], str]] = {
-    "lacks images": (
-        lambda c: c["annotations"].pop(),
-        r"lacks 1 of the 2 images in truth\.json, the first being 1\.png \(image id 1\)",
-    ),
-    "two predictions": (_two_for_one, "two predictions for the image 1: 1 and other"),
-    "image twice": (lambda c: c["annotations"].append(c["annotations"][0]), "annotates the image 2 more than once"),
-    "id twice": (
-        lambda c: c["annotations"][0]["segments_info"].append(c["annotations"][0]["segments_info"][0]),
-        r"lists id 100000 of 2\.png more than once",
-    ),
-    "id 0": (lambda c: c["annotations"][0]["segments_info"][0].update(id=0), r"annotations\.0\.segments_info\.0.* 0 is void"),
-    "only in PNG": (
-        lambda c: c["annotations"][0]["segments_info"].pop(),
-        r"2\.png has pixels of id 108000, which predictions\.json doesn't",
-    ),
-    "only in JSON": (
-        lambda c: c["annotations"][0]["segments_info"].append({"id": 5, "category_id": 10}),
-        r"2\.png has no pixel of id 5, which predictions\.json lists",
-    ),
-    "unknown category": (
-        lambda c: c["annotations"][0]["segments_info"][0].update(category_id=77),
-        r"segment 100000 of 2\.png has the category 77",
-    ),
-    "unknown name": (lambda c: c["categories"][1].update(name="wolf"), r"segment 100000 of 2\.png has the category 20"),
-    "no PNG": (lambda c: c["annotations"][0].update(file_name="gone.png"), r"gone\.png"),
-    "no segments": (lambda c: c["annotations"][0].pop("segments_info"), r"annotations\.0\.segments_info"),
-    "no annotations": (lambda c: c.pop("annotations"), "annotations: Field required"),
-}
-
-
-@pytest.mark.parametrize(("change", "message"), REFUSALS.values(), ids=REFUSALS)
-def test_wrong_predictions_are_refused(truth: Path, predictions: Path, change: Callable[[Content], object], message: str) -> None:
-    edit(predictions, change)
-    with pytest.raises(InputError, match=message):
-        score(truth, predictions)
-
-
-def test_a_prediction_of_another_size_is_refused(truth: Path, tmp_path: Path) -> None:
-    predictions = write(tmp_path / "predictions.json", {1: "ccccssss", 2: "ddll"})
-    with pytest.raises(InputError, match=r"2\.png: the prediction is 1x4 pixels but its truth 1x8"):
-        score(truth, predictions)
-
-
-def test_a_truth_without_categories_is_refused(truth: Path, predictions: Path) -> None:
-    edit(truth, lambda content: content.pop("categories"))
-    with pytest.raises(InputError, match="has no categories"):
-        score(truth, predictions)
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{broken"])
-def test_a_file_that_is_no_panoptic_json_is_refused(truth: Path, tmp_path: Path, text: str) -> None:
-    (tmp_path / "odd.json").write_text(text)
-    with pytest.raises(InputError, match=r"odd\.json is not in the COCO panoptic format"):
-        score(truth, tmp_path / "odd.json")
-
-
-def test_a_missing_json_is_refused(truth: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"cannot read .*gone\.json"):
-        score(truth, tmp_path / "gone.json")
-
-
 # --- the report ---
 
 
@@ -237,7 +125,7 @@ def test_report_prints_percent_and_saves_fractions(truth: Path, predictions: Pat
     console = Console(file=StringIO(), width=120)
     console.print(report.table(), report.class_table())
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "predictions.json against truth.json, 2 images" in text
+    assert "predictions.json against truth.json" in text
     assert "82.5" in text
     assert "lake" in text
     report.save(tmp_path / "score.json")

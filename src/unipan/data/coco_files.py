@@ -1,6 +1,5 @@
 """COCO panoptic files as evaluation reads them: a JSON with its PNG folder, and no images."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from unipan.classes import VOID_ID, ClassTable
-from unipan.data.id_maps import MAX_ID, read_id_map
+from unipan.data.coco_json import AnnotationEntry, ImageEntry, PanopticJson, SegmentEntry, check_consistency, listing
+from unipan.data.id_maps import read_id_map
 from unipan.errors import InputError
 from unipan.ops.segments import Label, index_of_ids, panoptic_map
 from unipan.types import PanopticMap
@@ -17,41 +17,10 @@ ImageId = int | str
 
 
 @dataclass(frozen=True)
-class SegmentEntry:
-    """An entry of `segments_info`. Its area and box are not read: pixels decide."""
-
-    id: int
-    category_id: int
-    iscrowd: bool = False
-
-    def __post_init__(self) -> None:
-        if not VOID_ID < self.id <= MAX_ID:
-            raise InputError(f"segment ids lie between 1 and {MAX_ID}, since {VOID_ID} is void")
-
-
-@dataclass(frozen=True)
-class Annotation:
-    """An entry of `annotations`: one image's segments."""
-
-    image_id: ImageId
-    file_name: str
-    """The PNG in the folder."""
-    segments_info: list[SegmentEntry]
-
-
-@dataclass(frozen=True)
-class ImageEntry:
-    """An entry of `images`."""
-
-    id: ImageId
-    file_name: str
-
-
-@dataclass(frozen=True)
 class _Content:
-    """What of the JSON is read."""
+    """What of the JSON is read; predictions may lack the last two."""
 
-    annotations: list[Annotation]
+    annotations: list[AnnotationEntry]
     images: list[ImageEntry] | None = None
     categories: list[dict[str, Any]] | None = None
 
@@ -66,7 +35,7 @@ class PanopticFile:
     """What `map` speaks."""
     class_of_category: dict[int, int]
     """The JSON's category ids -> class index."""
-    annotations: dict[ImageId, Annotation]
+    annotations: dict[ImageId, AnnotationEntry]
     image_names: dict[ImageId, str]
     """Image file names, where the JSON lists images."""
     joins_stuff: bool = False
@@ -79,15 +48,14 @@ class PanopticFile:
         labels = [self._label(entry, png) for entry in annotation.segments_info]
         ids = read_id_map(png)
         panoptic = panoptic_map(ids, labels, self.classes)
-        absent = [label.id for label in labels if label.id not in {segment.id for segment in panoptic.segments}]
+        present = {segment.id for segment in panoptic.segments}
+        absent = [label.id for label in labels if label.id not in present]
         if absent:
-            raise InputError(f"{png} has no pixel of {_some(absent)}, which {self.path.name} lists; write both from one map.")
+            raise InputError(f"{png} has no pixel of ids {listing(absent)}, listed in {self.path.name}; write both from one map.")
         unlisted = ids.numpy()[panoptic.ids.numpy() != ids.numpy()]
         if unlisted.size:
-            wrong = _some(np.unique(unlisted).tolist())
-            raise InputError(
-                f"{png} has pixels of {wrong}, which {self.path.name} doesn't list; list them, or paint them 0 (void)."
-            )
+            wrong = listing(np.unique(unlisted).tolist())
+            raise InputError(f"{png} has pixels of ids {wrong}, not listed in {self.path.name}; list them or paint them 0.")
         return joined_stuff(panoptic, self.classes) if self.joins_stuff else panoptic
 
     def speaking(self, classes: ClassTable) -> "PanopticFile":
@@ -109,10 +77,10 @@ class PanopticFile:
     def _label(self, entry: SegmentEntry, png: Path) -> Label:
         if entry.category_id not in self.class_of_category:
             raise InputError(
-                f"{self.path}: segment {entry.id} of {png.name} has the category {entry.category_id}, which is not among the "
-                f"{len(self.class_of_category)} known ones; both files must use the truth's categories."
+                f"{self.path}: segment {entry.id} of {png.name} has the category {entry.category_id}, whose name is not "
+                f"among the truth's categories; both files must use the same ones."
             )
-        return Label(entry.id, self.class_of_category[entry.category_id], entry.iscrowd)
+        return Label(entry.id, self.class_of_category[entry.category_id], bool(entry.iscrowd))
 
 
 def read_panoptic_file(path: Path, folder: Path | None = None, classes: ClassTable | None = None) -> PanopticFile:
@@ -129,15 +97,10 @@ def read_panoptic_file(path: Path, folder: Path | None = None, classes: ClassTab
         classes = ClassTable.from_categories(content.categories)
     if classes is None:
         raise InputError(f"{path} has no categories; the truth must list them in the COCO panoptic format.")
-    annotations: dict[ImageId, Annotation] = {}
-    for annotation in content.annotations:
-        if annotation.image_id in annotations:
-            raise InputError(f"{path} annotates the image {annotation.image_id} more than once; keep one entry.")
-        ids = [entry.id for entry in annotation.segments_info]
-        if len(set(ids)) < len(ids):
-            twice = _some(sorted({number for number in ids if ids.count(number) > 1}))
-            raise InputError(f"{path} lists {twice} of {annotation.file_name} more than once; each segment needs its own id.")
-        annotations[annotation.image_id] = annotation
+    annotations = {annotation.image_id: annotation for annotation in content.annotations}
+    # Neither side need list its images here, so those that the annotations name stand for them.
+    named = [ImageEntry(image_id, annotation.file_name) for image_id, annotation in annotations.items()]
+    check_consistency(PanopticJson(named, content.annotations, []), classes, path)
     return PanopticFile(
         path=path,
         folder=folder,
@@ -172,9 +135,3 @@ def _read(path: Path) -> _Content:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
         raise InputError(f"{path} is not in the COCO panoptic format: {place}: {first['msg']}.") from error
-
-
-def _some(ids: Sequence[int]) -> str:
-    """Name up to five ids."""
-    more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
-    return f"id{'s' * (len(ids) > 1)} {', '.join(map(str, ids[:5]))}{more}"

@@ -167,8 +167,8 @@ def _joint_areas(predicted: PanopticMap, true: PanopticMap) -> Tensor:
     """(n + 1, m + 1) int64: pixels that each true and each predicted segment share; row and column 0 are void."""
     rows, columns = len(true.segments) + 1, len(predicted.segments) + 1
     predicted_ids, true_ids = predicted.ids.numpy().ravel(), true.ids.numpy().ravel()
-    # Neighbours mostly share both ids, so runs are looked up, not pixels. numpy, since torch's threads wait for each other on maps
-    # this small, the more so where a caller counts several images at once.
+    # Neighbours mostly share both ids, so runs are looked up, not pixels. numpy, because torch's threads wait for each other on
+    # maps this small, the more so where a caller counts several images at once.
     begins = np.ones(len(true_ids), dtype=bool)
     np.not_equal(predicted_ids[1:], predicted_ids[:-1], out=begins[1:])
     begins[1:] |= true_ids[1:] != true_ids[:-1]
@@ -180,7 +180,7 @@ def _joint_areas(predicted: PanopticMap, true: PanopticMap) -> Tensor:
 
 
 def _places(ids: NDArray[np.int32], panoptic: PanopticMap) -> NDArray[np.int64]:
-    """1 + the place of each id in `segments`, 0 for void. By bisection: a table over ids up to 2**24 costs more than the search."""
+    """1 + the place of each id in `segments`, 0 for void. Bisection: a table over ids up to 2**24 costs more."""
     known = np.array([VOID_ID, *(segment.id for segment in panoptic.segments)])
     order = np.argsort(known)
     place = order[np.searchsorted(known, ids, sorter=order).clip(max=len(panoptic.segments))]

@@ -6,7 +6,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 from unipan.classes import ClassTable
 from unipan.config import ModelConfig
 from unipan.models.backbone import Backbone
-from unipan.models.decoder import AffinityHead, SemanticHead
+from unipan.models.decoder import AffinityHead, SemanticHead, group_norm
 from unipan.models.detector import Detector, NoDetector
 from unipan.models.network import PanopticNetwork
 from unipan.models.panoptic import UnifiedHead
@@ -19,7 +19,9 @@ def build_network(config: ModelConfig, classes: ClassTable) -> PanopticNetwork:
     backbone = Backbone(name=config.backbone, pretrained=config.pretrained)
     return PanopticNetwork(
         backbone=backbone,
-        fpn=FeaturePyramidNetwork(backbone.channels, config.fpn_channels, LastLevelMaxPool()),
+        fpn=FeaturePyramidNetwork(
+            backbone.channels, config.fpn_channels, LastLevelMaxPool(), norm_layer=group_norm if config.fpn_norm else None
+        ),
         semantic_head=SemanticHead(in_channels=config.fpn_channels, channels=config.decoder_channels, num_classes=len(classes)),
         detector=build_detector(config, classes),
         affinity_head=AffinityHead(

@@ -11,6 +11,11 @@ from torch import Tensor, nn
 from unipan.ops.deform import deform_conv
 
 
+def group_norm(channels: int) -> nn.GroupNorm:
+    """In 32 groups, or as many as divide the channels (Wu and He, ECCV 2018; the paper uses it for its batch-size independence)."""
+    return nn.GroupNorm(gcd(32, channels), channels)
+
+
 class DeformBlock(nn.Module):
     """3x3 deformable convolution, GroupNorm, ReLU. Offsets start at zero, so it starts as a plain convolution."""
 
@@ -21,7 +26,7 @@ class DeformBlock(nn.Module):
         nn.init.zeros_(self.offsets.bias)  # pyright: ignore[reportArgumentType]
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels, 3, 3))
         nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
-        self.norm = nn.GroupNorm(gcd(32, out_channels), out_channels)
+        self.norm = group_norm(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.norm(deform_conv(x, self.offsets(x), self.weight)))
@@ -67,6 +72,9 @@ class AffinityHead(nn.Module):
         super().__init__()
         self.decoder = FeatureDecoder(in_channels=in_channels, channels=channels)
         self.projection = nn.Conv2d(self.decoder.out_channels, affinity_dim, 1)
+        # Small, so that the potential leads at first: random affinities of full size would drown it and the gradients with it.
+        nn.init.normal_(self.projection.weight, std=0.01)
+        nn.init.zeros_(self.projection.bias)  # pyright: ignore[reportArgumentType]
 
     def forward(self, pyramid: Sequence[Tensor]) -> Tensor:
         return self.projection(self.decoder(pyramid))

@@ -63,10 +63,10 @@ def pair_images(truth: PanopticFile, predictions: PanopticFile) -> list[tuple[Im
             found[true_id] = predicted_id
     absent = [image_id for image_id in truth.annotations if image_id not in found]
     if absent:
-        name = truth.annotations[absent[0]].file_name
+        first = f"{truth.annotations[absent[0]].file_name} (image id {absent[0]})"
         raise InputError(
-            f"{predictions.path} lacks {len(absent)} of the {len(truth.annotations)} images in {truth.path.name}, the first "
-            f"being {name} (image id {absent[0]}); predict them too (an image may have no segments), or take them out of the truth."
+            f"{predictions.path} lacks {len(absent)} of the {len(truth.annotations)} images in {truth.path.name}, first {first}; "
+            "predict them too (an image may have no segments), or take them out of the truth."
         )
     return [(image_id, found[image_id]) for image_id in truth.annotations]
 
