@@ -1,20 +1,18 @@
 """Data sets in the COCO panoptic format. H x W pixels, n segments of one image."""
 
 from array import array
-from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import torch
 from torch import Tensor
 
-from unipan.classes import VOID_ID, ClassTable
-from unipan.data.coco_json import PanopticJson, check_consistency, listing, read_panoptic_json
+from unipan.classes import ClassTable
+from unipan.data.coco_json import PanopticJson, check_consistency, checked_map, listing, read_panoptic_json
 from unipan.data.id_maps import read_id_map
 from unipan.errors import InputError
 from unipan.ops.images import read_image
-from unipan.ops.segments import Label, index_of_ids, panoptic_map
+from unipan.ops.segments import Label, joined_stuff
 from unipan.types import PanopticMap, Sample
 
 Merge = Literal["none", "supercategory"]
@@ -73,23 +71,10 @@ class CocoPanoptic:
         )
 
     def _truth(self, ids: Tensor, place: int) -> PanopticMap:
-        """What the PNG's ids (H, W) stand for, after checking that PNG and JSON name the same ids."""
-        labels = self._labels(place)
-        known = [VOID_ID, *(label.id for label in labels)]
-        index = index_of_ids(ids, known)
-        counts = torch.bincount(index.flatten(), minlength=len(known) + 1)
-        unlisted = ids[index == len(known)].unique().tolist() if counts[-1] else []
-        unseen = [label.id for label, count in zip(labels, counts[1:-1].tolist(), strict=True) if count == 0]
-        if unlisted or unseen:
-            parts = [f"ids {listing(unlisted)} are in the PNG but not in the JSON"] if unlisted else []
-            parts += [f"ids {listing(unseen)} are in the JSON but not in the PNG"] if unseen else []
-            raise InputError(
-                f"{self._png_dir / self._index.png_names[place]} and {self._json_path} disagree: {'; '.join(parts)}."
-            )
-        if self._merge == "supercategory":
-            labels = _stuff_joined(labels, self.classes)
-            ids = torch.tensor([VOID_ID, *(label.id for label in labels)], dtype=torch.int32)[index]
-        return panoptic_map(ids, list(dict.fromkeys(labels)), self.classes)
+        """What the PNG's ids (H, W) stand for."""
+        png = self._png_dir / self._index.png_names[place]
+        panoptic = checked_map(ids, self._labels(place), self.classes, png=png, json_path=self._json_path)
+        return joined_stuff(panoptic, self.classes) if self._merge == "supercategory" else panoptic
 
     def _labels(self, place: int) -> list[Label]:
         """The image's n segments as the JSON lists them, in this data set's classes."""
@@ -129,17 +114,6 @@ def _compact(content: PanopticJson, classes: ClassTable) -> _Index:
         class_indices=array("B", (classes.index_of_dataset_id[segment.category_id] for segment in segments)),
         crowds=array("B", (bool(segment.iscrowd) for segment in segments)),
     )
-
-
-def _stuff_joined(labels: Sequence[Label], classes: ClassTable) -> list[Label]:
-    """Give the stuff segments of one class the id of the first; things and crowds keep theirs."""
-    first: dict[int, int] = {}
-    return [
-        label
-        if classes.is_thing[label.class_index] or label.is_crowd
-        else label._replace(id=first.setdefault(label.class_index, label.id))
-        for label in labels
-    ]
 
 
 def _size(pixels: Tensor) -> str:

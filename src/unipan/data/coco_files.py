@@ -4,13 +4,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from unipan.classes import VOID_ID, ClassTable
-from unipan.data.coco_json import AnnotationEntry, ImageEntry, PanopticJson, SegmentEntry, check_consistency, listing
+from unipan.classes import ClassTable
+from unipan.data.coco_json import AnnotationEntry, ImageEntry, PanopticJson, SegmentEntry, check_consistency, checked_map
 from unipan.data.id_maps import read_id_map
 from unipan.errors import InputError
-from unipan.ops.segments import Label, index_of_ids, panoptic_map
+from unipan.ops.segments import Label, joined_stuff
 from unipan.types import PanopticMap
 
 ImageId = int | str
@@ -46,16 +44,7 @@ class PanopticFile:
         annotation = self.annotations[image_id]
         png = self.folder / annotation.file_name
         labels = [self._label(entry, png) for entry in annotation.segments_info]
-        ids = read_id_map(png)
-        panoptic = panoptic_map(ids, labels, self.classes)
-        present = {segment.id for segment in panoptic.segments}
-        absent = [label.id for label in labels if label.id not in present]
-        if absent:
-            raise InputError(f"{png} has no pixel of ids {listing(absent)}, listed in {self.path.name}; write both from one map.")
-        unlisted = ids.numpy()[panoptic.ids.numpy() != ids.numpy()]
-        if unlisted.size:
-            wrong = listing(np.unique(unlisted).tolist())
-            raise InputError(f"{png} has pixels of ids {wrong}, not listed in {self.path.name}; list them or paint them 0.")
+        panoptic = checked_map(read_id_map(png), labels, self.classes, png=png, json_path=self.path)
         return joined_stuff(panoptic, self.classes) if self.joins_stuff else panoptic
 
     def speaking(self, classes: ClassTable) -> "PanopticFile":
@@ -109,19 +98,6 @@ def read_panoptic_file(path: Path, folder: Path | None = None, classes: ClassTab
         annotations=annotations,
         image_names={entry.id: entry.file_name for entry in content.images or []},
     )
-
-
-def joined_stuff(panoptic: PanopticMap, classes: ClassTable) -> PanopticMap:
-    """Make all stuff of one class one segment, under the id of its first. Things and crowds stay as they are."""
-    first: dict[int, int] = {}
-    labels: list[Label] = []
-    for segment in panoptic.segments:
-        joins = not segment.is_thing and not segment.is_crowd
-        target = first.setdefault(segment.class_index, segment.id) if joins else segment.id
-        labels.append(Label(target, segment.class_index, segment.is_crowd, segment.score))
-    targets = panoptic.ids.new_tensor([label.id for label in labels] + [VOID_ID])
-    ids = targets[index_of_ids(panoptic.ids, [segment.id for segment in panoptic.segments])]
-    return panoptic_map(ids, list({label.id: label for label in labels}.values()), classes)
 
 
 def _read(path: Path) -> _Content:

@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unipan.classes import VOID_ID, ClassInfo, ClassTable
+from unipan.classes import ClassInfo, ClassTable
 from unipan.errors import InputError
+from unipan.ops.segments import places_of
 from unipan.types import PanopticMap
 
 
@@ -180,11 +181,9 @@ def _joint_areas(predicted: PanopticMap, true: PanopticMap) -> Tensor:
 
 
 def _places(ids: NDArray[np.int32], panoptic: PanopticMap) -> NDArray[np.int64]:
-    """1 + the place of each id in `segments`, 0 for void. Bisection: a table over ids up to 2**24 costs more."""
-    known = np.array([VOID_ID, *(segment.id for segment in panoptic.segments)])
-    order = np.argsort(known)
-    place = order[np.searchsorted(known, ids, sorter=order).clip(max=len(panoptic.segments))]
-    return np.where(known[place] == ids, place, 0)
+    """1 + the place of each id in `segments`, 0 for void."""
+    known = [segment.id for segment in panoptic.segments]
+    return (places_of(ids, known) + 1) % (len(known) + 1)
 
 
 def _classes(panoptic: PanopticMap) -> Tensor:

@@ -29,6 +29,7 @@ class Backbone(nn.Module):
         mean, std = _normalisation(name, self.body)
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+        self.train()  # a new module is in training mode; without this so would be its batch norms, until someone calls `train`
 
     def normalise(self, images: Tensor) -> Tensor:
         """images: (B, 3, H, W) RGB in 0..1 -> what the ImageNet weights expect."""

@@ -12,7 +12,7 @@ from unipan.ops.deform import deform_conv
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """In 32 groups, or as many as divide the channels (Wu and He, ECCV 2018; the paper uses it for its batch-size independence)."""
+    """In 32 groups, or as many as divide the channels (Wu and He, ECCV 2018; the paper uses it wherever it normalises)."""
     return nn.GroupNorm(gcd(32, channels), channels)
 
 

@@ -29,5 +29,5 @@ class NoDetector(nn.Module):
         self, pyramid: Sequence[Tensor], sizes: Sequence[Size], targets: Sequence[Target] | None
     ) -> tuple[list[Detections], dict[str, Term]]:
         level = pyramid[0]
-        boxes, scores = level.new_zeros(0, 4), level.new_zeros(0)
-        return [Detections(boxes, scores, scores.long(), None) for _ in sizes], {}
+        boxes, scores, masks = level.new_zeros(0, 4), level.new_zeros(0), level.new_zeros(0, 1, 1)  # every variant takes them
+        return [Detections(boxes, scores, scores.long(), masks) for _ in sizes], {}

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from unipan.classes import VOID_ID, ClassTable
@@ -19,41 +21,71 @@ class Label(NamedTuple):
     score: float = 1.0
 
 
-def index_of_ids(ids: Tensor, known: Sequence[int]) -> Tensor:
-    """Where each pixel's id stands in `known`: (H, W) int64, n = len(known) for an id that is not there.
+class Runs(NamedTuple):
+    """The horizontal runs of one id: neighbours mostly share it, so runs are looked up and counted, not pixels.
 
-    ids: (H, W) integers. A search in n sorted ids for each pixel: a table of all ids would take 64 MB, COCO's being colours.
+    numpy, because torch's threads wait for each other on maps of this size.
     """
+
+    ids: NDArray[np.int64]  # (r,)
+    starts: NDArray[np.int64]  # (r,) position in the flattened map
+    lengths: NDArray[np.int64]  # (r,) pixels; no run goes past its row
+
+
+def runs_of(ids: Tensor) -> Runs:
+    """The runs of an id map (H, W)."""
+    width = ids.shape[1]
+    flat = ids.contiguous().numpy().ravel()
+    if not flat.size:
+        none = np.zeros(0, dtype=np.int64)
+        return Runs(none, none, none)
+    begins = np.ones(flat.size, dtype=bool)
+    np.not_equal(flat[1:], flat[:-1], out=begins[1:])
+    begins[::width] = True
+    starts = np.flatnonzero(begins)
+    return Runs(flat[starts].astype(np.int64), starts, np.diff(starts, append=flat.size))
+
+
+def places_of(ids: NDArray[np.integer], known: Sequence[int]) -> NDArray[np.int64]:
+    """Where each id stands in `known`, len(known) where it does not. By bisection: a table of COCO's ids would take 64 MB."""
     if not known:
-        return torch.zeros(ids.shape, dtype=torch.int64)
-    in_order, places = torch.tensor(known, dtype=ids.dtype).sort()
-    found = torch.searchsorted(in_order, ids.contiguous()).clamp(max=len(known) - 1)
-    return torch.where(in_order[found] == ids, places[found], len(known))
+        return np.zeros(len(ids), dtype=np.int64)
+    values = np.array(known, dtype=np.int64)
+    order = np.argsort(values)
+    place = order[np.searchsorted(values, ids, sorter=order).clip(max=len(known) - 1)]
+    return np.where(values[place] == ids, place, len(known))
+
+
+def index_of_ids(ids: Tensor, known: Sequence[int]) -> Tensor:
+    """Where each pixel's id stands in `known`: (H, W) int64, n = len(known) for an id that is not there."""
+    runs = runs_of(ids)
+    return torch.from_numpy(np.repeat(places_of(runs.ids, known), runs.lengths)).view(ids.shape)
 
 
 def measure(index: Tensor, num_segments: int) -> tuple[Tensor, Tensor]:
     """Areas (n,) in pixels and tight boxes (n, 4) as x1 y1 x2 y2, x2 and y2 one past the last pixel; zeros where area is 0.
 
-    index: (H, W) int64; pixels with `index >= num_segments` belong to no segment.
+    index: (H, W) integers; pixels with `index >= num_segments` belong to no segment.
     """
-    height, width = index.shape
-    kept = index.clamp(max=num_segments)
-    in_column = torch.bincount((kept * width + torch.arange(width)).flatten(), minlength=(num_segments + 1) * width).view(
-        -1, width
-    )[:num_segments]  # (n, W) pixels of each segment in each column
-    in_row = torch.bincount(
-        (kept * height + torch.arange(height)[:, None]).flatten(), minlength=(num_segments + 1) * height
-    ).view(-1, height)[:num_segments]
-    areas = in_row.sum(1)
-    x1, x2 = _extent(in_column > 0)
-    y1, y2 = _extent(in_row > 0)
-    return areas, torch.stack([x1, y1, x2, y2], 1) * (areas > 0)[:, None]
+    runs = runs_of(index)
+    areas, boxes = _measure_runs(runs, runs.ids.clip(max=num_segments), num_segments, index.shape[1])
+    return torch.from_numpy(areas), torch.from_numpy(boxes)
 
 
-def _extent(present: Tensor) -> tuple[Tensor, Tensor]:
-    """First true position and one past the last, along the rows of (n, L) booleans."""
-    as_int = present.to(torch.int8)
-    return as_int.argmax(1), present.shape[1] - as_int.flip(1).argmax(1)
+def _measure_runs(
+    runs: Runs, place: NDArray[np.int64], num_segments: int, width: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """`measure` of runs; place: (r,) each run's segment, num_segments for none."""
+    areas = np.bincount(place, runs.lengths, minlength=num_segments + 1).astype(np.int64)[:num_segments]
+    y, x = runs.starts // max(width, 1), runs.starts % max(width, 1)
+    far = np.iinfo(np.int64).max
+    low, high = np.full((2, num_segments + 1), far), np.zeros((2, num_segments + 1), dtype=np.int64)
+    np.minimum.at(low[0], place, x)
+    np.minimum.at(low[1], place, y)
+    np.maximum.at(high[0], place, x + runs.lengths)
+    np.maximum.at(high[1], place, y + 1)
+    boxes = np.concatenate([low, high]).T[:num_segments]
+    return areas, boxes * (areas > 0)[:, None]
 
 
 def panoptic_map(ids: Tensor, labels: Sequence[Label], classes: ClassTable) -> PanopticMap:
@@ -61,9 +93,10 @@ def panoptic_map(ids: Tensor, labels: Sequence[Label], classes: ClassTable) -> P
 
     Labels without a pixel are dropped; pixels whose id has no label become void.
     """
-    index = index_of_ids(ids, [label.id for label in labels])
-    areas, boxes = measure(index, len(labels))
-    lookup = torch.tensor([label.id for label in labels] + [VOID_ID], dtype=torch.int32)
+    runs = runs_of(ids)
+    place = places_of(runs.ids, [label.id for label in labels])
+    areas, boxes = _measure_runs(runs, place, len(labels), ids.shape[1])
+    kept = np.where(place < len(labels), runs.ids, VOID_ID).astype(np.int32)
     segments = tuple(
         Segment(
             id=label.id,
@@ -78,7 +111,7 @@ def panoptic_map(ids: Tensor, labels: Sequence[Label], classes: ClassTable) -> P
         for label, area, box in zip(labels, areas.tolist(), boxes.tolist(), strict=True)
         if area > 0
     )
-    return PanopticMap(lookup[index], segments)
+    return PanopticMap(torch.from_numpy(np.repeat(kept, runs.lengths)).view(ids.shape), segments)
 
 
 def drop_small_stuff(panoptic: PanopticMap, *, min_area_px: int) -> PanopticMap:
@@ -89,3 +122,16 @@ def drop_small_stuff(panoptic: PanopticMap, *, min_area_px: int) -> PanopticMap:
     hit = index_of_ids(panoptic.ids, small) < len(small)
     kept = tuple(segment for segment in panoptic.segments if segment.id not in small)
     return PanopticMap(panoptic.ids.masked_fill(hit, VOID_ID), kept)
+
+
+def joined_stuff(panoptic: PanopticMap, classes: ClassTable) -> PanopticMap:
+    """Make all stuff of one class one segment, under the id of its first. Things and crowds stay as they are."""
+    first: dict[int, int] = {}
+    labels: list[Label] = []
+    for segment in panoptic.segments:
+        joins = not segment.is_thing and not segment.is_crowd
+        id = first.setdefault(segment.class_index, segment.id) if joins else segment.id
+        labels.append(Label(id, segment.class_index, segment.is_crowd, segment.score))
+    new_ids = torch.tensor([label.id for label in labels] + [VOID_ID], dtype=torch.int32)
+    ids = new_ids[index_of_ids(panoptic.ids, [segment.id for segment in panoptic.segments])]
+    return panoptic_map(ids, list({label.id: label for label in labels}.values()), classes)

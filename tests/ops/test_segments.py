@@ -1,0 +1,72 @@
+"""Segments from id maps, against plain loops over pixels."""
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from unipan.classes import ClassInfo, ClassTable
+from unipan.ops.segments import Label, drop_small_stuff, index_of_ids, joined_stuff, measure, panoptic_map
+
+CLASSES = ClassTable(
+    tuple(
+        ClassInfo(name=name, is_thing=is_thing, dataset_id=number, color=(0, 0, 0), supercategory=name)
+        for number, (name, is_thing) in enumerate([("sky", False), ("cat", True), ("sea", False)])
+    )
+)
+id_maps = arrays(np.int32, st.tuples(st.integers(1, 6), st.integers(1, 7)), elements=st.sampled_from([0, 3, 7, 2**24 - 1]))
+
+
+def ids(*rows: str) -> torch.Tensor:
+    """A drawn id map: "." is void, a digit its id."""
+    return torch.tensor([[0 if cell == "." else int(cell) for cell in row] for row in rows], dtype=torch.int32)
+
+
+@given(id_maps)
+def test_index_of_ids_is_the_place_in_the_list(drawn: np.ndarray) -> None:
+    known = [2**24 - 1, 3, 99]
+    expected = [[known.index(value) if value in known else 3 for value in row] for row in drawn.tolist()]
+    assert index_of_ids(torch.from_numpy(drawn), known).tolist() == expected
+
+
+@given(id_maps)
+def test_areas_and_boxes_equal_a_loop_over_pixels(drawn: np.ndarray) -> None:
+    known = [7, 2**24 - 1, 3, 5]
+    areas, boxes = measure(index_of_ids(torch.from_numpy(drawn), known), len(known))
+    for place, value in enumerate(known):
+        y, x = np.nonzero(drawn == value)
+        assert areas[place] == len(y)
+        assert boxes[place].tolist() == ([x.min(), y.min(), x.max() + 1, y.max() + 1] if len(y) else [0, 0, 0, 0])
+
+
+def test_labels_without_pixels_are_dropped_and_pixels_without_labels_are_void() -> None:
+    panoptic = panoptic_map(ids("112", "9.2"), [Label(1, 0), Label(2, 1, score=0.5), Label(3, 1)], CLASSES)
+    assert panoptic.ids.tolist() == ids("112", "..2").tolist()
+    assert [(s.id, s.name, s.is_thing, s.area, s.box, s.score) for s in panoptic.segments] == [
+        (1, "sky", False, 2, (0, 0, 2, 1), 1.0),
+        (2, "cat", True, 2, (2, 0, 3, 2), 0.5),
+    ]
+
+
+def test_an_image_without_pixels_has_no_segments() -> None:
+    assert panoptic_map(torch.zeros(0, 4, dtype=torch.int32), [Label(1, 0)], CLASSES).segments == ()
+
+
+def test_only_small_stuff_becomes_void() -> None:
+    panoptic = panoptic_map(ids("1112", "3332"), [Label(1, 0), Label(2, 1), Label(3, 2)], CLASSES)
+    trimmed = drop_small_stuff(panoptic, min_area_px=4)
+    assert trimmed.ids.tolist() == ids("...2", "...2").tolist()
+    assert [s.id for s in trimmed.segments] == [2]
+    assert drop_small_stuff(panoptic, min_area_px=3) is panoptic
+
+
+def test_stuff_of_one_class_is_joined_under_the_first_id_and_things_are_not() -> None:
+    panoptic = panoptic_map(ids("1524", "1524"), [Label(1, 0), Label(5, 1), Label(2, 0), Label(4, 1, True)], CLASSES)
+    joined = joined_stuff(panoptic, CLASSES)
+    assert joined.ids.tolist() == ids("1514", "1514").tolist()
+    assert [(s.id, s.area, s.box, s.is_crowd) for s in joined.segments] == [
+        (1, 4, (0, 0, 3, 2), False),
+        (5, 2, (1, 0, 2, 2), False),
+        (4, 2, (3, 0, 4, 2), True),
+    ]

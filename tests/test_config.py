@@ -1,0 +1,136 @@
+"""Settings: complete, frozen, checked once; they survive the disk, and a wrong one is named."""
+
+import json
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError, asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unipan.config import (
+    Config,
+    DataConfig,
+    DetectorConfig,
+    LossConfig,
+    ModelConfig,
+    TrainConfig,
+    load_config,
+    save_config,
+)
+from unipan.errors import InputError
+from unipan.presets import PRESETS
+
+NO_LOSS = {"semantic": 0, "panoptic": 0, "rpn": 0, "box": 0, "mask": 0}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "config.json"
+
+
+def write_changed(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    content = asdict(Config())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_valid_and_survives_the_disk(name: str, path: Path) -> None:
+    config = PRESETS[name]()
+    save_config(config, path)
+    assert load_config(path) == config
+    assert PRESETS[name].__name__ == name
+    assert PRESETS[name].__doc__, "the command line shows it"
+
+
+def test_every_kind_of_setting_survives_the_disk(path: Path) -> None:
+    config = Config(
+        model=ModelConfig(masks=False, variant="A", decoder_channels=(8, 16, 32), detector=DetectorConfig(aspect_ratios=(1.0,))),
+        data=DataConfig(source="coco", root="/data/ä", scene_size=(64, 96), jitter=0.1),
+        train=TrainConfig(decay_steps=(), warmup_factor=1 / 3),
+    )
+    save_config(config, path)
+    assert load_config(path) == config
+    assert json.loads(path.read_text())["train"]["warmup_factor"] == 1 / 3
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Config().train.steps = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda c: c["train"].update(stepss=3), r"train\.stepss"),
+        (lambda c: c.update(sources={}), "sources"),
+        (lambda c: c["model"]["detector"].update(nms="much"), r"model\.detector\.nms"),
+        (lambda c: c["train"].update(steps="many"), r"train\.steps.*'many'"),
+        (lambda c: c["train"].update(decay_steps=[1, "x"]), r"train\.decay_steps\.1"),
+        (lambda c: c["model"].update(variant="D"), r"model\.variant"),
+        (lambda c: c["data"].update(scene_size=[128]), r"data\.scene_size"),
+        (lambda c: c["train"].update(steps=0), r"train\.steps is 0"),
+    ],
+)
+def test_a_wrong_setting_of_a_file_is_named(change: Callable[[dict[str, Any]], object], named: str, path: Path) -> None:
+    write_changed(path, change)
+    with pytest.raises(InputError, match=f"config.json: setting .*{named}"):
+        load_config(path)
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"train": ', "[1, 2"])
+def test_broken_json_is_named(text: str, path: Path) -> None:
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"cannot read the settings in .*config\.json"):
+        load_config(path)
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "null"])
+def test_json_that_is_no_object_is_refused(text: str, path: Path) -> None:
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"config\.json"):
+        load_config(path)
+
+
+def test_a_missing_file_is_named(path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot read the settings in .*config\.json.*No such file"):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: ModelConfig(masks=False, variant="B"), "model.variant B needs masks"),
+        (lambda: ModelConfig(masks=False, variant="C"), "model.variant C needs masks"),
+        (lambda: ModelConfig(fpn_channels=0), "model.fpn_channels is 0"),
+        (lambda: ModelConfig(affinity_dim=-1), "model.affinity_dim is -1"),
+        (lambda: DataConfig(short_side=-1), "data.short_side"),
+        (lambda: DataConfig(short_side=800, long_side=600), "the long side, unless 0, the larger"),
+        (lambda: DataConfig(scene_size=(31, 64)), "data.scene_size"),
+        (lambda: DataConfig(jitter=1.0), "data.jitter is 1.0"),
+        (lambda: DataConfig(jitter=-0.1), "data.jitter is -0.1"),
+        (lambda: LossConfig(box=-1.0), "mend box"),
+        (lambda: LossConfig(group=0), "mend group"),
+        (lambda: LossConfig(**NO_LOSS), "every loss weight is 0"),
+        (lambda: TrainConfig(steps=500, warmup_steps=500), "train.warmup_steps .500. must be below train.steps .500."),
+        (lambda: TrainConfig(seed=-1), "train.seed"),
+        (lambda: TrainConfig(workers=-1), "train.workers"),
+        *[
+            (lambda name=name: replace(TrainConfig(), **{name: 0}), f"train.{name} is 0; it must be above 0")
+            for name in ("steps", "batch_size", "learning_rate", "clip_norm", "save_every", "max_admitted")
+        ],
+    ],
+)
+def test_what_cannot_work_is_refused(build: Callable[[], object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        build()
+
+
+def test_the_edge_of_what_works_is_accepted() -> None:
+    ModelConfig(masks=False, variant="A")
+    DataConfig(short_side=800, long_side=800, jitter=0.99, scene_size=(32, 32))
+    DataConfig(short_side=0, long_side=600)
+    LossConfig(**(NO_LOSS | {"panoptic_lovasz": 0.1}))
+    TrainConfig(steps=501, warmup_steps=500)
+    TrainConfig(steps=1, warmup_steps=0, seed=0, workers=0)
