@@ -34,7 +34,7 @@ def demo() -> Config:
         train=TrainConfig(
             steps=600,
             batch_size=4,
-            learning_rate=0.02,
+            learning_rate=0.03,
             warmup_steps=50,
             decay_steps=(450, 550),
             workers=1,

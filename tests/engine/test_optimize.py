@@ -1,5 +1,7 @@
 """The published schedule by hand, and an optimiser that goes on where it stopped."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -33,7 +35,7 @@ def test_cityscapes_schedule(step: int, rate: float) -> None:
 
 def test_warm_up_rises_at_every_step() -> None:
     rates = [cityscapes(step) for step in range(1, 502)]
-    assert all(earlier < later for earlier, later in zip(rates, rates[1:], strict=False))
+    assert all(earlier < later for earlier, later in pairwise(rates))
 
 
 def test_without_warm_up_and_decay_the_rate_is_the_base() -> None:

@@ -117,8 +117,12 @@ def test_reordered_detections_reorder_their_channels(
     torch.testing.assert_close(network.panoptic_head(potentials, outputs.affinity[0]), outputs.panoptic[0][channels])
 
 
-def test_training_leaves_batch_norm_statistics_alone(small_network: Networks, picture: Pictures, scene: Scenes) -> None:
-    network = small_network().train()
+@pytest.mark.parametrize("fresh", [False, True])
+def test_training_leaves_batch_norm_statistics_alone(
+    small_network: Networks, picture: Pictures, scene: Scenes, fresh: bool
+) -> None:
+    network = small_network() if fresh else small_network().train()
+    assert network.training
     before = {name: value.clone() for name, value in network.named_buffers()}
     assert any(name.endswith("running_mean") for name in before)
     network(batch(picture), SIZES, truths(scene), admission=EVERYTHING)

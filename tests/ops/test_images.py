@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from unipan.data.id_maps import MAX_ID, ids_from_rgb, read_id_map, rgb_from_ids, write_id_map
-from unipan.ops.images import read_image
 from unipan.errors import InputError
+from unipan.ops.images import read_image
 
 
 def pixel(path: Path, row: int = 0, column: int = 0) -> list[int]:

