@@ -91,8 +91,11 @@ def _download(run: str) -> Path:
 
 def write_settings(folder: RunFolder, config: Config, classes: ClassTable) -> None:
     """Start a run's folder."""
-    folder.path.mkdir(parents=True, exist_ok=True)
-    save_config(config, folder.config)
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {folder.path}: {error.strerror or error}. Name another --out.") from error
+    replace_atomically(folder.config, lambda temporary: save_config(config, temporary))
     write_json(folder.classes, classes.to_categories())
 
 
@@ -156,8 +159,9 @@ def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}. What stood there before is untouched.") from error
+    except (OSError, SafetensorError) as error:  # safetensors tells a full disk by its own exception
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot write {path}: {reason}. What stood there before is untouched.") from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -107,8 +107,6 @@ def test_void_is_what_no_detection_claims(variant: Variant) -> None:
 def test_void_without_things_is_never() -> None:
     probs, found = problem(0)
     none = torch.tensor([], dtype=torch.int64)
-    psi = dynamic_potential(
-        probs, found, stuff=torch.arange(5), things=none, variant="A", score_factor=True, void_channel=True
-    )
+    psi = dynamic_potential(probs, found, stuff=torch.arange(5), things=none, variant="A", score_factor=True, void_channel=True)
     assert psi.shape == (6, HEIGHT, WIDTH)
     assert not psi[-1].any()

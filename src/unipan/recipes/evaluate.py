@@ -128,8 +128,8 @@ def evaluate_predictor(predictor: Predictor, dataset: PanopticDataset, title: st
             title=f"{title}, propagation off", quality=quality(off, predictor.classes), num_images=len(dataset)
         ),
         effect=effect,
-        scale=float(head.scale),
-        residual_scale=float(head.residual_scale),
+        scale=head.scale.item(),
+        residual_scale=head.residual_scale.item(),
     )
 
 

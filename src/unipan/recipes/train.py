@@ -14,6 +14,7 @@ from unipan.checkpoint import (
     fill,
     load_training,
     open_run,
+    replace_atomically,
     save_model,
     save_training,
     write_settings,
@@ -51,7 +52,7 @@ def train(config: Config, out: Path, *, resume: bool = False) -> PanopticNetwork
     done = state.step if state else 0
     _trim_log(folder.log, done)
     save = partial(_save, folder, network, optimizer)
-    with folder.log.open("a") as log, training_progress(config.train.steps, done) as progress:
+    with training_progress(config.train.steps, done) as progress:
         fit(
             prepared,
             build_criterion(config.loss, dataset.classes, void_channel=config.model.void_channel),
@@ -78,7 +79,7 @@ def train(config: Config, out: Path, *, resume: bool = False) -> PanopticNetwork
             seed=config.train.seed,
             clip_norm=config.train.clip_norm,
             admission=Admission(config.train.score_threshold, config.train.max_admitted),
-            on_step=_after_step(log, progress, save, config.train.save_every, config.train.steps),
+            on_step=_after_step(folder.log, progress, save, config.train.save_every, config.train.steps),
         )
     save_model(folder.model, network)
     return network
@@ -113,17 +114,26 @@ def _refuse_overwriting(folder: RunFolder) -> None:
 
 
 def _trim_log(path: Path, done: int) -> None:
-    """Drop the lines of steps that will be done again, since the last checkpoint lies before them."""
+    """Drop the lines of steps that will be done again, for the last checkpoint lies before them, and one that was cut short."""
     if path.exists():
-        kept = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= done]
-        path.write_text("".join(f"{line}\n" for line in kept))
+        lines = path.read_text().splitlines(keepends=True)
+        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= done]
+        replace_atomically(path, lambda temporary: temporary.write_text("".join(kept)))
+
+
+def _append(path: Path, line: dict[str, float]) -> None:
+    try:
+        with path.open("a") as log:
+            log.write(json.dumps(line) + "\n")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}; the last checkpoint is untouched.") from error
 
 
 def _save(folder: RunFolder, network: nn.Module, optimizer, step: int) -> None:
     save_training(folder.training, training_state(step, network, optimizer))
 
 
-def _after_step(log, progress, save: Callable[[int], None], save_every: int, steps: int) -> Callable[[Step], None]:
+def _after_step(log: Path, progress, save: Callable[[int], None], save_every: int, steps: int) -> Callable[[Step], None]:
     """What happens after each step: a log line, the progress bar, a checkpoint."""
     started = time.perf_counter()
 
@@ -131,7 +141,7 @@ def _after_step(log, progress, save: Callable[[int], None], save_every: int, ste
         seconds = round(time.perf_counter() - started, 3)
         values = {name: round(value, 6) for name, value in step.losses.items()}
         line = {"step": step.number, **values, "learning_rate": step.learning_rate, "gradient_norm": round(step.gradient_norm, 4)}
-        print(json.dumps({**line, "seconds": seconds}), file=log, flush=True)
+        _append(log, {**line, "seconds": seconds})
         progress(step.number, step.losses["loss"])
         if step.number % save_every == 0 or step.number == steps:
             save(step.number)

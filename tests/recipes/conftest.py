@@ -1,0 +1,47 @@
+"""A run that was trained for a few steps, small enough for a test, and evaluated through every door."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from unipan.config import Config
+from unipan.presets import demo
+from unipan.recipes.train import train
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> Config:
+    """The demo's settings, shrunk; so many detections are admitted that answers hold things however little was learnt."""
+    small = demo()
+    detector = replace(
+        small.model.detector,
+        proposals_before_nms=50,
+        proposals=20,
+        rpn_samples=32,
+        roi_samples=16,
+        box_channels=16,
+        score_threshold=0.0,
+        max_detections=8,
+    )
+    model = replace(
+        small.model, pretrained=False, fpn_channels=16, decoder_channels=(16, 16), affinity_dim=8, detector=detector
+    )
+    schedule = replace(
+        small.train, steps=6, batch_size=2, learning_rate=0.02, warmup_steps=1, decay_steps=(5,), workers=0, save_every=2
+    )
+    return replace(
+        small,
+        model=model,
+        data=replace(small.data, scene_size=(64, 64), val_scenes=4),
+        train=schedule,
+        inference=replace(small.inference, score_threshold=0.0, max_admitted=4, min_stuff_area_px=100),
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_config: Config) -> Path:
+    """Read it; who changes it, copies it."""
+    out = tmp_path_factory.mktemp("tiny") / "run"
+    train(tiny_config, out)
+    return out
