@@ -11,6 +11,7 @@ from unipan.checkpoint import load_model, open_run
 from unipan.classes import ClassTable
 from unipan.config import Config
 from unipan.data.transforms import resized_size
+from unipan.errors import InputError
 from unipan.models.build import build_network
 from unipan.models.decode import decode
 from unipan.models.network import PanopticNetwork
@@ -115,6 +116,11 @@ def as_pixels(image: str | Path | Image.Image | Tensor) -> Tensor:
         return read_image(Path(image))
     if isinstance(image, Image.Image):
         return transforms.pil_to_tensor(image.convert("RGB"))
+    if image.ndim != 3 or image.shape[0] != 3 or image.dtype != torch.uint8:
+        raise InputError(
+            f"an image must be a (3, H, W) uint8 RGB tensor, but {tuple(image.shape)} {image.dtype} came; "
+            "give such a tensor, a PIL image or a file."
+        )
     return image
 
 

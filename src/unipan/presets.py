@@ -54,8 +54,6 @@ def coco_small() -> Config:
         small,
         model=replace(
             small.model,
-            fpn_channels=128,
-            decoder_channels=(128, 64),
             masks=True,
             variant="C",
             detector=replace(_SMALL_DETECTOR, proposals=200, roi_samples=128, box_channels=512),

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor
 
 from unipan.checkpoint import RunFolder
 from unipan.data.dataset import PanopticDataset
@@ -23,8 +23,10 @@ from unipan.viz.curves import loss_curves
 from unipan.viz.overlay import overlay
 from unipan.viz.panels import draw_affinity, draw_detections
 from unipan.viz.report import Example, ReportTable, write_report
+from unipan.viz.sheet import contact_sheet
 
 EXAMPLES = 12
+SHEET_ROWS = 4
 MARKS = 3
 """Marked pixels of one image, on its largest things."""
 
@@ -44,7 +46,7 @@ def illustrate(
     *,
     facts: Sequence[tuple[str, str]],
 ) -> None:
-    """Write RUN/report.html. facts: further headline numbers, beside the PQ."""
+    """Write RUN/report.html and RUN/examples.jpg. facts: further headline numbers, beside the PQ."""
     everything = evaluation.answer.quality
     headline = [
         ("PQ", percent(everything.all.pq)),
@@ -54,15 +56,23 @@ def illustrate(
         *facts,
     ]
     records = [json.loads(line) for line in folder.log.read_text().splitlines()] if folder.log.exists() else []
+    examples = [example(predictor, dataset[index]) for index in range(min(EXAMPLES, len(dataset)))]
     write_report(
         folder.path / "report.html",
         title=f"unipan: {folder.path.name}, {evaluation.answer.title}",
         facts=headline,
         tables=[*report_tables(evaluation.answer), _propagation_table(evaluation)],
         curves_svg=loss_curves(records) if records else "",
-        examples=[example(predictor, dataset[index]) for index in range(min(EXAMPLES, len(dataset)))],
+        examples=examples,
         notes=evaluation.sentences(),
     )
+    sheet([shown for shown in examples if shown.affinity][:SHEET_ROWS]).save(folder.path / "examples.jpg", quality=90)
+
+
+def sheet(examples: Sequence[Example]) -> Image.Image:
+    """The first few examples as one picture, for a page or a talk."""
+    rows = [[e.picture, e.truth, e.detections, e.answer, e.affinity[0][1]] for e in examples]
+    return contact_sheet(rows, column_titles=["picture", "truth", "detections", "answer", "affinity of the crossed pixel"])
 
 
 def report_tables(report: Report) -> list[ReportTable]:
@@ -126,9 +136,11 @@ def marked_pixels(answer: PanopticMap, cells: tuple[int, int]) -> list[Mark]:
 
 
 def _middle(answer: PanopticMap, segment_id: int, cells: tuple[int, int]) -> tuple[int, int]:
-    """The cell under the segment's own pixel nearest to its centre of mass (which itself may lie outside, as in a ring)."""
-    inside: Tensor = (index_of_ids(answer.ids, [segment_id]) == 0).nonzero()
-    centre = inside.double().mean(0)
-    y, x = inside[((inside - centre) ** 2).sum(1).argmin()].tolist()
-    height, width = answer.ids.shape
-    return int(y * cells[0] / height), int(x * cells[1] / width)
+    """The cell that the segment fills best and, of equals, the one nearest to its centre of mass (which may lie outside)."""
+    inside = (index_of_ids(answer.ids, [segment_id]) == 0).double()
+    filled = F.adaptive_avg_pool2d(inside[None], cells)[0]
+    y, x = (filled >= filled.max()).nonzero().double().unbind(1)
+    rows, columns = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in cells), indexing="ij")
+    centre_y, centre_x = ((filled * axis).sum() / filled.sum() for axis in (rows, columns))
+    nearest = ((y - centre_y) ** 2 + (x - centre_x) ** 2).argmin()
+    return int(y[nearest]), int(x[nearest])
