@@ -153,7 +153,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Call `write(temporary_path)`, flush it to the disk and move it over `path`; a failure leaves `path` as it was."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
         write(temporary)
         with temporary.open("rb") as file:

@@ -7,7 +7,10 @@ Recipes are imported when they are run, so that `--help` answers at once.
 import json
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from difflib import get_close_matches
+from functools import partial, wraps
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -33,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = sys.argv[1:] if arguments is None else arguments
     try:
         _check_names(given)
-        app.cli(prog="unipan", description="Panoptic segmentation through a learnt instance affinity.", args=given)
+        _parse(given)()
     except InputError as error:
         print(f"unipan: {error}", file=sys.stderr)
         sys.exit(2)
@@ -54,7 +57,34 @@ def _check_names(arguments: list[str]) -> None:
             raise InputError(f"there is no {kind} {word!r}: {hint}There are {', '.join(names)}.")
 
 
+def _parse(arguments: list[str]) -> Callable[[], None]:
+    """The command asked for, ready to run. A setting's own complaint is raised as it is, not in the parser's words."""
+    printed = StringIO()
+    try:
+        with redirect_stderr(printed):
+            return app.cli(prog="unipan", description="Panoptic segmentation through a learnt instance affinity.", args=arguments)
+    except SystemExit as stop:
+        cause: BaseException | None = stop
+        while cause and not isinstance(cause, InputError):
+            cause = cause.__context__
+        if cause:
+            raise cause from None
+        print(printed.getvalue(), end="", file=sys.stderr)
+        raise
+
+
+def _deferred(command: Callable[..., None]) -> Callable[..., Callable[[], None]]:
+    """The parser calls a command as soon as it has its arguments; this lets `main` run it."""
+
+    @wraps(command)
+    def ready(*args: Any, **options: Any) -> Callable[[], None]:
+        return partial(command, *args, **options)
+
+    return ready
+
+
 @app.command
+@_deferred
 def demo(
     config: Settings = _DEMO,
     *,
@@ -106,11 +136,12 @@ def _train_with(preset: Callable[[], Config]) -> Callable[..., None]:
 
 
 for _preset in PRESETS.values():
-    train_app.command(_train_with(_preset))
+    train_app.command(_deferred(_train_with(_preset)))
 app.command(train_app, name="train", help="Train a network with a preset; --help after its name lists every setting.")
 
 
 @app.command
+@_deferred
 def evaluate(
     run: Positional[Run],
     *,
@@ -132,6 +163,7 @@ def evaluate(
 
 
 @app.command
+@_deferred
 def predict(
     run: Positional[Run], images: Positional[list[Path]], *, out: Path, as_json: Annotated[bool, arg(name="json")] = False
 ) -> None:
@@ -158,6 +190,7 @@ def predict(
 
 
 @app.command
+@_deferred
 def score(
     truth: Positional[Path],
     predictions: Positional[Path],

@@ -211,18 +211,18 @@ def save_config(config: Config, path: Path) -> None:
 
 
 def load_config(path: Path) -> Config:
-    """Read what `save_config` wrote. Unknown, missing or mistyped settings are an InputError."""
+    """Read what `save_config` wrote. Unknown or mistyped settings are an InputError; missing ones take their defaults."""
     from pydantic import TypeAdapter, ValidationError
 
     try:
         raw: Any = json.loads(path.read_text())
         return TypeAdapter(Config).validate_python(raw, extra="forbid")
-    except (OSError, json.JSONDecodeError) as error:
-        raise InputError(f"cannot read the settings in {path}: {error}.") from error
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
+        place = ".".join(str(part) for part in first["loc"]) or "the whole file"
         raise InputError(f"{path}: setting {place}: {first['msg']} (came: {first['input']!r}).") from error
+    except (OSError, ValueError) as error:  # ValueError: no JSON, or no text at all
+        raise InputError(f"cannot read the settings in {path}: {error}.") from error
 
 
 def _positive(config: object, section: str, *names: str) -> None:

@@ -24,9 +24,7 @@ def tiny_config() -> Config:
         score_threshold=0.0,
         max_detections=8,
     )
-    model = replace(
-        small.model, pretrained=False, fpn_channels=16, decoder_channels=(16, 16), affinity_dim=8, detector=detector
-    )
+    model = replace(small.model, pretrained=False, fpn_channels=16, decoder_channels=(16, 16), affinity_dim=8, detector=detector)
     schedule = replace(
         small.train, steps=6, batch_size=2, learning_rate=0.02, warmup_steps=1, decay_steps=(5,), workers=0, save_every=2
     )
@@ -44,4 +42,13 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_config: Config) -> P
     """Read it; who changes it, copies it."""
     out = tmp_path_factory.mktemp("tiny") / "run"
     train(tiny_config, out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def learnt_run(tmp_path_factory: pytest.TempPathFactory, tiny_config: Config) -> Path:
+    """A longer one: some of its answers are right. Stuff under 400 px is trimmed."""
+    schedule = replace(tiny_config.train, steps=40, learning_rate=0.05, warmup_steps=3, decay_steps=(), save_every=100)
+    out = tmp_path_factory.mktemp("learnt") / "run"
+    train(replace(tiny_config, train=schedule, inference=replace(tiny_config.inference, min_stuff_area_px=400)), out)
     return out

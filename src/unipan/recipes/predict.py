@@ -44,6 +44,8 @@ def predict(run: str, images: Sequence[Path], out: Path) -> list[tuple[Path, Pan
 
 def image_files(paths: Sequence[Path]) -> list[Path]:
     """The files named, and those in the folders named, in order."""
+    if not paths:
+        raise InputError("no image is named; name at least one file, or a folder of them.")
     files: list[Path] = []
     for path in paths:
         found = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES) if path.is_dir() else [path]

@@ -51,6 +51,7 @@ def train(config: Config, out: Path, *, resume: bool = False) -> PanopticNetwork
         restore_momentum(optimizer, network, state)
     done = state.step if state else 0
     _trim_log(folder.log, done)
+    _announce(config, network, dataset.classes)
     save = partial(_save, folder, network, optimizer)
     with training_progress(config.train.steps, done) as progress:
         fit(
@@ -149,11 +150,13 @@ def _after_step(log: Path, progress, save: Callable[[int], None], save_every: in
     return after
 
 
-def summary(config: Config, network: PanopticNetwork, classes: ClassTable) -> None:
+def _announce(config: Config, network: PanopticNetwork, classes: ClassTable) -> None:
     """Say what is about to be trained."""
     millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
+    model, schedule = config.model, config.train
     console.print(
-        f"{config.model.backbone}, variant {config.model.variant}, propagation {config.model.propagation}: "
-        f"{millions:.1f} M parameters; {len(classes.stuff)} stuff and {len(classes.things)} thing classes; "
-        f"{config.train.steps} steps of {config.train.batch_size} images."
+        f"{model.backbone}, {millions:.1f} M parameters, variant {model.variant}, propagation {model.propagation}; "
+        f"{len(classes.stuff)} stuff and {len(classes.things)} thing classes; "
+        f"{schedule.steps} steps of {schedule.batch_size} images at rate {schedule.learning_rate:g} on "
+        f"{next(network.parameters()).device}."
     )

@@ -1,0 +1,199 @@
+"""The whole road after training: evaluation, prediction and the score of files tell the same story."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from unipan.checkpoint import open_run
+from unipan.classes import ClassTable
+from unipan.data.build import validation_dataset
+from unipan.data.coco_writer import Entry, write_panoptic
+from unipan.data.dataset import PanopticDataset
+from unipan.data.id_maps import read_id_map
+from unipan.errors import InputError
+from unipan.predictor import load
+from unipan.recipes.evaluate import Evaluation, evaluate, evaluate_predictor
+from unipan.recipes.illustrate import illustrate
+from unipan.recipes.predict import predict
+from unipan.recipes.score import score
+from unipan.types import PanopticMap, Sample
+from unipan.viz.canvas import as_pil
+
+
+@pytest.fixture(scope="module")
+def scenes(learnt_run: Path) -> PanopticDataset:
+    return validation_dataset(open_run(learnt_run)[1].data)
+
+
+@pytest.fixture(scope="module")
+def pictures(scenes: PanopticDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The scenes as image files (PNG loses nothing), beside a file that is none."""
+    folder = tmp_path_factory.mktemp("pictures")
+    (folder / "notes.txt").write_text("no picture")
+    for index in range(len(scenes)):
+        as_pil(scenes[index].image).save(folder / scenes[index].file_name)
+    return folder
+
+
+@pytest.fixture
+def copied_run(learnt_run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(learnt_run, tmp_path / "run"))
+
+
+def write_truth(folder: Path, dataset: PanopticDataset) -> Path:
+    samples = [dataset[index] for index in range(len(dataset))]
+    entries = [Entry(sample.image_id, sample.file_name, sample.truth) for sample in samples]
+    return write_panoptic(folder, entries, dataset.classes, json_name="truth.json", png_folder="truth", scores=False)
+
+
+class Listed:
+    """A data set from a list."""
+
+    def __init__(self, classes: ClassTable, samples: Sequence[Sample]) -> None:
+        self.classes = classes
+        self.samples = samples
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.samples[index]
+
+
+def with_answers_for_truth(run: Path, scenes: PanopticDataset) -> Listed:
+    """Truth that a poorly trained run meets in part, things included: its own answers, moved by some pixels."""
+    predictor = load(run)
+    samples = []
+    for index in range(len(scenes)):
+        answer = predictor(scenes[index].image)
+        height, width = answer.ids.shape
+        ids = torch.zeros_like(answer.ids)
+        ids[1:, 3:] = answer.ids[: height - 1, : width - 3]
+        present = set(ids.unique().tolist())
+        kept = tuple(replace(segment, score=1.0) for segment in answer.segments if segment.id in present)
+        samples.append(replace(scenes[index], truth=PanopticMap(ids, kept)))
+    return Listed(scenes.classes, samples)
+
+
+@pytest.mark.parametrize("source", ["scenes", "answers"])
+def test_evaluation_is_prediction_and_score(
+    source: str, learnt_run: Path, scenes: PanopticDataset, pictures: Path, tmp_path: Path
+) -> None:
+    dataset = scenes if source == "scenes" else with_answers_for_truth(learnt_run, scenes)
+    evaluation = evaluate_predictor(load(learnt_run), dataset, "here")
+    predict(str(learnt_run), [pictures], tmp_path / "answers")
+    report = score(write_truth(tmp_path, dataset), tmp_path / "answers/panoptic.json")
+    assert report.num_images == len(dataset) == 4
+    assert report.to_json()["quality"] == evaluation.answer.to_json()["quality"]
+    assert 0 < report.quality.stuff.pq < 1
+    matched_things = sum(entry.matched for entry in report.quality.per_class if entry.is_thing)
+    assert matched_things > 0 or source == "scenes"
+
+
+def test_evaluate_writes_what_it_measures(copied_run: Path) -> None:
+    evaluation = evaluate(str(copied_run))
+    assert isinstance(evaluation, Evaluation)
+    assert evaluation.answer.num_images == 4
+    assert evaluation.answer.title == "standard scenes, stuff under 400 px trimmed"
+    assert evaluation.scale > 0
+    assert json.loads((copied_run / "metrics.json").read_text()) == evaluation.to_json()
+    assert evaluation.to_json()["answer"]["quality"]["all"]["pq"] == evaluation.answer.quality.all.pq > 0
+
+
+def test_evaluation_is_deterministic(learnt_run: Path, scenes: PanopticDataset) -> None:
+    predictor = load(learnt_run)
+    first = evaluate_predictor(predictor, scenes, "first").to_json()
+    torch.rand(7)
+    for other in (predictor, load(learnt_run)):
+        assert evaluate_predictor(other, scenes, "first").to_json() == first
+
+
+def test_trimming_can_be_switched_off(copied_run: Path) -> None:
+    trimmed, whole = evaluate(str(copied_run)), evaluate(str(copied_run), trim=False)
+    counts = [[(c.extra + c.matched) for c in e.answer.quality.per_class if not c.is_thing] for e in (trimmed, whole)]
+    assert sum(counts[0]) < sum(counts[1])
+    assert whole.answer.title == "standard scenes"
+    assert trimmed.answer.quality.things == whole.answer.quality.things
+
+
+def test_evaluating_on_another_class_table_is_refused(copied_run: Path) -> None:
+    categories = json.loads((copied_run / "classes.json").read_text())
+    categories[0]["name"] = "cosmos"
+    (copied_run / "classes.json").write_text(json.dumps(categories))
+    with pytest.raises(InputError, match="was trained on other classes than this data set has"):
+        evaluate(str(copied_run))
+    assert not (copied_run / "metrics.json").exists()
+
+
+@pytest.mark.parametrize("size", [(64, 64), (50, 71)])
+def test_an_answer_has_the_photos_size(size: tuple[int, int], learnt_run: Path, pictures: Path, tmp_path: Path) -> None:
+    width, height = size
+    path = tmp_path / "photo.png"
+    with Image.open(sorted(pictures.glob("*.png"))[0]) as picture:
+        picture.resize(size).save(path)
+    answer = load(learnt_run)(path)
+    assert isinstance(answer, PanopticMap)
+    assert answer.ids.shape == (height, width)
+    assert answer.ids.dtype == torch.int32
+    assert {segment.id for segment in answer.segments} == set(answer.ids.unique().tolist()) - {0}
+    assert all(segment.area == int((answer.ids == segment.id).sum()) for segment in answer.segments)
+
+
+def test_predict_writes_overlays_and_panoptic_files(learnt_run: Path, pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new/answers"
+    files = sorted(pictures.glob("*.png"))
+    answers = predict(str(learnt_run), files[:2], out)
+    assert [path for path, _ in answers] == files[:2]
+    content = json.loads((out / "panoptic.json").read_text())
+    stems = [path.stem for path in files[:2]]
+    assert sorted(path.name for path in out.iterdir()) == sorted(
+        ["panoptic", "panoptic.json", *(f"{stem}_overlay.png" for stem in stems)]
+    )
+    assert [annotation["file_name"] for annotation in content["annotations"]] == [f"{stem}.png" for stem in stems]
+    for (_, answer), annotation in zip(answers, content["annotations"], strict=True):
+        assert torch.equal(read_id_map(out / "panoptic" / annotation["file_name"]), answer.ids)
+        assert [entry["score"] for entry in annotation["segments_info"]] == [segment.score for segment in answer.segments]
+    with Image.open(out / f"{stems[0]}_overlay.png") as picture, Image.open(files[0]) as original:
+        assert picture.width >= original.width
+
+
+def test_predicting_a_folder_is_predicting_its_pictures(learnt_run: Path, pictures: Path, tmp_path: Path) -> None:
+    by_folder = predict(str(learnt_run), [pictures], tmp_path / "a")
+    by_name = predict(str(learnt_run), sorted(pictures.glob("*.png")), tmp_path / "b")
+    assert [path for path, _ in by_folder] == [path for path, _ in by_name]
+    assert (tmp_path / "a/panoptic.json").read_bytes() == (tmp_path / "b/panoptic.json").read_bytes()
+
+
+def test_predicting_nothing_is_refused(learnt_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="empty holds no image"):
+        predict(str(learnt_run), [tmp_path / "empty"], tmp_path / "out")
+    with pytest.raises(InputError, match=r"no image file .*gone\.png"):
+        predict(str(learnt_run), [tmp_path / "gone.png"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_pictures_of_one_name_are_refused(learnt_run: Path, pictures: Path, tmp_path: Path) -> None:
+    first = sorted(pictures.glob("*.png"))[0]
+    (tmp_path / "other").mkdir()
+    shutil.copy(first, tmp_path / "other")
+    with pytest.raises(InputError, match=r"would both become .*\.png"):
+        predict(str(learnt_run), [first, tmp_path / "other"], tmp_path / "out")
+
+
+def test_the_report_shows_the_run(copied_run: Path, scenes: PanopticDataset) -> None:
+    pytest.importorskip("matplotlib")
+    predictor = load(copied_run)
+    evaluation = evaluate_predictor(predictor, scenes, "four scenes")
+    illustrate(open_run(copied_run)[0], predictor, scenes, evaluation, facts=[("steps", "forty")])
+    page = (copied_run / "report.html").read_text()
+    for text in ("four scenes", "forty", "sky", *(scenes[index].file_name for index in range(len(scenes)))):
+        assert text in page
+    assert f"{100 * evaluation.answer.quality.all.pq:.1f}" in page
+    assert "<svg" in page

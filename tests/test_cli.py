@@ -1,0 +1,186 @@
+"""The command line: what is wrong is one sentence on stderr, with exit status 2 and no traceback."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cli_files import untrained_run, write_cat
+from PIL import Image
+
+from unipan.cli import main
+
+Refused = Callable[..., str]
+
+
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
+    """Run a command that must fail; returns its one sentence."""
+
+    def run(*arguments: object) -> str:
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        printed = capsys.readouterr()
+        assert stop.value.code == 2
+        assert printed.out == ""
+        lines = [line for line in printed.err.splitlines() if line.strip()]
+        message = lines[-1]
+        assert message.startswith("unipan: ")
+        assert message.endswith(".")
+        assert "Traceback" not in printed.err
+        assert all("predicting" in line for line in lines[:-1]), "nothing but a progress bar may stand before it"
+        return message
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return untrained_run(tmp_path_factory.mktemp("untrained"))
+
+
+def test_a_missing_data_folder(refused: Refused, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    message = refused("train", "demo", "--data.source", "coco", "--data.root", "/nope", "--out", out)
+    assert "/nope/annotations/panoptic_train2017.json" in message
+    assert not out.exists()
+
+
+def test_a_folder_that_cannot_be_made(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    assert "cannot make the folder" in refused("train", "demo", "--out", tmp_path / "taken/run")
+
+
+def test_json_and_png_that_disagree(refused: Refused, tmp_path: Path) -> None:
+    truth, predictions = write_cat(tmp_path / "truth.json", 0), write_cat(tmp_path / "predictions.json", 1)
+    content = json.loads(predictions.read_text())
+    content["annotations"][0]["segments_info"][1]["id"] = 77
+    predictions.write_text(json.dumps(content))
+    message = refused("score", truth, predictions)
+    assert "predictions/a.png and " in message
+    assert "ids 2 are in the PNG but not in the JSON; ids 77 are in the JSON but not in the PNG" in message
+
+
+def test_a_missing_file_to_score(refused: Refused, tmp_path: Path) -> None:
+    assert "gone.json" in refused("score", tmp_path / "gone.json", tmp_path / "gone.json")
+
+
+def test_a_truncated_image(refused: Refused, run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    Image.effect_noise((64, 64), 50).save(path)
+    path.write_bytes(path.read_bytes()[:-300])
+    message = refused("predict", run, path, "--out", tmp_path / "out")
+    assert "cannot read the image" in message
+    assert "photo.jpg" in message
+    assert not (tmp_path / "out/panoptic.json").exists()
+
+
+def test_no_image(refused: Refused, run: Path, tmp_path: Path) -> None:
+    assert "no image is named" in refused("predict", run, "--out", tmp_path / "out")
+    assert "gone.jpg" in refused("predict", run, tmp_path / "gone.jpg", "--out", tmp_path / "out")
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "predict"])
+def test_a_run_that_is_none(verb: str, refused: Refused, tmp_path: Path) -> None:
+    Image.new("RGB", (32, 32)).save(tmp_path / "photo.png")
+    more = [tmp_path / "photo.png", "--out", tmp_path / "out"] if verb == "predict" else []
+    assert "is no run: it has no config.json and no classes.json" in refused(verb, tmp_path, *more)
+
+
+def test_a_run_whose_model_is_truncated(refused: Refused, run: Path, tmp_path: Path) -> None:
+    for path in run.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes()[: -10 if path.name == "model.safetensors" else None])
+    Image.new("RGB", (64, 64)).save(tmp_path / "photo.png")
+    message = refused("predict", tmp_path, tmp_path / "photo.png", "--out", tmp_path / "out")
+    assert "model.safetensors is damaged" in message
+
+
+def test_evaluating_on_other_classes(refused: Refused, run: Path) -> None:
+    assert "was trained on other classes" in refused("evaluate", run)
+
+
+def test_an_unknown_backbone(refused: Refused, tmp_path: Path) -> None:
+    message = refused("train", "demo", "--model.backbone", "resnet5O", "--out", tmp_path / "run")
+    assert "no backbone 'resnet5O'; near it: resnet5" in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "dmeo", "--out", "x"], "there is no preset 'dmeo': did you mean demo?"),
+        (["train", "cityscapes_r999", "--out", "x"], "there is no preset 'cityscapes_r999': "),
+        (["trian", "demo"], "there is no verb 'trian': did you mean train?"),
+        (["segment"], "there is no verb 'segment': "),
+    ],
+)
+def test_an_unknown_verb_or_preset(arguments: list[str], message: str, refused: Refused) -> None:
+    assert message in refused(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--train.steps", "0"], "unipan: train.steps is 0; it must be above 0."),
+        (["--train.warmup-steps", "9", "--train.steps", "9"], "unipan: train.warmup_steps (9) must be below train.steps (9)."),
+        (["--model.variant", "B"], "model.variant B needs masks"),
+    ],
+)
+@pytest.mark.parametrize("verb", [["train", "demo"], ["demo"]])
+def test_settings_that_cannot_work(verb: list[str], arguments: list[str], message: str, refused: Refused, tmp_path: Path) -> None:
+    assert message in refused(*verb, *arguments, "--out", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hints"),
+    [
+        (["train", "demo", "--train.stepss", "3", "--out", "x"], ["--train.stepss", "--train.steps "]),
+        (["train", "demo", "--train.steps", "many", "--out", "x"], ["--train.steps", "many"]),
+        (["train", "demo", "--model.variant", "D", "--out", "x"], ["--model.variant", "'A'", "'D'"]),
+        (["train", "demo"], ["--out"]),
+        (["train"], ["demo"]),
+        ([], ["demo", "train", "evaluate", "predict", "score"]),
+    ],
+)
+def test_options_that_the_parser_refuses(arguments: list[str], hints: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    printed = capsys.readouterr()
+    assert stop.value.code == 2
+    assert printed.out == ""
+    assert "Traceback" not in printed.err
+    assert all(hint in printed.err for hint in hints)
+
+
+def test_the_exit_status_and_streams_of_the_process(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "unipan", "train", "demo", "--train.steps", "0", "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "unipan: train.steps is 0; it must be above 0.\n"
+
+
+def test_a_fault_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def broken(*_, **__) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("unipan.recipes.score.score", broken)
+    with pytest.raises(ZeroDivisionError):
+        main(["score", "a.json", "b.json"])
+
+
+def test_an_interruption_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*_, **__) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("unipan.recipes.score.score", interrupted)
+    with pytest.raises(SystemExit) as stop:
+        main(["score", "a.json", "b.json"])
+    assert stop.value.code == 130
+    assert capsys.readouterr().err == "unipan: interrupted.\n"

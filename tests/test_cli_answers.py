@@ -1,0 +1,70 @@
+"""The command line: what it answers, to people and to programs, and what it hands to the recipes."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cli_files import untrained_run, write_cat
+from PIL import Image
+
+from unipan.cli import main
+from unipan.presets import PRESETS
+
+
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        ([], ["demo", "train", "evaluate", "predict", "score"]),
+        (["demo"], ["--out", "--train.steps", "--json"]),
+        (["train"], list(PRESETS)[:1]),
+        (["train", "demo"], ["--resume", "--model.backbone", "Optimiser steps of linear warm-up"]),
+        (["evaluate"], ["RUN", "--data.root", "--no-trim", "--json"]),
+        (["predict"], ["RUN", "--out", "--json"]),
+        (["score"], ["--truth-dir", "--predictions-dir", "--merge", "--json"]),
+    ],
+)
+def test_help(arguments: list[str], shown: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([*arguments, "--help"])
+    printed = capsys.readouterr()
+    assert stop.value.code == 0
+    assert all(text in printed.out for text in shown)
+    assert printed.err == ""
+    assert "config:" not in printed.out
+
+
+def test_scores_as_json_and_as_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    truth, predictions = write_cat(tmp_path / "truth.json", 0), write_cat(tmp_path / "predictions.json", 1)
+    main(["score", str(truth), str(predictions), "--json"])
+    quality = json.loads(capsys.readouterr().out)["quality"]
+    assert quality["things"]["pq"] == pytest.approx(12 / 20)  # 4 x 3 pixels of 4 x 5
+    assert quality["stuff"]["pq"] == pytest.approx(76 / 84)
+    main(["score", str(truth), str(predictions)])
+    printed = capsys.readouterr()
+    assert "60.0" in printed.out
+    assert "cat" in printed.out
+
+
+def test_predictions_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = untrained_run(tmp_path / "run")
+    Image.effect_noise((80, 48), 90).save(tmp_path / "photo.png")
+    main(["predict", str(run), str(tmp_path / "photo.png"), "--out", str(tmp_path / "out"), "--json"])
+    content = json.loads(capsys.readouterr().out)
+    assert content == json.loads((tmp_path / "out/panoptic.json").read_text())
+    assert content["images"][0] | {"id": 0} == {"id": 0, "file_name": "photo.png", "height": 48, "width": 80}
+
+
+def test_training_with_settings_of_the_command_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked = []
+    monkeypatch.setattr("unipan.recipes.train.train", lambda config, out, *, resume: asked.append((config, out, resume)))
+    main(["train", "demo", "--train.steps", "7777", "--data.scene-size", "64", "96", "--out", str(tmp_path), "--resume"])
+    main(["train", "demo", "--out", str(tmp_path)])
+    preset = PRESETS["demo"]()
+    changed = replace(preset, train=replace(preset.train, steps=7777), data=replace(preset.data, scene_size=(64, 96)))
+    assert asked == [(changed, tmp_path, True), (preset, tmp_path, False)]
