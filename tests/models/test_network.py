@@ -73,6 +73,17 @@ def test_a_neighbour_changes_no_answer(small_network: Networks, picture: Picture
             torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
 
 
+def test_images_are_padded_with_what_the_backbone_takes_for_zero(small_network: Networks, picture: Pictures) -> None:
+    """Its mean colour: an image that brings such a border along gets the same features."""
+    network = small_network()
+    framed = network.backbone.mean.repeat(1, 64, 96)
+    framed[:, :61, :75] = picture(61, 75)
+    padded = network(picture(61, 75)[None], [(61, 75)], admission=NOTHING)
+    brought = network(framed[None], [(64, 96)], admission=NOTHING)
+    torch.testing.assert_close(padded.semantic[0], brought.semantic[0][:, :16, :19], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(padded.affinity[0], brought.affinity[0][:, :16, :19], rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("void_channel", [False, True])
 @pytest.mark.parametrize("admission", [EVERYTHING, NOTHING])
 def test_shapes(small_network: Networks, picture: Pictures, admission: Admission, void_channel: bool) -> None:

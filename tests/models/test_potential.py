@@ -76,6 +76,21 @@ def test_equals_its_definition(variant: Variant, score_factor: bool) -> None:
     torch.testing.assert_close(psi[3:], expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("void", [False, True])
+@pytest.mark.parametrize("variant", ["A", "B", "C"])
+def test_gradients_equal_finite_differences(variant: Variant, void: bool) -> None:
+    """In the semantic map, the boxes, the scores and the masks: the panoptic loss trains every part."""
+    probs, found = problem(2)
+    assert found.mask_logits is not None
+    boxes = torch.tensor([[2.5, 3.25, 17.0, 13.75], [1.3, 2.1, 26.2, 18.6]], dtype=torch.float64)  # no side on a cell's edge
+    inputs = tuple(t.requires_grad_() for t in (probs, boxes, found.scores, found.mask_logits))
+
+    def psi(probs: Tensor, boxes: Tensor, scores: Tensor, masks: Tensor) -> Tensor:
+        return potential(probs, Detections(boxes, scores, found.labels, masks), variant, void=void)
+
+    assert torch.autograd.gradcheck(psi, inputs)
+
+
 def test_boxes_only_needs_no_masks() -> None:
     probs, found = problem()
     assert torch.equal(potential(probs, found._replace(mask_logits=None), "A"), potential(probs, found, "A"))

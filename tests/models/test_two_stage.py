@@ -3,7 +3,6 @@
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
-from math import floor
 
 import pytest
 import torch
@@ -16,7 +15,6 @@ from unipan.config import ModelConfig
 from unipan.models.build import build_detector
 from unipan.models.proposals import STRIDES
 from unipan.models.two_stage import TwoStageDetector
-from unipan.ops.instances import crop_instances
 from unipan.types import Target
 
 SIZE = (128, 128)
@@ -115,6 +113,31 @@ def test_box_losses_equal_torchvision(detector: Detectors, scene: Scenes, classe
     torch.testing.assert_close(terms["box_regression"].mean, box_regression)
 
 
+def test_detections_equal_torchvision(detector: Detectors, classes: ClassTable) -> None:
+    network, levels = detector().eval(), pyramid()
+    found, _ = network(levels, SIZES, None)
+    proposals, _ = network.proposals(levels, SIZES, None)
+    expected, _ = network.roi_heads({str(level): x for level, x in enumerate(levels[:4])}, proposals, SIZES)
+    for mine, theirs in zip(found, expected, strict=True):
+        assert set(mine.labels.tolist()) == set(classes.things)
+        assert mine.labels.tolist() == [classes.things[label - 1] for label in theirs["labels"].tolist()]
+        assert mine.mask_logits is not None
+        torch.testing.assert_close(mine.boxes, theirs["boxes"])
+        torch.testing.assert_close(mine.scores, theirs["scores"])
+        torch.testing.assert_close(mine.mask_logits.sigmoid(), theirs["masks"][:, 0])
+
+
+@pytest.mark.parametrize(("anchor_scale", "sides"), [(4.0, (50, 60, 120, 230)), (8.0, (100, 120, 240, 460))])
+def test_regions_are_read_from_the_level_of_their_size(detector: Detectors, anchor_scale: float, sides: tuple[int, ...]) -> None:
+    """Each level holds its own number; with anchors of 8 strides the levels change at 112, 224 and 448 px, as published."""
+    heads = detector(anchor_scale=anchor_scale).roi_heads
+    features = {str(level): torch.full((1, 16, 512 >> level + 2, 512 >> level + 2), float(level)) for level in range(4)}
+    regions = torch.tensor([[20.0, 30.0, 20.0 + side, 30.0 + side] for side in sides])
+    for pool in (heads.box_roi_pool, heads.mask_roi_pool):
+        assert pool is not None
+        assert pool(features, [regions], [(512, 512)])[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
+
+
 def test_samples_are_limited_and_at_most_a_quarter_hold_things(detector: Detectors, scene: Scenes) -> None:
     crowd = [(1, (x, y, x + 30, y + 30)) for x in range(0, 96, 12) for y in range(0, 96, 12)]
     _, terms = detector(rpn_samples=32, roi_samples=16)(pyramid(1), [SIZE], [scene(SIZE, 0, crowd)])
@@ -166,20 +189,3 @@ def test_gradients_reach_boxes_and_scores(detector: Detectors) -> None:
         weight = getattr(network.roi_heads.box_predictor, layer).weight
         (gradient,) = torch.autograd.grad(entry.sum(), weight, retain_graph=True)
         assert gradient.abs().sum() > 0
-
-
-def test_crops_equal_a_loop_over_their_pixels() -> None:
-    random = torch.Generator().manual_seed(0)
-    instances = torch.randint(-1, 3, (9, 13), generator=random, dtype=torch.int32)
-    boxes = torch.tensor([[0.0, 0.0, 13.0, 9.0], [2.3, 1.1, 7.9, 8.2], [5.0, 5.0, 5.5, 5.5], [-3.0, 4.0, 20.0, 15.0]])
-    matched, size = torch.tensor([0, 1, 2, 1]), 6
-    crops = crop_instances(instances, boxes, matched, size)
-    expected = torch.zeros(4, size, size, dtype=torch.bool)
-    for region, (x1, y1, x2, y2) in enumerate(boxes.tolist()):
-        for row in range(size):
-            for column in range(size):
-                x = min(max(floor(x1 + (column + 0.5) / size * (x2 - x1)), 0), 12)
-                y = min(max(floor(y1 + (row + 0.5) / size * (y2 - y1)), 0), 8)
-                expected[region, row, column] = instances[y, x] == matched[region]
-    assert torch.equal(crops, expected)
-    assert 0 < crops[1].float().mean() < 1

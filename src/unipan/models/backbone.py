@@ -54,9 +54,9 @@ def _create(name: str, *, pretrained: bool) -> nn.Module:
 
         near = get_close_matches(name, known, n=3) or ["resnet50", LITE0]
         raise InputError(f"timm has no backbone {name!r}; near it: {', '.join(near)}.")
-    from_hub = pretrained and name != LITE0
+    indices, from_hub = _indices(name), pretrained and name != LITE0
     try:
-        body = timm.create_model(name, features_only=True, out_indices=_indices(name), pretrained=from_hub)
+        body = timm.create_model(name, features_only=True, out_indices=indices, pretrained=from_hub)
     except (OSError, RuntimeError) as error:
         raise InputError(
             f"cannot load backbone {name!r} with ImageNet weights: {error}. "
@@ -105,6 +105,8 @@ def load_lite0(body: nn.Module) -> None:
 
 def in_order(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename `given` to `wanted`'s names by position; shapes and the last part of each name must agree."""
+    if len(given) != len(wanted):
+        raise InputError(f"{len(given)} weights came, but the network has {len(wanted)}.")
     pairs = list(zip(wanted.items(), given.items(), strict=True))
     for (name, want), (old_name, got) in pairs:
         if want.shape != got.shape or name.rsplit(".", 1)[-1] != old_name.rsplit(".", 1)[-1]:

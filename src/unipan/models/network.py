@@ -65,8 +65,9 @@ class PanopticNetwork(nn.Module):
         `targets` add the detector's losses and change nothing else; nor does training mode. Images of one size run together,
         others by themselves: padding to a neighbour's size would leak into the features and cost time.
         """
-        if images.shape[-1] < max(w for _, w in sizes) or images.shape[-2] < max(h for h, _ in sizes):
-            raise InputError(f"images are {images.shape[-2]}x{images.shape[-1]}, but their stated sizes reach to {max(sizes)}.")
+        height, width = max(h for h, _ in sizes), max(w for _, w in sizes)
+        if images.shape[-2] < height or images.shape[-1] < width:
+            raise InputError(f"images are {images.shape[-2]}x{images.shape[-1]}, but their sizes reach to {height}x{width}.")
         groups = [[i for i, size in enumerate(sizes) if size == one] for one in dict.fromkeys(sizes)]
         parts = [
             self._forward_one_size(
