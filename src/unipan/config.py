@@ -12,12 +12,18 @@ from unipan.errors import InputError
 
 Propagation = Literal["none", "dot", "pooled", "normalised", "softmax"]
 Variant = Literal["A", "B", "C"]
+PanopticHead = Literal["unified", "upsnet", "heuristic"]
+DetectorKind = Literal["two_stage", "one_stage"]
+TrainingDetections = Literal["predicted", "truth"]
+Precision = Literal["fp32", "bf16", "fp16"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorConfig:
-    """The two-stage detector (Faster R-CNN, optionally with Mask R-CNN's mask head)."""
+    """The detector: Faster R-CNN's or FCOS's box head, optionally with Mask R-CNN's mask head."""
 
+    kind: DetectorKind = "two_stage"
     anchor_scale: float = 8.0
     """Anchor side on each pyramid level, as a multiple of the level's stride."""
     aspect_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
@@ -68,6 +74,13 @@ class ModelConfig:
     """How evidence spreads along affinities (our choice)."""
     residual: bool = True
     """Add the unpropagated potential, with a learnt weight (our choice)."""
+    panoptic: PanopticHead = "unified"
+    """unified: potential, affinity and propagation (the paper's). upsnet: UPSNet's parameter-free head, trained with its own loss.
+    heuristic: Panoptic FPN, no panoptic loss, a merger of finished parts."""
+    freeze_batchnorm: bool = True
+    """Keep the backbone's batch-norm statistics (paper, section B); off, they are fine-tuned."""
+    checkpointing: bool = False
+    """Recompute the backbone's and the decoders' activations in the backward pass: less memory, about a third more time."""
     void_channel: bool = False
     """One more channel for things that no admitted detection claims (our choice)."""
     detector: DetectorConfig = field(default_factory=DetectorConfig)
@@ -100,6 +113,10 @@ class DataConfig:
     """Resize so that the shorter side has this many pixels; 0 keeps the size. Applies to training and prediction."""
     long_side: int = 0
     """... but the longer side at most this many; 0 sets no limit. Alone, it only shrinks."""
+    scale_range: tuple[float, float] = (1.0, 1.0)
+    """Training images are further resized by a factor drawn uniformly from this range (paper, section B: 0.5 to 2)."""
+    crop: tuple[int, int] = (0, 0)
+    """Height and width of a random crop of training images; smaller images are taken whole; 0 0 crops nothing."""
     flip: bool = True
     """Mirror half of the training images."""
     jitter: float = 0.0
@@ -154,6 +171,8 @@ class TrainConfig:
     batch_size: int = 32
     """Images of one optimiser step, over all processes."""
     learning_rate: float = 0.01
+    reference_batch_size: int = 0
+    """The batch size that `learning_rate` is meant for: another batch size scales it in proportion. 0 takes it as it is."""
     momentum: float = 0.9
     weight_decay: float = 1e-4
     warmup_steps: int = 500
@@ -168,6 +187,13 @@ class TrainConfig:
     """Detections with this score enter the potential in training (our choice), ..."""
     max_admitted: int = 20
     """... the best so many of each image (our choice)."""
+    detections: TrainingDetections = "predicted"
+    """Which detections make the potential in training: the network's own, or the truth's boxes with score 1 (paper, Table C)."""
+    warm_start: str = ""
+    """A state dict of torchvision's maskrcnn_resnet50_fpn (or _v2) to start from: .pth or .safetensors."""
+    precision: Precision = "fp32"
+    """Mixed precision: bf16, or fp16 with a gradient scaler."""
+    device: Device = "auto"
     seed: int = 0
     workers: int = 2
     """Data loader processes; 0 loads in the main process."""
