@@ -24,8 +24,9 @@ def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         (["demo"], ["--out", "--train.steps", "--json"]),
         (["train"], list(PRESETS)[:1]),
         (["train", "demo"], ["--resume", "--model.backbone", "Optimiser steps of linear warm-up"]),
-        (["evaluate"], ["RUN", "--data.root", "--no-trim", "--json"]),
-        (["predict"], ["RUN", "--out", "--json"]),
+        (["evaluate"], ["RUN", "--data.root", "--decoder", "--no-trim", "--json"]),
+        (["predict"], ["RUN", "--out", "--decoder", "--json"]),
+        (["compare"], ["RUN", "[PATH", "--out", "--samples", "--data.root", "--json"]),
         (["score"], ["--truth-dir", "--predictions-dir", "--merge", "--json"]),
     ],
 )
@@ -58,6 +59,19 @@ def test_predictions_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     content = json.loads(capsys.readouterr().out)
     assert content == json.loads((tmp_path / "out/panoptic.json").read_text())
     assert content["images"][0] | {"id": 0} == {"id": 0, "file_name": "photo.png", "height": 48, "width": 80}
+
+
+def test_comparing_with_and_without_truth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = untrained_run(tmp_path / "run")
+    Image.effect_noise((80, 48), 90).save(tmp_path / "photo.png")
+    main(["compare", str(run), str(tmp_path / "photo.png"), "--out", str(tmp_path / "out")])
+    printed = " ".join(capsys.readouterr().out.split())
+    for text in ("unified", "UPSNet's head", "heuristic merger", "void pixels", "X_mask is 0", "1 picture(s)"):
+        assert text in printed
+    main(["compare", str(run), str(tmp_path / "photo.png"), "--out", str(tmp_path / "out"), "--json"])
+    content = json.loads(capsys.readouterr().out)
+    assert content["pictures"] == [str(tmp_path / "out/photo_compare.png")]
+    assert content["decoders"] == {}
 
 
 def test_training_with_settings_of_the_command_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ RUN/metrics.json          what `evaluate` measured
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,8 @@ class TrainingState:
     weights: dict[str, Tensor]
     momentum: dict[str, Tensor]
     """Momentum buffer of each parameter, by its name."""
+    scaler: dict[str, Tensor] = field(default_factory=dict)
+    """State of fp16's loss scaling, by name; empty in other precisions."""
 
 
 def open_run(run: str | Path) -> tuple[RunFolder, Config, ClassTable]:
@@ -135,15 +137,18 @@ def save_training(path: Path, state: TrainingState) -> None:
     """Write a point to go on from: one file, so that it is whole or not there."""
     tensors = {f"weights.{name}": tensor for name, tensor in state.weights.items()}
     tensors |= {f"momentum.{name}": tensor for name, tensor in state.momentum.items()}
+    tensors |= {f"scaler.{name}": tensor for name, tensor in state.scaler.items()}
     _save(path, tensors, {"kind": "training", "step": str(state.step)})
 
 
 def load_training(path: Path) -> TrainingState:
     """Read what `save_training` wrote."""
     tensors, metadata = _load(path, "training")
-    weights = {name.removeprefix("weights."): t for name, t in tensors.items() if name.startswith("weights.")}
-    momentum = {name.removeprefix("momentum."): t for name, t in tensors.items() if name.startswith("momentum.")}
-    return TrainingState(int(metadata["step"]), weights, momentum)
+
+    def part(prefix: str) -> dict[str, Tensor]:
+        return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+    return TrainingState(int(metadata["step"]), part("weights."), part("momentum."), part("scaler."))
 
 
 def write_json(path: Path, value: Any) -> None:

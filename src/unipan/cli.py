@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 from tyro.conf import Positional, arg
 from tyro.extras import SubcommandApp
 
-from unipan.config import Config
+from unipan.config import Config, PanopticHead
 from unipan.errors import InputError
 from unipan.presets import PRESETS
 
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _check_names(arguments: list[str]) -> None:
     """Name the nearest verb or preset for one that is unknown, in a sentence."""
-    known = [("verb", ["demo", "train", "evaluate", "predict", "score"])]
+    known = [("verb", ["demo", "train", "evaluate", "predict", "compare", "score"])]
     if arguments[:1] == ["train"]:
         known.append(("preset", list(PRESETS)))
     for word, (kind, names) in zip(arguments, known, strict=False):
@@ -146,6 +146,7 @@ def evaluate(
     run: Positional[Run],
     *,
     root: Annotated[str | None, arg(name="data.root")] = None,
+    decoder: PanopticHead | None = None,
     trim: bool = True,
     as_json: Annotated[bool, arg(name="json")] = False,
 ) -> None:
@@ -154,18 +155,24 @@ def evaluate(
     Args:
         run: The run.
         root: The data set's folder, where it is not the one that the run was trained on.
+        decoder: The way to the answer, where it is not the one trained for; writes RUN/metrics_DECODER.json.
         trim: Turn small stuff segments into void, by the run's own limit (part of evaluation as published).
         as_json: Print the metrics as JSON.
     """
     from unipan.recipes.evaluate import evaluate as recipe
 
-    _print_evaluation(recipe(run, root=root, trim=trim), as_json=as_json)
+    _print_evaluation(recipe(run, root=root, trim=trim, decoder=decoder), as_json=as_json)
 
 
 @app.command
 @_deferred
 def predict(
-    run: Positional[Run], images: Positional[list[Path]], *, out: Path, as_json: Annotated[bool, arg(name="json")] = False
+    run: Positional[Run],
+    images: Positional[list[Path]],
+    *,
+    out: Path,
+    decoder: PanopticHead | None = None,
+    as_json: Annotated[bool, arg(name="json")] = False,
 ) -> None:
     """Segment images: an overlay for each, and together panoptic.json and its PNG folder, in the COCO panoptic format.
 
@@ -173,13 +180,14 @@ def predict(
         run: The run.
         images: Image files, or folders of them.
         out: Folder for the results.
+        decoder: The way to the answer, where it is not the one trained for.
         as_json: Print the panoptic.json.
     """
     from unipan.recipes.console import results
     from unipan.recipes.predict import predict as recipe
     from unipan.recipes.predict import segment_table
 
-    answers = recipe(run, images, out)
+    answers = recipe(run, images, out, decoder=decoder)
     if as_json:
         print((out / "panoptic.json").read_text())
         return
@@ -187,6 +195,40 @@ def predict(
         results.print(segment_table(*answers[0]))
     segments = sum(len(answer.segments) for _, answer in answers)
     results.print(f"{len(answers)} image(s), {segments} segments: overlays, panoptic.json and panoptic/ are in {out}.")
+
+
+@app.command
+@_deferred
+def compare(
+    run: Positional[Run],
+    images: Positional[list[Path]] = [],  # noqa: B006 (only read; the parser wants the list itself)
+    *,
+    out: Path,
+    samples: int = 0,
+    root: Annotated[str | None, arg(name="data.root")] = None,
+    as_json: Annotated[bool, arg(name="json")] = False,
+) -> None:
+    """Show one checkpoint's answers side by side: unified, UPSNet's head, heuristic merger. With truth, also their scores.
+
+    Args:
+        run: The run.
+        images: Image files, or folders of them; or none, with --samples.
+        out: Folder for a picture of each image and, with truth, comparison.json.
+        samples: Compare on so many of the run's held-out images, whose truth is known.
+        root: The data set's folder for --samples, where it is not the one that the run was trained on.
+        as_json: Print the comparison as JSON.
+    """
+    from unipan.recipes.compare import compare as recipe
+    from unipan.recipes.console import results
+
+    comparison = recipe(run, images, out, samples=samples, root=root)
+    if as_json:
+        _print_json(comparison.to_json())
+        return
+    results.print(comparison.table())
+    for sentence in comparison.sentences():
+        results.print(sentence)
+    results.print(f"{len(comparison.pictures)} picture(s) are in {out}.")
 
 
 @app.command
@@ -229,7 +271,8 @@ def _print_evaluation(evaluation: Any, *, as_json: bool) -> None:
         return
     results.print(evaluation.answer.class_table())
     results.print(evaluation.answer.table())
-    results.print(evaluation.table())
+    for table in evaluation.further_tables():
+        results.print(table)
     for sentence in evaluation.sentences():
         results.print(sentence)
 

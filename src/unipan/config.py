@@ -5,6 +5,7 @@ Paper means the supplementary of Li, Qi, Torr, CVPR 2020. A default that it does
 
 import json
 from dataclasses import asdict, dataclass, field, fields
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,20 +25,24 @@ class DetectorConfig:
     """The detector: Faster R-CNN's or FCOS's box head, optionally with Mask R-CNN's mask head."""
 
     kind: DetectorKind = "two_stage"
+    """two_stage: Faster R-CNN. one_stage: FCOS, which has no proposals; settings marked (two_stage) are not for it."""
     anchor_scale: float = 8.0
-    """Anchor side on each pyramid level, as a multiple of the level's stride."""
+    """Anchor side on each pyramid level, as a multiple of the level's stride; in FCOS the largest distance to a box's side."""
     aspect_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    """Height over width of the anchors (two_stage)."""
     proposals_before_nms: int = 1000
-    """Best proposals of each level that go into non-maximum suppression."""
+    """Best proposals (FCOS: detections) of each level that go into non-maximum suppression."""
     proposals: int = 1000
-    """Proposals of one image that reach the box head, in training and inference alike."""
+    """Proposals of one image that reach the box head, in training and inference alike (two_stage)."""
     proposal_nms: float = 0.7
+    """Box IoU at which the weaker of two proposals is dropped (two_stage)."""
     rpn_samples: int = 256
-    """Anchors of one image that the proposal loss samples."""
+    """Anchors of one image that the proposal loss samples (two_stage)."""
     roi_samples: int = 512
-    """Regions of one image that the box loss samples, at most a quarter of them positive."""
+    """Regions of one image that the box loss samples, at most a quarter of them positive. The mask loss takes the positive ones
+    only; FCOS, which samples no regions for its boxes, lets as many into the mask loss."""
     box_channels: int = 1024
-    """Width of the box head's two hidden layers."""
+    """Width of the box head's two hidden layers (two_stage)."""
     mask_channels: int = 256
     """Width of the mask head's four convolutions."""
     score_threshold: float = 0.05
@@ -75,8 +80,9 @@ class ModelConfig:
     residual: bool = True
     """Add the unpropagated potential, with a learnt weight (our choice)."""
     panoptic: PanopticHead = "unified"
-    """unified: potential, affinity and propagation (the paper's). upsnet: UPSNet's parameter-free head, trained with its own loss.
-    heuristic: Panoptic FPN, no panoptic loss, a merger of finished parts."""
+    """unified: potential, affinity and propagation (the paper's); it alone has use for affinity_dim, variant, score_factor,
+    propagation and residual. upsnet: UPSNet's parameter-free head, trained with its own loss. heuristic: Panoptic FPN, no
+    panoptic loss, a merger of finished parts."""
     freeze_batchnorm: bool = True
     """Keep the backbone's batch-norm statistics (paper, section B); off, they are fine-tuned."""
     checkpointing: bool = False
@@ -88,6 +94,17 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.variant != "A" and not self.masks:
             raise InputError(f"model.variant {self.variant} needs masks; set --model.masks or choose --model.variant A.")
+        if self.checkpointing and not self.freeze_batchnorm:
+            raise InputError(
+                "model.checkpointing recomputes the backbone, which would count its batch-norm statistics twice; "
+                "set --model.freeze-batchnorm or --model.no-checkpointing."
+            )
+        if self.panoptic == "upsnet" and not self.void_channel:
+            raise InputError("model.panoptic upsnet has a channel for unknown things; say so with --model.void-channel.")
+        if self.panoptic == "heuristic" and self.void_channel:
+            raise InputError(
+                "model.panoptic heuristic has no panoptic channels, so no void channel; set --model.no-void-channel."
+            )
         _positive(self, "model", "fpn_channels", "affinity_dim")
 
 
@@ -134,6 +151,11 @@ class DataConfig:
             raise InputError(f"data.scene_size is {self.scene_size}; both sides must be at least 32 pixels.")
         if not 0 <= self.jitter < 1:
             raise InputError(f"data.jitter is {self.jitter}; it must lie in [0, 1).")
+        low, high = self.scale_range
+        if not 0 < low <= high < inf:
+            raise InputError(f"data.scale_range is {low:g} {high:g}; it takes two factors above 0, the smaller one first.")
+        if self.crop != (0, 0) and min(self.crop) < 32:
+            raise InputError(f"data.crop is {self.crop}; both sides must be at least 32 pixels, or both 0 for no crop.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,6 +226,13 @@ class TrainConfig:
         _positive(self, "train", "steps", "batch_size", "learning_rate", "clip_norm", "save_every", "max_admitted")
         if self.seed < 0 or self.workers < 0:
             raise InputError(f"train.seed ({self.seed}) and train.workers ({self.workers}) must be 0 or more.")
+        if self.reference_batch_size < 0:
+            raise InputError(
+                f"train.reference_batch_size is {self.reference_batch_size}; give the batch size that the learning rate is meant "
+                "for, or 0 to take the rate as it is."
+            )
+        if self.precision == "fp16" and self.device == "cpu":
+            raise InputError("train.precision fp16 needs a GPU, but train.device is cpu; choose --train.precision bf16 or fp32.")
         if self.warmup_steps >= self.steps:
             raise InputError(f"train.warmup_steps ({self.warmup_steps}) must be below train.steps ({self.steps}).")
 
@@ -229,6 +258,23 @@ class Config:
     loss: LossConfig = field(default_factory=LossConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     inference: InferenceConfig = field(default_factory=InferenceConfig)
+
+    def __post_init__(self) -> None:
+        if self.model.panoptic == "heuristic" and (self.loss.panoptic or self.loss.panoptic_lovasz):
+            raise InputError(
+                f"model.panoptic heuristic has no panoptic loss, but loss.panoptic is {self.loss.panoptic:g} and "
+                f"loss.panoptic_lovasz {self.loss.panoptic_lovasz:g}; set both to 0."
+            )
+        if self.model.panoptic == "heuristic" and self.train.detections == "truth":
+            raise InputError(
+                "train.detections truth chooses what the panoptic loss sees, but model.panoptic heuristic has none; "
+                "set --train.detections predicted."
+            )
+        if self.train.detections == "truth" and not (self.loss.panoptic or self.loss.panoptic_lovasz):
+            raise InputError(
+                "train.detections truth changes only the panoptic loss, but this run has none; "
+                "give loss.panoptic a weight, or set --train.detections predicted."
+            )
 
 
 def save_config(config: Config, path: Path) -> None:

@@ -4,6 +4,9 @@ from dataclasses import replace
 
 from unipan.config import Config, DataConfig, DetectorConfig, InferenceConfig, LossConfig, ModelConfig, TrainConfig
 
+_RESNET50 = "resnet50.tv_in1k"
+"""With torchvision's first ImageNet weights: timm's own recipe for ResNet-50 is made for classification alone."""
+
 _SMALL_DETECTOR = DetectorConfig(
     anchor_scale=4.0,
     proposals_before_nms=200,
@@ -65,4 +68,175 @@ def coco_small() -> Config:
     )
 
 
-PRESETS = {preset.__name__: preset for preset in (demo, coco_small)}
+def cityscapes_r50() -> Config:
+    """Cityscapes with masks (paper, Table E: PQ 61.4), after its official conversion to the COCO panoptic format.
+
+    [paper] ResNet-50 from ImageNet, batch-norm statistics kept; masks, their loss the Lovasz hinge; variant B.
+    [paper] Lovasz-softmax in place of the semantic cross-entropy, over the 8 crops of a GPU.
+    [paper] Batch 32, rate 0.01, weight decay 1e-4, 65,000 steps, divided by 10 after 40,000 and 55,000, warm-up 500 from 1/3.
+    [paper] Resized by 0.5 to 2, crop 512 x 1024, flip, small relighting; one scale at full resolution; score threshold 0.5.
+    [UPSNet] Decoder 128, 128; anchors of scale 8; loss weights 1 (semantic) and 0.5 (panoptic); stuff limit 2048 px.
+    [ours] torchvision's ImageNet weights; relighting by 0.1; momentum 0.9; gradients clipped; 1000 proposals.
+    [ours] Another batch size scales the rate in proportion; how evidence spreads; which detections are admitted in training.
+
+    data.root holds annotations/panoptic_train.json, annotations/panoptic_train/ and train/, and the same for val. Cityscapes' own
+    scripts write the JSON and the PNGs, which are to be renamed; a reader of its original folders is still to come.
+    """
+    return Config(
+        model=ModelConfig(backbone=_RESNET50, decoder_channels=(128, 128), variant="B"),
+        data=DataConfig(
+            source="coco", train_split="train", val_split="val", scale_range=(0.5, 2.0), crop=(512, 1024), jitter=0.1
+        ),
+        loss=LossConfig(semantic=0.0, semantic_lovasz=1.0, panoptic=0.5, group=8),
+        train=TrainConfig(
+            steps=65_000,
+            batch_size=32,
+            learning_rate=0.01,
+            reference_batch_size=32,
+            weight_decay=1e-4,
+            warmup_steps=500,
+            warmup_factor=1 / 3,
+            decay_steps=(40_000, 55_000),
+            workers=8,
+        ),
+        inference=InferenceConfig(score_threshold=0.5, min_stuff_area_px=2048),
+    )
+
+
+def cityscapes_r50_boxes() -> Config:
+    """Cityscapes without masks (paper, Table E: PQ 59.0): boxes and a semantic map suffice.
+
+    [paper] No mask head; all else as cityscapes_r50.
+    [ours] That the potential is then variant A: boxes times semantic probabilities.
+    """
+    base = cityscapes_r50()
+    return replace(base, model=replace(base.model, masks=False, variant="A"))
+
+
+def coco_r50() -> Config:
+    """COCO panoptic with masks (paper, Table E: PQ 43.4).
+
+    [paper] ResNet-50 from ImageNet, batch-norm statistics kept; masks, their loss the Lovasz hinge; variant C; cross-entropy.
+    [paper] Shorter side 800, longer at most 1333, flip; score threshold 0.75.
+    [UPSNet] Decoder 256, 128, 128; loss weights 0.2 (semantic) and 0.1 (panoptic); stuff limit 4096 px; anchors of scale 8.
+    [UPSNet] Batch 16, rate 0.02, 90,000 steps, divided by 10 after 60,000 and 80,000, warm-up 1500 from 0.1; weight decay 1e-4.
+    [ours] That this schedule, near Panoptic FPN's too, is taken: the paper's stands in none of its stored text.
+    [ours] Momentum 0.9; gradients clipped; 1000 proposals; another batch size scales the rate; torchvision's ImageNet weights.
+    """
+    return Config(
+        model=ModelConfig(backbone=_RESNET50, decoder_channels=(256, 128, 128), variant="C"),
+        data=DataConfig(source="coco", short_side=800, long_side=1333),
+        loss=LossConfig(semantic=0.2, panoptic=0.1),
+        train=TrainConfig(
+            steps=90_000,
+            batch_size=16,
+            learning_rate=0.02,
+            reference_batch_size=16,
+            warmup_steps=1500,
+            warmup_factor=0.1,
+            decay_steps=(60_000, 80_000),
+            workers=8,
+        ),
+        inference=InferenceConfig(score_threshold=0.75, min_stuff_area_px=4096),
+    )
+
+
+def finetune() -> Config:
+    """Your own pictures, in the COCO panoptic format, on one GPU; best from a Mask R-CNN: --train.warm-start FILE.
+
+    [paper] ResNet-50, batch-norm statistics kept; masks; variant B; warm-up 500 from 1/3; score threshold 0.5.
+    [UPSNet] Decoder 128, 128; anchors of scale 8.
+    [ours] Shorter side 640, resized by 0.8 to 1.6, crop 640 x 640, flip, relighting by 0.1; loss weights; no stuff limit.
+    [ours] Batch 4 at a quarter of the rate 0.01, which is meant for 16; 5000 steps, divided by 10 after 3500 and 4500.
+    """
+    return Config(
+        model=ModelConfig(backbone=_RESNET50, decoder_channels=(128, 128), variant="B"),
+        data=DataConfig(
+            source="coco",
+            train_split="train",
+            val_split="val",
+            short_side=640,
+            long_side=1066,
+            scale_range=(0.8, 1.6),
+            crop=(640, 640),
+            jitter=0.1,
+        ),
+        loss=LossConfig(semantic=0.5, panoptic=0.25),
+        train=TrainConfig(
+            steps=5000, batch_size=4, learning_rate=0.01, reference_batch_size=16, decay_steps=(3500, 4500), save_every=500
+        ),
+        inference=InferenceConfig(score_threshold=0.5),
+    )
+
+
+def panoptic_fpn_cityscapes() -> Config:
+    """Panoptic FPN's heuristic merger on cityscapes_r50's network: the baseline to compare with.
+
+    [Panoptic FPN] No panoptic loss; finished parts are merged by score; score threshold 0.5.
+    [ours] Network, semantic loss, schedule and stuff limit are cityscapes_r50's: only the way to the answer differs.
+    """
+    return _panoptic_fpn(cityscapes_r50())
+
+
+def panoptic_fpn_coco() -> Config:
+    """Panoptic FPN's heuristic merger on coco_r50's network: the baseline to compare with.
+
+    [Panoptic FPN] No panoptic loss; finished parts are merged by score; score threshold 0.5; stuff limit 4096 px.
+    [ours] Network, semantic loss and schedule are coco_r50's: only the way to the answer differs.
+    """
+    return _panoptic_fpn(coco_r50())
+
+
+def upsnet_cityscapes() -> Config:
+    """UPSNet's parameter-free head on cityscapes_r50's network: the baseline to compare with.
+
+    [UPSNet] Panoptic loss on its own head, weight 0.5, trained with the truth's boxes; a channel for unknown things;
+    [UPSNet] score threshold 0.6.
+    [ours] Network, semantic loss, schedule and stuff limit are cityscapes_r50's: only the head differs.
+    """
+    return _upsnet(cityscapes_r50())
+
+
+def upsnet_coco() -> Config:
+    """UPSNet's parameter-free head on coco_r50's network: the baseline to compare with.
+
+    [UPSNet] Panoptic loss on its own head, weight 0.1, trained with the truth's boxes; a channel for unknown things;
+    [UPSNet] score threshold 0.6.
+    [ours] The rest is coco_r50's, itself near UPSNet's: only the head differs.
+    """
+    return _upsnet(coco_r50())
+
+
+def _panoptic_fpn(base: Config) -> Config:
+    return replace(
+        base,
+        model=replace(base.model, panoptic="heuristic"),
+        loss=replace(base.loss, panoptic=0.0),
+        inference=replace(base.inference, score_threshold=0.5),
+    )
+
+
+def _upsnet(base: Config) -> Config:
+    return replace(
+        base,
+        model=replace(base.model, panoptic="upsnet", void_channel=True),
+        train=replace(base.train, detections="truth"),
+        inference=replace(base.inference, score_threshold=0.6),
+    )
+
+
+PRESETS = {
+    preset.__name__: preset
+    for preset in (
+        demo,
+        coco_small,
+        cityscapes_r50,
+        cityscapes_r50_boxes,
+        coco_r50,
+        finetune,
+        panoptic_fpn_cityscapes,
+        panoptic_fpn_coco,
+        upsnet_cityscapes,
+        upsnet_coco,
+    )
+}

@@ -114,6 +114,8 @@ class Admission(NamedTuple):
 
     score_threshold: float
     limit: int
+    from_truth: bool = False
+    """Admit the truth's boxes with score 1 in place of the network's own detections: for training alone (paper, section A.4)."""
 
 
 @dataclass(frozen=True)
@@ -146,10 +148,11 @@ class Outputs(NamedTuple):
     """Everything that the network predicts for a batch; each list has B entries, at each image's own size."""
 
     semantic: list[Tensor]  # (C, h, w) logits
-    detections: list[Detections]  # all kept ones, best first
+    detections: list[Detections]  # all kept ones, best first; the truth's instead, if these were to be admitted
     admitted: list[Tensor]  # (N,) int64 indices into the image's detections, in the order of the thing channels
-    potentials: list[Tensor]  # (K, h, w) dynamic potential: stuff first, then the admitted detections, then void if it is on
-    affinity: list[Tensor]  # (D, h, w) affinity features Q
+    # (K, h, w) dynamic potential: stuff first, then the admitted detections, then void if it is on; K = 0 for the merger
+    potentials: list[Tensor]
+    affinity: list[Tensor]  # (D, h, w) affinity features Q; D = 0 where none are learnt
     panoptic: list[Tensor]  # (K, h, w) panoptic logits, channels as in potentials
     detector_losses: dict[str, Term]  # empty when no truth was given
 

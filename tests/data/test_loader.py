@@ -12,7 +12,7 @@ from unipan.ops.segments import Label, panoptic_map
 from unipan.types import Batch, Sample
 
 CLASSES = ClassTable((ClassInfo(name="cat", is_thing=True, dataset_id=1, color=(0, 0, 0), supercategory="cat"),))
-CHANGES = Augmentation(short_side=12, long_side=0, flip=True, jitter=0.3)
+CHANGES = Augmentation(short_side=12, long_side=0, scale_range=(1.0, 1.0), crop=(0, 0), flip=True, jitter=0.3)
 
 
 class Pictures:

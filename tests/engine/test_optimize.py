@@ -112,7 +112,7 @@ def test_weights_and_momentum_are_all_that_must_be_saved() -> None:
     optimizer = build_optimizer(first, momentum=0.9, weight_decay=0.01)
     for number in range(2):
         step(first, optimizer, number)
-    state = training_state(2, first, optimizer)
+    state = training_state(2, first, optimizer, {})
     assert state.step == 2
     assert set(state.momentum) == {name for name, p in whole.named_parameters() if p.requires_grad}
     second.load_state_dict(state.weights)
@@ -133,4 +133,4 @@ def test_weights_and_momentum_are_all_that_must_be_saved() -> None:
 
 def test_before_the_first_step_there_is_no_momentum() -> None:
     network = Network()
-    assert training_state(0, network, build_optimizer(network, momentum=0.9, weight_decay=0.0)).momentum == {}
+    assert training_state(0, network, build_optimizer(network, momentum=0.9, weight_decay=0.0), {}).momentum == {}

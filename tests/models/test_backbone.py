@@ -16,7 +16,7 @@ def lite0_file_tensors() -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("name", ["resnet10t", LITE0, "mobilenetv3_small_050"])
 def test_features_at_the_four_strides(name: str) -> None:
-    backbone = Backbone(name=name, pretrained=False)
+    backbone = Backbone(name=name, pretrained=False, freeze_batchnorm=True, checkpointing=False)
     features = backbone(torch.rand(2, 3, 64, 96))
     assert [tuple(f.shape) for f in features] == [
         (2, channels, 64 // stride, 96 // stride) for channels, stride in zip(backbone.channels, (4, 8, 16, 32), strict=True)
@@ -24,7 +24,7 @@ def test_features_at_the_four_strides(name: str) -> None:
 
 
 def test_statistics_are_frozen_but_weights_are_not() -> None:
-    backbone = Backbone(name="resnet10t", pretrained=False)
+    backbone = Backbone(name="resnet10t", pretrained=False, freeze_batchnorm=True, checkpointing=False)
     images = torch.rand(2, 3, 32, 32)
     fresh = backbone(images)[-1]
     assert torch.equal(backbone.train()(images)[-1], fresh)
@@ -44,17 +44,19 @@ def test_statistics_are_frozen_but_weights_are_not() -> None:
 def test_images_are_normalised_as_in_pretraining(name: str, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
     images = torch.rand(2, 3, 4, 5)
     expected = torch.stack([(images[:, c] - mean[c]) / std[c] for c in range(3)], 1)
-    torch.testing.assert_close(Backbone(name=name, pretrained=False).normalise(images), expected)
+    torch.testing.assert_close(
+        Backbone(name=name, pretrained=False, freeze_batchnorm=True, checkpointing=False).normalise(images), expected
+    )
 
 
 def test_unknown_backbone_is_refused_with_near_names() -> None:
     with pytest.raises(InputError, match=r"'resnet5'.*resnet50"):
-        Backbone(name="resnet5", pretrained=False)
+        Backbone(name="resnet5", pretrained=False, freeze_batchnorm=True, checkpointing=False)
 
 
 def test_backbone_of_other_strides_is_refused() -> None:
     with pytest.raises(InputError, match=r"strides \[16, 16, 16\]"):
-        Backbone(name="vit_tiny_patch16_224", pretrained=False)
+        Backbone(name="vit_tiny_patch16_224", pretrained=False, freeze_batchnorm=True, checkpointing=False)
 
 
 def test_tensors_are_renamed_by_position() -> None:
@@ -82,7 +84,7 @@ def test_tensors_that_do_not_fit_are_refused(given: dict[str, Tensor]) -> None:
 
 def test_lite0_weights_stand_at_their_places() -> None:
     given = lite0_file_tensors()
-    state = Backbone(name=LITE0, pretrained=True).body.state_dict()
+    state = Backbone(name=LITE0, pretrained=True, freeze_batchnorm=True, checkpointing=False).body.state_dict()
     assert torch.equal(state["conv_stem.weight"], next(iter(given.values())))
     for kind in ("weight", "bias", "running_mean", "running_var"):
         assert torch.equal(state[f"bn1.{kind}"], given[f"_bn0.{kind}"])
@@ -92,7 +94,7 @@ def test_lite0_weights_stand_at_their_places() -> None:
 def test_lite0_statistics_fit_what_flows_through_it() -> None:
     """Wrong weights, statistics or normalisation would give every layer means far from the stored ones."""
     lite0_file_tensors()
-    backbone = Backbone(name=LITE0, pretrained=True)
+    backbone = Backbone(name=LITE0, pretrained=True, freeze_batchnorm=True, checkpointing=False)
     deviations: list[Tensor] = []
 
     def compare(norm: torch.nn.BatchNorm2d, inputs: tuple[Tensor, ...], _: Tensor) -> None:

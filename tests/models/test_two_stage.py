@@ -13,12 +13,12 @@ from torchvision.models.detection.roi_heads import fastrcnn_loss
 from unipan.classes import ClassTable
 from unipan.config import ModelConfig
 from unipan.models.build import build_detector
-from unipan.models.proposals import STRIDES
+from unipan.models.proposals import STRIDES, grid_anchors
 from unipan.models.two_stage import TwoStageDetector
-from unipan.types import Target
+from unipan.types import Size, Target
 
 SIZE = (128, 128)
-SIZES = [SIZE, SIZE]
+SIZES: list[Size] = [SIZE, SIZE]
 BOX_TERMS = ["rpn_objectness", "rpn_box", "box_class", "box_regression"]
 
 Scenes = Callable[..., Target]
@@ -104,7 +104,8 @@ def test_box_losses_equal_torchvision(detector: Detectors, scene: Scenes, classe
     proposals, expected = rpn(ImageList(torch.zeros(2, 3, *SIZE), SIZES), features, told)
     regions, _, labels, deltas = heads.select_training_samples(proposals, told)
     pooled = heads.box_roi_pool({name: features[name] for name in "0123"}, regions, SIZES)
-    box_class, box_regression = fastrcnn_loss(*heads.box_predictor(heads.box_head(pooled)), labels, deltas)
+    class_logits, box_deltas = heads.box_predictor(heads.box_head(pooled))
+    box_class, box_regression = fastrcnn_loss(class_logits, box_deltas, labels, deltas)
 
     assert (torch.cat(labels) > 0).sum() >= 4
     torch.testing.assert_close(terms["rpn_objectness"].mean, expected["loss_objectness"])
@@ -172,7 +173,7 @@ def test_detections_are_limited(detector: Detectors) -> None:
 def test_anchors_stand_on_multiples_of_their_strides(detector: Detectors, side: int) -> None:
     """160 pixels make 5 cells of P5 and 3 of P6: 160 / 3 is no stride."""
     levels = pyramid(1, side)
-    anchors = detector(masks=False).proposals._anchors(levels)
+    anchors = grid_anchors(detector(masks=False).proposals.rpn.anchor_generator, levels, STRIDES)
     counts = [3 * x.shape[-1] ** 2 for x in levels]
     for stride, part, level in zip(STRIDES, anchors.split(counts), levels, strict=True):
         wanted = {float(stride * cell) for cell in range(level.shape[-1])}

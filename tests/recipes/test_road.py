@@ -101,7 +101,10 @@ def test_evaluate_writes_what_it_measures(copied_run: Path) -> None:
     assert isinstance(evaluation, Evaluation)
     assert evaluation.answer.num_images == 4
     assert evaluation.answer.title == "standard scenes, stuff under 400 px trimmed"
-    assert evaluation.scale > 0
+    assert evaluation.decoder == "unified"
+    assert evaluation.mask_free
+    assert evaluation.propagation is not None
+    assert evaluation.propagation.scale > 0
     assert json.loads((copied_run / "metrics.json").read_text()) == evaluation.to_json()
     assert evaluation.to_json()["answer"]["quality"]["all"]["pq"] == evaluation.answer.quality.all.pq > 0
 

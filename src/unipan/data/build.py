@@ -45,4 +45,11 @@ def validation_dataset(config: DataConfig) -> PanopticDataset:
 
 def augmentation(config: DataConfig) -> Augmentation:
     """How training images are changed."""
-    return Augmentation(short_side=config.short_side, long_side=config.long_side, flip=config.flip, jitter=config.jitter)
+    return Augmentation(
+        short_side=config.short_side,
+        long_side=config.long_side,
+        scale_range=config.scale_range,
+        crop=config.crop,
+        flip=config.flip,
+        jitter=config.jitter,
+    )

@@ -1,6 +1,7 @@
 """Augmentation of one image and its id map together; no global random state. H x W pixels."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -18,10 +19,24 @@ class Augmentation:
     """Shorter side in pixels after resizing; 0 keeps the size."""
     long_side: int
     """Largest longer side in pixels; 0 sets no limit."""
+    scale_range: tuple[float, float]
+    """... and then resized by a factor drawn uniformly from this range."""
+    crop: Size
+    """Height and width of a random part of the resized image; a side that is shorter is taken whole; (0, 0) takes all of it."""
     flip: bool
     """Mirror half of the images."""
     jitter: float
     """Largest relative change of brightness, contrast and saturation, in [0, 1); a quarter of it shifts the hue."""
+
+
+class View(NamedTuple):
+    """A rectangle of an image, and the size to which it is resized. All in whole pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+    size: Size
 
 
 def resized_size(size: Size, *, short_side: int, long_side: int) -> Size:
@@ -35,11 +50,50 @@ def resized_size(size: Size, *, short_side: int, long_side: int) -> Size:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
+def draw_view(size: Size, settings: Augmentation, random: np.random.Generator) -> View:
+    """What a training view shows of an image of `size`. Draws nothing where nothing is left to chance.
+
+    The rectangle is chosen in the image's own pixels, so that only what is needed is resized; each of its sides is rounded
+    to whole pixels, and so its proportions change by at most half a pixel's share.
+    """
+    low, high = settings.scale_range
+    factor = low if low == high else random.uniform(low, high)
+    height, width = resized_size(size, short_side=settings.short_side, long_side=settings.long_side)
+    whole = (max(1, round(height * factor)), max(1, round(width * factor)))
+    rows = _span(size[0], whole[0], settings.crop[0], random)
+    columns = _span(size[1], whole[1], settings.crop[1], random)
+    return View(rows.start, columns.start, rows.length, columns.length, (rows.resized, columns.resized))
+
+
+class _Span(NamedTuple):
+    start: int
+    length: int
+    resized: int
+
+
+def _span(length: int, resized: int, wanted: int, random: np.random.Generator) -> _Span:
+    """A random part of a side of `length` pixels: what becomes `wanted` pixels where the whole side would become `resized`."""
+    if not wanted or resized <= wanted:
+        return _Span(0, length, resized)
+    part = max(1, round(wanted * length / resized))
+    return _Span(int(random.integers(0, length - part + 1)), part, wanted)
+
+
+def take_view(image: Tensor, ids: Tensor, view: View) -> tuple[Tensor, Tensor]:
+    """Cut the view's rectangle out of an image (3, H, W) and its ids (H, W); it is not resized yet."""
+    rows, columns = slice(view.top, view.top + view.height), slice(view.left, view.left + view.width)
+    return image[:, rows, columns], ids[rows, columns]
+
+
 def resize_sides(image: Tensor, ids: Tensor, *, short_side: int, long_side: int) -> tuple[Tensor, Tensor]:
+    """Resize an image (3, H, W) and its ids (H, W) as prediction does: see `resized_size`."""
+    size = resized_size((ids.shape[0], ids.shape[1]), short_side=short_side, long_side=long_side)
+    return resize_both(image, ids, size)
+
+
+def resize_both(image: Tensor, ids: Tensor, size: Size) -> tuple[Tensor, Tensor]:
     """Resize an image (3, H, W) bilinearly with antialiasing, and its ids (H, W) by the nearest pixel."""
-    height, width = ids.shape
-    size = resized_size((height, width), short_side=short_side, long_side=long_side)
-    if size == (height, width):
+    if ids.shape == size:
         return image, ids
     resized = F.resize(image, list(size), antialias=True)
     return resized, F.resize(ids[None], list(size), interpolation=InterpolationMode.NEAREST_EXACT)[0]
@@ -63,9 +117,11 @@ def relight(image: Tensor, *, jitter: float, random: np.random.Generator) -> Ten
 
 def augment(image: Tensor, ids: Tensor, settings: Augmentation, random: np.random.Generator) -> tuple[Tensor, Tensor]:
     """One training view of an image (3, H, W) uint8 and its ids (H, W), fixed by the state of `random`."""
-    if settings.jitter:  # first, because most images are enlarged afterwards
+    view = draw_view((ids.shape[0], ids.shape[1]), settings, random)
+    image, ids = take_view(image, ids, view)
+    if settings.jitter:  # before resizing, because most images are enlarged
         image = relight(image, jitter=settings.jitter, random=random)
-    image, ids = resize_sides(image, ids, short_side=settings.short_side, long_side=settings.long_side)
+    image, ids = resize_both(image, ids, view.size)
     if settings.flip and random.random() < 0.5:
         image, ids = mirror(image, ids)
     return image, ids

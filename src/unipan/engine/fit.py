@@ -48,8 +48,8 @@ def fit(
         losses = criterion(outputs, batch.targets)
         values = finite_values(losses, number, batch.names)
         runtime.backward(losses.total)
-        norm = runtime.clip(network.parameters(), clip_norm)
-        optimizer.step()
+        norm = runtime.clip(optimizer, network.parameters(), clip_norm)
+        runtime.step(optimizer)
         optimizer.zero_grad(set_to_none=True)
         on_step(Step(number, values, rate(number), float(norm)))
 

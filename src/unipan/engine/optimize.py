@@ -1,9 +1,9 @@
 """SGD with momentum and the published schedule; the learning rate is a function of the step alone, so nothing of it is saved."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from unipan.checkpoint import TrainingState
 
@@ -17,6 +17,14 @@ def learning_rate(step: int, *, base: float, warmup_steps: int, warmup_factor: f
     if step > warmup_steps:
         return rate
     return rate * (warmup_factor + (1 - warmup_factor) * (step - 1) / warmup_steps)
+
+
+def scaled_rate(rate: float, *, batch_size: int, reference_batch_size: int) -> float:
+    """The learning rate for a batch of `batch_size`, in proportion to the one it is stated for; 0 takes it as it is.
+
+    The linear rule of Goyal et al., "Accurate, Large Minibatch SGD", 2017.
+    """
+    return rate * batch_size / reference_batch_size if reference_batch_size else rate
 
 
 def build_optimizer(network: nn.Module, *, momentum: float, weight_decay: float) -> torch.optim.SGD:
@@ -34,14 +42,16 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-def training_state(step: int, network: nn.Module, optimizer: torch.optim.Optimizer) -> TrainingState:
-    """What goes to the disk after `step` optimiser steps."""
+def training_state(
+    step: int, network: nn.Module, optimizer: torch.optim.Optimizer, scaler: Mapping[str, Tensor]
+) -> TrainingState:
+    """What goes to the disk after `step` optimiser steps. scaler: the runtime's `scaler_state`."""
     momentum = {
         name: optimizer.state[parameter]["momentum_buffer"]
         for name, parameter in network.named_parameters()
         if "momentum_buffer" in optimizer.state.get(parameter, {})
     }
-    return TrainingState(step, dict(network.state_dict()), momentum)
+    return TrainingState(step, dict(network.state_dict()), momentum, dict(scaler))
 
 
 def restore_momentum(optimizer: torch.optim.Optimizer, network: nn.Module, state: TrainingState) -> None:

@@ -16,6 +16,7 @@ def build_criterion(config: LossConfig, classes: ClassTable, *, void_channel: bo
         "rpn_box": config.rpn,
         "box_class": config.box,
         "box_regression": config.box,
+        "centerness": config.box,
         "mask": config.mask,
     }
     return Criterion(weights=weights, group=config.group, stuff=classes.stuff, void_channel=void_channel)

@@ -14,17 +14,24 @@ LITE0 = "tf_efficientnet_lite0"
 
 
 class Backbone(nn.Module):
-    """An ImageNet network whose batch-norm statistics never change (paper, section B); their weights and biases are trained.
+    """An ImageNet network; all its weights are trained, those of its batch norms among them.
 
     channels: widths of the four features, stride 4 first.
+    Batch-norm statistics stay as they are (paper, section B), and training mode changes nothing, where `freeze_batchnorm`.
+    Without it training mode normalises by each group of equally large images and moves the statistics: what the network then
+    predicts for an image depends on its neighbours, and differs from evaluation mode.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, *, name: str, pretrained: bool) -> None:
+    def __init__(self, *, name: str, pretrained: bool, freeze_batchnorm: bool, checkpointing: bool) -> None:
+        """checkpointing: recompute the stages' activations in the backward pass; losses and gradients stay the same."""
         super().__init__()
+        self.freeze_batchnorm = freeze_batchnorm
         self.body = _create(name, pretrained=pretrained)
+        if checkpointing:
+            _checkpoint_stages(name, self.body)
         self.channels: list[int] = _feature_info(self.body).channels()
         mean, std = _normalisation(name, self.body)
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
@@ -41,9 +48,10 @@ class Backbone(nn.Module):
 
     def train(self, mode: bool = True) -> "Backbone":
         super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.eval()
+        if self.freeze_batchnorm:
+            for module in self.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
         return self
 
 
@@ -65,6 +73,13 @@ def _create(name: str, *, pretrained: bool) -> nn.Module:
     if pretrained and name == LITE0:
         load_lite0(body)
     return body
+
+
+def _checkpoint_stages(name: str, body: Any) -> None:
+    """Let timm recompute each stage but the first and the last in the backward pass."""
+    if not hasattr(body, "set_grad_checkpointing"):
+        raise InputError(f"timm cannot checkpoint backbone {name!r}; set --model.no-checkpointing, or choose another backbone.")
+    body.set_grad_checkpointing(True)
 
 
 def _indices(name: str) -> list[int]:

@@ -1,5 +1,7 @@
 """From settings to a network: here configuration stops."""
 
+from typing import assert_never
+
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
@@ -9,37 +11,98 @@ from unipan.models.backbone import Backbone
 from unipan.models.decoder import AffinityHead, SemanticHead, group_norm
 from unipan.models.detector import Detector, NoDetector
 from unipan.models.network import PanopticNetwork
-from unipan.models.panoptic import UnifiedHead
+from unipan.models.one_stage import OneStageDetector
+from unipan.models.panoptic import (
+    AffinityFeatures,
+    NoAffinity,
+    NoPotential,
+    PanopticLogits,
+    Potential,
+    PotentialAlone,
+    UnifiedHead,
+)
+from unipan.models.potential import DynamicPotential
 from unipan.models.proposals import ProposalNetwork
 from unipan.models.two_stage import TwoStageDetector
+from unipan.models.upsnet import UpsnetPotential
 
 
 def build_network(config: ModelConfig, classes: ClassTable) -> PanopticNetwork:
     """The network of the settings for a class table; with ImageNet weights where `config.pretrained`."""
-    backbone = Backbone(name=config.backbone, pretrained=config.pretrained)
+    backbone = Backbone(
+        name=config.backbone,
+        pretrained=config.pretrained,
+        freeze_batchnorm=config.freeze_batchnorm,
+        checkpointing=config.checkpointing,
+    )
     return PanopticNetwork(
         backbone=backbone,
         fpn=FeaturePyramidNetwork(
             backbone.channels, config.fpn_channels, LastLevelMaxPool(), norm_layer=group_norm if config.fpn_norm else None
         ),
-        semantic_head=SemanticHead(in_channels=config.fpn_channels, channels=config.decoder_channels, num_classes=len(classes)),
-        detector=build_detector(config, classes),
-        affinity_head=AffinityHead(
-            in_channels=config.fpn_channels, channels=config.decoder_channels, affinity_dim=config.affinity_dim
+        semantic_head=SemanticHead(
+            in_channels=config.fpn_channels,
+            channels=config.decoder_channels,
+            num_classes=len(classes),
+            checkpointing=config.checkpointing,
         ),
-        panoptic_head=UnifiedHead(form=config.propagation, residual=config.residual),
-        stuff=classes.stuff,
-        things=classes.things,
-        variant=config.variant,
-        score_factor=config.score_factor,
-        void_channel=config.void_channel,
+        detector=build_detector(config, classes),
+        potential=build_potential(config, classes),
+        affinity_head=build_affinity_head(config),
+        panoptic_head=build_panoptic_head(config),
     )
 
 
+def build_potential(config: ModelConfig, classes: ClassTable) -> Potential:
+    """What makes the panoptic channels; none for the heuristic merger, which works on finished parts."""
+    match config.panoptic:
+        case "unified":
+            return DynamicPotential(
+                stuff=classes.stuff,
+                things=classes.things,
+                variant=config.variant,
+                score_factor=config.score_factor,
+                void_channel=config.void_channel,
+            )
+        case "upsnet":
+            return UpsnetPotential(stuff=classes.stuff, things=classes.things)
+        case "heuristic":
+            return NoPotential()
+    assert_never(config.panoptic)
+
+
+def build_affinity_head(config: ModelConfig) -> AffinityFeatures:
+    """The affinity head; only the unified head has one."""
+    if config.panoptic != "unified":
+        return NoAffinity()
+    return AffinityHead(
+        in_channels=config.fpn_channels,
+        channels=config.decoder_channels,
+        affinity_dim=config.affinity_dim,
+        checkpointing=config.checkpointing,
+    )
+
+
+def build_panoptic_head(config: ModelConfig) -> PanopticLogits:
+    """What turns the channels into logits; for the baselines they are that already."""
+    if config.panoptic != "unified":
+        return PotentialAlone()
+    return UnifiedHead(form=config.propagation, residual=config.residual)
+
+
 def build_detector(config: ModelConfig, classes: ClassTable) -> Detector:
-    """The two-stage detector, or none for a table without things."""
+    """The detector of the settings, or none for a table without things."""
     if not classes.things:
         return NoDetector()
+    match config.detector.kind:
+        case "two_stage":
+            return _two_stage(config, classes)
+        case "one_stage":
+            return _one_stage(config, classes)
+    assert_never(config.detector.kind)
+
+
+def _two_stage(config: ModelConfig, classes: ClassTable) -> TwoStageDetector:
     settings = config.detector
     proposals = ProposalNetwork(
         channels=config.fpn_channels,
@@ -57,6 +120,21 @@ def build_detector(config: ModelConfig, classes: ClassTable) -> Detector:
         anchor_scale=settings.anchor_scale,
         roi_samples=settings.roi_samples,
         box_channels=settings.box_channels,
+        mask_channels=settings.mask_channels if config.masks else None,
+        score_threshold=settings.score_threshold,
+        nms=settings.nms,
+        max_detections=settings.max_detections,
+    )
+
+
+def _one_stage(config: ModelConfig, classes: ClassTable) -> OneStageDetector:
+    settings = config.detector
+    return OneStageDetector(
+        channels=config.fpn_channels,
+        things=classes.things,
+        anchor_scale=settings.anchor_scale,
+        before_nms=settings.proposals_before_nms,
+        mask_samples=settings.roi_samples // 4,
         mask_channels=settings.mask_channels if config.masks else None,
         score_threshold=settings.score_threshold,
         nms=settings.nms,

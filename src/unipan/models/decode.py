@@ -1,6 +1,8 @@
-"""From panoptic logits to the answer: bilinear to pixels, arg max, and nothing after it.
+"""From what the network predicts to the answer. Here the unified way: bilinear to pixels, arg max, and nothing after it.
 
-K channels: S stuff, N admitted detections, and void if the network has it; h x w cells at stride 4; H x W pixels.
+And what it shares with the baselines (`heuristic.py`, `upsnet.py`), which decode the same outputs.
+
+K channels: S stuff, N detections, and void if the network has it; h x w cells at stride 4; H x W pixels.
 """
 
 import torch
@@ -8,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unipan.classes import VOID_ID, ClassTable
+from unipan.ops.boxes import coverage
 from unipan.ops.segments import Label, panoptic_map
 from unipan.ops.upsample import upsample_logits
 from unipan.types import Detections, PanopticMap, Size
@@ -19,18 +22,21 @@ CHUNK = 16
 def decode(panoptic_logits: Tensor, admitted: Detections, *, network_size: Size, size: Size, classes: ClassTable) -> PanopticMap:
     """The answer at `size`, the photo's own; `network_size` is what the network saw, before its padding.
 
-    panoptic_logits: (K, h, w). admitted: the N detections of the thing channels, in order. Channel k gets id k + 1; a channel
-    past the detections is void.
+    panoptic_logits: (K, h, w). admitted: the N detections of the thing channels, in order. A channel past them is void.
     """
-    channel = best_channel(panoptic_logits, network_size, size).cpu()
-    scores, labels = admitted.scores.tolist(), admitted.labels.tolist()
+    return map_of_channels(best_channel(panoptic_logits, network_size, size), admitted, classes)
+
+
+def map_of_channels(channel: Tensor, detections: Detections, classes: ClassTable) -> PanopticMap:
+    """The answer in which each pixel belongs to its channel, (H, W) int64. Channel k gets id k + 1; one past S + N is void."""
+    scores, labels = detections.scores.tolist(), detections.labels.tolist()
     stuff = [Label(id=k + 1, class_index=index) for k, index in enumerate(classes.stuff)]
     things = [
         Label(id=len(stuff) + n + 1, class_index=label, score=score)
         for n, (label, score) in enumerate(zip(labels, scores, strict=True))
     ]
     ids = torch.where(channel < len(stuff) + len(things), channel + 1, VOID_ID)
-    return panoptic_map(ids.to(torch.int32), stuff + things, classes)
+    return panoptic_map(ids.to(torch.int32).cpu(), stuff + things, classes)
 
 
 def best_channel(logits: Tensor, network_size: Size, size: Size) -> Tensor:
@@ -52,3 +58,30 @@ def at_size(logits: Tensor, network_size: Size, size: Size) -> Tensor:
     if network_size == size:
         return pixels
     return F.interpolate(pixels[None], size, mode="bilinear", align_corners=False)[0]
+
+
+def in_photo(detections: Detections, network_size: Size, size: Size) -> Detections:
+    """The same detections, with boxes in the photo's pixels instead of the network's."""
+    (from_height, from_width), (height, width) = network_size, size
+    factors = [width / from_width, height / from_height] * 2
+    return detections._replace(boxes=detections.boxes * detections.boxes.new_tensor(factors))
+
+
+def confident(detections: Detections, score_threshold: float) -> Detections:
+    """Those with a score of at least the threshold, best first; of equal ones the earlier first."""
+    scores, order = detections.scores.sort(descending=True, stable=True)
+    return detections.take(order[scores >= score_threshold])
+
+
+def only(detections: Detections, place: int) -> Detections:
+    """The one detection at `place`, still as a list."""
+    return detections.take(torch.tensor([place], device=detections.labels.device))
+
+
+def class_inside_box(detection: Detections, best_class: Tensor) -> Tensor:
+    """(H, W) bool, what stands for the mask of a single detection without one: the pixels of its class in its box.
+
+    best_class: (H, W) arg max of the semantic map. A pixel is in the box that covers half of it or more.
+    """
+    height, width = best_class.shape
+    return (coverage(detection.boxes, height, width, stride=1)[0] >= 0.5) & (best_class == detection.labels)

@@ -7,6 +7,7 @@ from math import gcd
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from unipan.ops.deform import deform_conv
 
@@ -38,8 +39,10 @@ class FeatureDecoder(nn.Module):
     out_channels: 4 times the last block's width.
     """
 
-    def __init__(self, *, in_channels: int, channels: Sequence[int]) -> None:
+    def __init__(self, *, in_channels: int, channels: Sequence[int], checkpointing: bool) -> None:
+        """checkpointing: recompute each level's activations in the backward pass; losses and gradients stay the same."""
         super().__init__()
+        self.checkpointing = checkpointing
         widths = [in_channels, *channels]
         self.blocks = nn.Sequential(*(DeformBlock(i, o) for i, o in pairwise(widths)))
         self.out_channels = 4 * channels[-1]
@@ -47,16 +50,21 @@ class FeatureDecoder(nn.Module):
     def forward(self, pyramid: Sequence[Tensor]) -> Tensor:
         """pyramid: P2..P5, (B, in_channels, h / 2**i, w / 2**i) -> (B, out_channels, h, w)."""
         size = pyramid[0].shape[-2:]
-        levels = [self.blocks(level) for level in pyramid]
+        levels = [self._level(level) for level in pyramid]
         return torch.cat([levels[0], *(F.interpolate(x, size, mode="bilinear", align_corners=False) for x in levels[1:])], 1)
+
+    def _level(self, level: Tensor) -> Tensor:
+        if self.checkpointing and torch.is_grad_enabled():
+            return checkpoint(self.blocks, level, use_reentrant=False)
+        return self.blocks(level)
 
 
 class SemanticHead(nn.Module):
     """Feature decoder and a 1x1 classifier: (B, C, h, w) logits."""
 
-    def __init__(self, *, in_channels: int, channels: Sequence[int], num_classes: int) -> None:
+    def __init__(self, *, in_channels: int, channels: Sequence[int], num_classes: int, checkpointing: bool) -> None:
         super().__init__()
-        self.decoder = FeatureDecoder(in_channels=in_channels, channels=channels)
+        self.decoder = FeatureDecoder(in_channels=in_channels, channels=channels, checkpointing=checkpointing)
         self.classifier = nn.Conv2d(self.decoder.out_channels, num_classes, 1)
         nn.init.normal_(self.classifier.weight, std=0.01)
         nn.init.zeros_(self.classifier.bias)  # pyright: ignore[reportArgumentType]
@@ -68,9 +76,9 @@ class SemanticHead(nn.Module):
 class AffinityHead(nn.Module):
     """A second decoder with its own weights and a 1x1 projection: affinity features Q, (B, D, h, w)."""
 
-    def __init__(self, *, in_channels: int, channels: Sequence[int], affinity_dim: int) -> None:
+    def __init__(self, *, in_channels: int, channels: Sequence[int], affinity_dim: int, checkpointing: bool) -> None:
         super().__init__()
-        self.decoder = FeatureDecoder(in_channels=in_channels, channels=channels)
+        self.decoder = FeatureDecoder(in_channels=in_channels, channels=channels, checkpointing=checkpointing)
         self.projection = nn.Conv2d(self.decoder.out_channels, affinity_dim, 1)
         # Small, so that the potential leads at first: random affinities of full size would drown it and the gradients with it.
         nn.init.normal_(self.projection.weight, std=0.01)

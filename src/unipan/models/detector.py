@@ -21,6 +21,15 @@ class Detector(Protocol):
         """
         ...
 
+    def describe(
+        self, pyramid: Sequence[Tensor], sizes: Sequence[Size], boxes: Sequence[Tensor], labels: Sequence[Tensor]
+    ) -> list[Detections]:
+        """Boxes from elsewhere as detections, in their order: they stay as they are, the scores are 1, only masks are predicted.
+
+        boxes: B times (N, 4) x1 y1 x2 y2 in pixels. labels: B times (N,) class indices, things only.
+        """
+        ...
+
 
 class NoDetector(nn.Module):
     """The detector of a class table without things: it finds nothing."""
@@ -28,6 +37,15 @@ class NoDetector(nn.Module):
     def forward(
         self, pyramid: Sequence[Tensor], sizes: Sequence[Size], targets: Sequence[Target] | None
     ) -> tuple[list[Detections], dict[str, Term]]:
+        return self._nothing(pyramid, sizes), {}
+
+    def describe(
+        self, pyramid: Sequence[Tensor], sizes: Sequence[Size], boxes: Sequence[Tensor], labels: Sequence[Tensor]
+    ) -> list[Detections]:
+        assert not any(len(one) for one in boxes), "a class table without things has no boxes"
+        return self._nothing(pyramid, sizes)
+
+    def _nothing(self, pyramid: Sequence[Tensor], sizes: Sequence[Size]) -> list[Detections]:
         level = pyramid[0]
         boxes, scores, masks = level.new_zeros(0, 4), level.new_zeros(0), level.new_zeros(0, 1, 1)  # every variant takes them
-        return [Detections(boxes, scores, scores.long(), masks) for _ in sizes], {}
+        return [Detections(boxes, scores, scores.long(), masks) for _ in sizes]

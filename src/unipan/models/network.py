@@ -6,15 +6,13 @@ from math import ceil
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import FeaturePyramidNetwork
+from torchvision.ops import FeaturePyramidNetwork, box_area
 
-from unipan.config import Variant
 from unipan.errors import InputError
 from unipan.models.backbone import Backbone
-from unipan.models.decoder import AffinityHead, SemanticHead
+from unipan.models.decoder import SemanticHead
 from unipan.models.detector import Detector
-from unipan.models.panoptic import UnifiedHead
-from unipan.models.potential import dynamic_potential
+from unipan.models.panoptic import AffinityFeatures, PanopticLogits, Potential
 from unipan.ops.upsample import STRIDE
 from unipan.types import Admission, Detections, Outputs, Size, Target, add_terms
 
@@ -25,9 +23,6 @@ EXTENT_MULTIPLE = 32
 class PanopticNetwork(nn.Module):
     """Boxes, optional masks and a semantic map become one coherent answer through a learnt affinity."""
 
-    stuff: Tensor
-    things: Tensor
-
     def __init__(
         self,
         *,
@@ -35,35 +30,29 @@ class PanopticNetwork(nn.Module):
         fpn: FeaturePyramidNetwork,
         semantic_head: SemanticHead,
         detector: Detector,
-        affinity_head: AffinityHead,
-        panoptic_head: UnifiedHead,
-        stuff: Sequence[int],
-        things: Sequence[int],
-        variant: Variant,
-        score_factor: bool,
-        void_channel: bool,
+        potential: Potential,
+        affinity_head: AffinityFeatures,
+        panoptic_head: PanopticLogits,
     ) -> None:
-        """fpn gives P2..P6. stuff and things: their class indices."""
+        """fpn gives P2..P6."""
         super().__init__()
         self.backbone = backbone
         self.fpn = fpn
         self.semantic_head = semantic_head
         self.detector = detector
+        self.potential = potential
         self.affinity_head = affinity_head
         self.panoptic_head = panoptic_head
-        self.register_buffer("stuff", torch.tensor(stuff, dtype=torch.int64), persistent=False)
-        self.register_buffer("things", torch.tensor(things, dtype=torch.int64), persistent=False)
-        self.variant: Variant = variant
-        self.score_factor = score_factor
-        self.void_channel = void_channel
 
     def forward(
         self, images: Tensor, sizes: Sequence[Size], targets: Sequence[Target] | None = None, *, admission: Admission
     ) -> Outputs:
         """images: (B, 3, H, W) RGB in 0..1, padded at the right and bottom. sizes: B true sizes.
 
-        `targets` add the detector's losses and change nothing else; nor does training mode. Images of one size run together,
-        others by themselves: padding to a neighbour's size would leak into the features and cost time.
+        `targets` add the detector's losses and change nothing else, unless `admission` is from the truth: then the true things
+        take the detections' place in everything but these losses. Training mode changes nothing, unless the backbone's batch
+        norms are fine-tuned. Images of one size run together, others by themselves: padding to a neighbour's size would leak
+        into the features and cost time.
         """
         height, width = max(h for h, _ in sizes), max(w for _, w in sizes)
         if images.shape[-2] < height or images.shape[-1] < width:
@@ -83,15 +72,19 @@ class PanopticNetwork(nn.Module):
         """images: (B, 3, H, W) without padding."""
         sizes = [(images.shape[-2], images.shape[-1])] * len(images)
         pyramid = self._pyramid(images)
-        semantic = _true_cells(self.semantic_head(pyramid[:4]), sizes[0])
-        detections, detector_losses = self.detector(pyramid, sizes, targets)
-        admitted = [admit(found, admission) for found in detections]
-        potentials = [
-            self.potential(logits, found.take(chosen))
-            for logits, found, chosen in zip(semantic, detections, admitted, strict=True)
-        ]
-        affinity = _true_cells(self.affinity_head(pyramid[:4]), sizes[0])
-        panoptic = [self.panoptic_head(psi, q) for psi, q in zip(potentials, affinity, strict=True)]
+        semantic = _true_cells(_full_precision(self.semantic_head(pyramid[:4])), sizes[0])
+        affinity = _true_cells(_full_precision(self.affinity_head(pyramid[:4])), sizes[0])
+        with torch.autocast(images.device.type, enabled=False):  # boxes in pixels and sums over cells don't fit into 16 bits
+            pyramid = [_full_precision(level) for level in pyramid]
+            detections, detector_losses = self.detector(pyramid, sizes, targets)
+            if admission.from_truth:
+                detections = true_detections(self.detector, pyramid, sizes, targets)
+            admitted = [admit(found, admission) for found in detections]
+            potentials = [
+                self.potential(logits, found.take(chosen))
+                for logits, found, chosen in zip(semantic, detections, admitted, strict=True)
+            ]
+            panoptic = [self.panoptic_head(psi, q) for psi, q in zip(potentials, affinity, strict=True)]
         return Outputs(list(semantic), detections, admitted, potentials, list(affinity), panoptic, detector_losses)
 
     def _pyramid(self, images: Tensor) -> list[Tensor]:
@@ -101,22 +94,27 @@ class PanopticNetwork(nn.Module):
         features = self.backbone(F.pad(self.backbone.normalise(images), (0, right, 0, bottom)))
         return list(self.fpn({str(level): x for level, x in enumerate(features)}).values())
 
-    def potential(self, semantic_logits: Tensor, admitted: Detections) -> Tensor:
-        """(K, h, w) dynamic potential of one image; in float32, whatever the mixed precision."""
-        return dynamic_potential(
-            semantic_logits.float().softmax(0),
-            admitted,
-            stuff=self.stuff,
-            things=self.things,
-            variant=self.variant,
-            score_factor=self.score_factor,
-            void_channel=self.void_channel,
-        )
+
+def true_detections(
+    detector: Detector, pyramid: Sequence[Tensor], sizes: Sequence[Size], targets: Sequence[Target] | None
+) -> list[Detections]:
+    """The truth's boxes as detections with score 1, the largest first: it is they that a limit keeps (our choice)."""
+    if targets is None:
+        raise InputError("Admission(from_truth=True) needs the targets, but none came; pass them, or admit predictions.")
+    orders = [box_area(target.boxes).argsort(descending=True, stable=True) for target in targets]
+    boxes = [target.boxes[order] for target, order in zip(targets, orders, strict=True)]
+    labels = [target.labels[order] for target, order in zip(targets, orders, strict=True)]
+    return detector.describe(pyramid, sizes, boxes, labels)
 
 
 def admit(detections: Detections, admission: Admission) -> Tensor:
     """(N,) indices of the detections that enter the potential. They stand best first, so the first ones are the best."""
     return torch.where(detections.scores >= admission.score_threshold)[0][: admission.limit]
+
+
+def _full_precision(x: Tensor) -> Tensor:
+    """float32 at least, whatever the mixed precision."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _true_cells(x: Tensor, size: Size) -> Tensor:

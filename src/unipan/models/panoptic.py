@@ -1,15 +1,45 @@
-"""Propagation with its learnt scales: dynamic potential and affinity features -> panoptic logits."""
+"""The panoptic part: potential, affinity features, panoptic logits. What each promises, the paper's head, and empty places.
 
+K panoptic channels, D the length of an affinity feature; h x w cells of one image.
+"""
+
+from collections.abc import Sequence
 from math import log
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from unipan.config import Propagation
 from unipan.ops.propagation import propagate
+from unipan.types import Detections
 
 START_SCALE = 10.0
 """Psi holds probabilities; without a scale no softmax over it could be confident."""
+
+
+class Potential(Protocol):
+    """Makes the panoptic channels of one image."""
+
+    def __call__(self, semantic_logits: Tensor, admitted: Detections) -> Tensor:
+        """(C, h, w) logits and N detections -> (K, h, w): stuff, the detections in their order, void if there is one."""
+        ...
+
+
+class AffinityFeatures(Protocol):
+    """Says which cells belong together."""
+
+    def __call__(self, pyramid: Sequence[Tensor]) -> Tensor:
+        """pyramid: P2..P5 -> (B, D, h, w)."""
+        ...
+
+
+class PanopticLogits(Protocol):
+    """Turns the channels of one image into logits."""
+
+    def __call__(self, potentials: Tensor, affinity: Tensor) -> Tensor:
+        """(K, h, w) and (D, h, w), true cells only -> (K, h, w) logits."""
+        ...
 
 
 class UnifiedHead(nn.Module):
@@ -36,3 +66,25 @@ class UnifiedHead(nn.Module):
         evidence = propagate(potentials.flatten(1), affinity.flatten(1).T, self.form).view_as(potentials)
         logits = self.scale * evidence
         return logits if self.log_residual_scale is None else logits + self.residual_scale * potentials
+
+
+class NoPotential(nn.Module):
+    """For the heuristic merger: no channels at all."""
+
+    def forward(self, semantic_logits: Tensor, admitted: Detections) -> Tensor:
+        return semantic_logits.new_zeros(0, *semantic_logits.shape[-2:])
+
+
+class NoAffinity(nn.Module):
+    """For heads that learn no affinity: features of length 0."""
+
+    def forward(self, pyramid: Sequence[Tensor]) -> Tensor:
+        finest = pyramid[0]
+        return finest.new_zeros(len(finest), 0, *finest.shape[-2:])
+
+
+class PotentialAlone(nn.Module):
+    """For potentials that are logits already."""
+
+    def forward(self, potentials: Tensor, affinity: Tensor) -> Tensor:
+        return potentials

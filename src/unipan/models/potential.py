@@ -3,15 +3,46 @@
 C classes, S stuff; N admitted detections; h x w cells; K = S + N, and one more with the void channel.
 """
 
+from collections.abc import Sequence
 from typing import assert_never
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unipan.config import Variant
 from unipan.ops.boxes import coverage, paste_masks
 from unipan.ops.upsample import STRIDE
 from unipan.types import Detections
+
+
+class DynamicPotential(nn.Module):
+    """`dynamic_potential` with a network's settings; no parameters."""
+
+    stuff: Tensor
+    things: Tensor
+
+    def __init__(
+        self, *, stuff: Sequence[int], things: Sequence[int], variant: Variant, score_factor: bool, void_channel: bool
+    ) -> None:
+        """stuff and things: their class indices."""
+        super().__init__()
+        self.register_buffer("stuff", torch.tensor(stuff, dtype=torch.int64), persistent=False)
+        self.register_buffer("things", torch.tensor(things, dtype=torch.int64), persistent=False)
+        self.variant: Variant = variant
+        self.score_factor = score_factor
+        self.void_channel = void_channel
+
+    def forward(self, semantic_logits: Tensor, admitted: Detections) -> Tensor:
+        """(C, h, w) logits and N detections -> (K, h, w); in float32, whatever the mixed precision."""
+        return dynamic_potential(
+            semantic_logits.float().softmax(0),
+            admitted,
+            stuff=self.stuff,
+            things=self.things,
+            variant=self.variant,
+            score_factor=self.score_factor,
+            void_channel=self.void_channel,
+        )
 
 
 def dynamic_potential(

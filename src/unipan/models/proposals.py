@@ -19,6 +19,17 @@ SMOOTH_L1_BETA = 1 / 9
 """Where the box losses turn from square to linear, as in torchvision."""
 
 
+def grid_anchors(generator: AnchorGenerator, levels: Sequence[Tensor], strides: Sequence[int]) -> Tensor:
+    """(A, 4) anchors of one image, level by level; `strides` are those of the levels.
+
+    They are stated because torchvision would guess them from sizes, and P6's comes out wrong on odd grids.
+    """
+    first = levels[0]
+    generator.set_cell_anchors(first.dtype, first.device)
+    steps = [[torch.tensor(stride, device=first.device)] * 2 for stride in strides]
+    return torch.cat(generator.grid_anchors([[x.shape[-2], x.shape[-1]] for x in levels], steps))
+
+
 class ProposalNetwork(nn.Module):
     """Where might there be things? Proposals carry no gradient; training and inference keep the same number."""
 
@@ -56,7 +67,7 @@ class ProposalNetwork(nn.Module):
         """pyramid: P2..P6. Returns B proposals (R, 4) in pixels, and the loss terms, {} without targets."""
         levels = list(pyramid)
         objectness, deltas = self.rpn.head(levels)
-        anchors = self._anchors(levels)
+        anchors = grid_anchors(self.rpn.anchor_generator, levels, STRIDES)
         per_level = [o.shape[1] * o.shape[2] * o.shape[3] for o in objectness]
         objectness, deltas = concat_box_prediction_layers(objectness, deltas)  # (B * A, 1) and (B * A, 4)
         every = [anchors] * len(sizes)
@@ -64,14 +75,6 @@ class ProposalNetwork(nn.Module):
         proposals, _ = self.rpn.filter_proposals(boxes, objectness, list(sizes), per_level)
         losses = {} if targets is None else self._losses(objectness, deltas, anchors, targets)
         return proposals, losses
-
-    def _anchors(self, levels: list[Tensor]) -> Tensor:
-        """(A, 4). The strides are stated: torchvision would guess them from sizes, and P6's comes out wrong on odd grids."""
-        generator = self.rpn.anchor_generator
-        first = levels[0]
-        generator.set_cell_anchors(first.dtype, first.device)
-        strides = [[torch.tensor(stride, device=first.device)] * 2 for stride in STRIDES]
-        return torch.cat(generator.grid_anchors([[x.shape[-2], x.shape[-1]] for x in levels], strides))
 
     def _losses(self, objectness: Tensor, deltas: Tensor, anchors: Tensor, targets: Sequence[Target]) -> dict[str, Term]:
         """Objectness and box regression over sampled anchors (Faster R-CNN, section 3.1.2)."""

@@ -22,14 +22,22 @@ def coverage(boxes: Tensor, height_cells: int, width_cells: int, stride: int = 4
 def paste_masks(mask_logits: Tensor, boxes: Tensor, height_cells: int, width_cells: int, stride: int = 4) -> Tensor:
     """(N, h, w) mask probabilities of each cell, 0 where the box (N, 4) does not reach.
 
-    mask_logits: (N, M, M) over each box. Probabilities are sampled bilinearly, zero beyond the outermost points, in the middle
-    of what the box covers of the cell: the cell's centre inside the box, and never past a box that is smaller than a cell.
+    mask_logits: (N, M, M) over each box.
     """
-    points = mask_logits.shape[-1]
+    return paste(mask_logits.sigmoid(), boxes, height_cells, width_cells, stride)
+
+
+def paste(values: Tensor, boxes: Tensor, height_cells: int, width_cells: int, stride: int = 4) -> Tensor:
+    """(N, h, w): values (N, M, M) over each box (N, 4) at each cell, 0 where the box does not reach.
+
+    They are sampled bilinearly, zero beyond the outermost points, in the middle of what the box covers of the cell: the cell's
+    centre inside the box, and never past a box that is smaller than a cell.
+    """
+    points = values.shape[-1]
     x1, y1, x2, y2 = boxes.unbind(1)
     columns = _sampling(x1, x2, width_cells, stride, points)
     rows = _sampling(y1, y2, height_cells, stride, points)
-    return rows @ mask_logits.sigmoid() @ columns.transpose(1, 2)
+    return rows @ values @ columns.transpose(1, 2)
 
 
 def _covered(low: Tensor, high: Tensor, cells: int, stride: int) -> tuple[Tensor, Tensor]:

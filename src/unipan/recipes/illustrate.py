@@ -11,7 +11,8 @@ from PIL import Image
 from unipan.checkpoint import RunFolder
 from unipan.data.dataset import PanopticDataset
 from unipan.metrics.pq import count, quality
-from unipan.metrics.report import Report, percent
+from unipan.metrics.report import percent
+from unipan.models.panoptic import UnifiedHead
 from unipan.ops.propagation import affinity_rows
 from unipan.ops.segments import index_of_ids
 from unipan.ops.upsample import STRIDE
@@ -52,32 +53,31 @@ def illustrate(
         ("PQ", percent(everything.all.pq)),
         ("PQ things", percent(everything.things.pq)),
         ("PQ stuff", percent(everything.stuff.pq)),
-        ("PQ, propagation off", percent(evaluation.without_propagation.quality.all.pq)),
-        *facts,
     ]
+    if evaluation.propagation:
+        headline.append(("PQ, propagation off", percent(evaluation.propagation.without.quality.all.pq)))
     records = [json.loads(line) for line in folder.log.read_text().splitlines()] if folder.log.exists() else []
     examples = [example(predictor, dataset[index]) for index in range(min(EXAMPLES, len(dataset)))]
     write_report(
         folder.path / "report.html",
         title=f"unipan: {folder.path.name}, {evaluation.answer.title}",
-        facts=headline,
-        tables=[*report_tables(evaluation.answer), _propagation_table(evaluation)],
+        facts=[*headline, *facts],
+        tables=[_plain(t) for t in (evaluation.answer.table(), evaluation.answer.class_table(), *evaluation.further_tables())],
         curves_svg=loss_curves(records) if records else "",
         examples=examples,
         notes=evaluation.sentences(),
     )
-    sheet([shown for shown in examples if shown.affinity][:SHEET_ROWS]).save(folder.path / "examples.jpg", quality=90)
+    telling = [shown for shown in examples if shown.affinity] or examples
+    sheet(telling[:SHEET_ROWS]).save(folder.path / "examples.jpg", quality=90)
 
 
 def sheet(examples: Sequence[Example]) -> Image.Image:
     """The first few examples as one picture, for a page or a talk."""
-    rows = [[e.picture, e.truth, e.detections, e.answer, e.affinity[0][1]] for e in examples]
-    return contact_sheet(rows, column_titles=["picture", "truth", "detections", "answer", "affinity of the crossed pixel"])
-
-
-def report_tables(report: Report) -> list[ReportTable]:
-    """The group and the class table of a report, as the page wants them."""
-    return [_plain(report.table()), _plain(report.class_table())]
+    titles = ["picture", "truth", "detections", "answer"]
+    rows = [[e.picture, e.truth, e.detections, e.answer, *(drawn for _, drawn in e.affinity[:1])] for e in examples]
+    if any(e.affinity for e in examples):
+        titles.append("affinity of the crossed pixel")
+    return contact_sheet(rows, column_titles=titles)
 
 
 def _plain(table) -> ReportTable:
@@ -85,10 +85,6 @@ def _plain(table) -> ReportTable:
     columns = [list(column.cells) for column in table.columns]
     header = [str(column.header) for column in table.columns]
     return ReportTable(str(table.title), header, [[str(text) for text in row] for row in zip(*columns, strict=True)])
-
-
-def _propagation_table(evaluation: Evaluation) -> ReportTable:
-    return _plain(evaluation.table())
 
 
 def example(predictor: Predictor, sample: Sample) -> Example:
@@ -114,14 +110,17 @@ def example(predictor: Predictor, sample: Sample) -> Example:
 def affinity_pictures(
     predictor: Predictor, outputs: Outputs, answer: PanopticMap, seen: Image.Image
 ) -> list[tuple[str, Image.Image]]:
-    """The affinity of a few marked pixels to all others, as in the paper's Fig. B."""
+    """The affinity of a few marked pixels to all others, as in the paper's Fig. B; none where no affinity was learnt."""
+    head = predictor.network.panoptic_head
+    if not isinstance(head, UnifiedHead):
+        return []
     features = outputs.affinity[0]
     height, width = features.shape[-2:]
     marks = marked_pixels(answer, (height, width))
     if not marks:
         return []
     cells = torch.tensor([y * width + x for (y, x), _ in marks], device=features.device)
-    rows = affinity_rows(features.flatten(1).T, cells, predictor.network.panoptic_head.form).cpu()
+    rows = affinity_rows(features.flatten(1).T, cells, head.form).cpu()
     return [
         (mark.caption, draw_affinity(seen, row.view(height, width), mark.cell, stride=STRIDE))
         for mark, row in zip(marks, rows, strict=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from unipan.config import PanopticHead
 from unipan.data.coco_writer import Entry, write_panoptic
 from unipan.errors import InputError
 from unipan.ops.images import read_image
@@ -17,13 +18,16 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 """Files of a folder that are taken for images."""
 
 
-def predict(run: str, images: Sequence[Path], out: Path) -> list[tuple[Path, PanopticMap]]:
+def predict(
+    run: str, images: Sequence[Path], out: Path, *, decoder: PanopticHead | None = None
+) -> list[tuple[Path, PanopticMap]]:
     """Write out/STEM_overlay.png for each image, and out/panoptic.json with out/panoptic/STEM.png; return the answers.
 
-    images: files, or folders of them. Trims small stuff exactly as `evaluate` does.
+    images: files, or folders of them. decoder: another than the one that the run was trained for. Trims small stuff exactly as
+    `evaluate` does.
     """
     files = image_files(images)
-    predictor = load(run)
+    predictor = load(run, decoder=decoder)
     answers: list[tuple[Path, PanopticMap]] = []
 
     def entries() -> Iterator[Entry]:
@@ -34,12 +38,17 @@ def predict(run: str, images: Sequence[Path], out: Path) -> list[tuple[Path, Pan
             answers.append((file, answer))
             yield Entry(file.stem, file.name, answer)
 
+    make_folder(out)
+    write_panoptic(out, entries(), predictor.classes, json_name="panoptic.json", png_folder="panoptic", scores=True)
+    return answers
+
+
+def make_folder(out: Path) -> None:
+    """Make the folder for results, where it is not there."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {out}: {error.strerror}. Name another --out.") from error
-    write_panoptic(out, entries(), predictor.classes, json_name="panoptic.json", png_folder="panoptic", scores=True)
-    return answers
 
 
 def image_files(paths: Sequence[Path]) -> list[Path]:

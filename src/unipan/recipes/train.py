@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from functools import partial
+from math import isfinite
 from pathlib import Path
 
 from torch import nn
@@ -30,29 +31,32 @@ from unipan.errors import InputError
 from unipan.losses.build import build_criterion
 from unipan.models.build import build_network
 from unipan.models.network import PanopticNetwork
+from unipan.models.warm_start import warm_start
 from unipan.predictor import untrained_network
 from unipan.recipes.console import console, training_progress
+from unipan.recipes.summary import base_rate, training_table, warm_start_table
 from unipan.types import Admission
 
 
 def train(config: Config, out: Path, *, resume: bool = False) -> PanopticNetwork:
     """Train a network into the folder `out`, and return it. `resume` goes on exactly where a run there stopped."""
     folder = RunFolder(out)
+    runtime = Runtime(device=config.train.device, precision=config.train.precision)
     dataset = training_dataset(config.data, config.train.seed)
     state = _saved_state(folder, config, dataset.classes) if resume else None
     if not resume:
         _refuse_overwriting(folder)
         write_settings(folder, config, dataset.classes)
-    runtime = Runtime()
     network = _starting_network(config, dataset.classes, state, folder)
     prepared = runtime.prepare(network)
     optimizer = build_optimizer(network, momentum=config.train.momentum, weight_decay=config.train.weight_decay)
     if state:
         restore_momentum(optimizer, network, state)
+        runtime.restore_scaler(state.scaler)
     done = state.step if state else 0
     _trim_log(folder.log, done)
-    _announce(config, network, dataset.classes)
-    save = partial(_save, folder, network, optimizer)
+    console.print(training_table(config, network, dataset.classes, num_images=len(dataset), device=str(runtime.device)))
+    save = partial(_save, folder, network, optimizer, runtime)
     with training_progress(config.train.steps, done) as progress:
         fit(
             prepared,
@@ -72,22 +76,25 @@ def train(config: Config, out: Path, *, resume: bool = False) -> PanopticNetwork
             first_step=done + 1,
             rate=partial(
                 learning_rate,
-                base=config.train.learning_rate,
+                base=base_rate(config),
                 warmup_steps=config.train.warmup_steps,
                 warmup_factor=config.train.warmup_factor,
                 decay_steps=config.train.decay_steps,
             ),
             seed=config.train.seed,
             clip_norm=config.train.clip_norm,
-            admission=Admission(config.train.score_threshold, config.train.max_admitted),
+            admission=Admission(
+                config.train.score_threshold, config.train.max_admitted, from_truth=config.train.detections == "truth"
+            ),
             on_step=_after_step(folder.log, progress, save, config.train.save_every, config.train.steps),
         )
+    runtime.release(prepared)
     save_model(folder.model, network)
     return network
 
 
 def _starting_network(config: Config, classes: ClassTable, state: TrainingState | None, folder: RunFolder) -> PanopticNetwork:
-    """ImageNet's backbone and fresh heads, drawn from the seed; or what was saved."""
+    """ImageNet's backbone or a Mask R-CNN, the rest drawn from the seed; or what was saved."""
     import torch
 
     if state:
@@ -95,7 +102,18 @@ def _starting_network(config: Config, classes: ClassTable, state: TrainingState 
         fill(network, state.weights, folder.training)
         return network
     torch.manual_seed(config.train.seed)
-    return build_network(config.model, classes)
+    if not config.train.warm_start:
+        return build_network(config.model, classes)
+    network = untrained_network(config, classes)
+    report = warm_start(
+        network,
+        Path(config.train.warm_start),
+        things=[classes[index].name for index in classes.things],
+        anchor_scale=config.model.detector.anchor_scale,
+        aspect_ratios=config.model.detector.aspect_ratios,
+    )
+    console.print(warm_start_table(report))
+    return network
 
 
 def _saved_state(folder: RunFolder, config: Config, classes: ClassTable) -> TrainingState:
@@ -122,7 +140,12 @@ def _trim_log(path: Path, done: int) -> None:
         replace_atomically(path, lambda temporary: temporary.write_text("".join(kept)))
 
 
-def _append(path: Path, line: dict[str, float]) -> None:
+def _finite(norm: float) -> float | None:
+    """JSON knows no infinity: where fp16 overflowed, and the step was skipped, there is no norm."""
+    return round(norm, 4) if isfinite(norm) else None
+
+
+def _append(path: Path, line: dict[str, float | None]) -> None:
     try:
         with path.open("a") as log:
             log.write(json.dumps(line) + "\n")
@@ -130,8 +153,8 @@ def _append(path: Path, line: dict[str, float]) -> None:
         raise InputError(f"cannot write {path}: {error.strerror or error}; the last checkpoint is untouched.") from error
 
 
-def _save(folder: RunFolder, network: nn.Module, optimizer, step: int) -> None:
-    save_training(folder.training, training_state(step, network, optimizer))
+def _save(folder: RunFolder, network: nn.Module, optimizer, runtime: Runtime, step: int) -> None:
+    save_training(folder.training, training_state(step, network, optimizer, runtime.scaler_state))
 
 
 def _after_step(log: Path, progress, save: Callable[[int], None], save_every: int, steps: int) -> Callable[[Step], None]:
@@ -141,22 +164,10 @@ def _after_step(log: Path, progress, save: Callable[[int], None], save_every: in
     def after(step: Step) -> None:
         seconds = round(time.perf_counter() - started, 3)
         values = {name: round(value, 6) for name, value in step.losses.items()}
-        line = {"step": step.number, **values, "learning_rate": step.learning_rate, "gradient_norm": round(step.gradient_norm, 4)}
+        line = {"step": step.number, **values, "learning_rate": step.learning_rate, "gradient_norm": _finite(step.gradient_norm)}
         _append(log, {**line, "seconds": seconds})
         progress(step.number, step.losses["loss"])
         if step.number % save_every == 0 or step.number == steps:
             save(step.number)
 
     return after
-
-
-def _announce(config: Config, network: PanopticNetwork, classes: ClassTable) -> None:
-    """Say what is about to be trained."""
-    millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
-    model, schedule = config.model, config.train
-    console.print(
-        f"{model.backbone}, {millions:.1f} M parameters, variant {model.variant}, propagation {model.propagation}; "
-        f"{len(classes.stuff)} stuff and {len(classes.things)} thing classes; "
-        f"{schedule.steps} steps of {schedule.batch_size} images at rate {schedule.learning_rate:g} on "
-        f"{next(network.parameters()).device}."
-    )

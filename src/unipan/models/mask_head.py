@@ -1,0 +1,95 @@
+"""Mask R-CNN's mask head, which every detector may have (paper, section A.2), composed of torchvision's parts.
+
+B images; R regions of one image; T thing classes (own label 1..T; 0 is background, which has no mask); M x M cells of a mask.
+The modules keep torchvision's names, `roi_heads.mask_head` and `roi_heads.mask_predictor`, in every detector. That is why what
+is computed with them stands in functions: torchvision's own RoIHeads holds them too.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.models.detection.roi_heads import RoIHeads
+from torchvision.ops import MultiScaleRoIAlign
+
+from unipan.ops.instances import crop_instances
+from unipan.ops.lovasz import lovasz_hinge
+from unipan.types import Detections, Size, Target, Term
+
+
+class MaskHead(nn.Module):
+    """The mask head's weights: RoIAlign on P2..P5, four convolutions, and a predictor with one mask for each class."""
+
+    def __init__(self, *, channels: int, mask_channels: int, num_things: int, anchor_scale: float) -> None:
+        """channels: of the pyramid. mask_channels: width of the convolutions."""
+        super().__init__()
+        self.mask_roi_pool = roi_align(14, anchor_scale)
+        self.mask_head = MaskRCNNHeads(channels, (mask_channels,) * 4, 1)
+        self.mask_predictor = MaskRCNNPredictor(mask_channels, mask_channels, num_things + 1)
+
+
+class MaskRegions(NamedTuple):
+    """The regions of one image whose masks are trained."""
+
+    boxes: Tensor  # (R, 4) x1 y1 x2 y2 in pixels
+    labels: Tensor  # (R,) int64, 1..T
+    matched: Tensor  # (R,) int64 index of the true thing
+
+
+def roi_align(output_size: int, anchor_scale: float) -> MultiScaleRoIAlign:
+    """RoIAlign whose level for a region follows the anchors: torchvision's 224 px at P4 belongs to anchors of scale 8."""
+    return MultiScaleRoIAlign(["0", "1", "2", "3"], output_size, 2, canonical_scale=round(28 * anchor_scale))
+
+
+def roi_levels(pyramid: Sequence[Tensor]) -> dict[str, Tensor]:
+    """P2..P5 as RoIAlign takes them."""
+    return {str(level): x for level, x in enumerate(pyramid[:4])}
+
+
+def own_labels(things: Tensor, labels: Tensor) -> Tensor:
+    """Class indices -> 1..T. things: (T,) class indices, ascending."""
+    return torch.searchsorted(things, labels) + 1
+
+
+def mask_logits(
+    head: MaskHead | RoIHeads, pyramid: Sequence[Tensor], boxes: Sequence[Tensor], labels: Tensor, sizes: Sequence[Size]
+) -> Tensor:
+    """(sum of R, M, M) logits, for each region those of its own class. boxes: B times (R, 4). labels: (sum of R,), 1..T."""
+    pooled = head.mask_roi_pool(roi_levels(pyramid), list(boxes), list(sizes))  # pyright: ignore[reportOptionalCall]
+    logits = head.mask_predictor(head.mask_head(pooled))  # pyright: ignore[reportOptionalCall]
+    return logits[torch.arange(len(labels), device=labels.device), labels]
+
+
+def mask_loss(
+    head: MaskHead | RoIHeads,
+    pyramid: Sequence[Tensor],
+    regions: Sequence[MaskRegions],
+    sizes: Sequence[Size],
+    targets: Sequence[Target],
+) -> dict[str, Term]:
+    """Lovasz hinge of each region's mask (paper, section A.2)."""
+    logits = mask_logits(head, pyramid, [r.boxes for r in regions], torch.cat([r.labels for r in regions]), sizes)
+    truth = [
+        crop_instances(target.instances, r.boxes, r.matched, logits.shape[-1]) for target, r in zip(targets, regions, strict=True)
+    ]
+    hinge = lovasz_hinge(logits.flatten(1), torch.cat(truth).flatten(1))
+    return {"mask": Term(hinge.sum(), hinge.new_tensor(float(len(hinge))))}
+
+
+def with_masks(
+    head: MaskHead | RoIHeads | None,
+    pyramid: Sequence[Tensor],
+    sizes: Sequence[Size],
+    boxes: Sequence[Tensor],
+    scores: Sequence[Tensor],
+    labels: Sequence[Tensor],
+    things: Tensor,
+) -> list[Detections]:
+    """B detections: what was found, and a mask for each box where there is a mask head. labels: 1..T. things: (T,)."""
+    masks: Sequence[Tensor | None] = [None] * len(boxes)
+    if head is not None:
+        every = mask_logits(head, pyramid, [b.detach() for b in boxes], torch.cat(list(labels)), sizes)
+        masks = every.split([len(b) for b in boxes])
+    return [Detections(b, s, things[label - 1], mask) for b, s, label, mask in zip(boxes, scores, labels, masks, strict=True)]

@@ -1,0 +1,176 @@
+"""FCOS: no anchors to choose and no regions to classify again; composed of torchvision's parts (Tian et al., ICCV 2019).
+
+B images; L locations of one image over all levels; G true things; T thing classes. Distances run from a location to a box's four
+sides, (left, top, right, bottom), in strides of the location's level.
+
+It works on P3..P6. FCOS starts at P3 as well: eight convolutions on P2 would cost three times as much as on all other levels
+together. The price: a thing under 8 px may hold no location, and is then learnt as background.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models.detection._utils import BoxLinearCoder
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.fcos import FCOSClassificationHead, FCOSRegressionHead
+from torchvision.ops import batched_nms, box_iou, clip_boxes_to_image, generalized_box_iou_loss, sigmoid_focal_loss
+
+from unipan.models.decoder import group_norm
+from unipan.models.locations import LEVELS, centeredness, responsibility
+from unipan.models.mask_head import MaskHead, MaskRegions, mask_loss, own_labels, with_masks
+from unipan.models.proposals import grid_anchors
+from unipan.types import Detections, Size, Target, Term
+
+MASK_IOU = 0.5
+"""Box IoU from which a detection's mask is trained as that of a true thing, as in Mask R-CNN."""
+MIN_SIDE_PX = 1e-2
+"""Smaller boxes are no detections, as in torchvision's Faster R-CNN."""
+
+
+class Predictions(NamedTuple):
+    """What the heads say at every location."""
+
+    class_logits: Tensor  # (B, L, T)
+    distances: Tensor  # (B, L, 4), 0 or more
+    centerness_logits: Tensor  # (B, L)
+
+
+class OneStageDetector(nn.Module):
+    """Detections always, losses when truth is given, in one pass (`Detector`)."""
+
+    things: Tensor
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        things: Sequence[int],
+        anchor_scale: float,
+        before_nms: int,
+        mask_samples: int,
+        mask_channels: int | None,
+        score_threshold: float,
+        nms: float,
+        max_detections: int,
+    ) -> None:
+        """before_nms: best candidates of each level. mask_samples: regions of one image that the mask loss takes at most.
+
+        anchor_scale: a level learns things whose farthest side is half to one `anchor_scale` of its strides away.
+        mask_channels: width of the mask head's convolutions, None for no mask head.
+        """
+        super().__init__()
+        self.register_buffer("things", torch.tensor(things), persistent=False)
+        self.classification_head = FCOSClassificationHead(channels, 1, len(things), norm_layer=group_norm)
+        self.regression_head = FCOSRegressionHead(channels, 1, norm_layer=group_norm)
+        self.roi_heads = None
+        if mask_channels is not None:
+            self.roi_heads = MaskHead(
+                channels=channels, mask_channels=mask_channels, num_things=len(things), anchor_scale=anchor_scale
+            )
+        self.cells = AnchorGenerator(tuple((stride,) for stride in LEVELS), ((1.0,),) * len(LEVELS))
+        self.coder = BoxLinearCoder(normalize_by_size=True)
+        self.anchor_scale = anchor_scale
+        self.before_nms = before_nms
+        self.mask_samples = mask_samples
+        self.score_threshold = score_threshold
+        self.nms = nms
+        self.max_detections = max_detections
+
+    def forward(
+        self, pyramid: Sequence[Tensor], sizes: Sequence[Size], targets: Sequence[Target] | None
+    ) -> tuple[list[Detections], dict[str, Term]]:
+        levels = list(pyramid[1:])
+        distances, centerness = self.regression_head(levels)
+        predictions = Predictions(self.classification_head(levels), distances, centerness[..., 0])
+        cells = grid_anchors(self.cells, levels, LEVELS)
+        per_level = [x.shape[-2] * x.shape[-1] for x in levels]
+        found = [
+            self._select(logits, sides, center, cells, per_level, size)
+            for logits, sides, center, size in zip(*predictions, sizes, strict=True)
+        ]
+        boxes, scores, labels = (list(part) for part in zip(*found, strict=True))
+        detections = with_masks(self.roi_heads, pyramid, sizes, boxes, scores, labels, self.things)
+        if targets is None:
+            return detections, {}
+        losses = self._box_losses(predictions, cells, targets)
+        if self.roi_heads is not None:
+            regions = [self._mask_regions(one, target) for one, target in zip(boxes, targets, strict=True)]
+            losses |= mask_loss(self.roi_heads, pyramid, regions, sizes, targets)
+        return detections, losses
+
+    def describe(
+        self, pyramid: Sequence[Tensor], sizes: Sequence[Size], boxes: Sequence[Tensor], labels: Sequence[Tensor]
+    ) -> list[Detections]:
+        """Boxes from elsewhere as detections with score 1 (`Detector`)."""
+        scores = [one.new_ones(len(one)) for one in boxes]
+        return with_masks(
+            self.roi_heads, pyramid, sizes, boxes, scores, [own_labels(self.things, x) for x in labels], self.things
+        )
+
+    def _select(
+        self, class_logits: Tensor, distances: Tensor, centerness: Tensor, cells: Tensor, per_level: list[int], size: Size
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Boxes (N, 4), scores (N,) and own labels (N,) of one image, best first.
+
+        The score is the root of class probability times centreness, in logarithms, whose gradient exists at 0 too.
+        """
+        scores = ((F.logsigmoid(class_logits) + F.logsigmoid(centerness)[:, None]) / 2).exp()  # (L, T)
+        best = self._candidates(scores.detach(), per_level)
+        location, place = best // scores.shape[1], best % scores.shape[1]
+        boxes = clip_boxes_to_image(self.coder.decode(distances[location], cells[location]), size)
+        large = ((boxes[:, 2:] - boxes[:, :2]) >= MIN_SIDE_PX).all(1)
+        boxes, scores, labels = boxes[large], scores.flatten()[best][large], place[large] + 1
+        kept = batched_nms(boxes.detach(), scores.detach(), labels, self.nms)[: self.max_detections]
+        return boxes[kept], scores[kept], labels[kept]
+
+    def _candidates(self, scores: Tensor, per_level: list[int]) -> Tensor:
+        """Indices into the flat (L, T) scores: of each level, the best `before_nms` that reach the threshold."""
+        best: list[Tensor] = []
+        start = 0
+        for level in scores.split(per_level):
+            flat = level.flatten()
+            over = torch.where(flat >= self.score_threshold)[0]
+            best.append(start + over[flat[over].topk(min(self.before_nms, len(over))).indices])
+            start += len(flat)
+        return torch.cat(best)
+
+    def _box_losses(self, predictions: Predictions, cells: Tensor, targets: Sequence[Target]) -> dict[str, Term]:
+        """Focal loss of the classes, GIoU of the boxes, cross-entropy of the centreness; all over the number of positives."""
+        matched = torch.stack([responsibility(cells, target.boxes, self.anchor_scale) for target in targets])  # (B, L)
+        image, location = torch.where(matched >= 0)
+        thing = matched[image, location]
+        offsets = torch.tensor([0, *(len(target.boxes) for target in targets)], device=thing.device).cumsum(0)
+        thing = thing + offsets[image]  # index into the things of all images
+        true_boxes = torch.cat([target.boxes for target in targets])[thing]
+        true_labels = own_labels(self.things, torch.cat([target.labels for target in targets])[thing])
+
+        wanted = torch.zeros_like(predictions.class_logits)
+        wanted[image, location, true_labels - 1] = 1.0
+        boxes = self.coder.decode(predictions.distances[image, location], cells[location])
+        centerness = centeredness(self.coder.encode(cells[location], true_boxes))
+        count = boxes.new_tensor(float(len(thing)))
+        losses = {
+            "box_class": sigmoid_focal_loss(predictions.class_logits, wanted, reduction="sum"),
+            "box_regression": generalized_box_iou_loss(boxes, true_boxes, reduction="sum"),
+            "centerness": F.binary_cross_entropy_with_logits(
+                predictions.centerness_logits[image, location], centerness, reduction="sum"
+            ),
+        }
+        return {name: Term(loss, count) for name, loss in losses.items()}
+
+    def _mask_regions(self, boxes: Tensor, target: Target) -> MaskRegions:
+        """The true boxes, and the detections that overlap one by MASK_IOU, best first, as far as `mask_samples` reach.
+
+        There are no proposals to sample. True boxes alone would show the mask head no imperfect box, and at prediction it sees no
+        other; detections alone would teach it nothing until they are good.
+        """
+        overlap = F.pad(box_iou(boxes.detach(), target.boxes), (0, 1))  # one more column, of 0: no things are no special case
+        overlap, nearest = overlap.max(1)
+        good = overlap >= MASK_IOU
+        true = torch.arange(len(target.boxes), device=boxes.device)
+        matched = torch.cat([true, nearest[good]])[: self.mask_samples]
+        regions = torch.cat([target.boxes, boxes.detach()[good]])[: self.mask_samples]
+        return MaskRegions(regions, own_labels(self.things, target.labels[matched]), matched)

@@ -1,0 +1,131 @@
+"""`unipan compare`: the ways to an answer of one checkpoint, side by side: pictures and, where the truth is known, scores."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+from torch import Tensor
+
+from unipan.checkpoint import open_run, write_json
+from unipan.config import PanopticHead
+from unipan.data.dataset import PanopticDataset
+from unipan.errors import InputError
+from unipan.metrics.pq import PQCounts, count, quality
+from unipan.metrics.report import Report, percent
+from unipan.ops.images import read_image
+from unipan.predictor import Predictor, load, original_size
+from unipan.recipes.comparison import Comparison, Content, content_of, title
+from unipan.recipes.console import counted
+from unipan.recipes.evaluate import MASK_FREE, held_out, name
+from unipan.recipes.predict import image_files, make_folder
+from unipan.types import PanopticMap
+from unipan.viz.canvas import as_pil, enlarge, readable_scale
+from unipan.viz.overlay import overlay
+from unipan.viz.sheet import contact_sheet
+
+
+class Entry(NamedTuple):
+    """An image to compare on."""
+
+    stem: str
+    pixels: Tensor  # (3, H, W) uint8
+    truth: PanopticMap | None
+
+
+def compare(run: str, images: Sequence[Path], out: Path, *, samples: int = 0, root: str | None = None) -> Comparison:
+    """Write OUT/STEM_compare.png for each image: the picture, its truth where known, and every decoder's answer.
+
+    images: files, or folders of them. samples: instead of images, so many held-out ones of the run; their scores also go to
+    OUT/comparison.json. root: their data set's folder where it is no longer the one trained on.
+    """
+    if bool(images) == bool(samples) or samples < 0:
+        raise InputError(f"{len(images)} image path(s) and --samples {samples} came; name images, or give --samples above 0.")
+    if root is not None and not samples:
+        raise InputError("--data.root names a data set, but only --samples reads one; give --samples, or leave it out.")
+    _, config, _ = open_run(run)
+    dataset = held_out(run, root) if samples else None
+    if dataset is not None and samples > len(dataset):
+        raise InputError(f"--samples is {samples}, but the run has {len(dataset)} held-out images; ask for at most so many.")
+    files = image_files(images) if dataset is None else []
+    _refuse_equal_stems(files)
+    predictor = load(run)
+    make_folder(out)
+    entries = _photos(files) if dataset is None else _samples(dataset, samples)
+    comparison = compare_predictor(predictor, entries, samples or len(files), out, name(config, trim=True))
+    if samples:
+        write_json(out / "comparison.json", comparison.to_json())
+    return comparison
+
+
+def compare_predictor(predictor: Predictor, entries: Iterator[Entry], number: int, out: Path, where: str) -> Comparison:
+    """Compare on `number` images. where: what the reports say they are of."""
+    contents: dict[PanopticHead, Content] = {decoder: Content() for decoder in predictor.decoders}
+    totals: dict[PanopticHead, PQCounts] = {}
+    pictures, mask_free = [], False
+    for entry in counted(entries, "comparing", number):
+        outputs, size = predictor.outputs(entry.pixels), original_size(entry.pixels)
+        mask_free = outputs.detections[0].mask_logits is None
+        answers: dict[PanopticHead, PanopticMap] = {
+            decoder: predictor.answer(outputs, size, decoder=decoder) for decoder in predictor.decoders
+        }
+        scores: dict[PanopticHead, PQCounts] = {}
+        for decoder, answer in answers.items():
+            contents[decoder] += content_of(answer)
+            if entry.truth:
+                scores[decoder] = count(answer, entry.truth, len(predictor.classes))
+                totals[decoder] = totals[decoder] + scores[decoder] if decoder in totals else scores[decoder]
+        pictures.append(out / f"{entry.stem}_compare.png")
+        picture(predictor, entry, answers, scores).save(pictures[-1])
+    reports: dict[PanopticHead, Report] = {
+        decoder: Report(title=where, quality=quality(total, predictor.classes), num_images=number)
+        for decoder, total in totals.items()
+    }
+    return Comparison(contents=contents, reports=reports, pictures=pictures, notes=notes(predictor, mask_free))
+
+
+def picture(
+    predictor: Predictor, entry: Entry, answers: dict[PanopticHead, PanopticMap], scores: dict[PanopticHead, PQCounts]
+) -> Image.Image:
+    """One row: image, truth where known, answers with their PQ on this image where known."""
+    image = as_pil(entry.pixels)
+    row, titles = [enlarge(image, readable_scale(*image.size))], ["image"]
+    if entry.truth:
+        row.append(overlay(entry.truth, image, predictor.classes))
+        titles.append("truth")
+    for decoder, answer in answers.items():
+        row.append(overlay(answer, image, predictor.classes))
+        score = f", PQ {percent(quality(scores[decoder], predictor.classes).all.pq)}" if decoder in scores else ""
+        titles.append(title(decoder) + score)
+    return contact_sheet([row], column_titles=titles)
+
+
+def notes(predictor: Predictor, mask_free: bool) -> list[str]:
+    """What the run was trained for, what is the same for all, and what the baselines do without masks."""
+    limit, threshold = predictor.min_stuff_area_px, predictor.admission.score_threshold
+    told = [
+        f"The run was trained for the answer '{title(predictor.decoder)}'; every answer takes detections with a score of at "
+        f"least {threshold:g} and is trimmed alike ({f'stuff under {limit} px' if limit else 'not at all'})."
+    ]
+    if "unified" not in predictor.decoders:
+        told.append("It has no affinity head, so there is no unified answer.")
+    return told + ([MASK_FREE[decoder] for decoder in predictor.decoders if decoder in MASK_FREE] if mask_free else [])
+
+
+def _refuse_equal_stems(files: Sequence[Path]) -> None:
+    seen: dict[str, Path] = {}
+    for file in files:
+        first = seen.setdefault(file.stem, file)
+        if first is not file:
+            raise InputError(f"{first} and {file} would both be drawn as {file.stem}_compare.png; compare them one by one.")
+
+
+def _samples(dataset: PanopticDataset, number: int) -> Iterator[Entry]:
+    for index in range(number):
+        sample = dataset[index]
+        yield Entry(Path(sample.file_name).stem, sample.image, sample.truth)
+
+
+def _photos(files: Sequence[Path]) -> Iterator[Entry]:
+    for file in files:
+        yield Entry(file.stem, read_image(file), None)

@@ -1,0 +1,88 @@
+"""What a comparison of decoders tells: scores where the truth is known, else what the answers hold."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, assert_never
+
+from rich.table import Table
+
+from unipan.classes import VOID_ID
+from unipan.config import PanopticHead
+from unipan.metrics.report import GROUPS, Report, percent
+from unipan.types import PanopticMap
+
+
+@dataclass(frozen=True)
+class Content:
+    """What answers hold, in numbers that add up over images."""
+
+    things: int = 0
+    stuff: int = 0
+    """Segments."""
+    void: int = 0
+    pixels: int = 0
+
+    def __add__(self, other: "Content") -> "Content":
+        return Content(self.things + other.things, self.stuff + other.stuff, self.void + other.void, self.pixels + other.pixels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One checkpoint's answers by each decoder that it has."""
+
+    contents: dict[PanopticHead, Content]
+    reports: dict[PanopticHead, Report]
+    """Their scores; empty where no truth is known."""
+    pictures: list[Path]
+    notes: list[str]
+    """What a reader must know to judge fairly."""
+
+    def table(self) -> Table:
+        """PQ of all, things and stuff for each decoder; without truth, what its answers hold."""
+        return self._score_table() if self.reports else self._content_table()
+
+    def sentences(self) -> list[str]:
+        return self.notes
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "decoders": {decoder: report.to_json() for decoder, report in self.reports.items()},
+            "pictures": [str(path) for path in self.pictures],
+            "notes": self.notes,
+        }
+
+    def _score_table(self) -> Table:
+        first = next(iter(self.reports.values()))
+        table = Table(title=f"One checkpoint, {len(self.reports)} decoders: {first.title}, {first.num_images} image(s)")
+        table.add_column("decoder")
+        for column in ("PQ", "PQ things", "PQ stuff"):
+            table.add_column(column, justify="right")
+        for decoder, report in self.reports.items():
+            table.add_row(title(decoder), *(percent(getattr(report.quality, group).pq) for group in GROUPS))
+        return table
+
+    def _content_table(self) -> Table:
+        table = Table(title=f"One checkpoint, {len(self.contents)} decoders: {len(self.pictures)} image(s) without truth")
+        table.add_column("decoder")
+        for column in ("things", "stuff segments", "void pixels"):
+            table.add_column(column, justify="right")
+        for decoder, content in self.contents.items():
+            table.add_row(title(decoder), str(content.things), str(content.stuff), f"{content.void / content.pixels:.1%}")
+        return table
+
+
+def content_of(answer: PanopticMap) -> Content:
+    things = sum(segment.is_thing for segment in answer.segments)
+    return Content(things, len(answer.segments) - things, int((answer.ids == VOID_ID).sum()), answer.ids.numel())
+
+
+def title(decoder: PanopticHead) -> str:
+    """What people call it."""
+    match decoder:
+        case "unified":
+            return "unified"
+        case "upsnet":
+            return "UPSNet's head"
+        case "heuristic":
+            return "heuristic merger"
+    assert_never(decoder)

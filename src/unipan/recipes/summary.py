@@ -1,0 +1,63 @@
+"""What a training is about to do, as tables: said before it starts, on stderr."""
+
+from rich.table import Table
+from torch import nn
+
+from unipan.classes import ClassTable
+from unipan.config import Config
+from unipan.engine.optimize import scaled_rate
+from unipan.models.warm_start import WarmStart
+
+
+def training_table(config: Config, network: nn.Module, classes: ClassTable, *, num_images: int, device: str) -> Table:
+    """The run's network, schedule and device. num_images: of the training set."""
+    schedule, model = config.train, config.model
+    seen, rate = schedule.steps * schedule.batch_size, base_rate(config)
+    scaled = (
+        f" ({schedule.learning_rate:g} is meant for {schedule.reference_batch_size})" if schedule.reference_batch_size else ""
+    )
+    decays = ", ".join(map(str, schedule.decay_steps)) or "none"
+    parts = {
+        "network": f"{model.backbone}, variant {model.variant}, propagation {model.propagation}, panoptic head {model.panoptic}",
+        "classes": f"{len(classes.stuff)} stuff, {len(classes.things)} things",
+        "parameters": _parameters(network),
+        "frozen": "batch-norm statistics of the backbone" if model.freeze_batchnorm else "nothing",
+        "batch": f"{schedule.batch_size} images",
+        "learning rate": f"{rate:g}{scaled}",
+        "steps": f"{schedule.steps}, of them {schedule.warmup_steps} warm-up; rate divided by 10 after {decays}",
+        "images seen": f"{seen}, {seen / max(num_images, 1):.3g} epochs of {num_images}",
+        "device": device,
+        "precision": schedule.precision,
+    }
+    table = Table(title="Training", show_header=False)
+    for name, value in parts.items():
+        table.add_row(name, value)
+    return table
+
+
+def warm_start_table(report: WarmStart) -> Table:
+    """What was taken from a file, what was left, and why."""
+    table = Table(title=f"Warm start from {report.path.name}")
+    for name in ("part", "taken", "why not"):
+        table.add_column(name)
+    for part, count in report.taken.items():
+        table.add_row(part, f"{count} tensors", "")
+    for part, reason in report.left.items():
+        table.add_row(part, "left", reason)
+    if report.classes_taken:
+        table.add_row("classes", ", ".join(report.classes_taken), "")
+    if report.classes_left:
+        table.add_row("classes", "left", f"not in what was taken: {', '.join(report.classes_left)}")
+    return table
+
+
+def base_rate(config: Config) -> float:
+    """The learning rate after warm-up, for the run's own batch size."""
+    schedule = config.train
+    return scaled_rate(schedule.learning_rate, batch_size=schedule.batch_size, reference_batch_size=schedule.reference_batch_size)
+
+
+def _parameters(network: nn.Module) -> str:
+    every = sum(parameter.numel() for parameter in network.parameters())
+    trained = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+    return f"{every / 1e6:.1f} M, {trained / 1e6:.1f} M of them trained"

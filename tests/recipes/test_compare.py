@@ -1,0 +1,153 @@
+"""Every way to the answer of one checkpoint: compared, evaluated and predicted with, on runs trained for each of them."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from unipan.config import Config, PanopticHead
+from unipan.errors import InputError
+from unipan.predictor import load
+from unipan.recipes.compare import compare
+from unipan.recipes.demo import demo
+from unipan.recipes.evaluate import evaluate
+from unipan.recipes.predict import predict
+from unipan.types import Detections
+
+DECODERS: tuple[PanopticHead, ...] = ("unified", "upsnet", "heuristic")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    for name in ("a", "b"):
+        Image.effect_noise((80, 48), 90).convert("RGB").save(folder / f"{name}.png")
+    return folder
+
+
+@pytest.fixture
+def copied_run(learnt_run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(learnt_run, tmp_path / "run"))
+
+
+def trained_for(config: Config, decoder: PanopticHead) -> Config:
+    """The same settings for another panoptic head, with masks."""
+    model = replace(config.model, panoptic=decoder, masks=True, variant="B", void_channel=decoder == "upsnet")
+    loss = replace(config.loss, panoptic=0.0 if decoder == "heuristic" else 1.0)
+    return replace(config, model=model, loss=loss, train=replace(config.train, steps=3, warmup_steps=1, decay_steps=()))
+
+
+def test_with_truth_the_scores_are_those_of_evaluate(copied_run: Path, tmp_path: Path) -> None:
+    comparison = compare(str(copied_run), [], tmp_path / "out", samples=4)
+    assert list(comparison.reports) == list(DECODERS)
+    for decoder in DECODERS:
+        evaluation = evaluate(str(copied_run), decoder=decoder)
+        assert comparison.reports[decoder].quality == evaluation.answer.quality
+        assert (evaluation.propagation is None) == (decoder != "unified")
+    assert len({report.quality.all.pq for report in comparison.reports.values()}) > 1
+    assert json.loads((tmp_path / "out/comparison.json").read_text()) == comparison.to_json()
+    assert [path.name for path in comparison.pictures] == sorted(p.name for p in (tmp_path / "out").glob("*_compare.png"))
+    with Image.open(comparison.pictures[0]) as picture:
+        assert picture.width > 5 * 64  # image, truth and three answers
+    assert any("X_mask is 0" in note for note in comparison.notes)
+    assert any("its class in its box" in note for note in comparison.notes)
+
+
+def test_another_decoder_leaves_the_runs_own_metrics_alone(copied_run: Path) -> None:
+    own = evaluate(str(copied_run))
+    other = evaluate(str(copied_run), decoder="heuristic")
+    assert json.loads((copied_run / "metrics.json").read_text()) == own.to_json()
+    assert json.loads((copied_run / "metrics_heuristic.json").read_text()) == other.to_json()
+    assert "without_propagation" not in other.to_json()
+    assert any("no masks here" in sentence for sentence in other.sentences())
+
+
+def test_photos_without_truth(learnt_run: Path, photos: Path, tmp_path: Path) -> None:
+    comparison = compare(str(learnt_run), [photos], tmp_path)
+    assert [path.name for path in comparison.pictures] == ["a_compare.png", "b_compare.png"]
+    assert comparison.reports == {}
+    assert not (tmp_path / "comparison.json").exists()
+    predictor = load(learnt_run)
+    for decoder in DECODERS:
+        predictor.decoder = decoder
+        answers = [predictor(photos / name) for name in ("a.png", "b.png")]
+        content = comparison.contents[decoder]
+        assert content.pixels == 2 * 80 * 48
+        assert content.things == sum(segment.is_thing for answer in answers for segment in answer.segments)
+        assert content.things + content.stuff == sum(len(answer.segments) for answer in answers)
+        assert content.void == sum(int((answer.ids == 0).sum()) for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("images", "options", "message"),
+    [
+        ([], {}, "name images, or give --samples"),
+        (["a.png"], {"samples": 2}, "name images, or give --samples"),
+        ([], {"samples": 5}, "the run has 4 held-out images"),
+        (["a.png"], {"root": "elsewhere"}, "only --samples reads one"),
+        (["a.png", "."], {}, "would both be drawn as a_compare.png"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(
+    images: list[str], options: dict, message: str, learnt_run: Path, photos: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=message):
+        compare(str(learnt_run), [photos / name for name in images], tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("decoder", ["upsnet", "heuristic"])
+def test_a_run_trained_for_a_baseline(decoder: PanopticHead, tiny_config: Config, photos: Path, tmp_path: Path) -> None:
+    """From training to the report; it answers by its own decoder, has the other, and no unified one."""
+    run = tmp_path / "run"
+    evaluation = demo(trained_for(tiny_config, decoder), run)
+    terms = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
+    assert ("loss/panoptic" in terms) == (decoder == "upsnet")
+    assert evaluation.decoder == decoder
+    assert not evaluation.mask_free
+    assert "no masks" not in " ".join(evaluation.sentences())
+    assert (run / "report.html").exists()
+    assert (run / "examples.jpg").exists()
+    comparison = compare(str(run), [photos], tmp_path / "out")
+    assert set(comparison.contents) == {"upsnet", "heuristic"}
+    assert any("no unified answer" in note for note in comparison.notes)
+    with pytest.raises(InputError, match=r"decoder unified needs an affinity head.*choose upsnet or heuristic"):
+        load(run, decoder="unified")
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_predicting_by_a_decoder(decoder: PanopticHead, learnt_run: Path, photos: Path, tmp_path: Path) -> None:
+    answers = predict(str(learnt_run), [photos / "a.png"], tmp_path, decoder=decoder)
+    expected = load(learnt_run, decoder=decoder)(photos / "a.png")
+    assert torch.equal(answers[0][1].ids, expected.ids)
+    assert load(learnt_run, decoder=decoder).decoder == decoder
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_all_are_trimmed_alike_at_the_photos_size(decoder: PanopticHead, learnt_run: Path, photos: Path) -> None:
+    predictor = load(learnt_run, decoder=decoder)
+    predictor.short_side = 64  # the network sees 64 x 107 of 48 x 80
+    answers = []
+    for predictor.min_stuff_area_px in (0, 400):
+        answers.append(predictor(photos / "b.png"))
+        assert answers[-1].ids.shape == (48, 80)
+    whole, trimmed = answers
+    assert {s.id for s in trimmed.segments} == {s.id for s in whole.segments if s.is_thing or s.area >= 400}
+
+
+@pytest.mark.parametrize("decoder", ["upsnet", "heuristic"])
+def test_boxes_are_brought_to_the_photos_size(decoder: PanopticHead, learnt_run: Path) -> None:
+    """The network saw the photo at half its size: a box of its pixels is twice as large in the answer."""
+    predictor = load(learnt_run, decoder=decoder)
+    predictor.long_side = 64
+    thing = predictor.classes.things[0]
+    outputs = predictor.outputs(torch.zeros(3, 128, 96, dtype=torch.uint8))
+    semantic = torch.zeros_like(outputs.semantic[0])
+    semantic[thing] = 1.0
+    found = Detections(torch.tensor([[8.0, 16, 24, 40]]), torch.tensor([0.9]), torch.tensor([thing]), None)
+    answer = predictor.answer(outputs._replace(semantic=[semantic], detections=[found]), (128, 96))
+    assert [(s.class_index, s.box, s.area) for s in answer.segments] == [(thing, (16, 32, 48, 80), 32 * 48)]
