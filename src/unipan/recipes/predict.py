@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from unipan.checkpoint import make_folder
 from unipan.data.coco_writer import Entry, write_panoptic
 from unipan.errors import InputError
 from unipan.ops.images import read_image
@@ -34,10 +35,7 @@ def predict(run: str, images: Sequence[Path], out: Path) -> list[tuple[Path, Pan
             answers.append((file, answer))
             yield Entry(file.stem, file.name, answer)
 
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {out}: {error.strerror}. Name another --out.") from error
+    make_folder(out)
     write_panoptic(out, entries(), predictor.classes, json_name="panoptic.json", png_folder="panoptic", scores=True)
     return answers
 
