@@ -91,12 +91,17 @@ def _download(run: str) -> Path:
         raise InputError(f"cannot fetch {run} from the Hugging Face Hub: {error}") from error
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder for results, unless it is there."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {path}: {error.strerror or error}. Name another --out.") from error
+
+
 def write_settings(folder: RunFolder, config: Config, classes: ClassTable) -> None:
     """Start a run's folder."""
-    try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {folder.path}: {error.strerror or error}. Name another --out.") from error
+    make_folder(folder.path)
     replace_atomically(folder.config, lambda temporary: save_config(config, temporary))
     write_json(folder.classes, classes.to_categories())
 

@@ -106,11 +106,11 @@ def demo(
     if show:
         path, statistics = recipe.show_scenes(config, out)
         results.print(recipe.statistics_table(statistics, config.data.difficulty))
-        results.print(f"The scenes are drawn in {path}.")
+        results.print(f"Drawn in {path}; one by one in {out / 'images'}, their truth in {out / 'truth.json'}.", soft_wrap=True)
         return
     _print_evaluation(recipe.demo(config, out), as_json=as_json)
     if not as_json:
-        results.print(f"Look at {out / 'report.html'}; the model is in {out}.")
+        results.print(f"Look at {out / 'report.html'}; the model is in {out}.", soft_wrap=True)
 
 
 def _train_with(preset: Callable[[], Config]) -> Callable[..., None]:
@@ -121,7 +121,7 @@ def _train_with(preset: Callable[[], Config]) -> Callable[..., None]:
         from unipan.recipes.train import train
 
         train(config, out, resume=resume)
-        results.print(f"Trained into {out}; next: unipan evaluate {out}")
+        results.print(f"Trained into {out}; next: unipan evaluate {out}", soft_wrap=True)
 
     command.__defaults__ = (preset(),)
     command.__name__ = preset.__name__
@@ -194,7 +194,9 @@ def predict(
     if len(answers) == 1:
         results.print(segment_table(*answers[0]))
     segments = sum(len(answer.segments) for _, answer in answers)
-    results.print(f"{len(answers)} image(s), {segments} segments: overlays, panoptic.json and panoptic/ are in {out}.")
+    results.print(
+        f"{len(answers)} image(s), {segments} segments: overlays, panoptic.json and panoptic/ are in {out}.", soft_wrap=True
+    )
 
 
 @app.command
@@ -274,7 +276,7 @@ def _print_evaluation(evaluation: Any, *, as_json: bool) -> None:
     for table in evaluation.further_tables():
         results.print(table)
     for sentence in evaluation.sentences():
-        results.print(sentence)
+        results.print(sentence, soft_wrap=True)
 
 
 def _print_json(value: Any) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from PIL import Image
 from torch import Tensor
 
-from unipan.checkpoint import open_run, write_json
+from unipan.checkpoint import make_folder, open_run, write_json
 from unipan.config import PanopticHead
 from unipan.data.dataset import PanopticDataset
 from unipan.errors import InputError
@@ -18,7 +18,7 @@ from unipan.predictor import Predictor, load, original_size
 from unipan.recipes.comparison import Comparison, Content, content_of, title
 from unipan.recipes.console import counted
 from unipan.recipes.evaluate import MASK_FREE, held_out, name
-from unipan.recipes.predict import image_files, make_folder
+from unipan.recipes.predict import image_files
 from unipan.types import PanopticMap
 from unipan.viz.canvas import as_pil, enlarge, readable_scale
 from unipan.viz.overlay import overlay

@@ -1,15 +1,18 @@
 """`unipan demo`: the whole road on procedural scenes, with an illustrated report at its end."""
 
 import time
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
+from PIL import Image
 from rich.table import Table
 
-from unipan.checkpoint import RunFolder, write_json
+from unipan.checkpoint import RunFolder, make_folder, write_json
 from unipan.classes import ClassTable
 from unipan.config import Config, load_config
 from unipan.data.build import validation_dataset
+from unipan.data.coco_writer import Entry, write_panoptic
 from unipan.data.scene_statistics import SceneStatistics, measure_scenes
 from unipan.data.scenes import SceneDataset
 from unipan.errors import InputError
@@ -18,6 +21,8 @@ from unipan.recipes.console import console
 from unipan.recipes.evaluate import Evaluation, evaluate_predictor, name
 from unipan.recipes.illustrate import illustrate
 from unipan.recipes.train import train
+from unipan.types import Sample
+from unipan.viz.canvas import as_pil, enlarge
 from unipan.viz.overlay import overlay
 from unipan.viz.sheet import contact_sheet
 
@@ -56,25 +61,29 @@ def demo(config: Config, out: Path) -> Evaluation:
 
 
 def show_scenes(config: Config, out: Path) -> tuple[Path, SceneStatistics]:
-    """Write OUT/scenes.png, a contact sheet of training-like scenes and their truth, and measure what they are like."""
+    """Write OUT/scenes.png, a contact sheet of held-out scenes and their truth, and measure what they are like.
+
+    The scenes shown are also written one by one, to try `predict` and `score` on: OUT/images, OUT/truth.json, OUT/truth.
+    """
     data = config.data
     if data.source != "scenes":
         raise InputError(f"--show draws procedural scenes, but data.source is {data.source}.")
-    dataset = SceneDataset(difficulty=data.difficulty, size=data.scene_size, seed=0, length=MEASURED_SCENES)
-    path = out / "scenes.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _scene_sheet(dataset, dataset.classes).save(path)
+    dataset = validation_dataset(replace(data, val_scenes=MEASURED_SCENES))
+    assert isinstance(dataset, SceneDataset)
+    samples = [dataset[index] for index in range(SHOWN_SCENES)]
+    images, path = out / "images", out / "scenes.png"
+    make_folder(images)
+    for sample in samples:
+        as_pil(sample.image).save(images / sample.file_name)
+    truth = (Entry(Path(sample.file_name).stem, sample.file_name, sample.truth) for sample in samples)
+    write_panoptic(out, truth, dataset.classes, json_name="truth.json", png_folder="truth", scores=False)
+    _scene_sheet(samples, dataset.classes).save(path)
     return path, measure_scenes(dataset, MEASURED_SCENES)
 
 
-def _scene_sheet(dataset: SceneDataset, classes: ClassTable):
-    from unipan.viz.canvas import as_pil, enlarge
-
-    rows = []
-    for start in range(0, SHOWN_SCENES, 3):
-        samples = [dataset[i] for i in range(start, start + 3)]
-        pairs = [(enlarge(as_pil(s.image), 2), overlay(s.truth, s.image, classes, scale=2, labels=False)) for s in samples]
-        rows.append([picture for pair in pairs for picture in pair])
+def _scene_sheet(samples: Sequence[Sample], classes: ClassTable) -> Image.Image:
+    pairs = [(enlarge(as_pil(s.image), 2), overlay(s.truth, s.image, classes, scale=2, labels=False)) for s in samples]
+    rows = [[picture for pair in pairs[start : start + 3] for picture in pair] for start in range(0, len(pairs), 3)]
     return contact_sheet(rows, column_titles=["scene", "truth"] * 3)
 
 

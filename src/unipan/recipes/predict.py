@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from unipan.checkpoint import make_folder
 from unipan.config import PanopticHead
 from unipan.data.coco_writer import Entry, write_panoptic
 from unipan.errors import InputError
@@ -41,14 +42,6 @@ def predict(
     make_folder(out)
     write_panoptic(out, entries(), predictor.classes, json_name="panoptic.json", png_folder="panoptic", scores=True)
     return answers
-
-
-def make_folder(out: Path) -> None:
-    """Make the folder for results, where it is not there."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {out}: {error.strerror}. Name another --out.") from error
 
 
 def image_files(paths: Sequence[Path]) -> list[Path]:
