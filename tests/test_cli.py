@@ -128,7 +128,10 @@ def test_an_unknown_verb_or_preset(arguments: list[str], message: str, refused: 
     ("arguments", "message"),
     [
         (["--train.steps", "0"], "unipan: train.steps is 0; it must be above 0."),
-        (["--train.warmup-steps", "9", "--train.steps", "9"], "unipan: train.warmup_steps (9) must be below train.steps (9)."),
+        (
+            ["--train.warmup-steps", "-1"],
+            "unipan: train.warmup_steps (-1) must be 0 or more and train.warmup_factor (0.333333) above 0",
+        ),
         (["--model.variant", "B"], "model.variant B needs masks"),
     ],
 )

@@ -113,7 +113,8 @@ def test_a_missing_file_is_named(path: Path) -> None:
         (lambda: LossConfig(box=-1.0), "mend box"),
         (lambda: LossConfig(group=0), "mend group"),
         (lambda: LossConfig(**NO_LOSS), "every loss weight is 0"),
-        (lambda: TrainConfig(steps=500, warmup_steps=500), "train.warmup_steps .500. must be below train.steps .500."),
+        (lambda: TrainConfig(warmup_steps=-1), "train.warmup_steps .-1. must be 0 or more"),
+        (lambda: TrainConfig(warmup_factor=0.0), "train.warmup_factor .0. above 0"),
         (lambda: TrainConfig(seed=-1), "train.seed"),
         (lambda: TrainConfig(workers=-1), "train.workers"),
         *[

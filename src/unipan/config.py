@@ -198,7 +198,7 @@ class TrainConfig:
     momentum: float = 0.9
     weight_decay: float = 1e-4
     warmup_steps: int = 500
-    """Optimiser steps of linear warm-up."""
+    """Optimiser steps of linear warm-up; a run that is shorter ends on its way up, and the summary at its start says so."""
     warmup_factor: float = 1 / 3
     """Where the warm-up starts, as a share of the full rate."""
     decay_steps: tuple[int, ...] = (40_000, 55_000)
@@ -233,8 +233,11 @@ class TrainConfig:
             )
         if self.precision == "fp16" and self.device == "cpu":
             raise InputError("train.precision fp16 needs a GPU, but train.device is cpu; choose --train.precision bf16 or fp32.")
-        if self.warmup_steps >= self.steps:
-            raise InputError(f"train.warmup_steps ({self.warmup_steps}) must be below train.steps ({self.steps}).")
+        if self.warmup_steps < 0 or not 0 < self.warmup_factor <= 1:
+            raise InputError(
+                f"train.warmup_steps ({self.warmup_steps}) must be 0 or more and train.warmup_factor ({self.warmup_factor:g}) "
+                "above 0 and at most 1."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,14 +17,16 @@ def training_table(config: Config, network: nn.Module, classes: ClassTable, *, n
         f" ({schedule.learning_rate:g} is meant for {schedule.reference_batch_size})" if schedule.reference_batch_size else ""
     )
     decays = ", ".join(map(str, schedule.decay_steps)) or "none"
+    unified = f", variant {model.variant}, propagation {model.propagation}" if model.panoptic == "unified" else ""
+    warmup = f"{schedule.warmup_steps} warm-up" if schedule.warmup_steps < schedule.steps else "all warm-up, which never ends"
     parts = {
-        "network": f"{model.backbone}, variant {model.variant}, propagation {model.propagation}, panoptic head {model.panoptic}",
+        "network": f"{model.backbone}, {model.detector.kind} detector, panoptic head {model.panoptic}{unified}",
         "classes": f"{len(classes.stuff)} stuff, {len(classes.things)} things",
         "parameters": _parameters(network),
         "frozen": "batch-norm statistics of the backbone" if model.freeze_batchnorm else "nothing",
         "batch": f"{schedule.batch_size} images",
         "learning rate": f"{rate:g}{scaled}",
-        "steps": f"{schedule.steps}, of them {schedule.warmup_steps} warm-up; rate divided by 10 after {decays}",
+        "steps": f"{schedule.steps}, of them {warmup}; rate divided by 10 after {decays}",
         "images seen": f"{seen}, {seen / max(num_images, 1):.3g} epochs of {num_images}",
         "device": device,
         "precision": schedule.precision,
