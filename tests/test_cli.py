@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from cli_files import untrained_run, write_cat
 from PIL import Image
 
@@ -187,3 +188,9 @@ def test_an_interruption_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest
         main(["score", "a.json", "b.json"])
     assert stop.value.code == 130
     assert capsys.readouterr().err == "unipan: interrupted.\n"
+
+
+def test_a_device_that_is_not_there(refused: Refused, tmp_path: Path) -> None:
+    missing = "mps" if torch.cuda.is_available() or not torch.backends.mps.is_available() else "cuda"
+    message = f"unipan: the device is to be {missing}, but PyTorch finds none on this machine; choose auto or "
+    assert message in refused("train", "demo", "--train.device", missing, "--model.no-pretrained", "--out", tmp_path / "run")

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 from tyro.conf import Positional, arg
 from tyro.extras import SubcommandApp
 
-from unipan.config import Config, PanopticHead
+from unipan.config import Config, Device, PanopticHead
 from unipan.errors import InputError
 from unipan.presets import PRESETS
 
@@ -148,6 +148,7 @@ def evaluate(
     root: Annotated[str | None, arg(name="data.root")] = None,
     decoder: PanopticHead | None = None,
     trim: bool = True,
+    device: Device = "auto",
     as_json: Annotated[bool, arg(name="json")] = False,
 ) -> None:
     """Score a run on its held-out images: a table, and RUN/metrics.json.
@@ -157,11 +158,12 @@ def evaluate(
         root: The data set's folder, where it is not the one that the run was trained on.
         decoder: The way to the answer, where it is not the one trained for; writes RUN/metrics_DECODER.json.
         trim: Turn small stuff segments into void, by the run's own limit (part of evaluation as published).
+        device: auto is the GPU where there is one.
         as_json: Print the metrics as JSON.
     """
     from unipan.recipes.evaluate import evaluate as recipe
 
-    _print_evaluation(recipe(run, root=root, trim=trim, decoder=decoder), as_json=as_json)
+    _print_evaluation(recipe(run, root=root, trim=trim, decoder=decoder, device=device), as_json=as_json)
 
 
 @app.command
@@ -172,6 +174,7 @@ def predict(
     *,
     out: Path,
     decoder: PanopticHead | None = None,
+    device: Device = "auto",
     as_json: Annotated[bool, arg(name="json")] = False,
 ) -> None:
     """Segment images: an overlay for each, and together panoptic.json and its PNG folder, in the COCO panoptic format.
@@ -181,13 +184,14 @@ def predict(
         images: Image files, or folders of them.
         out: Folder for the results.
         decoder: The way to the answer, where it is not the one trained for.
+        device: auto is the GPU where there is one.
         as_json: Print the panoptic.json.
     """
     from unipan.recipes.console import results
     from unipan.recipes.predict import predict as recipe
     from unipan.recipes.predict import segment_table
 
-    answers = recipe(run, images, out, decoder=decoder)
+    answers = recipe(run, images, out, decoder=decoder, device=device)
     if as_json:
         print((out / "panoptic.json").read_text())
         return
@@ -208,6 +212,7 @@ def compare(
     out: Path,
     samples: int = 0,
     root: Annotated[str | None, arg(name="data.root")] = None,
+    device: Device = "auto",
     as_json: Annotated[bool, arg(name="json")] = False,
 ) -> None:
     """Show one checkpoint's answers side by side: unified, UPSNet's head, heuristic merger. With truth, also their scores.
@@ -218,19 +223,20 @@ def compare(
         out: Folder for a picture of each image and, with truth, comparison.json.
         samples: Compare on so many of the run's held-out images, whose truth is known.
         root: The data set's folder for --samples, where it is not the one that the run was trained on.
+        device: auto is the GPU where there is one.
         as_json: Print the comparison as JSON.
     """
     from unipan.recipes.compare import compare as recipe
     from unipan.recipes.console import results
 
-    comparison = recipe(run, images, out, samples=samples, root=root)
+    comparison = recipe(run, images, out, samples=samples, root=root, device=device)
     if as_json:
         _print_json(comparison.to_json())
         return
     results.print(comparison.table())
     for sentence in comparison.sentences():
-        results.print(sentence)
-    results.print(f"{len(comparison.pictures)} picture(s) are in {out}.")
+        results.print(sentence, soft_wrap=True)
+    results.print(f"{len(comparison.pictures)} picture(s) are in {out}.", soft_wrap=True)
 
 
 @app.command

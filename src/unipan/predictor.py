@@ -10,7 +10,7 @@ from torchvision.transforms.v2 import functional as transforms
 
 from unipan.checkpoint import load_model, open_run
 from unipan.classes import ClassTable
-from unipan.config import Config, PanopticHead
+from unipan.config import Config, Device, PanopticHead
 from unipan.data.transforms import resized_size
 from unipan.errors import InputError
 from unipan.models import heuristic, upsnet
@@ -18,6 +18,7 @@ from unipan.models.build import build_network
 from unipan.models.decode import at_size, decode, in_photo
 from unipan.models.network import PanopticNetwork
 from unipan.models.panoptic import UnifiedHead
+from unipan.ops.device import find_device
 from unipan.ops.images import read_image
 from unipan.ops.segments import drop_small_stuff
 from unipan.types import Admission, Detections, Outputs, PanopticMap, Size
@@ -117,15 +118,16 @@ class Predictor:
         return resized_size(size, short_side=self.short_side, long_side=self.long_side)
 
 
-def load(run: str | Path, *, decoder: PanopticHead | None = None) -> Predictor:
-    """Load a run's predictor: `run` is a folder, or `hf:OWNER/NAME` on the Hugging Face Hub. On a GPU where there is one.
+def load(run: str | Path, *, decoder: PanopticHead | None = None, device: Device = "auto") -> Predictor:
+    """Load a run's predictor: `run` is a folder, or `hf:OWNER/NAME` on the Hugging Face Hub.
 
-    decoder: how answers are read off the outputs; without it the way that the run was trained for.
+    decoder: how answers are read off the outputs; without it the way that the run was trained for. device: auto is the GPU where
+    there is one.
     """
     folder, config, classes = open_run(run)
     network = untrained_network(config, classes)
     load_model(folder.model, network)
-    predictor = build_predictor(network.to("cuda" if torch.cuda.is_available() else "cpu"), classes, config)
+    predictor = build_predictor(network.to(find_device(device)), classes, config)
     if decoder is not None:
         predictor.decoder = predictor.able(decoder)
     return predictor

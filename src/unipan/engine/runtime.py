@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from unipan.config import Device, Precision
 from unipan.errors import InputError
+from unipan.ops.device import find_device
 
 _MIXED: dict[Precision, Literal["no", "bf16", "fp16"]] = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
@@ -21,7 +22,7 @@ class Runtime:
     """
 
     def __init__(self, *, device: Device = "auto", precision: Precision = "fp32") -> None:
-        _check_device(device)
+        find_device(device)  # refuses one that is not there
         # accelerate keeps device and precision for the whole process and refuses to change them; each of our runs states its own.
         AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
         try:
@@ -89,17 +90,3 @@ def _unavailable(precision: Precision, reason: str) -> str:
         f"train.precision {precision} cannot be had on this device ({reason}); choose --train.precision fp32 or bf16, "
         "or another --train.device."
     )
-
-
-def _check_device(device: Device) -> None:
-    available = {
-        "auto": True,
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available() and not torch.cuda.is_available(),
-    }
-    if not available[device]:
-        found = [name for name, there in available.items() if there and name != "auto"]
-        raise InputError(
-            f"train.device is {device}, but PyTorch finds none on this machine; choose --train.device auto or {', '.join(found)}."
-        )

@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from unipan.checkpoint import make_folder, open_run, write_json
-from unipan.config import PanopticHead
+from unipan.config import Device, PanopticHead
 from unipan.data.dataset import PanopticDataset
 from unipan.errors import InputError
 from unipan.metrics.pq import PQCounts, count, quality
@@ -33,7 +33,9 @@ class Entry(NamedTuple):
     truth: PanopticMap | None
 
 
-def compare(run: str, images: Sequence[Path], out: Path, *, samples: int = 0, root: str | None = None) -> Comparison:
+def compare(
+    run: str, images: Sequence[Path], out: Path, *, samples: int = 0, root: str | None = None, device: Device = "auto"
+) -> Comparison:
     """Write OUT/STEM_compare.png for each image: the picture, its truth where known, and every decoder's answer.
 
     images: files, or folders of them. samples: instead of images, so many held-out ones of the run; their scores also go to
@@ -49,7 +51,7 @@ def compare(run: str, images: Sequence[Path], out: Path, *, samples: int = 0, ro
         raise InputError(f"--samples is {samples}, but the run has {len(dataset)} held-out images; ask for at most so many.")
     files = image_files(images) if dataset is None else []
     _refuse_equal_stems(files)
-    predictor = load(run)
+    predictor = load(run, device=device)
     make_folder(out)
     entries = _photos(files) if dataset is None else _samples(dataset, samples)
     comparison = compare_predictor(predictor, entries, samples or len(files), out, name(config, trim=True))

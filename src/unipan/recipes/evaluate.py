@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unipan.checkpoint import RunFolder, open_run, write_json
 from unipan.classes import VOID
-from unipan.config import Config, PanopticHead
+from unipan.config import Config, Device, PanopticHead
 from unipan.data.build import validation_dataset
 from unipan.data.dataset import PanopticDataset
 from unipan.errors import InputError
@@ -57,7 +57,9 @@ class Evaluation:
         return own | (self.propagation.to_json() if self.propagation else {})
 
 
-def evaluate(run: str, *, root: str | None = None, trim: bool = True, decoder: PanopticHead | None = None) -> Evaluation:
+def evaluate(
+    run: str, *, root: str | None = None, trim: bool = True, decoder: PanopticHead | None = None, device: Device = "auto"
+) -> Evaluation:
     """Score a run on its held-out images and write RUN/metrics.json; by another decoder than its own, RUN/metrics_DECODER.json.
 
     root: the data set's folder where it is no longer the one trained on. trim: turn small stuff segments into void, by the
@@ -65,7 +67,7 @@ def evaluate(run: str, *, root: str | None = None, trim: bool = True, decoder: P
     """
     folder, config, _ = open_run(run)
     dataset = held_out(run, root)
-    predictor = load(run, decoder=decoder)
+    predictor = load(run, decoder=decoder, device=device)
     if not trim:
         predictor.min_stuff_area_px = 0
     evaluation = evaluate_predictor(predictor, dataset, name(config, trim=trim))

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.table import Table
 
 from unipan.checkpoint import make_folder
-from unipan.config import PanopticHead
+from unipan.config import Device, PanopticHead
 from unipan.data.coco_writer import Entry, write_panoptic
 from unipan.errors import InputError
 from unipan.ops.images import read_image
@@ -20,7 +20,7 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
 
 def predict(
-    run: str, images: Sequence[Path], out: Path, *, decoder: PanopticHead | None = None
+    run: str, images: Sequence[Path], out: Path, *, decoder: PanopticHead | None = None, device: Device = "auto"
 ) -> list[tuple[Path, PanopticMap]]:
     """Write out/STEM_overlay.png for each image, and out/panoptic.json with out/panoptic/STEM.png; return the answers.
 
@@ -28,7 +28,7 @@ def predict(
     `evaluate` does.
     """
     files = image_files(images)
-    predictor = load(run, decoder=decoder)
+    predictor = load(run, decoder=decoder, device=device)
     answers: list[tuple[Path, PanopticMap]] = []
 
     def entries() -> Iterator[Entry]:
