@@ -110,7 +110,7 @@ def test_fp16_needs_a_gpu() -> None:
 def test_a_device_that_is_not_there_is_refused(device, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    with pytest.raises(InputError, match=rf"train\.device is {device}, but .*choose --train\.device auto or cpu\."):
+    with pytest.raises(InputError, match=rf"the device is to be {device}, but .*choose auto or cpu\."):
         Runtime(device=device)
 
 
