@@ -62,6 +62,7 @@ class ModelConfig:
     pretrained: bool = True
     """Start from ImageNet weights (from a local package for tf_efficientnet_lite0, else from timm's hub)."""
     fpn_channels: int = 256
+    """Width of the feature pyramid."""
     fpn_norm: bool = False
     """GroupNorm after the pyramid's convolutions (our choice): needed by backbones whose features are not normalised, such as
     EfficientNet's linear bottlenecks; ResNet does without, as published."""
@@ -117,7 +118,9 @@ class DataConfig:
     root: str = ""
     """Folder with annotations/panoptic_SPLIT.json, annotations/panoptic_SPLIT/ and SPLIT/ (coco)."""
     train_split: str = "train2017"
+    """Images to learn from (coco)."""
     val_split: str = "val2017"
+    """Held-out images (coco)."""
     merge: Literal["none", "supercategory"] = "none"
     """supercategory: merge classes of one super-category, things and stuff apart (coco)."""
     difficulty: Literal["standard", "crowded"] = "standard"
@@ -171,7 +174,9 @@ class LossConfig:
     panoptic_lovasz: float = 0.0
     """Lovasz-softmax over the panoptic channels."""
     rpn: float = 1.0
+    """Both losses of the region proposal network."""
     box: float = 1.0
+    """The box head's losses: class, regression and, one-stage, centerness."""
     mask: float = 1.0
     """Lovasz hinge of the mask head (paper, section A.2)."""
     group: int = 1
@@ -190,13 +195,17 @@ class TrainConfig:
     """The schedule (SGD with momentum) and the training loop."""
 
     steps: int = 65_000
+    """Optimiser steps."""
     batch_size: int = 32
     """Images of one optimiser step, over all processes."""
     learning_rate: float = 0.01
+    """Full rate, after the warm-up."""
     reference_batch_size: int = 0
     """The batch size that `learning_rate` is meant for: another batch size scales it in proportion. 0 takes it as it is."""
     momentum: float = 0.9
+    """Of SGD (our choice)."""
     weight_decay: float = 1e-4
+    """Not for norms, biases and scales."""
     warmup_steps: int = 500
     """Optimiser steps of linear warm-up; a run that is shorter ends on its way up, and the summary at its start says so."""
     warmup_factor: float = 1 / 3
@@ -216,7 +225,9 @@ class TrainConfig:
     precision: Precision = "fp32"
     """Mixed precision: bf16, or fp16 with a gradient scaler."""
     device: Device = "auto"
+    """auto is the GPU where there is one."""
     seed: int = 0
+    """All of a run's randomness follows from it: weights, order, augmentation, sampling, and the training scenes."""
     workers: int = 2
     """Data loader processes; 0 loads in the main process."""
     save_every: int = 1000
