@@ -23,6 +23,7 @@ from unipan.recipes.illustrate import illustrate
 from unipan.recipes.train import train
 from unipan.types import Sample
 from unipan.viz.canvas import as_pil, enlarge
+from unipan.viz.curves import need_matplotlib
 from unipan.viz.overlay import overlay
 from unipan.viz.sheet import contact_sheet
 
@@ -35,6 +36,7 @@ def demo(config: Config, out: Path) -> Evaluation:
 
     Where `out` holds a demo of the same settings it goes on with it; one that is done is only evaluated again.
     """
+    need_matplotlib()
     folder = RunFolder(out)
     resume = folder.training.exists() and load_config(folder.config) == config
     if resume:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
+from importlib.util import find_spec
 from io import StringIO
 
 import numpy as np
@@ -18,6 +19,12 @@ TEXT_STAND_IN = "#010203"
 """matplotlib cannot write `currentColor`; this colour is swapped for it afterwards."""
 
 
+def need_matplotlib() -> None:
+    """Refuse where the extra is missing: better said before a training than after it."""
+    if find_spec("matplotlib") is None:
+        raise InputError("loss curves need matplotlib; install the extra: pip install 'unipan[report]'.")
+
+
 def loss_curves(records: Sequence[Mapping[str, float]]) -> str:
     """One SVG for the total and for each loss term over the steps: smoothed, with the raw values faint behind.
 
@@ -28,11 +35,10 @@ def loss_curves(records: Sequence[Mapping[str, float]]) -> str:
 
 
 def _curve(name: str, records: Sequence[Mapping[str, float]]) -> str:
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise InputError("loss curves need matplotlib; install the extra: pip install 'unipan[report]'.") from error
+    need_matplotlib()
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
     steps = np.array([record["step"] for record in records], dtype=np.float64)
     values = np.array([record[name] for record in records], dtype=np.float64)
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif", "font.size": 8}):
