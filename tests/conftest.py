@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No deadline: a busy machine is not a fault. In CI the same examples every time, so that a failure is always the change's own.
+settings.register_profile("unipan", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("unipan")
 
 
 @pytest.fixture(scope="session")
