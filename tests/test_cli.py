@@ -163,6 +163,20 @@ def test_options_that_the_parser_refuses(arguments: list[str], hints: list[str],
     assert all(hint in printed.err for hint in hints)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ["train", "demo", "--out", "x", "--train.stepss", "3"],
+            "there is no option --train.stepss: did you mean --train.steps ? ",
+        ),
+        (["evaluate", "run", "--decodr", "upsnet"], "there is no option --decodr: did you mean --decoder ? "),
+    ],
+)
+def test_an_unknown_option_is_one_sentence(arguments: list[str], sentence: str, refused: Refused) -> None:
+    assert f"unipan: {sentence}All are listed by unipan " in refused(*arguments)
+
+
 def test_the_exit_status_and_streams_of_the_process(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "unipan", "train", "demo", "--train.steps", "0", "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

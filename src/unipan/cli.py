@@ -5,6 +5,7 @@ Recipes are imported when they are run, so that `--help` answers at once.
 """
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr
@@ -69,8 +70,20 @@ def _parse(arguments: list[str]) -> Callable[[], None]:
             cause = cause.__context__
         if cause:
             raise cause from None
+        _refuse_unknown_option(arguments, printed.getvalue())
         print(printed.getvalue(), end="", file=sys.stderr)
         raise
+
+
+def _refuse_unknown_option(arguments: list[str], printed: str) -> None:
+    """Say in a sentence what the parser says in a box, where an option is unknown; it knows the options, and so the nearest."""
+    refused = re.search(r"Unrecognized[^:]*:[^─]*", printed)
+    unknown = next((word for word in arguments if refused and word.startswith("--") and word in refused[0]), "")
+    near = re.search(r"Perhaps you meant:.*?(--[\w.-]+)", printed, re.DOTALL)
+    if unknown:
+        hint = f"did you mean {near[1]} ? " if near else ""
+        verb = " ".join(arguments[: 2 if arguments[0] == "train" else 1])
+        raise InputError(f"there is no option {unknown}: {hint}All are listed by unipan {verb} --help.") from None
 
 
 def _deferred(command: Callable[..., None]) -> Callable[..., Callable[[], None]]:
