@@ -1,7 +1,7 @@
 """One contract for every network that the settings can build: detector x variant x propagation x void channel.
 
-Each such network runs with no, one and many admitted detections, on one image and on a batch of two sizes: the full product
-forward, and backward on the batch. B images; C = 5 classes, 3 of them stuff; N admitted detections; h x w cells.
+Each such network runs with no, one and many admitted detections, on one image and on a batch of two sizes: the full product,
+forward and backward. B images; C = 5 classes, 3 of them stuff; N admitted detections; h x w cells.
 """
 
 from collections.abc import Callable
@@ -122,9 +122,8 @@ def test_every_network_keeps_the_contract(
         assert inferred.detector_losses == {}
         trained = case.run(network, admission, training=True, told=True)
         assert_same(trained, inferred)
-        if num_images > 1:
-            losses = case.losses(trained, classes, void_channel=void_channel)
-            assert_learns(network, losses, affinity=propagation != "none")
+        losses = case.losses(trained, classes, void_channel=void_channel)
+        assert_learns(network, losses, affinity=propagation != "none")
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
