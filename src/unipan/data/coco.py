@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from torch import Tensor
 
 from unipan.classes import ClassTable
-from unipan.data.coco_json import PanopticJson, check_consistency, checked_map, listing, read_panoptic_json
+from unipan.data.coco_json import PanopticJson, check_consistency, checked_map, listing, read_json_as
 from unipan.data.id_maps import read_id_map
 from unipan.errors import InputError
 from unipan.ops.images import read_image
@@ -41,7 +41,7 @@ class CocoPanoptic:
         for folder, content in ((images_dir, "images"), (png_dir, "panoptic PNG files")):
             if not folder.is_dir():
                 raise InputError(f"there is no folder {folder}; expected the {content} that {json_path.name} names in it.")
-        content = read_panoptic_json(json_path)
+        content = read_json_as(PanopticJson, json_path)
         classes = ClassTable.from_categories(content.categories)
         check_consistency(content, classes, json_path)
         self._index = _compact(content, classes)

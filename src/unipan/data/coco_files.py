@@ -5,7 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from unipan.classes import ClassTable
-from unipan.data.coco_json import AnnotationEntry, ImageEntry, PanopticJson, SegmentEntry, check_consistency, checked_map
+from unipan.data.coco_json import (
+    AnnotationEntry,
+    ImageEntry,
+    PanopticJson,
+    SegmentEntry,
+    check_consistency,
+    checked_map,
+    read_json_as,
+)
 from unipan.data.id_maps import read_id_map
 from unipan.errors import InputError
 from unipan.ops.segments import Label, joined_stuff
@@ -79,7 +87,7 @@ def read_panoptic_file(path: Path, folder: Path | None = None, classes: ClassTab
     classes: what to take for `categories` where the JSON has none, as predictions may; without it that is an InputError.
     """
     folder = folder or path.with_suffix("")
-    content = _read(path)
+    content = read_json_as(_Content, path)
     if not folder.is_dir():
         raise InputError(f"{folder}, the folder with the PNGs of {path}, is not there; name the right one.")
     if content.categories is not None:
@@ -98,16 +106,3 @@ def read_panoptic_file(path: Path, folder: Path | None = None, classes: ClassTab
         annotations=annotations,
         image_names={entry.id: entry.file_name for entry in content.images or []},
     )
-
-
-def _read(path: Path) -> _Content:
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        return TypeAdapter(_Content).validate_json(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}.") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InputError(f"{path} is not in the COCO panoptic format: {place}: {first['msg']}.") from error

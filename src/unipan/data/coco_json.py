@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
@@ -13,6 +13,8 @@ from unipan.data.id_maps import MAX_ID
 from unipan.errors import InputError
 from unipan.ops.segments import Label, panoptic_map, runs_of
 from unipan.types import PanopticMap
+
+Form = TypeVar("Form")
 
 SHOWN = 5
 """How many of the faulty entries a message lists."""
@@ -51,12 +53,12 @@ class PanopticJson:
     categories: list[dict[str, Any]]
 
 
-def read_panoptic_json(path: Path) -> PanopticJson:
-    """Read and check a file's form; whether its parts agree is for `check_consistency`."""
+def read_json_as(form: type[Form], path: Path) -> Form:
+    """Read a file and check that it has the form; whether its parts agree is for `check_consistency`."""
     from pydantic import TypeAdapter, ValidationError
 
     try:
-        return TypeAdapter(PanopticJson).validate_json(path.read_bytes())
+        return TypeAdapter(form).validate_json(path.read_bytes())
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}. Expected a JSON file in the COCO panoptic format.") from error
     except ValidationError as error:

@@ -67,7 +67,7 @@ def _create(name: str, *, pretrained: bool) -> nn.Module:
         body = timm.create_model(name, features_only=True, out_indices=indices, pretrained=from_hub)
     except (OSError, RuntimeError) as error:
         raise InputError(
-            f"cannot load backbone {name!r} with ImageNet weights: {error}. "
+            f"cannot load backbone {name!r} with ImageNet weights: {str(error).rstrip('.')}. "
             "Set --model.no-pretrained to start from random weights, or choose tf_efficientnet_lite0."
         ) from error
     if pretrained and name == LITE0:
