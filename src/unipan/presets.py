@@ -175,7 +175,7 @@ def panoptic_fpn_cityscapes() -> Config:
     [Panoptic FPN] No panoptic loss; finished parts are merged by score; score threshold 0.5.
     [ours] Network, semantic loss, schedule and stuff limit are cityscapes_r50's: only the way to the answer differs.
     """
-    return _panoptic_fpn(cityscapes_r50())
+    return as_panoptic_fpn(cityscapes_r50())
 
 
 def panoptic_fpn_coco() -> Config:
@@ -184,7 +184,7 @@ def panoptic_fpn_coco() -> Config:
     [Panoptic FPN] No panoptic loss; finished parts are merged by score; score threshold 0.5; stuff limit 4096 px.
     [ours] Network, semantic loss and schedule are coco_r50's: only the way to the answer differs.
     """
-    return _panoptic_fpn(coco_r50())
+    return as_panoptic_fpn(coco_r50())
 
 
 def upsnet_cityscapes() -> Config:
@@ -194,7 +194,7 @@ def upsnet_cityscapes() -> Config:
     [UPSNet] score threshold 0.6.
     [ours] Network, semantic loss, schedule and stuff limit are cityscapes_r50's: only the head differs.
     """
-    return _upsnet(cityscapes_r50())
+    return as_upsnet(cityscapes_r50())
 
 
 def upsnet_coco() -> Config:
@@ -204,10 +204,11 @@ def upsnet_coco() -> Config:
     [UPSNet] score threshold 0.6.
     [ours] The rest is coco_r50's, itself near UPSNet's: only the head differs.
     """
-    return _upsnet(coco_r50())
+    return as_upsnet(coco_r50())
 
 
-def _panoptic_fpn(base: Config) -> Config:
+def as_panoptic_fpn(base: Config) -> Config:
+    """Panoptic FPN on a unified run's network and schedule."""
     return replace(
         base,
         model=replace(base.model, panoptic="heuristic"),
@@ -216,7 +217,8 @@ def _panoptic_fpn(base: Config) -> Config:
     )
 
 
-def _upsnet(base: Config) -> Config:
+def as_upsnet(base: Config) -> Config:
+    """UPSNet's head on a unified run's network and schedule."""
     return replace(
         base,
         model=replace(base.model, panoptic="upsnet", void_channel=True),

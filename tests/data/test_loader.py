@@ -41,7 +41,8 @@ def batches(dataset: Pictures, *, workers: int = 0, start_step: int = 0, steps: 
 
 
 def same(one: Batch, other: Batch) -> bool:
-    tensors = [[batch.images, *chain.from_iterable(vars(target).values() for target in batch.targets)] for batch in (one, other)]
+    targets = [chain.from_iterable(vars(target).values() for target in batch.targets) for batch in (one, other)]
+    tensors = [[batch.images, *map(torch.as_tensor, own)] for batch, own in zip((one, other), targets, strict=True)]
     equal = all(torch.equal(a, b) for a, b in zip(*tensors, strict=True))
     return equal and one.names == other.names and one.sizes == other.sizes
 

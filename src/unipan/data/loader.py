@@ -20,8 +20,8 @@ from unipan.data.transforms import Augmentation, augment
 from unipan.errors import InputError
 from unipan.types import Batch, PanopticMap, Sample, Target
 
-ORDER, CHANGE = 0, 1
-"""What a random stream is for: the order of an epoch, or the augmentation of a sample."""
+ORDER, CHANGE, DRAW = 0, 1, 2
+"""What a random stream is for: the order of an epoch, the augmentation of a sample, or what its losses draw."""
 
 
 class TrainingItem(NamedTuple):
@@ -32,10 +32,12 @@ class TrainingItem(NamedTuple):
     name: str
 
 
-def training_item(sample: Sample, augmentation: Augmentation, random: np.random.Generator, *, min_thing_px: int) -> TrainingItem:
-    """Augment a sample and derive its target."""
+def training_item(
+    sample: Sample, augmentation: Augmentation, random: np.random.Generator, *, min_thing_px: int, seed: int = 0
+) -> TrainingItem:
+    """Augment a sample and derive its target, which bears the `seed`."""
     image, ids = augment(sample.image, sample.truth.ids, augmentation, random)
-    target = make_target(PanopticMap(ids, sample.truth.segments), min_thing_px=min_thing_px)
+    target = make_target(PanopticMap(ids, sample.truth.segments), min_thing_px=min_thing_px, seed=seed)
     return TrainingItem(image.float() / 255, target, sample.file_name)
 
 
@@ -59,7 +61,13 @@ def collate(items: Sequence[TrainingItem]) -> Batch:
     boxes = torch.cat([target.boxes for target in targets]).split(things)
     labels = torch.cat([target.labels for target in targets]).split(things)
     views = tuple(
-        Target(boxes=boxes[i], labels=labels[i], instances=instances[i, :h, :w], semantic=semantic[i, :h, :w])
+        Target(
+            boxes=boxes[i],
+            labels=labels[i],
+            instances=instances[i, :h, :w],
+            semantic=semantic[i, :h, :w],
+            seed=targets[i].seed,
+        )
         for i, (h, w) in enumerate(sizes)
     )
     return Batch(images=images, sizes=sizes, targets=views, names=tuple(item.name for item in items))
@@ -100,7 +108,8 @@ class StepBatches(Dataset):
         epoch, place = divmod(number, len(self.dataset))
         index = int(epoch_order(len(self.dataset), self.seed, epoch)[place])
         random = np.random.default_rng((self.seed, CHANGE, number))
-        return training_item(self.dataset[index], self.augmentation, random, min_thing_px=self.min_thing_px)
+        seed = int(np.random.default_rng((self.seed, DRAW, number)).integers(2**62))
+        return training_item(self.dataset[index], self.augmentation, random, min_thing_px=self.min_thing_px, seed=seed)
 
 
 def training_batches(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead, concat_box_prediction_layers
 
+from unipan.models.sampling import sample_balanced
 from unipan.types import Size, Target, Term
 
 STRIDES = (4, 8, 16, 32, 64)
@@ -45,6 +46,7 @@ class ProposalNetwork(nn.Module):
         samples: int,
     ) -> None:
         super().__init__()
+        self.samples = samples
         anchors = AnchorGenerator(
             sizes=tuple((anchor_scale * stride,) for stride in STRIDES),  # pyright: ignore[reportArgumentType]
             aspect_ratios=(tuple(aspect_ratios),) * len(STRIDES),
@@ -81,9 +83,13 @@ class ProposalNetwork(nn.Module):
         every = [anchors] * len(targets)
         labels, matched = self.rpn.assign_targets_to_anchors(every, [{"boxes": target.boxes} for target in targets])
         wanted = torch.cat(self.rpn.box_coder.encode(matched, every))
-        positive_masks, negative_masks = self.rpn.fg_bg_sampler(labels)
-        positive = torch.where(torch.cat(positive_masks))[0]
-        sampled = torch.cat([positive, torch.where(torch.cat(negative_masks))[0]])
+        drawn = [
+            sample_balanced(own, size=self.samples, positive_fraction=0.5, seed=target.seed)
+            for own, target in zip(labels, targets, strict=True)
+        ]
+        starts = range(0, len(drawn) * len(anchors), len(anchors))
+        positive = torch.cat([first + some for first, (some, _) in zip(starts, drawn, strict=True)])
+        sampled = torch.cat([positive, *(first + some for first, (_, some) in zip(starts, drawn, strict=True))])
         count = objectness.new_tensor(float(len(sampled)))
         class_loss = F.binary_cross_entropy_with_logits(objectness[sampled, 0], torch.cat(labels)[sampled], reduction="sum")
         box_loss = F.smooth_l1_loss(deltas[positive], wanted[positive], beta=SMOOTH_L1_BETA, reduction="sum")

@@ -14,6 +14,7 @@ from torchvision.models.detection.roi_heads import RoIHeads
 
 from unipan.models.mask_head import MaskHead, MaskRegions, mask_loss, own_labels, roi_align, roi_levels, with_masks
 from unipan.models.proposals import SMOOTH_L1_BETA, ProposalNetwork
+from unipan.models.sampling import sample_balanced
 from unipan.types import Detections, Size, Target, Term, add_terms
 
 
@@ -46,6 +47,7 @@ class TwoStageDetector(nn.Module):
     ) -> None:
         """mask_channels: width of the mask head's convolutions, None for no mask head."""
         super().__init__()
+        self.samples = roi_samples
         self.register_buffer("things", torch.tensor(things), persistent=False)
         self.proposals = proposals
         box_head = TwoMLPHead(channels * 7 * 7, box_channels)
@@ -133,8 +135,9 @@ class TwoStageDetector(nn.Module):
         """Regions for the losses: matched to the truth at box IoU 0.5, at most a quarter positive (Fast R-CNN, section 2.3)."""
         true_labels = own_labels(self.things, target.labels)
         matched, labels = self.roi_heads.assign_targets_to_proposals([candidates], [target.boxes], [true_labels])
-        positive, negative = self.roi_heads.fg_bg_sampler(labels)
-        chosen = torch.where(positive[0] | negative[0])[0]
+        # The next seed: the image's own one drew the anchors.
+        drawn = sample_balanced(labels[0], size=self.samples, positive_fraction=0.25, seed=target.seed + 1)
+        chosen = torch.cat(drawn)
         return Regions(chosen, labels[0][chosen], matched[0][chosen])
 
     def _box_losses(self, logits: Tensor, deltas: Tensor, boxes: Tensor, regions: Regions, target: Target) -> dict[str, Term]:

@@ -1,0 +1,37 @@
+"""The methods that the paper's tables compare, each a change of one preset: network, data and schedule stay the preset's."""
+
+from dataclasses import replace
+from typing import Literal, assert_never
+
+from unipan.config import Config, Variant
+from unipan.presets import as_panoptic_fpn, as_upsnet
+
+Method = Literal["boxes", "boxes-truth", "masks-b", "masks-c", "panoptic-fpn", "upsnet"]
+
+
+def method_config(method: Method, base: Config, *, seed: int) -> Config:
+    """The settings of one training.
+
+    boxes: mask-free, variant A; boxes-truth: the same, trained with the truth's boxes (paper, Table C). masks-b, masks-c: with
+    masks, variant B or C. panoptic-fpn, upsnet: the baselines on masks-b's network.
+    """
+    seeded = replace(base, train=replace(base.train, seed=seed))
+    match method:
+        case "boxes":
+            return _with(seeded, masks=False, variant="A")
+        case "boxes-truth":
+            boxes = _with(seeded, masks=False, variant="A")
+            return replace(boxes, train=replace(boxes.train, detections="truth"))
+        case "masks-b":
+            return _with(seeded, masks=True, variant="B")
+        case "masks-c":
+            return _with(seeded, masks=True, variant="C")
+        case "panoptic-fpn":
+            return as_panoptic_fpn(_with(seeded, masks=True, variant="B"))
+        case "upsnet":
+            return as_upsnet(_with(seeded, masks=True, variant="B"))
+    assert_never(method)
+
+
+def _with(config: Config, *, masks: bool, variant: Variant) -> Config:
+    return replace(config, model=replace(config.model, masks=masks, variant=variant))
