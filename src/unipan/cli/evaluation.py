@@ -1,0 +1,132 @@
+"""`unipan evaluate`, `predict`, `compare` and `score`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from unipan.cli.options import Run, print_evaluation, print_json
+from unipan.config import Device, PanopticHead
+
+
+def evaluate(
+    run: Positional[Run],
+    *,
+    root: Annotated[str | None, arg(name="data.root")] = None,
+    decoder: PanopticHead | None = None,
+    trim: bool = True,
+    device: Device = "auto",
+    as_json: Annotated[bool, arg(name="json")] = False,
+) -> None:
+    """Score a run on its held-out images: a table, and RUN/metrics.json.
+
+    Args:
+        run: The run.
+        root: The data set's folder, where it is not the one that the run was trained on.
+        decoder: The way to the answer, where it is not the one trained for; writes RUN/metrics_DECODER.json.
+        trim: Turn small stuff segments into void, by the run's own limit (part of evaluation as published).
+        device: auto is the GPU where there is one.
+        as_json: Print the metrics as JSON.
+    """
+    from unipan.recipes.evaluate import evaluate as recipe
+
+    print_evaluation(recipe(run, root=root, trim=trim, decoder=decoder, device=device), as_json=as_json)
+
+
+def predict(
+    run: Positional[Run],
+    images: Positional[list[Path]],
+    *,
+    out: Path,
+    decoder: PanopticHead | None = None,
+    device: Device = "auto",
+    as_json: Annotated[bool, arg(name="json")] = False,
+) -> None:
+    """Segment images: an overlay for each, and together panoptic.json and its PNG folder, in the COCO panoptic format.
+
+    Args:
+        run: The run.
+        images: Image files, or folders of them.
+        out: Folder for the results.
+        decoder: The way to the answer, where it is not the one trained for.
+        device: auto is the GPU where there is one.
+        as_json: Print the panoptic.json.
+    """
+    from unipan.recipes.console import results
+    from unipan.recipes.predict import predict as recipe
+    from unipan.recipes.predict import segment_table
+
+    answers = recipe(run, images, out, decoder=decoder, device=device)
+    if as_json:
+        print((out / "panoptic.json").read_text())
+        return
+    if len(answers) == 1:
+        results.print(segment_table(*answers[0]))
+    segments = sum(len(answer.segments) for _, answer in answers)
+    results.print(
+        f"{len(answers)} image(s), {segments} segments: overlays, panoptic.json and panoptic/ are in {out}.", soft_wrap=True
+    )
+
+
+def compare(
+    run: Positional[Run],
+    images: Positional[list[Path]] = [],  # noqa: B006 (only read; the parser wants the list itself)
+    *,
+    out: Path,
+    samples: int = 0,
+    root: Annotated[str | None, arg(name="data.root")] = None,
+    device: Device = "auto",
+    as_json: Annotated[bool, arg(name="json")] = False,
+) -> None:
+    """Show one checkpoint's answers side by side: unified, UPSNet's head, heuristic merger. With truth, also their scores.
+
+    Args:
+        run: The run.
+        images: Image files, or folders of them; or none, with --samples.
+        out: Folder for a picture of each image and, with truth, comparison.json.
+        samples: Compare on so many of the run's held-out images, whose truth is known.
+        root: The data set's folder for --samples, where it is not the one that the run was trained on.
+        device: auto is the GPU where there is one.
+        as_json: Print the comparison as JSON.
+    """
+    from unipan.recipes.compare import compare as recipe
+    from unipan.recipes.console import results
+
+    comparison = recipe(run, images, out, samples=samples, root=root, device=device)
+    if as_json:
+        print_json(comparison.to_json())
+        return
+    results.print(comparison.table())
+    for sentence in comparison.sentences():
+        results.print(sentence, soft_wrap=True)
+    results.print(f"{len(comparison.pictures)} picture(s) are in {out}.", soft_wrap=True)
+
+
+def score(
+    truth: Positional[Path],
+    predictions: Positional[Path],
+    *,
+    truth_dir: Path | None = None,
+    predictions_dir: Path | None = None,
+    merge: Literal["none", "supercategory"] = "none",
+    as_json: Annotated[bool, arg(name="json")] = False,
+) -> None:
+    """Panoptic quality of files in the COCO panoptic format; no model.
+
+    Args:
+        truth: JSON of the truth.
+        predictions: JSON of the predictions.
+        truth_dir: Folder of the truth's PNGs; without it, the one beside the JSON that bears its name.
+        predictions_dir: Folder of the predictions' PNGs; likewise.
+        merge: Merge the truth's classes as training did; a class's stuff in one image becomes one segment.
+        as_json: Print the metrics as JSON.
+    """
+    from unipan.recipes.console import results
+    from unipan.recipes.score import score as recipe
+
+    report = recipe(truth, predictions, truth_dir=truth_dir, predictions_dir=predictions_dir, merge=merge)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        results.print(report.class_table())
+        results.print(report.table())
