@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from unipan.classes import ClassInfo, ClassTable
-from unipan.ops.segments import Label, drop_small_stuff, index_of_ids, joined_stuff, measure, panoptic_map
+from unipan.ops.segments import Label, drop_small_stuff, index_of_ids, joined_stuff, measure, panoptic_map, places_of, true_places
 
 CLASSES = ClassTable(
     tuple(
@@ -70,3 +70,21 @@ def test_stuff_of_one_class_is_joined_under_the_first_id_and_things_are_not() ->
         (5, 2, (1, 0, 2, 2), False),
         (4, 2, (3, 0, 4, 2), True),
     ]
+
+
+@given(arrays(bool, st.integers(0, 70)))
+def test_true_places_are_numpy_s(flags: np.ndarray) -> None:
+    assert true_places(flags).tolist() == np.flatnonzero(flags).tolist()
+
+
+@given(st.lists(st.integers(0, 2**31 - 1), unique=True, max_size=40), st.lists(st.integers(0, 2**31 - 1), max_size=40))
+def test_places_of_ids_are_those_in_the_list(known: list[int], others: list[int]) -> None:
+    every = np.array([*known[::2], *others, *known], dtype=np.int32)
+    expected = [known.index(id) if id in known else len(known) for id in every.tolist()]
+    assert places_of(every, known).tolist() == expected
+
+
+def test_places_of_more_ids_than_any_hash_can_part() -> None:
+    known = np.random.default_rng(0).permutation(2**24)[:3000].tolist()
+    strange = [id for id in range(1, 200) if id not in set(known)]
+    assert places_of(np.array(known + strange, dtype=np.int32), known).tolist() == [*range(3000), *[3000] * len(strange)]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from unipan.classes import ClassInfo, ClassTable
 from unipan.errors import InputError
-from unipan.ops.segments import places_of
+from unipan.ops.segments import places_of, true_places
 from unipan.types import PanopticMap
 
 
@@ -173,9 +173,9 @@ def _joint_areas(predicted: PanopticMap, true: PanopticMap) -> Tensor:
     begins = np.ones(len(true_ids), dtype=bool)
     np.not_equal(predicted_ids[1:], predicted_ids[:-1], out=begins[1:])
     begins[1:] |= true_ids[1:] != true_ids[:-1]
-    starts = np.flatnonzero(begins)
+    starts = true_places(begins)
     lengths = np.diff(starts, append=len(true_ids))
-    pair = _places(true_ids[starts], true) * columns + _places(predicted_ids[starts], predicted)
+    pair = _places(true_ids.take(starts), true) * columns + _places(predicted_ids.take(starts), predicted)
     joint = np.bincount(pair, lengths, minlength=rows * columns)  # float64, exact far beyond any number of pixels
     return torch.from_numpy(joint.astype(np.int64)).view(rows, columns)
 

@@ -11,6 +11,11 @@ from torch import Tensor
 from unipan.classes import VOID_ID, ClassTable
 from unipan.types import PanopticMap, Segment
 
+_SLOT_BITS = 16
+_NUM_SLOTS = 2**_SLOT_BITS
+_MULTIPLIERS = (2654435769, 2246822519, 3266489917, 668265263, 374761393, 1540483477)
+"""Odd numbers that scatter; which one is of no matter, as long as it parts the ids at hand."""
+
 
 class Label(NamedTuple):
     """What an id of an id map stands for; area and box are never given, always counted."""
@@ -42,18 +47,44 @@ def runs_of(ids: Tensor) -> Runs:
     begins = np.ones(flat.size, dtype=bool)
     np.not_equal(flat[1:], flat[:-1], out=begins[1:])
     begins[::width] = True
-    starts = np.flatnonzero(begins)
+    starts = true_places(begins)
     return Runs(flat[starts].astype(np.int64), starts, np.diff(starts, append=flat.size))
 
 
+def true_places(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """np.flatnonzero of a flat array in which few flags are set, at several times its speed: words of eight flags first."""
+    whole = flags.size // 8 * 8
+    eights = flags[:whole].view(np.uint64)
+    words = np.flatnonzero(eights != 0)
+    inside = np.flatnonzero(eights.take(words).view(bool))
+    places = (words << 3).take(inside >> 3)
+    places += inside & 7
+    return np.append(places, whole + np.flatnonzero(flags[whole:]))
+
+
 def places_of(ids: NDArray[np.integer], known: Sequence[int]) -> NDArray[np.int64]:
-    """Where each id stands in `known`, len(known) where it does not. By bisection: a table of COCO's ids would take 64 MB."""
-    if not known:
-        return np.zeros(len(ids), dtype=np.int64)
-    values = np.array(known, dtype=np.int64)
-    order = np.argsort(values)
+    """Where each id stands in `known`, whose entries differ; len(known) where it does not.
+
+    By a hash without collisions, several times faster than bisection; a table of COCO's ids would take 64 MB.
+    """
+    values = np.array(known, dtype=np.uint32)
+    for multiplier in _MULTIPLIERS:
+        slots = _slots(values, multiplier)
+        place_at = np.full(_NUM_SLOTS, len(known), dtype=np.int64)
+        place_at[slots] = np.arange(len(known))
+        if np.array_equal(place_at[slots], np.arange(len(known))):
+            own = place_at.take(_slots(ids.astype(np.uint32), multiplier))
+            strange = np.append(values, 0).take(own) != ids
+            own[strange] = len(known)
+            return own
+    order = np.argsort(values)  # many ids, which every one of the hashes lets collide
     place = order[np.searchsorted(values, ids, sorter=order).clip(max=len(known) - 1)]
     return np.where(values[place] == ids, place, len(known))
+
+
+def _slots(ids: NDArray[np.uint32], multiplier: int) -> NDArray[np.uint32]:
+    """Multiplicative hashing (Knuth, The Art of Computer Programming, volume 3, section 6.4): the upper bits of the product."""
+    return (ids * np.uint32(multiplier)) >> np.uint32(32 - _SLOT_BITS)
 
 
 def index_of_ids(ids: Tensor, known: Sequence[int]) -> Tensor:
