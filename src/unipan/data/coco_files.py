@@ -49,11 +49,17 @@ class PanopticFile:
 
     def map(self, image_id: ImageId) -> PanopticMap:
         """Read one image's segments. Ids that PNG and JSON don't share, and categories without a class, are an InputError."""
-        annotation = self.annotations[image_id]
-        png = self.folder / annotation.file_name
-        labels = [self._label(entry, png) for entry in annotation.segments_info]
-        panoptic = checked_map(read_id_map(png), labels, self.classes, png=png, json_path=self.path)
+        png = self.png(image_id)
+        panoptic = checked_map(read_id_map(png), self.labels(image_id), self.classes, png=png, json_path=self.path)
         return joined_stuff(panoptic, self.classes) if self.joins_stuff else panoptic
+
+    def png(self, image_id: ImageId) -> Path:
+        """Where an image's segments are drawn."""
+        return self.folder / self.annotations[image_id].file_name
+
+    def labels(self, image_id: ImageId) -> list[Label]:
+        """What the JSON says of an image's segments. A category without a class is an InputError."""
+        return [self._label(entry, self.png(image_id)) for entry in self.annotations[image_id].segments_info]
 
     def speaking(self, classes: ClassTable) -> "PanopticFile":
         """The same file in the words of another class table; categories are found there by name."""

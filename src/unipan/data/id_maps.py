@@ -1,5 +1,6 @@
 """Id maps as the COCO panoptic format stores them: RGB PNG files with id = R + 256 G + 256^2 B. H x W pixels."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from unipan.errors import InputError
 from unipan.ops.images import UNREADABLE
+from unipan.ops.segments import true_places
 
 MAX_ID = 2**24 - 1
 """Largest id that three bytes hold."""
@@ -34,11 +36,44 @@ def rgb_from_ids(ids: NDArray[np.int32]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.ascontiguousarray(ids, "<i4")[..., None].view(np.uint8)[..., :3])
 
 
+def shared_runs(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Runs of pixels in which neither of two (H, W, 3) colour maps changes: positions of their first pixels, and lengths.
+
+    Works on bytes, and so spares both maps the way from colours to ids, which costs more than all counting.
+    """
+    changes = np.empty(one.size, dtype=bool)
+    changes[:3] = True
+    np.not_equal(one.ravel()[3:], one.ravel()[:-3], out=changes[3:])
+    changes[3:] |= other.ravel()[3:] != other.ravel()[:-3]
+    starts = true_places(changes) // 3
+    starts = starts[np.diff(starts, prepend=-1) > 0]  # up to three bytes of a pixel change
+    return starts, np.diff(starts, append=one.size // 3)
+
+
+def ids_at(rgb: NDArray[np.uint8], pixels: NDArray[np.int64]) -> NDArray[np.int32]:
+    """(r,) ids at some positions in a flattened (H, W, 3) colour map."""
+    red, green, blue = (rgb.ravel().take(3 * pixels + channel).astype(np.int32) for channel in range(3))
+    return red + 256 * green + 65536 * blue
+
+
 def read_id_map(path: Path | str) -> Tensor:
     """Read an RGB (or palette) PNG as (H, W) int32 ids; 0 is void."""
+    return torch.from_numpy(ids_from_rgb(read_colours(path)))
+
+
+def read_colours(path: Path | str) -> NDArray[np.uint8]:
+    """Read an RGB (or palette) PNG as (H, W, 3) colours.
+
+    Plain RGB is for kornia-rs, three to four times faster than the other decoders tried; Pillow reads what it refuses, and says
+    what is wrong with it.
+    """
+    from kornia_rs.io import read_image_png_u8
+
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no panoptic PNG {path}; check the path and the annotation's file_name.")
+    with suppress(Exception):  # it has no exception of its own
+        return read_image_png_u8(str(path), "rgb")
     try:
         with Image.open(path) as file:
             kind, mode = file.format, file.mode
@@ -50,7 +85,7 @@ def read_id_map(path: Path | str) -> Tensor:
             f"{path} is a {kind} file of mode {mode}; a panoptic PNG must be a PNG file of mode RGB, "
             "with id = R + 256 G + 65536 B. Write it again in that form."
         )
-    return torch.from_numpy(ids_from_rgb(rgb))
+    return rgb
 
 
 def write_id_map(path: Path | str, ids: Tensor) -> None:

@@ -13,6 +13,9 @@ from unipan.errors import InputError
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 """What Pillow raises, depending on the format, for a file that is damaged, no image, or unreasonably large."""
 
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+"""Files of a folder that are taken for images."""
+
 MAX_16_BIT = 2**16 - 1
 
 
@@ -45,8 +48,9 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _scaled_to_8_bit(image: Image.Image) -> Image.Image:
-    """16-bit gray to 8-bit gray; Pillow's own conversion would clip at 255 instead of scaling."""
+    """16-bit gray to 8-bit gray, its transparent level to white; Pillow's own conversion would clip at 255 instead of scaling."""
     gray = np.asarray(image).astype(np.int64)
     if gray.min() < 0 or gray.max() > MAX_16_BIT:
         raise ValueError(f"its gray values reach from {gray.min()} to {gray.max()}; save it with 8 or 16 bits")
+    gray[gray == image.info.get("transparency", -1)] = MAX_16_BIT
     return Image.fromarray(np.round(gray * (255 / MAX_16_BIT)).astype(np.uint8))

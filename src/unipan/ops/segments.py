@@ -11,8 +11,6 @@ from torch import Tensor
 from unipan.classes import VOID_ID, ClassTable
 from unipan.types import PanopticMap, Segment
 
-_SLOT_BITS = 16
-_NUM_SLOTS = 2**_SLOT_BITS
 _MULTIPLIERS = (2654435769, 2246822519, 3266489917, 668265263, 374761393, 1540483477)
 """Odd numbers that scatter; which one is of no matter, as long as it parts the ids at hand."""
 
@@ -68,12 +66,13 @@ def places_of(ids: NDArray[np.integer], known: Sequence[int]) -> NDArray[np.int6
     By a hash without collisions, several times faster than bisection; a table of COCO's ids would take 64 MB.
     """
     values = np.array(known, dtype=np.uint32)
+    bits = min(2 * len(known).bit_length() + 2, 16)  # so many slots that a collision is unlikely
     for multiplier in _MULTIPLIERS:
-        slots = _slots(values, multiplier)
-        place_at = np.full(_NUM_SLOTS, len(known), dtype=np.int64)
+        slots = _slots(values, multiplier, bits)
+        place_at = np.full(2**bits, len(known), dtype=np.int64)
         place_at[slots] = np.arange(len(known))
         if np.array_equal(place_at[slots], np.arange(len(known))):
-            own = place_at.take(_slots(ids.astype(np.uint32), multiplier))
+            own = place_at.take(_slots(ids.astype(np.uint32), multiplier, bits))
             strange = np.append(values, 0).take(own) != ids
             own[strange] = len(known)
             return own
@@ -82,9 +81,9 @@ def places_of(ids: NDArray[np.integer], known: Sequence[int]) -> NDArray[np.int6
     return np.where(values[place] == ids, place, len(known))
 
 
-def _slots(ids: NDArray[np.uint32], multiplier: int) -> NDArray[np.uint32]:
+def _slots(ids: NDArray[np.uint32], multiplier: int, bits: int) -> NDArray[np.uint32]:
     """Multiplicative hashing (Knuth, The Art of Computer Programming, volume 3, section 6.4): the upper bits of the product."""
-    return (ids * np.uint32(multiplier)) >> np.uint32(32 - _SLOT_BITS)
+    return (ids * np.uint32(multiplier)) >> np.uint32(32 - bits)
 
 
 def index_of_ids(ids: Tensor, known: Sequence[int]) -> Tensor:
