@@ -3,10 +3,10 @@
 import hashlib
 import json
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from unipan import __version__
 from unipan.checkpoint import RunFolder, load_model, open_run, write_json
 from unipan.config import Config
 from unipan.data.build import validation_dataset
@@ -52,7 +52,7 @@ def measured(run: Path, base: Config, *, trim: bool) -> dict[str, Any]:
     key = {
         "weights": hashlib.sha256(folder.model.read_bytes()).hexdigest(),
         "settings": hashlib.sha256(repr((config.inference, config.data, trim)).encode()).hexdigest(),
-        "version": __version__,
+        "version": version("unipan"),
     }
     kept = run / f"measured-{'trimmed' if trim else 'untrimmed'}.json"
     if kept.exists():

@@ -57,17 +57,17 @@ def draw_detections(
     for index in reversed(thin):
         _dashed_box(canvas, boxes[index], class_color(labels[index], classes), width + 1, opacity=0.6 + 0.4 * scores[index])
     for index in reversed(bold):
-        _solid_box(canvas, boxes[index], shades[index], width)
+        solid_box(canvas, boxes[index], shades[index], width)
     plates = Plates(canvas)
     for index in [*bold, *thin]:
         text = f"{classes[labels[index]].name} {scores[index]:.2f}"
         color, opacity = (shades[index], 0.92) if index in shades else (INK, 0.55)
-        _label_box(plates, text, boxes[index], color, opacity)
+        label_box(plates, text, boxes[index], color, opacity)
     return canvas
 
 
-def _solid_box(canvas: Image.Image, box: Sequence[float], color: RGB, width: int) -> None:
-    """A line in the colour with a dark edge on both sides, so that it stands out on any background."""
+def solid_box(canvas: Image.Image, box: Sequence[float], color: RGB, width: int) -> None:
+    """Draw a box, x1 y1 x2 y2 in pixels: a line in the colour with a dark edge on both sides, seen on any background."""
     draw = ImageDraw.Draw(canvas, "RGBA")
     x1, y1, x2, y2 = _drawable(box, canvas)
     draw.rectangle((x1, y1, x2, y2), outline=(*INK, 150), width=2 * width + 3)
@@ -98,7 +98,7 @@ def _drawable(box: Sequence[float], canvas: Image.Image) -> tuple[int, int, int,
     return x1, y1, max(x1, x2), max(y1, y2)
 
 
-def _label_box(plates: Plates, text: str, box: Sequence[float], color: RGB, opacity: float) -> None:
+def label_box(plates: Plates, text: str, box: Sequence[float], color: RGB, opacity: float) -> None:
     """Write the text at the first of the box's corners that is free: above it, inside it, below it."""
     _, height = plates.size(text)
     x1, y1, _, y2 = box

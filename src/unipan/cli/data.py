@@ -1,0 +1,90 @@
+"""`unipan doctor` and `unipan inspect`."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+from tyro.extras import SubcommandApp
+
+from unipan.cli.options import Settings, print_json
+from unipan.cli.parse import deferred
+from unipan.config import Config
+from unipan.errors import InputError
+from unipan.presets import PRESETS
+
+inspect_app = SubcommandApp()
+
+
+def doctor(
+    data: Positional[list[Path]],
+    *,
+    images: list[Path] = [],  # noqa: B006 (only read, as those below; the parser wants the lists themselves)
+    masks: list[Path] = [],  # noqa: B006
+    split: list[str] = [],  # noqa: B006
+    fix: bool = False,
+    out: Path | None = None,
+    as_json: Annotated[bool, arg(name="json")] = False,
+) -> None:
+    """Look for everything that is wrong with a data set, and say how to mend it. Exit status 1: something would break training.
+
+    Args:
+        data: The folder of a data set in COCO's panoptic layout, or of Cityscapes; or panoptic JSONs, the training set first.
+        images: Folder of the JSONs' images, one for all or one each; needed where they do not lie as COCO's do.
+        masks: Folder of the JSONs' PNGs, likewise; without it, the folder beside a JSON that bears its name.
+        split: Look at these splits only.
+        fix: Write a mended copy of the labels into --out; the exit status is then the copy's.
+        out: A new folder for the mended copy.
+        as_json: Print the findings as JSON.
+    """
+    from unipan.recipes import doctor_fix, doctor_report
+    from unipan.recipes.console import console, results
+    from unipan.recipes.doctor import examine
+    from unipan.recipes.doctor_find import find_splits
+
+    if fix != (out is not None):
+        raise InputError("--fix and --out DIR belong together: the mended copy needs a folder of its own.")
+    splits = find_splits(data, images=images, masks=masks, names=split)
+    if out is not None:
+        doctor_fix.check_target(splits, out)
+    diagnosis = examine(splits)
+    if as_json and out is None:
+        print_json(doctor_report.to_json(diagnosis))
+    elif not as_json:
+        for part in doctor_report.report(diagnosis):
+            results.print(part)
+    if out is not None:
+        copies = doctor_fix.fix(splits, diagnosis, out)
+        before, diagnosis = diagnosis, examine([copy.split for copy in copies])
+        say = console if as_json else results
+        for line in [*doctor_fix.outcome(copies), f"The copy: {doctor_report.verdict(diagnosis)}"]:
+            say.print(line, soft_wrap=True)
+        if as_json:
+            print_json({**doctor_report.to_json(before), "fixed": doctor_report.to_json(diagnosis)})
+    sys.exit(0 if diagnosis.trainable else 1)
+
+
+def _inspect_with(preset: Callable[[], Config]) -> Callable[..., None]:
+    """The command that shows what training with one preset would see."""
+
+    def command(config: Settings, *, out: Path, samples: int = 12) -> None:
+        from unipan.recipes.console import results
+        from unipan.recipes.inspection import inspect_samples
+
+        results.print(inspect_samples(config, out, samples=samples), soft_wrap=True)
+
+    command.__defaults__ = (preset(),)
+    command.__name__ = preset.__name__
+    command.__doc__ = f"""Draw the first training samples of the preset {preset.__name__}, after augmentation, with their truth.
+
+    Args:
+        config: Every setting of the run, as for train.
+        out: The picture to write.
+        samples: How many; another --train.seed gives others.
+    """
+    return command
+
+
+for _preset in PRESETS.values():
+    inspect_app.command(deferred(_inspect_with(_preset)))

@@ -1,0 +1,75 @@
+"""`unipan doctor`: read a whole data set and say what is wrong with it, where, and how to mend it."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+from unipan.data.checks import Finding, Findings
+from unipan.data.checks_kinds import Severity
+from unipan.data.checks_set import Balance, Doubles, difference
+from unipan.recipes.console import counted
+from unipan.recipes.doctor_find import Split, open_split
+
+T = TypeVar("T")
+
+AHEAD = 4
+"""Images a thread may be ahead of what is counted: so that memory does not grow with their number."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What the doctor found."""
+
+    findings: list[Finding]
+    """Errors first."""
+    balances: list[Balance]
+    """One a split."""
+    unusable: dict[str, set[int]]
+    """Of each split, the places of the pictures that no mending of labels makes fit for training."""
+
+    def count(self, severity: Severity) -> int:
+        """How many offences of that severity there are."""
+        return sum(finding.count for finding in self.findings if finding.kind.severity is severity)
+
+    @property
+    def trainable(self) -> bool:
+        """Whether nothing found would break training."""
+        return self.count(Severity.ERROR) == 0
+
+
+def examine(splits: Sequence[Split]) -> Diagnosis:
+    """Read every image and PNG of the splits once, several at a time; only counts and a digest an image stay in memory."""
+    findings, doubles, balances, unusable = Findings(), Doubles(), list[Balance](), dict[str, set[int]]()
+    for split in splits:
+        opened = open_split(split)
+        balance = Balance(split.name, opened.categories)
+        findings.add(split.name, opened.faults)
+        if balances:
+            findings.add(split.name, difference(balances[0].categories, opened.categories))
+        unusable[split.name] = set()
+        looks = in_threads(opened.looks)
+        for place, look in enumerate(counted(looks, f"reading {split.name}", len(opened.looks))):
+            balance.add(look)
+            findings.add(split.name, look.faults + doubles.faults(split.name, look))
+            if not look.usable:
+                unusable[split.name].add(place)
+        findings.add(split.name, balance.unseen())
+        balances.append(balance)
+    return Diagnosis(findings.all(), balances, unusable)
+
+
+def in_threads(calls: Sequence[Callable[[], T]]) -> Iterator[T]:
+    """The results in order. Threads, because decoding leaves Python free; an interruption drops what is not begun."""
+    threads = max(2, os.cpu_count() or 2)
+    waiting = iter(calls)
+    pool = ThreadPoolExecutor(threads)
+    try:
+        under_way = [pool.submit(call) for call in islice(waiting, AHEAD * threads)]
+        while under_way:
+            yield under_way.pop(0).result()
+            under_way += [pool.submit(call) for call in islice(waiting, 1)]
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,153 @@
+"""Which splits the doctor is to look at: below a folder in COCO's or Cityscapes' layout, or JSONs anywhere."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from unipan.data.checks import Fault
+from unipan.data.checks_cityscapes import CATEGORIES, frames, look_at_frame
+from unipan.data.checks_json import Listed, read_listed
+from unipan.data.checks_pixels import Look, look_at
+from unipan.data.checks_rows import Category
+from unipan.data.cityscapes import IMAGES, TRUTH
+from unipan.data.coco_json import listing
+from unipan.data.pictures import found_pictures
+from unipan.errors import InputError
+
+UNREADABLE_SPLITS = ("test", "train_extra")
+"""Cityscapes' splits without fine truth."""
+
+
+@dataclass(frozen=True)
+class CocoSplit:
+    """A panoptic JSON with its folders."""
+
+    name: str
+    json_path: Path
+    images_dir: Path
+    png_dir: Path
+
+
+@dataclass(frozen=True)
+class CityscapesSplit:
+    """A split of Cityscapes' download."""
+
+    name: str
+    root: Path
+
+
+Split = CocoSplit | CityscapesSplit
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A split, ready to be looked at image by image."""
+
+    categories: dict[int, Category]
+    faults: list[Fault]
+    """Of the JSON's entries."""
+    looks: Sequence[Callable[[], Look]]
+
+
+def find_splits(data: Sequence[Path], *, images: Sequence[Path], masks: Sequence[Path], names: Sequence[str]) -> list[Split]:
+    """The splits of folders and JSONs, in the order given.
+
+    images, masks: the folder of the pictures and of the PNGs, one for all JSONs or one each; none to find them by COCO's layout.
+    names: of the splits found, those to keep; none keeps all.
+    """
+    if not data:
+        raise InputError("name what the doctor is to look at: a data set's folder, or panoptic JSONs.")
+    jsons = [path for given in data for path in (_below(given) if given.is_dir() else [given])]
+    for option, folders in (("--images", images), ("--masks", masks)):
+        if len(folders) not in (0, 1, len(jsons)):
+            raise InputError(f"{option} names {len(folders)} folders for {len(jsons)} splits; give one for all, or one each.")
+    found: list[Split] = []
+    for place, path in enumerate(jsons):
+        if path.is_dir():
+            found += [CityscapesSplit(name, path) for name in _cityscapes_splits(path)]
+        else:
+            own_images, own_masks = (folders[min(place, len(folders) - 1)] if folders else None for folders in (images, masks))
+            found.append(_coco_split(path, own_images, own_masks))
+    known = [split.name for split in found]
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise InputError(f"there is no split {listing(missing)}; found: {listing(known)}.")
+    kept = [split for split in found if not names or split.name in names]
+    return _with_unique_names(kept)
+
+
+def _below(folder: Path) -> list[Path]:
+    """The JSONs of a folder in COCO's layout, train first; or the folder itself, where it is Cityscapes'."""
+    if (folder / IMAGES).is_dir() and (folder / TRUTH).is_dir():
+        return [folder]
+    jsons = sorted((folder / "annotations").glob("panoptic_*.json"), key=lambda path: ("train" not in path.stem, path.stem))
+    if not jsons:
+        raise InputError(
+            f"{folder.absolute()} holds neither annotations/panoptic_SPLIT.json (COCO's layout) nor {IMAGES}/ and {TRUTH}/ "
+            "(Cityscapes'); name such a folder, or a panoptic JSON with --images."
+        )
+    return jsons
+
+
+def _cityscapes_splits(root: Path) -> list[str]:
+    names = sorted(path.name for path in (root / TRUTH).iterdir() if path.is_dir() and path.name not in UNREADABLE_SPLITS)
+    if not names:
+        raise InputError(f"{root / TRUTH} has no folder train or val; unpack gtFine_trainvaltest.zip in {root}.")
+    return names
+
+
+def _coco_split(json_path: Path, images: Path | None, masks: Path | None) -> CocoSplit:
+    if not json_path.is_file():
+        raise InputError(f"there is no file or folder {json_path.absolute()}; name a data set's folder or a panoptic JSON.")
+    if json_path.suffix.lower() != ".json":
+        raise InputError(f"{json_path} is no .json file; name a data set's folder or a panoptic JSON.")
+    name = json_path.stem.removeprefix("panoptic_")
+    masks = masks or json_path.with_suffix("")
+    images = images or json_path.parents[json_path.parent.name == "annotations"] / name
+    if images == masks:
+        raise InputError(f"name the folder with the images of {json_path} with --images.")
+    for folder, what, option in ((images, "images", "--images"), (masks, "panoptic PNGs", "--masks")):
+        if not folder.is_dir():
+            raise InputError(f"there is no folder {folder} with the {what} of {json_path.name}; name it with {option}.")
+    return CocoSplit(name, json_path, images, masks)
+
+
+def _with_unique_names(splits: list[Split]) -> list[Split]:
+    """JSONs of one name in different folders are told apart by their paths."""
+    names = [split.name for split in splits]
+    return [
+        CocoSplit(str(split.json_path), split.json_path, split.images_dir, split.png_dir)
+        if isinstance(split, CocoSplit) and names.count(split.name) > 1
+        else split
+        for split in splits
+    ]
+
+
+def open_split(split: Split) -> Opened:
+    """Read what a split lists; the pictures are opened later, one by one."""
+    if isinstance(split, CityscapesSplit):
+        looks = [partial(look_at_frame, split.root, split.name, frame) for frame in frames(split.root, split.name)]
+        return Opened(CATEGORIES, [], looks)
+    listed = read_listed(split.json_path)
+    paths = zip(listed.pictures, picture_names(split, listed), strict=True)
+    looks = [
+        partial(
+            look_at,
+            picture,
+            listed.categories,
+            image_path=split.images_dir / name,
+            png_path=split.png_dir / picture.png_name,
+        )
+        for picture, name in paths
+    ]
+    return Opened(listed.categories, listed.faults, looks)
+
+
+def picture_names(split: CocoSplit, listed: Listed) -> list[str]:
+    """Each picture's path below the images folder, found as training finds it; where that fails, as the JSON has it."""
+    names = [picture.file_name for picture in listed.pictures]
+    try:
+        return found_pictures(split.images_dir, names, split.json_path)
+    except InputError:  # none is there, or one could be any of several: each will be reported as missing
+        return names

@@ -1,0 +1,118 @@
+"""`unipan doctor --fix`: a mended copy of the labels, never in place. Pictures are not copied: the copy names the same ones."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from unipan.checkpoint import make_folder, write_json
+from unipan.data.checks_json import Picture, read_listed
+from unipan.data.checks_kinds import Severity
+from unipan.data.checks_mend import mended
+from unipan.data.checks_pixels import Look, read_ids
+from unipan.data.checks_rows import Category
+from unipan.data.id_maps import write_id_map
+from unipan.errors import InputError
+from unipan.recipes.console import counted
+from unipan.recipes.doctor import Diagnosis, in_threads
+from unipan.recipes.doctor_find import CityscapesSplit, CocoSplit, Split
+
+
+@dataclass(frozen=True)
+class Mended:
+    """One split's copy."""
+
+    split: CocoSplit
+    """Where it is."""
+    kept: int
+    """Images."""
+    left_out: int
+    """Images that have a label, but can't be trained on."""
+
+
+def check_target(splits: Sequence[Split], out: Path) -> None:
+    """Refuse, before anything long begins, what could not be mended or would overwrite something."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"--out {out} exists and is not empty; the mended copy needs a folder of its own.")
+    if any(isinstance(split, CityscapesSplit) for split in splits):
+        raise InputError("--fix mends the COCO panoptic format; bring Cityscapes into it first: unipan convert cityscapes.")
+
+
+def fix(splits: Sequence[Split], diagnosis: Diagnosis, out: Path) -> list[Mended]:
+    """Write OUT/annotations/panoptic_SPLIT.json and its PNGs for each split, the JSON last. What needs judgement is refused."""
+    stuck = [f for f in diagnosis.findings if f.kind.severity is Severity.ERROR and not f.kind.fix]
+    if stuck:
+        what = "; ".join(f"{finding.kind.title}, first {finding.first[0]}" for finding in stuck)
+        raise InputError(f"--fix can't guess how to mend this: {what}. {stuck[0].kind.remedy} Nothing was written.")
+    return [_fix_split(split, diagnosis.unusable[split.name], out) for split in splits if isinstance(split, CocoSplit)]
+
+
+def _fix_split(split: CocoSplit, unusable: set[int], out: Path) -> Mended:
+    listed = read_listed(split.json_path)
+    pictures = [picture for place, picture in enumerate(listed.pictures) if place not in unusable]
+    if not pictures:
+        raise InputError(f"no image of {split.json_path} can be used, so there is nothing to mend; see the report above.")
+    name = Path(split.name).stem.removeprefix("panoptic_") if split.name == str(split.json_path) else split.name
+    target = out / "annotations" / f"panoptic_{name}.json"
+    if target.exists():
+        raise InputError(f"two splits would both become {target}; mend them one after the other, each with its own --out.")
+    folder = target.with_suffix("")
+    make_folder(folder)
+    jobs = [
+        partial(_mend_picture, picture, png_name, split.png_dir, folder, listed.categories)
+        for picture, png_name in zip(pictures, _png_names(pictures), strict=True)
+    ]
+    entries = list(counted(in_threads(jobs), f"mending {split.name}", len(jobs)))
+    content = {
+        "images": [image for image, _ in entries],
+        "annotations": [annotation for _, annotation in entries],
+        "categories": listed.raw_categories,
+    }
+    write_json(target, content)
+    return Mended(CocoSplit(split.name, target, split.images_dir, folder), len(pictures), len(listed.pictures) - len(pictures))
+
+
+def _mend_picture(
+    picture: Picture, png_name: str, source: Path, target: Path, categories: dict[int, Category]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Write one PNG; returns the entries of `images` and `annotations`."""
+    ids = read_ids(Look(picture.file_name), picture, source / picture.png_name)
+    if ids is None:
+        raise InputError(f"{source / picture.png_name} could be read a moment ago, but not now; start again.")
+    ids, segments = mended(ids, picture.rows, categories)
+    write_id_map(target / png_name, ids)
+    height, width = ids.shape
+    image = {"id": picture.image_id, "file_name": picture.file_name, "height": height, "width": width}
+    return image, {"image_id": picture.image_id, "file_name": png_name, "segments_info": segments}
+
+
+def _png_names(pictures: Sequence[Picture]) -> list[str]:
+    """A flat, unique name for each PNG: its own where it can keep it."""
+    taken: set[str] = set()
+    names = []
+    for picture in pictures:
+        stem = str(Path(picture.png_name.replace("\\", "/")).with_suffix("")).replace("/", "_")
+        number, name = 1, f"{stem}.png"
+        while name in taken:
+            number += 1
+            name = f"{stem}_{number}.png"
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def outcome(copies: Sequence[Mended]) -> list[str]:
+    """What was written, and how to train on it."""
+    lines = []
+    for copy in copies:
+        left_out = f", {copy.left_out} left out" if copy.left_out else ""
+        lines.append(f"{copy.split.json_path}: {copy.kept} images{left_out}; the pictures stay in {copy.split.images_dir}.")
+    if len(copies) == 2:
+        train, val = (copy.split for copy in copies)
+        own = f" --data.val-images {val.images_dir}" if val.images_dir != train.images_dir else ""
+        lines.append(
+            f"Next: unipan train PRESET --data.train {train.json_path} --data.val {val.json_path} "
+            f"--data.images {train.images_dir}{own} --out RUN"
+        )
+    return lines

@@ -1,0 +1,73 @@
+"""`unipan inspect`: the first samples of a training as a contact sheet, exactly as the network would get them."""
+
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from unipan.checkpoint import make_folder, replace_atomically
+from unipan.classes import ClassTable
+from unipan.config import Config
+from unipan.data.build import augmentation, remarks, training_dataset
+from unipan.data.loader import StepBatches, TrainingItem
+from unipan.errors import InputError
+from unipan.recipes.console import console, counted
+from unipan.viz.canvas import as_pil, enlarge, readable_scale
+from unipan.viz.samples import draw_target
+from unipan.viz.sheet import contact_sheet
+
+PAIRS_A_ROW = 2
+
+
+def inspect_samples(config: Config, out: Path, *, samples: int) -> str:
+    """Draw the first `samples` samples that training with these settings sees, after augmentation, into the picture `out`.
+
+    They come in the run's own random order; another `train.seed` gives others. Returns what was drawn, in a sentence.
+    """
+    if samples < 1:
+        raise InputError(f"--samples is {samples}; it must be at least 1.")
+    if out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
+        raise InputError(f"--out {out} is no picture's name; end it in .png, .jpg or .webp.")
+    dataset = training_dataset(config.data, config.train.seed)
+    for remark in remarks(dataset):
+        console.print(remark, soft_wrap=True)
+    if len(dataset) == 0:
+        raise InputError("the training data set holds no images; there is nothing to look at.")
+    batches = StepBatches(
+        dataset=dataset,
+        augmentation=augmentation(config.data),
+        min_thing_px=config.data.min_thing_px,
+        batch_size=config.train.batch_size,
+        seed=config.train.seed,
+        process=0,
+        processes=1,
+    )
+    items = [batches.item(number) for number in counted(range(samples), "drawing", samples)]
+    make_folder(out.parent)
+    sheet = _sheet(items, dataset.classes)
+    form = Image.registered_extensions()[out.suffix.lower()]
+    replace_atomically(out, lambda temporary: sheet.save(temporary, format=form))
+    things = sum(len(item.target.labels) for item in items)
+    return f"{samples} samples with {things} things, as training with seed {config.train.seed} sees them: {out}"
+
+
+def _sheet(items: list[TrainingItem], classes: ClassTable) -> Image.Image:
+    cells = [_pair(item, classes) for item in items]
+    cells += [(Image.new("RGB", (1, 1), "white"),) * 2] * (-len(cells) % PAIRS_A_ROW)
+    starts = range(0, len(cells), PAIRS_A_ROW)
+    rows = [[picture for pair in cells[start : start + PAIRS_A_ROW] for picture in pair] for start in starts]
+    titles = ["   |   ".join(_caption(item) for item in items[start : start + PAIRS_A_ROW]) for start in starts]
+    return contact_sheet(
+        rows, column_titles=["what the network sees", "what it is to learn (hatched: void)"] * PAIRS_A_ROW, row_titles=titles
+    )
+
+
+def _pair(item: TrainingItem, classes: ClassTable) -> tuple[Image.Image, Image.Image]:
+    pixels = (item.image * 255).round().to(torch.uint8)
+    scale = readable_scale(pixels.shape[2], pixels.shape[1])
+    return enlarge(as_pil(pixels), scale), draw_target(pixels, item.target, classes, scale=scale)
+
+
+def _caption(item: TrainingItem) -> str:
+    height, width = item.image.shape[1:]
+    return f"{item.name}, {width}x{height}, {len(item.target.labels)} things"

@@ -1,0 +1,51 @@
+"""What training learns from, as one picture: the target's own boxes over its masks and classes. H x W pixels, G things."""
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from unipan.classes import VOID, VOID_ID, ClassTable
+from unipan.ops.segments import Label, panoptic_map
+from unipan.types import PanopticMap, Target
+from unipan.viz.canvas import Plates, Rectangle, as_pil, line_width, readable_scale
+from unipan.viz.colors import segment_colors, segment_label
+from unipan.viz.labels import place_labels
+from unipan.viz.overlay import overlay
+from unipan.viz.panels import label_box, solid_box
+
+
+def draw_target(image: Tensor, target: Target, classes: ClassTable, *, scale: int | None = None) -> Image.Image:
+    """Draw a target over its image (3, H, W) uint8: masks, class names, and each thing's box; void is hatched.
+
+    Boxes and their classes are the target's, not read off the masks, so that a fault in either shows. scale: as in `overlay`.
+    """
+    scale = readable_scale(image.shape[2], image.shape[1]) if scale is None else scale
+    panoptic = seen_by_training(target, classes)
+    drawn = overlay(panoptic, as_pil(image), classes, scale=scale, labels=False)
+    colors = segment_colors(panoptic, classes)
+    boxes = (target.boxes * scale).tolist()
+    for number, box in enumerate(boxes, start=1):
+        solid_box(drawn, box, colors[number], line_width(drawn))
+    plates = Plates(drawn)
+    for number, (box, label) in enumerate(zip(boxes, target.labels.tolist(), strict=True), start=1):
+        label_box(plates, classes[label].name, box, colors[number], opacity=0.92)
+    rest = [segment for segment in panoptic.segments if segment.id > len(boxes)]
+    texts = [(segment.id, _scaled(segment.box, scale), segment_label(segment)) for segment in rest]
+    place_labels(panoptic.ids.repeat_interleave(scale, 0).repeat_interleave(scale, 1).numpy(), texts, plates)
+    return drawn
+
+
+def _scaled(box: Rectangle, scale: int) -> Rectangle:
+    x1, y1, x2, y2 = box
+    return scale * x1, scale * y1, scale * x2, scale * y2
+
+
+def seen_by_training(target: Target, classes: ClassTable) -> PanopticMap:
+    """A target as segments: thing g has the id g + 1; each class's stuff, or its crowds, are one segment after them."""
+    things = len(target.labels)
+    semantic = target.semantic.int()
+    rest = torch.where(semantic == VOID, VOID_ID, things + 1 + semantic)
+    ids = torch.where(target.instances >= 0, target.instances + 1, rest).int()
+    labels = [Label(number, int(label)) for number, label in enumerate(target.labels.tolist(), start=1)]
+    labels += [Label(things + 1 + c, c, is_crowd=is_thing) for c, is_thing in enumerate(classes.is_thing)]
+    return panoptic_map(ids, labels, classes)

@@ -1,0 +1,154 @@
+"""The doctor's pure parts, against slow and plain ones."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from unipan.data.checks import FIRST, Fault, Findings
+from unipan.data.checks_json import leads_below, listed
+from unipan.data.checks_kinds import Kind, Severity
+from unipan.data.checks_mend import mended
+from unipan.data.checks_parts import parts_of
+from unipan.data.checks_pixels import Look
+from unipan.data.checks_rows import Category, Row
+from unipan.data.checks_set import Balance, Doubles
+from unipan.ops.segments import runs_of
+
+CLASSES = {0: Category(0, "cat", True), 7: Category(7, "sea", False)}
+
+id_maps = arrays(np.int32, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 2))
+
+
+def flooded_parts(ids: np.ndarray) -> dict[int, int]:
+    """Parts by flood filling, pixel by pixel, over sides and corners."""
+    seen, parts = np.zeros(ids.shape, bool), dict[int, int]()
+    for start in np.ndindex(ids.shape):
+        if seen[start]:
+            continue
+        parts[int(ids[start])] = parts.get(int(ids[start]), 0) + 1
+        stack = [start]
+        seen[start] = True
+        while stack:
+            y, x = stack.pop()
+            for next_y in range(max(0, y - 1), min(ids.shape[0], y + 2)):
+                for next_x in range(max(0, x - 1), min(ids.shape[1], x + 2)):
+                    if not seen[next_y, next_x] and ids[next_y, next_x] == ids[start]:
+                        seen[next_y, next_x] = True
+                        stack.append((next_y, next_x))
+    return parts
+
+
+@given(id_maps)
+def test_parts_equal_flood_filling(ids: np.ndarray) -> None:
+    assert parts_of(runs_of(torch.from_numpy(ids)), ids.shape[1]) == flooded_parts(ids)
+
+
+def test_parts_of_a_spiral_and_a_comb() -> None:
+    """Shapes whose rows are joined late, from below and from far."""
+    spiral = np.array([list(row) for row in ("xxxxxxx", "......x", "xxxxx.x", "x...x.x", "x.xxx.x", "x.....x", "xxxxxxx")]) == "x"
+    assert parts_of(runs_of(torch.from_numpy(spiral.astype(np.int32))), 7)[1] == 1
+    comb = np.zeros((6, 101), np.int32)
+    comb[:, ::2] = 1
+    assert parts_of(runs_of(torch.from_numpy(comb)), 101)[1] == 51
+    comb[-1] = 1
+    assert parts_of(runs_of(torch.from_numpy(comb)), 101)[1] == 1
+
+
+def test_a_part_does_not_go_round_the_edge() -> None:
+    ids = torch.tensor([[0, 0, 5], [0, 0, 0], [5, 0, 0]], dtype=torch.int32)
+    assert parts_of(runs_of(ids), 3) == {0: 1, 5: 2}
+    assert parts_of(runs_of(torch.tensor([[0, 5], [5, 0]], dtype=torch.int32)), 2) == {0: 1, 5: 1}
+    assert parts_of(runs_of(torch.tensor([[0, 0, 5], [5, 0, 0]], dtype=torch.int32)), 3) == {0: 1, 5: 2}
+
+
+def test_no_pixels_have_no_parts() -> None:
+    assert parts_of(runs_of(torch.zeros(0, 4, dtype=torch.int32)), 4) == {}
+
+
+@given(id_maps, st.lists(st.sampled_from([0, 7, 99]), min_size=3, max_size=3), st.booleans())
+def test_mended_ids_and_entries_agree(ids: np.ndarray, categories: list[int], crowd: bool) -> None:
+    """Whatever the JSON says of ids 1 to 3: afterwards ids, areas and entries are one, and only what had to change did."""
+    rows = tuple(
+        Row(id, category, crowd and category == 0, None, None) for id, category in zip((1, 2, 3), categories, strict=True)
+    )
+    new, segments = mended(torch.from_numpy(ids), rows, CLASSES)
+    plain = new.numpy()
+    assert {s["id"]: s["area"] for s in segments} == {int(i): int((plain == i).sum()) for i in np.unique(plain) if i}
+    stuff = [s["category_id"] for s in segments if s["category_id"] == 7]
+    assert len(stuff) <= 1
+    category_of = {row.id: row.category_id for row in rows if row.category_id in CLASSES}
+    for before in np.unique(ids):
+        after = {category_of.get(int(i)) for i in np.unique(plain[ids == before])}
+        assert after == {category_of.get(int(before))}
+    for segment in segments:
+        x, y, width, height = segment["bbox"]
+        inside = plain[y : y + height, x : x + width] == segment["id"]
+        assert inside.sum() == segment["area"]
+        assert inside[0].any()
+        assert inside[-1].any()
+        assert inside[:, 0].any()
+        assert inside[:, -1].any()
+
+
+@pytest.mark.parametrize("name", ["a.png", "city/a.png", "a..b.png", "..a/b", "a b/ö.png"])
+def test_names_that_stay_below(name: str) -> None:
+    assert leads_below(name)
+
+
+@pytest.mark.parametrize("name", ["", "../a.png", "a/../../b.png", "/etc/passwd", "\\share\\a", "a\\..\\b", "C:/a.png", "C:a"])
+def test_names_that_lead_out(name: str) -> None:
+    assert not leads_below(name)
+
+
+@pytest.mark.parametrize("entry", [None, 3, "x", [], {}, {"id": None}, {"id": [1], "file_name": "a"}, {"id": 1, "file_name": 2}])
+def test_no_entry_is_too_odd(entry: object) -> None:
+    """Whatever stands in the lists, it is counted and passed over."""
+    content = {
+        "images": [entry, {"id": 1, "file_name": "a.jpg", "height": "5", "width": None}],
+        "annotations": [entry, {"image_id": 1, "file_name": "a.png", "segments_info": [entry, {"id": 5, "category_id": 0}]}],
+        "categories": [entry, {"id": 0, "name": "cat", "isthing": 1}],
+    }
+    rest = listed(content)
+    assert [fault.kind for fault in rest.faults] == [Kind.CATEGORY_MALFORMED] + 3 * [Kind.ENTRY_MALFORMED]
+    (picture,) = rest.pictures
+    assert picture.rows == (Row(5, 0, False, None, None),)
+    assert picture.size is None
+
+
+def test_findings_keep_the_first_few_and_errors_first() -> None:
+    findings = Findings()
+    findings.add("train", [Fault(Kind.AREA, str(number)) for number in range(9)])
+    findings.add("val", [Fault(Kind.PNG_MISSING, "a")])
+    findings.add("train", [Fault(Kind.AREA, "9")])
+    missing, area = findings.all()
+    assert (missing.kind, missing.split, missing.count) == (Kind.PNG_MISSING, "val", 1)
+    assert (area.count, area.first) == (10, ["0", "1", "2", "3", "4"][:FIRST])
+    assert findings.count(Severity.ERROR) == 1
+    assert findings.count(Severity.WARNING) == 10
+
+
+def test_doubles_across_splits_and_within() -> None:
+    doubles = Doubles()
+
+    def kinds(split: str, name: str, digest: bytes) -> list[Kind]:
+        return [fault.kind for fault in doubles.faults(split, Look(name, digest=digest))]
+
+    assert kinds("train", "a/1.jpg", b"x") == []
+    assert kinds("train", "b/1.jpg", b"y") == []  # one name in two folders of a split is no fault
+    assert kinds("train", "2.jpg", b"x") == [Kind.PICTURE_REPEATED]
+    assert kinds("val", "3.jpg", b"y") == [Kind.OVERLAP_PICTURE]
+    assert kinds("val", "1.jpg", b"z") == [Kind.OVERLAP_NAME]
+    assert kinds("val", "4.jpg", b"") == []  # two that can't be read are not the same
+    assert kinds("val", "5.jpg", b"") == []
+
+
+def test_unseen_classes_name_things_first() -> None:
+    balance = Balance("train", {7: CLASSES[7], 0: CLASSES[0], 9: Category(9, "dog", True)})
+    look = Look("a.jpg", void=3)
+    look.pixels[9], look.segments[9] = 5, 1
+    balance.add(look)
+    assert [fault.where for fault in balance.unseen()] == ["cat (thing)", "sea (stuff)"]
+    assert balance.void_share == 3 / 8

@@ -1,0 +1,239 @@
+"""A small clean data set in the COCO panoptic layout, and one planted fault of each kind that the doctor knows."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+HEIGHT, WIDTH = 24, 32
+CATEGORIES = [
+    {"id": 0, "name": "cat", "isthing": 1},
+    {"id": 20, "name": "dog", "isthing": 1},
+    {"id": 30, "name": "sea", "isthing": 0},
+    {"id": 40, "name": "lake", "isthing": 0},
+]
+SEA, LAKE, CAT, DOG, CROWD, MORE_SEA = 256, 65536 + 7, 3, 4, 500, 9
+CATEGORY_OF_ID = {SEA: 30, LAKE: 40, CAT: 0, DOG: 20, CROWD: 0, MORE_SEA: 30}
+
+
+def drawn() -> np.ndarray:
+    """Sea above a lake, a cat, a dog, a crowd of cats, and a column of void at the right."""
+    ids = np.full((HEIGHT, WIDTH), SEA)
+    ids[12:] = LAKE
+    ids[2:8, 3:9] = CAT
+    ids[14:20, 12:17] = DOG
+    ids[9:14, 22:28] = CROWD
+    ids[:, 30:] = 0
+    return ids
+
+
+def entry_of(ids: np.ndarray, id: int) -> dict[str, Any]:
+    """A segment's entry, counted by comparison."""
+    y, x = np.nonzero(ids == id)
+    box = [int(v) for v in (x.min(), y.min(), x.max() - x.min() + 1, y.max() - y.min() + 1)]
+    return {"id": id, "category_id": CATEGORY_OF_ID[id], "area": len(x), "bbox": box, "iscrowd": int(id == CROWD)}
+
+
+def entries_of(ids: np.ndarray) -> list[dict[str, Any]]:
+    """`segments_info` of what is drawn."""
+    return [entry_of(ids, id) for id in CATEGORY_OF_ID if (ids == id).any()]
+
+
+def save_ids(path: Path, ids: np.ndarray) -> None:
+    Image.fromarray(np.stack([ids % 256, ids // 256 % 256, ids // 65536], -1).astype(np.uint8)).save(path)
+
+
+def write_clean(root: Path) -> Path:
+    """Three images to learn from, two held out; returns the root."""
+    random = np.random.default_rng(0)
+    for split, numbers in (("train", (1, 2, 3)), ("val", (4, 5))):
+        masks = root / "annotations" / f"panoptic_{split}"
+        masks.mkdir(parents=True)
+        (root / split).mkdir()
+        content: dict[str, Any] = {"images": [], "annotations": [], "categories": CATEGORIES}
+        for number in numbers:
+            ids = drawn()
+            Image.fromarray(random.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)).save(root / split / f"{number}.png")
+            save_ids(masks / f"{number}.png", ids)
+            content["images"].append({"id": number, "file_name": f"{number}.png", "height": HEIGHT, "width": WIDTH})
+            annotation = {"image_id": number, "file_name": f"{number}.png", "segments_info": entries_of(ids)}
+            content["annotations"].insert(0, annotation)  # in another order than the images
+        masks.with_suffix(".json").write_text(json.dumps(content))
+    return root
+
+
+class Train:
+    """The training split, to be spoilt."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.path = root / "annotations" / "panoptic_train.json"
+        self.content = json.loads(self.path.read_text())
+        self.images, self.annotations, self.categories = (self.content[k] for k in ("images", "annotations", "categories"))
+        self.first = next(a for a in self.annotations if a["image_id"] == 1)
+        self.segments = {segment["id"]: segment for segment in self.first["segments_info"]}
+        self.picture, self.png = root / "train" / "1.png", root / "annotations" / "panoptic_train" / "1.png"
+
+    def redraw(self, ids: np.ndarray) -> None:
+        """Give image 1 other labels, with the entries that fit them."""
+        save_ids(self.png, ids)
+        self.first["segments_info"] = entries_of(ids)
+
+    def save(self) -> None:
+        """Write the JSON as it now is."""
+        self.path.write_text(json.dumps(self.content))
+
+
+class Case(NamedTuple):
+    """A fault: how to plant it, and what alone is then to be found, by the kind's name."""
+
+    plant: Callable[[Train], object]
+    found: dict[str, int]
+
+
+def _remove_everywhere(train: Train, id: int) -> None:
+    for annotation in train.annotations:
+        ids = drawn()
+        ids[ids == id] = 0
+        save_ids(train.png.with_name(annotation["file_name"]), ids)
+        annotation["segments_info"] = [s for s in annotation["segments_info"] if s["id"] != id]
+
+
+def _redrawn(change: Callable[[np.ndarray], object]) -> Callable[[Train], None]:
+    def plant(train: Train) -> None:
+        ids = drawn()
+        change(ids)
+        train.redraw(ids)
+
+    return plant
+
+
+def _split_sea(ids: np.ndarray) -> None:
+    ids[:2, :30] = MORE_SEA
+
+
+def _one_pixel(ids: np.ndarray) -> None:
+    ids[ids == DOG] = LAKE
+    ids[15, 15] = DOG
+
+
+def _crumble(ids: np.ndarray) -> None:
+    """A cat in 24 single pixels that touch neither at a side nor at a corner."""
+    ids[ids == CAT] = SEA
+    ids[0:8:2, 0:12:2] = CAT
+
+
+def _gray(train: Train) -> None:
+    """The classic mistake: class numbers as gray values, which are no ids of the JSON."""
+    Image.fromarray((drawn() % 7).astype(np.uint8)).save(train.png)
+
+
+def _gray_ids(train: Train) -> None:
+    """Small ids saved as gray values."""
+    small = {SEA: 11, LAKE: 12, CAT: 13, DOG: 14, CROWD: 15}
+    ids = np.vectorize(lambda id: small.get(id, 0))(drawn())
+    Image.fromarray(ids.astype(np.uint8)).save(train.png)
+    for segment in train.first["segments_info"]:
+        segment["id"] = small[segment["id"]]
+
+
+def _palette(train: Train) -> None:
+    _gray_ids(train)
+    picture = Image.open(train.png).convert("L")
+    coloured = Image.frombytes("P", picture.size, picture.tobytes())
+    coloured.putpalette([value for index in range(256) for value in (index * 37 % 256, index * 59 % 256, 200)])
+    coloured.save(train.png)
+
+
+def _palette_of_ids(train: Train) -> None:
+    """Ids as the palette's colours, which is a fair form; but one of them is not listed."""
+    Image.open(train.png).quantize(8).save(train.png)
+    train.first["segments_info"].pop()
+
+
+def _jpeg(train: Train) -> None:
+    rgb = Image.open(train.png)
+    rgb.save(train.png, format="JPEG")
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def _turned(train: Train) -> None:
+    """Turned by its EXIF tag: a person sees it upright, the labels lie on their side."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(train.picture).save(train.picture, exif=exif)
+
+
+def _copy_of(source: str) -> Callable[[Train], object]:
+    """The same picture again, in another file form."""
+    return lambda train: Image.open(train.root / source).save(train.picture, compress_level=0)
+
+
+def _same_name(train: Train) -> None:
+    train.picture.rename(train.picture.with_name("4.png"))
+    train.images[0]["file_name"] = "4.png"
+
+
+CASES = {
+    "no categories": Case(
+        lambda t: t.categories.clear(), {"category-count": 1, "unknown-category": 15, "empty-image": 3, "classes-differ": 1}
+    ),
+    "category without isthing": Case(
+        lambda t: t.categories[3].pop("isthing"), {"category-malformed": 1, "unknown-category": 3, "classes-differ": 1}
+    ),
+    "category id twice": Case(lambda t: t.categories.append({"id": 40, "name": "pond", "isthing": 0}), {"category-repeated": 1}),
+    "category name twice": Case(lambda t: t.categories[3].update(name="sea"), {"category-repeated": 1, "classes-differ": 1}),
+    "image without file name": Case(lambda t: t.images.append({"id": 77}), {"entry-malformed": 1}),
+    "annotation without segments": Case(
+        lambda t: t.first.pop("segments_info"), {"entry-malformed": 1, "image-without-annotation": 1}
+    ),
+    "segment without category": Case(lambda t: t.segments[CAT].pop("category_id"), {"entry-malformed": 1, "id-only-in-png": 1}),
+    "image id twice": Case(lambda t: t.images.append(dict(t.images[0])), {"image-repeated": 1}),
+    "two annotations": Case(lambda t: t.annotations.append(dict(t.first)), {"annotation-repeated": 1}),
+    "no annotation": Case(lambda t: t.annotations.remove(t.first), {"image-without-annotation": 1}),
+    "no image entry": Case(lambda t: t.images.pop(0), {"annotation-without-image": 1}),
+    "name with ..": Case(lambda t: t.images[0].update(file_name="../train/1.png"), {"unsafe-file-name": 1}),
+    "absolute PNG": Case(lambda t: t.first.update(file_name=str(t.png)), {"unsafe-file-name": 1}),
+    "segment id twice": Case(lambda t: t.first["segments_info"].append(dict(t.segments[CAT])), {"segment-repeated": 1}),
+    "segment id 0": Case(lambda t: t.first["segments_info"].append({"id": 0, "category_id": 20}), {"segment-id-range": 1}),
+    "segment id 2^24": Case(lambda t: t.first["segments_info"].append({"id": 2**24, "category_id": 20}), {"segment-id-range": 1}),
+    "unknown category": Case(lambda t: t.segments[DOG].update(category_id=99), {"unknown-category": 1}),
+    "two seas": Case(_redrawn(_split_sea), {"several-stuff-segments": 1}),
+    "no picture": Case(lambda t: t.picture.unlink(), {"image-missing": 1}),
+    "cut picture": Case(lambda t: _cut(t.picture), {"image-unreadable": 1}),
+    "no PNG": Case(lambda t: t.png.unlink(), {"png-missing": 1}),
+    "cut PNG": Case(lambda t: t.png.write_bytes(t.png.read_bytes()[:60]), {"png-unreadable": 1}),
+    "gray PNG": Case(_gray, {"png-mode": 1}),
+    "gray ids": Case(_gray_ids, {"png-mode": 1}),
+    "palette ids": Case(_palette, {"png-mode": 1}),
+    "alpha": Case(lambda t: Image.open(t.png).convert("RGBA").save(t.png), {"png-mode": 1}),
+    "palette of ids": Case(_palette_of_ids, {"id-only-in-png": 1}),
+    "JPEG for PNG": Case(_jpeg, {"png-mode": 1}),
+    "another size": Case(lambda t: Image.open(t.picture).resize((WIDTH, HEIGHT + 1)).save(t.picture), {"size-image-png": 1}),
+    "turned by EXIF": Case(_turned, {"size-image-png": 1}),
+    "size in the JSON": Case(lambda t: t.images[0].update(width=HEIGHT, height=WIDTH), {"size-json": 1}),
+    "segment without pixels": Case(
+        lambda t: t.first["segments_info"].append({"id": 4711, "category_id": 20}), {"id-only-in-json": 1}
+    ),
+    "ids not listed": Case(lambda t: t.first["segments_info"].pop(), {"id-only-in-png": 1}),
+    "wrong area": Case(lambda t: t.segments[CAT].update(area=1), {"wrong-area": 1}),
+    "wrong box": Case(lambda t: t.segments[CAT].update(bbox=[3, 2, 9, 8]), {"wrong-box": 1}),
+    "all void": Case(_redrawn(lambda ids: ids.fill(0)), {"empty-image": 1}),
+    "over half void": Case(_redrawn(lambda ids: ids[:, 8:].fill(0)), {"mostly-void": 1}),
+    "one pixel": Case(_redrawn(_one_pixel), {"tiny-segment": 1}),
+    "crumbs": Case(_redrawn(_crumble), {"scattered-thing": 1}),
+    "no dog": Case(lambda t: _remove_everywhere(t, DOG), {"class-unseen": 1}),
+    "other class order": Case(lambda t: t.categories.reverse(), {"classes-differ": 1}),
+    "one class more": Case(
+        lambda t: t.categories.append({"id": 50, "name": "cow", "isthing": 1}), {"class-unseen": 1, "classes-differ": 1}
+    ),
+    "held-out picture": Case(_copy_of("val/4.png"), {"overlap-picture": 1}),
+    "held-out name": Case(_same_name, {"overlap-name": 1}),
+    "twice in a split": Case(_copy_of("train/2.png"), {"picture-repeated": 1}),
+}
