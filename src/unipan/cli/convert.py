@@ -1,0 +1,170 @@
+"""`unipan convert FORM`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from tyro.conf import Positional, arg
+from tyro.extras import SubcommandApp
+
+from unipan.cli.parse import deferred
+
+if TYPE_CHECKING:
+    from unipan.recipes.convert import Part
+
+FORMS = ["cityscapes", "instances", "pairs", "labelme"]
+
+convert_app = SubcommandApp()
+
+Out = Annotated[Path, arg(help="Folder for annotations/panoptic_SPLIT.json and its PNGs; images are not copied.")]
+Split = Annotated[str, arg(help="Name of the split that is written.")]
+ValShare = Annotated[float, arg(help="Hold out this share of the images: writes train and val.")]
+Seed = Annotated[int, arg(help="Draws the held-out images.")]
+Ignore = Annotated[list[int], arg(help="Numbers in the semantic PNGs that mean unlabelled.")]
+Clip = Annotated[bool, arg(help="Cut shapes at the image's border instead of refusing those that reach outside.")]
+
+
+@convert_app.command
+@deferred
+def cityscapes(root: Positional[Path], *, out: Out, split: Literal["train", "val", "all"] = "all") -> None:
+    """Cityscapes' download, as the official createPanopticImgs does it, in label ids.
+
+    Training reads the download itself; this is for other programs.
+
+    Args:
+        root: Folder with leftImg8bit/ and gtFine/.
+        split: all: those of train and val that are unpacked.
+    """
+    from unipan.data.convert_cityscapes import CityscapesForm, splits_with_truth
+    from unipan.recipes.convert import Part
+
+    forms = {name: CityscapesForm(root, name) for name in (splits_with_truth(root) if split == "all" else [split])}
+    _convert([Part(name, form, range(len(form))) for name, form in forms.items()], out)
+
+
+@convert_app.command
+@deferred
+def instances(
+    json: Positional[Path],
+    *,
+    images: Path,
+    out: Out,
+    semantic: Path | None = None,
+    stuff: Path | None = None,
+    background: str | None = None,
+    ignore: Ignore = [255],  # noqa: B006 (only read)
+    overlap: Literal["small", "order"] = "small",
+    unclaimed: Literal["void", "crowd"] = "void",
+    clip: Clip = False,
+    split: Split = "train",
+    val_share: ValShare = 0.0,
+    seed: Seed = 0,
+) -> None:
+    """COCO instance JSON (polygons, RLE), with semantic PNGs for what lies around the instances.
+
+    Categories of the JSON are things; stuff lies below crowds, and crowds below things.
+
+    Args:
+        json: The instance JSON.
+        images: Folder of the images that the JSON names.
+        semantic: Folder of PNGs STEM.png whose numbers are class ids, those of the JSON or of --stuff.
+        stuff: JSON list of the stuff classes, [{"id": 20, "name": "sky"}]; categories of the instance JSON may be among them, and
+            classes marked "isthing": 1 are passed over.
+        background: Without semantic PNGs: a stuff class for all that is no instance, which is void otherwise.
+        overlap: Which of two overlapping things gets the pixels. small: the one of the smaller area. order: the later one.
+        unclaimed: What becomes of a semantic PNG's thing pixels without an instance (polygons and maps never meet exactly).
+    """
+    from unipan.data.conversion import read_categories
+    from unipan.data.convert_instances import InstanceForm
+    from unipan.recipes.convert import parts_of
+
+    form = InstanceForm(
+        json,
+        images,
+        semantic=semantic,
+        stuff=read_categories(stuff) if stuff else [],
+        background=background,
+        ignore=ignore,
+        overlap=overlap,
+        unclaimed=unclaimed,
+        clip=clip,
+    )
+    _convert(parts_of(form, form.file_names, split=split, val_share=val_share, seed=seed), out)
+
+
+@convert_app.command
+@deferred
+def pairs(
+    semantic: Positional[Path],
+    instances: Positional[Path],
+    *,
+    classes: Path,
+    images: Path,
+    out: Out,
+    ignore: Ignore = [255],  # noqa: B006 (only read)
+    unclaimed: Literal["crowd", "void"] = "crowd",
+    split: Split = "train",
+    val_share: ValShare = 0.0,
+    seed: Seed = 0,
+) -> None:
+    """Two folders of 8- or 16-bit PNGs, class numbers and instance numbers (0: no instance), named STEM.png like the images.
+
+    Args:
+        semantic: Folder of the class numbers.
+        instances: Folder of the instance numbers, unique in an image or in a class of it; those of stuff count for nothing.
+        classes: JSON list of the classes, [{"id": 1, "name": "car", "isthing": 1}].
+        images: Folder of the images.
+        unclaimed: What becomes of thing pixels without an instance.
+    """
+    from unipan.classes import ClassTable
+    from unipan.data.conversion import read_categories
+    from unipan.data.convert_pairs import PairForm
+    from unipan.recipes.convert import parts_of
+
+    table = ClassTable.from_categories(read_categories(classes))
+    form = PairForm(semantic, instances, images, classes=table, ignore=ignore, unclaimed=unclaimed)
+    _convert(parts_of(form, form.file_names, split=split, val_share=val_share, seed=seed), out)
+
+
+@convert_app.command
+@deferred
+def labelme(
+    folder: Positional[Path],
+    *,
+    out: Out,
+    images: Path | None = None,
+    things: list[str] = [],  # noqa: B006 (only read)
+    classes: Path | None = None,
+    ignore: list[str] = [],  # noqa: B006 (only read)
+    background: str | None = None,
+    clip: Clip = False,
+    split: Split = "train",
+    val_share: ValShare = 0.0,
+    seed: Seed = 0,
+) -> None:
+    """labelme's JSON files: polygons, rectangles and circles; the later shape lies on top, one group_id is one instance.
+
+    Args:
+        folder: Folder of the JSON files.
+        images: Folder of the images, where it is not the same.
+        things: Labels of countable objects; all other labels are stuff.
+        classes: Instead of --things, a JSON list of the classes, [{"id": 1, "name": "car", "isthing": 1}].
+        ignore: Labels whose shapes become void.
+        background: A stuff class for pixels without a shape, which are void otherwise.
+    """
+    from unipan.data.convert_labelme import LabelmeForm, classes_of_labels
+    from unipan.recipes.convert import parts_of
+
+    table = classes_of_labels(folder, classes=classes, things=things, ignore=ignore, background=background)
+    form = LabelmeForm(folder, images or folder, classes=table, ignore=ignore, background=background, clip=clip)
+    _convert(parts_of(form, form.file_names, split=split, val_share=val_share, seed=seed), out)
+
+
+def _convert(parts: "Sequence[Part]", out: Path) -> None:
+    from unipan.recipes.console import results
+    from unipan.recipes.convert import convert, sentences, summary
+
+    tallies = convert(parts, out)
+    results.print(summary(tallies))
+    for sentence in sentences(tallies, parts, out):
+        results.print(sentence, soft_wrap=True, markup=False)

@@ -1,0 +1,214 @@
+"""Mistakes that people make with what they convert: a sentence that names the file and says what to do."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from export_forms import labelme_json, save_numbers
+from PIL import Image
+
+from unipan.classes import ClassTable
+from unipan.data.conversion import check_size, read_categories, safe_name
+from unipan.data.convert_cityscapes import splits_with_truth
+from unipan.data.convert_instances import InstanceForm
+from unipan.data.convert_labelme import LabelmeForm, classes_of_labels
+from unipan.data.convert_pairs import PairForm
+from unipan.errors import InputError
+
+CLASSES = ClassTable.from_categories([{"id": 3, "name": "cat", "isthing": 1}, {"id": 5, "name": "sky", "isthing": 0}])
+TRIANGLE = [[1, 1, 5, 1, 1, 5]]
+Change = Callable[[dict[str, Any]], object]
+
+
+def convert_instances(folder: Path, change: Change, **options: Any) -> None:
+    """Convert a sound data set of one image after a change to its JSON."""
+    save_numbers(folder / "images" / "a.png", np.zeros((6, 8), dtype=np.int32))
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "height": 6, "width": 8}],
+        "annotations": [{"id": 9, "image_id": 1, "category_id": 3, "segmentation": TRIANGLE}],
+        "categories": [{"id": 3, "name": "cat"}],
+    }
+    change(content)
+    (folder / "i.json").write_text(json.dumps(content))
+    defaults = {"semantic": None, "stuff": [], "background": None, "ignore": [255], "overlap": "small", "unclaimed": "void"}
+    form = InstanceForm(folder / "i.json", folder / "images", **{"clip": False} | defaults | options)
+    for place in range(len(form)):
+        form[place]
+
+
+def test_the_sound_set_is_converted(tmp_path: Path) -> None:
+    convert_instances(tmp_path, lambda content: None)
+
+
+def segmentation(value: object) -> Change:
+    return lambda content: content["annotations"][0].update(segmentation=value)
+
+
+def image(**fields: object) -> Change:
+    return lambda content: content["images"][0].update(fields)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (segmentation([[1, 1, 5, 1]]), r"i\.json, annotation 9 \(a\.png\): a polygon of 4 numbers .* at least 3 points"),
+        (segmentation([[1, 1, 5, 1, 1, 5, 2]]), "a polygon of 7 numbers"),
+        (segmentation([[1, 1, 50, 1, 1, 5]]), r"annotation 9 .*\(50, 1\) lies outside the image of 8x6.*--clip"),
+        (segmentation([]), "annotation 9 .* has no segmentation"),
+        (segmentation(None), "annotation 9 .* has no segmentation"),
+        (segmentation({"counts": [40], "size": [6, 8]}), "annotation 9 .* add up to 40 pixels"),
+        (segmentation({"counts": [48], "size": [8, 6]}), "its mask is 6x8 .* its image 8x6"),
+        (segmentation("polygon"), r"i\.json is not a COCO instance JSON: at annotations\.0\.segmentation"),
+        (lambda c: c.pop("categories"), "at categories: Field required"),
+        (lambda c: c["annotations"].append(c["annotations"][0]), "an id stands more than once in annotations"),
+        (lambda c: c["images"].append(c["images"][0]), "an id stands more than once in images"),
+        (lambda c: c["annotations"][0].update(image_id=4), "annotations 9 belong to images that the file does not list"),
+        (lambda c: c["annotations"][0].update(category_id=4), "annotations 9 are of categories that the file does not list"),
+        (lambda c: c["categories"].append({"name": "dog"}), "lacks id or name"),
+        (lambda c: c.update(images=[], annotations=[]), "it lists no images"),
+        (image(file_name="gone.png"), r"there is no image .*gone\.png"),
+        (image(file_name="../a.png"), r"'\.\./a\.png' leads out"),
+        (image(file_name="/etc/a.png"), "leads out"),
+        (image(file_name="C:\\a.png"), "leads out"),
+        (image(height=7), r"a\.png is 8x6 .* but its entry in .*i\.json is 8x7"),
+    ],
+)
+def test_instance_json(change: Change, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message) as refused:
+        convert_instances(tmp_path, change)
+    assert str(refused.value).endswith(".")
+
+
+def test_shapes_beyond_the_border_are_cut_when_asked(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"annotation 9 .* not a finite number"):
+        convert_instances(tmp_path, segmentation([[1, 1, float("nan"), 1, 1, 5]]), clip=True)
+    convert_instances(tmp_path, segmentation([[1, 1, 50, 1, 1, 5]]), clip=True)
+
+
+def test_what_contradicts_itself(tmp_path: Path) -> None:
+    nothing: Change = lambda content: None  # noqa: E731
+    with pytest.raises(InputError, match="the id 3 is 'cat' in the categories but 'sky' in --stuff"):
+        convert_instances(tmp_path, nothing, stuff=[{"id": 3, "name": "sky"}])
+    with pytest.raises(InputError, match="--semantic and --background"):
+        convert_instances(tmp_path, nothing, semantic=tmp_path, background="sky")
+    with pytest.raises(InputError, match="3 is both a class and a number to ignore"):
+        convert_instances(tmp_path, nothing, semantic=tmp_path, ignore=[3])
+    with pytest.raises(InputError, match="there is no folder nowhere"):
+        convert_instances(tmp_path, nothing, semantic=Path("nowhere"))
+
+
+def pairs(folder: Path, semantic: np.ndarray, instances: np.ndarray | None = None) -> PairForm:
+    save_numbers(folder / "images" / "a.jpg", np.zeros((2, 3), dtype=np.int32))
+    save_numbers(folder / "semantic" / "a.png", semantic)
+    save_numbers(folder / "instances" / "a.png", np.zeros((2, 3)) if instances is None else instances)
+    folders = (folder / name for name in ("semantic", "instances", "images"))
+    return PairForm(*folders, classes=CLASSES, ignore=[255], unclaimed="crowd")
+
+
+SKY = np.full((2, 3), 5)
+
+
+def test_maps_of_numbers(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"semantic/a\.png holds the numbers 0, 8, which are no class; .*--ignore 0 255"):
+        pairs(tmp_path, np.array([[8, 5, 5], [0, 5, 255]]))[0]
+    with pytest.raises(InputError, match=r"instances/a\.png is 3x4 .* but .*semantic/a\.png is 3x2"):
+        pairs(tmp_path, SKY, np.zeros((4, 3)))[0]
+    with pytest.raises(InputError, match=r"images/a\.jpg is 3x2 .* but .*semantic/a\.png is 3x4"):
+        pairs(tmp_path, np.full((4, 3), 5), np.zeros((4, 3)))[0]
+    form = pairs(tmp_path, SKY)
+    Image.new("RGB", (3, 2)).save(tmp_path / "semantic" / "a.png")
+    with pytest.raises(InputError, match=r"semantic/a\.png is a PNG file of mode RGB; .* not colours"):
+        form[0]
+    (tmp_path / "semantic" / "a.png").write_bytes(b"\x89PNG\r\n")
+    with pytest.raises(InputError, match=r"cannot read .*semantic/a\.png"):
+        form[0]
+
+
+def test_files_that_have_no_partner(tmp_path: Path) -> None:
+    pairs(tmp_path, SKY)
+    save_numbers(tmp_path / "semantic" / "b.png", SKY)
+    with pytest.raises(InputError, match=r"1 of the 2 maps in .*semantic have no partner in .*instances: b"):
+        pairs(tmp_path, SKY)
+    save_numbers(tmp_path / "instances" / "b.png", SKY)
+    with pytest.raises(InputError, match=r"1 of the 2 maps in .*semantic have no partner in .*images: b"):
+        pairs(tmp_path, SKY)
+    for name in ("a", "b"):
+        (tmp_path / "semantic" / f"{name}.png").rename(tmp_path / "semantic" / f"{name}_labels.png")
+    folders = [tmp_path / name for name in ("semantic", "instances", "images")]
+    with pytest.raises(InputError, match=r"no file name stands in all of .*semantic \(first a_labels\)"):
+        PairForm(*folders, classes=CLASSES, ignore=[255], unclaimed="crowd")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(InputError, match="empty holds no PNG file"):
+        PairForm(empty, folders[1], folders[2], classes=CLASSES, ignore=[255], unclaimed="crowd")
+    with pytest.raises(InputError, match="empty holds no image"):
+        PairForm(folders[0], folders[1], empty, classes=CLASSES, ignore=[255], unclaimed="crowd")
+    save_numbers(folders[2] / "a.png", SKY)
+    with pytest.raises(InputError, match=r"a\.jpg and a\.png in .* bear one name"):
+        PairForm(*folders, classes=CLASSES, ignore=[255], unclaimed="crowd")
+
+
+def labelme(folder: Path, shape: dict[str, Any], **options: Any) -> None:
+    save_numbers(folder / "a.png", np.zeros((6, 8), dtype=np.int32))
+    (folder / "a.json").write_text(labelme_json((6, 8), "a.png", [shape]))
+    defaults = {"classes": CLASSES, "ignore": [], "background": None, "clip": False}
+    LabelmeForm(folder, folder, **defaults | options)[0]
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ({"label": "cow", "points": [[1, 1], [5, 1], [1, 5]]}, r"a\.json: the label 'cow' is no class; there are cat, sky"),
+        ({"label": "cat", "points": [[1, 1], [5, 1]]}, r"a\.json: shape 1 \(cat\): a polygon of 2 points"),
+        ({"label": "cat", "points": [[1, 1]], "shape_type": "circle"}, "a circle of 1 points"),
+        ({"label": "cat", "points": [[1, 1], [2, 2]], "shape_type": "line"}, "it is a line, which has no inside"),
+        ({"label": "cat", "points": [[1, 1], [5, -9], [1, 5]]}, r"shape 1 \(cat\): the point \(5, -9\) lies outside"),
+        ({"label": "cat", "points": [[1, 1], [5], [1, 5]]}, r"a\.json is not a labelme JSON .*shapes\.0\.points\.1"),
+    ],
+)
+def test_labelme_shapes(shape: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message) as refused:
+        labelme(tmp_path, shape)
+    assert str(refused.value).endswith(".")
+
+
+def test_labels_and_classes(tmp_path: Path) -> None:
+    cat = {"label": "cat", "points": [[1, 1], [5, 1], [1, 5]]}
+    with pytest.raises(InputError, match="--background ground is no class"):
+        labelme(tmp_path, cat, background="ground")
+    options = {"ignore": [], "background": None}
+    with pytest.raises(InputError, match=r"no shape in .* is labelled carr; the labels are cat"):
+        classes_of_labels(tmp_path, classes=None, things=["carr"], **options)
+    with pytest.raises(InputError, match=r"--things LABEL .* or --classes"):
+        classes_of_labels(tmp_path, classes=None, things=[], **options)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(InputError, match="empty holds no JSON file"):
+        classes_of_labels(empty, classes=None, things=["cat"], **options)
+    (tmp_path / "classes.json").write_text('{"categories": []}')
+    with pytest.raises(InputError, match=r"classes\.json is not a JSON list of classes"):
+        read_categories(tmp_path / "classes.json")
+
+
+def test_a_cityscapes_root_without_splits(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has neither train nor val"):
+        splits_with_truth(tmp_path)
+
+
+def test_pictures_are_measured_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (8, 6)).save(tmp_path / "turned.jpg", exif=exif)
+    check_size(tmp_path / "turned.jpg", (8, 6), "it")
+    with pytest.raises(InputError, match="is 6x8"):
+        check_size(tmp_path / "turned.jpg", (6, 8), "it")
+
+
+def test_safe_names() -> None:
+    assert safe_name("city\\a.png") == "city/a.png"
+    for name in ("..", "a/../../b.png", "\\\\host\\a.png", "", "."):
+        with pytest.raises(InputError, match="leads out"):
+            safe_name(name)

@@ -1,0 +1,41 @@
+"""Ids to colours, to PNG files and back: nothing is lost for any id that three bytes hold."""
+
+from io import BytesIO
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from PIL import Image
+
+from unipan.data.id_maps import MAX_ID, ids_from_rgb, read_id_map, rgb_from_ids, write_id_map
+
+id_maps = arrays(
+    np.int32,
+    array_shapes(min_dims=2, max_dims=2, max_side=9),
+    elements=st.one_of(st.integers(0, MAX_ID), st.sampled_from([0, 255, 256, 65_535, 65_536, MAX_ID])),
+)
+
+
+@given(id_maps)
+def test_colours_are_the_digits_of_the_id_to_base_256(ids: np.ndarray) -> None:
+    rgb = rgb_from_ids(ids)
+    assert rgb.dtype == np.uint8
+    red, green, blue = (rgb[..., channel].astype(int) for channel in range(3))
+    assert np.array_equal(red + 256 * green + 256**2 * blue, ids)
+    assert np.array_equal(ids_from_rgb(rgb), ids)
+
+
+@given(arrays(np.uint8, st.tuples(st.integers(1, 6), st.integers(1, 6), st.just(3))))
+def test_every_colour_is_the_id_that_gives_it(rgb: np.ndarray) -> None:
+    assert np.array_equal(rgb_from_ids(ids_from_rgb(rgb)), rgb)
+
+
+@given(id_maps)
+def test_a_png_holds_every_id(tmp_path_factory, ids: np.ndarray) -> None:
+    path = tmp_path_factory.mktemp("ids") / "ids.png"
+    write_id_map(path, torch.from_numpy(ids))
+    assert np.array_equal(read_id_map(path).numpy(), ids)
+    plain = np.asarray(Image.open(BytesIO(path.read_bytes()))).astype(np.int64) @ [1, 256, 65_536]
+    assert np.array_equal(plain, ids)

@@ -1,0 +1,151 @@
+"""From the JSONs of one's own data, and from Cityscapes' folders, to runs, scores and files."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from cityscapes_files import official_categories, write_download, write_official_json
+from PIL import Image
+
+from unipan.checkpoint import RunFolder, write_settings
+from unipan.config import Config, DataConfig
+from unipan.data.cityscapes_labels import CITYSCAPES
+from unipan.data.coco_writer import Entry, write_panoptic
+from unipan.data.id_maps import write_id_map
+from unipan.data.scenes import SceneDataset
+from unipan.errors import InputError
+from unipan.recipes.evaluate import evaluate
+from unipan.recipes.predict import image_files, predict
+from unipan.recipes.score import score
+from unipan.recipes.train import train
+
+SCENES = SceneDataset(difficulty="standard", size=(64, 64), seed=5, length=3)
+
+
+def write_scenes(folder: Path) -> Path:
+    """Three procedural scenes as files: FOLDER/truth.json, its PNGs and the pictures."""
+    (folder / "pictures").mkdir(parents=True)
+    samples = [SCENES[place] for place in range(3)]
+    for sample in samples:
+        Image.fromarray(sample.image.permute(1, 2, 0).numpy()).save(folder / "pictures" / sample.file_name)
+    entries = (Entry(sample.image_id, sample.file_name, sample.truth) for sample in samples)
+    return write_panoptic(folder, entries, SCENES.classes, json_name="truth.json", png_folder="truth", scores=False)
+
+
+def keep_only(path: Path, *, things: bool) -> None:
+    """Take the classes of the other kind out of the JSON, and their segments out of the PNGs."""
+    content = json.loads(path.read_text())
+    content["categories"] = [entry for entry in content["categories"] if bool(entry["isthing"]) == things]
+    known = {entry["id"] for entry in content["categories"]}
+    for annotation, place in zip(content["annotations"], range(3), strict=True):
+        annotation["segments_info"] = [s for s in annotation["segments_info"] if s["category_id"] in known]
+        kept = torch.tensor([segment["id"] for segment in annotation["segments_info"]])
+        ids = SCENES[place].truth.ids
+        write_id_map(path.with_suffix("") / annotation["file_name"], ids.where(torch.isin(ids, kept), 0))
+    path.write_text(json.dumps(content))
+
+
+def on_json(tiny: Config, path: Path, **further: Any) -> Config:
+    data = replace(tiny.data, train=str(path), val=str(path), images=str(path.parent / "pictures"), **further)
+    return replace(tiny, data=data, train=replace(tiny.train, steps=2))
+
+
+def change(path: Path, **parts: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | parts))
+
+
+def test_train_evaluate_predict_score(tmp_path: Path, tiny_config: Config, capfd: pytest.CaptureFixture[str]) -> None:
+    path = write_scenes(tmp_path / "set")
+    content = json.loads(path.read_text())
+    change(path, images=[*content["images"], {"id": "bare", "file_name": "bare.png"}])
+    run = tmp_path / "run"
+    train(on_json(tiny_config, path), run)
+    evaluation = evaluate(str(run))
+    assert capfd.readouterr().err.count("1 image of ") == 2
+    assert (evaluation.answer.num_images, evaluation.answer.title) == (3, "truth.json, stuff under 100 px trimmed")
+    predict(str(run), [tmp_path / "set" / "pictures"], tmp_path / "out")
+    scored = score(path, tmp_path / "out" / "panoptic.json")
+    assert scored.quality == evaluation.answer.quality
+
+
+@pytest.mark.parametrize("things", [True, False])
+def test_classes_of_one_kind_train_and_are_scored(tmp_path: Path, tiny_config: Config, things: bool) -> None:
+    path = write_scenes(tmp_path / "set")
+    keep_only(path, things=things)
+    network = train(on_json(tiny_config, path), tmp_path / "run")
+    assert all(bool(parameter.isfinite().all()) for parameter in network.parameters())
+    assert evaluate(str(tmp_path / "run")).answer.num_images == 3
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert len(log) == 2
+    assert all(line["loss"] > 0 for line in log)
+
+
+def test_images_that_are_all_void_train_and_are_scored(tmp_path: Path, tiny_config: Config) -> None:
+    path = write_scenes(tmp_path / "set")
+    annotations = json.loads(path.read_text())["annotations"]
+    for annotation in annotations:
+        write_id_map(path.with_suffix("") / annotation["file_name"], torch.zeros(64, 64, dtype=torch.int32))
+    change(path, annotations=[annotation | {"segments_info": []} for annotation in annotations])
+    network = train(on_json(tiny_config, path), tmp_path / "run")
+    assert all(bool(parameter.isfinite().all()) for parameter in network.parameters())
+    assert evaluate(str(tmp_path / "run")).answer.num_images == 3
+
+
+def test_a_set_that_moved_is_found_by_its_new_root(tmp_path: Path, tiny_config: Config) -> None:
+    write_scenes(tmp_path / "old")
+    run = RunFolder(tmp_path / "run")
+    data = DataConfig(root=str(tmp_path / "old"), train="truth.json", val="truth.json", images="pictures")
+    train(replace(tiny_config, data=data, train=replace(tiny_config.train, steps=1)), run.path)
+    (tmp_path / "old").rename(tmp_path / "new")
+    with pytest.raises(InputError, match=r"there is no file .*old/truth\.json"):
+        evaluate(str(run.path))
+    assert evaluate(str(run.path), root=str(tmp_path / "new")).answer.num_images == 3
+    absolute = on_json(tiny_config, tmp_path / "new" / "truth.json")
+    write_settings(run, absolute, SCENES.classes)
+    with pytest.raises(InputError, match=r"data\.root is .*new, but data\.train .* is absolute"):
+        evaluate(str(run.path), root=str(tmp_path / "new"))
+
+
+def test_scenes_lie_in_no_folder(tiny_run: Path) -> None:
+    with pytest.raises(InputError, match=r"procedural scenes, which lie in no folder; leave --data\.root out"):
+        evaluate(str(tiny_run), root="somewhere")
+
+
+@pytest.mark.parametrize("train_ids", [False, True])
+def test_cityscapes_answers_are_in_the_official_form(tmp_path: Path, tiny_config: Config, train_ids: bool) -> None:
+    """From folders, and from the JSON with train ids: predictions name CITY_SEQUENCE_FRAME and label ids."""
+    root = write_download(tmp_path)
+    truth = write_official_json(root / "gtFine", CITYSCAPES.to_categories())
+    data = replace(tiny_config.data, source="cityscapes", root=str(root), train_split="val", val_split="val")
+    if train_ids:
+        by_place = official_categories(CITYSCAPES.to_categories(), train_ids=True)
+        path = str(write_official_json(root / "gtFine", by_place, train_ids=True))
+        data = replace(tiny_config.data, train=path, val=path, images=str(root / "leftImg8bit"))
+    config = replace(
+        tiny_config,
+        data=replace(data, short_side=64, crop=(0, 0)),
+        train=replace(tiny_config.train, steps=2),
+        inference=replace(tiny_config.inference, min_stuff_area_px=0),
+    )
+    run, out = tmp_path / "run", tmp_path / "out"
+    train(config, run)
+    predict(str(run), [root / "leftImg8bit" / "val"], out)
+    written = json.loads((out / "panoptic.json").read_text())
+    assert [entry["image_id"] for entry in written["annotations"]] == ["aachen_000001_000019", "bochum_000000_000313"]
+    used = {segment["category_id"] for entry in written["annotations"] for segment in entry["segments_info"]}
+    assert used
+    assert used <= {info.dataset_id for info in CITYSCAPES.classes}
+    del written["categories"]  # the official form of predictions has none: category ids alone must be right
+    (out / "panoptic.json").write_text(json.dumps(written))
+    assert score(truth, out / "panoptic.json").quality == evaluate(str(run)).answer.quality
+
+
+def test_a_folder_of_folders_is_searched_one_level_down(tmp_path: Path) -> None:
+    root = write_download(tmp_path)
+    names = [file.name.split("_")[0] for file in image_files([root / "leftImg8bit" / "val"])]
+    assert names == ["aachen", "bochum"]
+    with pytest.raises(InputError, match="leftImg8bit holds no image"):
+        image_files([root / "leftImg8bit"])
