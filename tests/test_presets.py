@@ -86,7 +86,7 @@ def test_at_the_paper_s_scale(name: str) -> None:
     config = PRESETS[name]()
     assert config.model.backbone.split(".")[0] == "resnet50"
     assert config.model.freeze_batchnorm
-    assert config.data.source == "coco"
+    assert config.data.source == ("cityscapes" if "cityscapes" in name else "coco")
     assert config.data.flip
     assert config.train.reference_batch_size, "another batch size must scale the rate"
     detector = config.model.detector

@@ -26,6 +26,11 @@ class ClassInfo:
     """RGB, 0..255."""
     supercategory: str
 
+    @property
+    def described(self) -> str:
+        """Name and kind, for messages."""
+        return f"{self.name} ({'thing' if self.is_thing else 'stuff'})"
+
 
 @dataclass(frozen=True)
 class ClassTable:
@@ -67,6 +72,16 @@ class ClassTable:
     def index_of_dataset_id(self) -> dict[int, int]:
         """Data set's category id -> class index."""
         return {info.dataset_id: index for index, info in enumerate(self.classes)}
+
+    def difference(self, other: "ClassTable") -> str:
+        """The first difference that matters to a network: names, kinds and order; empty where there is none.
+
+        Dataset ids, colours and super-categories may differ: they stay at the edge.
+        """
+        for place, (own, its) in enumerate(zip(self.classes, other.classes, strict=False)):
+            if (own.name, own.is_thing) != (its.name, its.is_thing):
+                return f"class {place + 1} is {own.described} in the one, {its.described} in the other"
+        return "" if len(self) == len(other) else f"there are {len(self)} classes in the one, {len(other)} in the other"
 
     def merged_by_supercategory(self) -> "tuple[ClassTable, tuple[int, ...]]":
         """Merge the classes of one super-category (things and stuff apart) into one class.

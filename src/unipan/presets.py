@@ -69,7 +69,7 @@ def coco_small() -> Config:
 
 
 def cityscapes_r50() -> Config:
-    """Cityscapes with masks (paper, Table E: PQ 61.4), after its official conversion to the COCO panoptic format.
+    """Cityscapes with masks (paper, Table E: PQ 61.4), straight from its download.
 
     [paper] ResNet-50 from ImageNet, batch-norm statistics kept; masks, their loss the Lovasz hinge; variant B.
     [paper] Lovasz-softmax in place of the semantic cross-entropy, over the 8 crops of a GPU.
@@ -79,13 +79,12 @@ def cityscapes_r50() -> Config:
     [ours] torchvision's ImageNet weights; relighting by 0.1; momentum 0.9; gradients clipped; 1000 proposals.
     [ours] Another batch size scales the rate in proportion; how evidence spreads; which detections are admitted in training.
 
-    data.root holds annotations/panoptic_train.json, annotations/panoptic_train/ and train/, and the same for val. Cityscapes' own
-    scripts write the JSON and the PNGs, which are to be renamed; a reader of its original folders is still to come.
+    data.root is the folder where leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip were unpacked.
     """
     return Config(
         model=ModelConfig(backbone=_RESNET50, decoder_channels=(128, 128), variant="B"),
         data=DataConfig(
-            source="coco", train_split="train", val_split="val", scale_range=(0.5, 2.0), crop=(512, 1024), jitter=0.1
+            source="cityscapes", train_split="train", val_split="val", scale_range=(0.5, 2.0), crop=(512, 1024), jitter=0.1
         ),
         loss=LossConfig(semantic=0.0, semantic_lovasz=1.0, panoptic=0.5, group=8),
         train=TrainConfig(

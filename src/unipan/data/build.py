@@ -1,12 +1,15 @@
 """From settings to data sets: the only file of this room that sees a Config."""
 
+from pathlib import Path
 from typing import assert_never
 
 from unipan.config import DataConfig
-from unipan.data.coco import coco_split
+from unipan.data.cityscapes import Cityscapes
+from unipan.data.coco import CocoPanoptic, coco_split, json_set
 from unipan.data.dataset import PanopticDataset
 from unipan.data.scenes import SceneDataset
 from unipan.data.transforms import Augmentation
+from unipan.errors import InputError
 
 TRAINING_SCENES = 1_000_000
 """So many that no run of ours sees one twice."""
@@ -18,7 +21,7 @@ FIRST_TRAINING_SEED = 1000
 
 def training_dataset(config: DataConfig, seed: int) -> PanopticDataset:
     """The images to learn from. `seed` is the run's; it draws the scenes."""
-    match config.source:
+    match config.kind:
         case "scenes":
             return SceneDataset(
                 difficulty=config.difficulty,
@@ -28,19 +31,56 @@ def training_dataset(config: DataConfig, seed: int) -> PanopticDataset:
             )
         case "coco":
             return coco_split(config.root, config.train_split, merge=config.merge)
-    assert_never(config.source)
+        case "cityscapes":
+            return Cityscapes(Path(config.root), config.train_split, merge=config.merge)
+        case "json":
+            return _training_json(config)
+    assert_never(config.kind)
 
 
 def validation_dataset(config: DataConfig) -> PanopticDataset:
     """The held-out images: the same for every run."""
-    match config.source:
+    match config.kind:
         case "scenes":
             return SceneDataset(
                 difficulty=config.difficulty, size=config.scene_size, seed=VALIDATION_SEED, length=config.val_scenes
             )
         case "coco":
             return coco_split(config.root, config.val_split, merge=config.merge)
-    assert_never(config.source)
+        case "cityscapes":
+            return Cityscapes(Path(config.root), config.val_split, merge=config.merge)
+        case "json":
+            return _held_out_json(config)
+    assert_never(config.kind)
+
+
+def remarks(dataset: PanopticDataset) -> list[str]:
+    """What a person should know of a data set before it is used."""
+    if isinstance(dataset, CocoPanoptic) and dataset.left_out:
+        number, verbs = (f"{dataset.left_out} images", ("have", "are")) if dataset.left_out > 1 else ("1 image", ("has", "is"))
+        return [f"{number} of {dataset.json_path} {verbs[0]} no annotation and {verbs[1]} left out; {len(dataset)} remain."]
+    return []
+
+
+def _training_json(config: DataConfig) -> CocoPanoptic:
+    """Mistakes in the held-out set are found here too: after a long training they would come late."""
+    training, held_out = _json_set(config, config.train, config.images, config.train_masks), _held_out_json(config)
+    difference = training.classes.difference(held_out.classes)
+    if difference:
+        raise InputError(
+            f"{config.train} and {config.val} differ in their categories: {difference}; give both the same list, in one order."
+        )
+    return training
+
+
+def _held_out_json(config: DataConfig) -> CocoPanoptic:
+    return _json_set(config, config.val, config.val_images or config.images, config.val_masks)
+
+
+def _json_set(config: DataConfig, json: str, images: str, masks: str) -> CocoPanoptic:
+    """Paths start from the root, which is the current folder where none is given."""
+    root = Path(config.root)
+    return json_set(root / json, root / images, root / masks if masks else None, merge=config.merge)
 
 
 def augmentation(config: DataConfig) -> Augmentation:

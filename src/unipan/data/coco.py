@@ -10,6 +10,7 @@ from torch import Tensor
 from unipan.classes import ClassTable
 from unipan.data.coco_json import PanopticJson, check_consistency, checked_map, listing, read_json_as
 from unipan.data.id_maps import read_id_map
+from unipan.data.pictures import found_pictures
 from unipan.errors import InputError
 from unipan.ops.images import read_image
 from unipan.ops.segments import Label, joined_stuff
@@ -33,6 +34,7 @@ class _Index(NamedTuple):
 class CocoPanoptic:
     """Images and truth in the COCO panoptic format, in the order of the JSON's `images`; nothing but the index stays in memory.
 
+    Images without an annotation have no truth: they are left out, and `left_out` counts them.
     With merge="supercategory" the classes of one super-category become one, things and stuff apart, and an image's stuff segments
     of one class one segment, which bears the first one's id.
     """
@@ -44,8 +46,9 @@ class CocoPanoptic:
         content = read_json_as(PanopticJson, json_path)
         classes = ClassTable.from_categories(content.categories)
         check_consistency(content, classes, json_path)
-        self._index = _compact(content, classes)
-        self._json_path, self._images_dir, self._png_dir, self._merge = json_path, images_dir, png_dir, merge
+        self.left_out: int = len(content.images) - len(content.annotations)
+        self._index = _compact(content, classes, images_dir, json_path)
+        self.json_path, self._images_dir, self._png_dir, self._merge = json_path, images_dir, png_dir, merge
         self._class_of = tuple(range(len(classes)))
         if merge == "supercategory":
             classes, self._class_of = classes.merged_by_supercategory()
@@ -60,7 +63,7 @@ class CocoPanoptic:
         ids = read_id_map(self._png_dir / self._index.png_names[place])
         if image.shape[-2:] != ids.shape:
             raise InputError(
-                f"{self._index.file_names[place]} is {_size(image)} but {self._index.png_names[place]} is {_size(ids)} "
+                f"{self._index.file_names[place]} is {size_text(image)} but {self._index.png_names[place]} is {size_text(ids)} "
                 "(width x height); an image and its panoptic PNG must be of one size."
             )
         return Sample(
@@ -73,7 +76,7 @@ class CocoPanoptic:
     def _truth(self, ids: Tensor, place: int) -> PanopticMap:
         """What the PNG's ids (H, W) stand for."""
         png = self._png_dir / self._index.png_names[place]
-        panoptic = checked_map(ids, self._labels(place), self.classes, png=png, json_path=self._json_path)
+        panoptic = checked_map(ids, self._labels(place), self.classes, png=png, json_path=self.json_path)
         return joined_stuff(panoptic, self.classes) if self._merge == "supercategory" else panoptic
 
     def _labels(self, place: int) -> list[Label]:
@@ -100,14 +103,29 @@ def _splits_below(root: Path) -> str:
     return f"splits found: {listing(found)}" if found else f"no split was found below {root.absolute()}"
 
 
-def _compact(content: PanopticJson, classes: ClassTable) -> _Index:
-    """Join annotations to images by image_id (their orders differ) and flatten them."""
+def json_set(json_path: Path, images_dir: Path, png_dir: Path | None, *, merge: Merge) -> CocoPanoptic:
+    """The data set of a JSON anywhere; png_dir: None for the folder beside it that bears its name."""
+    if not json_path.is_file():
+        raise InputError(f"there is no file {json_path.absolute()}; expected a JSON in the COCO panoptic format.")
+    if png_dir is None and not json_path.with_suffix("").is_dir():
+        raise InputError(
+            f"{json_path} has no folder {json_path.with_suffix('').name} beside it with its PNGs; name their folder "
+            "(--data.train-masks, --data.val-masks)."
+        )
+    return CocoPanoptic(json_path=json_path, images_dir=images_dir, png_dir=png_dir or json_path.with_suffix(""), merge=merge)
+
+
+def _compact(content: PanopticJson, classes: ClassTable, images_dir: Path, json_path: Path) -> _Index:
+    """Join annotations to images by image_id (their orders differ) and flatten them; images without one are left out."""
     by_image = {annotation.image_id: annotation for annotation in content.annotations}
-    annotations = [by_image[image.id] for image in content.images]
+    images = [image for image in content.images if image.id in by_image]
+    if not images:
+        raise InputError(f"{json_path} has no image with an annotation; there is nothing to learn from or to compare with.")
+    annotations = [by_image[image.id] for image in images]
     segments = [segment for annotation in annotations for segment in annotation.segments_info]
     return _Index(
-        image_ids=[image.id for image in content.images],
-        file_names=[image.file_name for image in content.images],
+        image_ids=[image.id for image in images],
+        file_names=found_pictures(images_dir, [image.file_name for image in images], json_path),
         png_names=[annotation.file_name for annotation in annotations],
         starts=array("q", accumulate((len(annotation.segments_info) for annotation in annotations), initial=0)),
         segment_ids=array("i", (segment.id for segment in segments)),
@@ -116,5 +134,6 @@ def _compact(content: PanopticJson, classes: ClassTable) -> _Index:
     )
 
 
-def _size(pixels: Tensor) -> str:
+def size_text(pixels: Tensor) -> str:
+    """Width x height, for messages."""
     return f"{pixels.shape[-1]}x{pixels.shape[-2]}"

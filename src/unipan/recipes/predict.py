@@ -7,16 +7,14 @@ from rich.table import Table
 
 from unipan.checkpoint import make_folder
 from unipan.config import Device, PanopticHead
+from unipan.data.cityscapes_labels import image_id_of, with_label_ids
 from unipan.data.coco_writer import Entry, write_panoptic
 from unipan.errors import InputError
-from unipan.ops.images import read_image
+from unipan.ops.images import SUFFIXES, read_image
 from unipan.predictor import load
 from unipan.recipes.console import counted
 from unipan.types import PanopticMap
 from unipan.viz.overlay import overlay
-
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
-"""Files of a folder that are taken for images."""
 
 
 def predict(
@@ -25,7 +23,8 @@ def predict(
     """Write out/STEM_overlay.png for each image, and out/panoptic.json with out/panoptic/STEM.png; return the answers.
 
     images: files, or folders of them. decoder: another than the one that the run was trained for. Trims small stuff exactly as
-    `evaluate` does.
+    `evaluate` does. For Cityscapes' pictures and classes this is the form that its official evaluation reads: image ids are
+    CITY_SEQUENCE_FRAME and categories are label ids, also where the run learnt from the JSON with train ids.
     """
     files = image_files(images)
     predictor = load(run, decoder=decoder, device=device)
@@ -37,20 +36,21 @@ def predict(
             answer = predictor(pixels)
             overlay(answer, pixels, predictor.classes).save(out / f"{file.stem}_overlay.png")
             answers.append((file, answer))
-            yield Entry(file.stem, file.name, answer)
+            yield Entry(image_id_of(file.name), file.name, answer)
 
     make_folder(out)
-    write_panoptic(out, entries(), predictor.classes, json_name="panoptic.json", png_folder="panoptic", scores=True)
+    classes = with_label_ids(predictor.classes)
+    write_panoptic(out, entries(), classes, json_name="panoptic.json", png_folder="panoptic", scores=True)
     return answers
 
 
 def image_files(paths: Sequence[Path]) -> list[Path]:
-    """The files named, and those in the folders named, in order."""
+    """The files named, and those in the folders named, in order; of a folder that holds only folders, those in these."""
     if not paths:
         raise InputError("no image is named; name at least one file, or a folder of them.")
     files: list[Path] = []
     for path in paths:
-        found = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+        found = (_images_in(path, "*") or _images_in(path, "*/*")) if path.is_dir() else [path]
         if not found:
             raise InputError(f"the folder {path} holds no image ({', '.join(sorted(SUFFIXES))}).")
         files += found
@@ -58,6 +58,10 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
     if missing:
         raise InputError(f"there is no image file {missing[0]}; check the path.")
     return files
+
+
+def _images_in(folder: Path, pattern: str) -> list[Path]:
+    return sorted(path for path in folder.glob(pattern) if path.suffix.lower() in SUFFIXES)
 
 
 def segment_table(file: Path, panoptic: PanopticMap) -> Table:

@@ -1,0 +1,154 @@
+"""Cityscapes straight from its download: the pictures in leftImg8bit, the truth in gtFine. H x W pixels.
+
+Of gtFine only the *_instanceIds.png are read. They hold all that a segment needs: a value of 1000 or more is an instance of the
+label value // 1000; a smaller one is the label itself, stuff or, for a label that has instances, a group of them. *_labelIds.png
+repeat these labels without the instances, so reading them too would cost a second decoding and could only disagree.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from unipan.classes import ClassTable
+from unipan.data.cityscapes_labels import CITYSCAPES, LABEL_IDS, image_id_of
+from unipan.data.coco import Merge, size_text
+from unipan.data.coco_json import listing
+from unipan.errors import InputError
+from unipan.ops.images import UNREADABLE, read_image
+from unipan.ops.segments import Label, joined_stuff, panoptic_map, runs_of
+from unipan.types import PanopticMap, Sample
+
+IMAGES, TRUTH = "leftImg8bit", "gtFine"
+IMAGE_END, TRUTH_END = "_leftImg8bit.png", "_gtFine_instanceIds.png"
+
+INSTANCES_OF_A_LABEL = 1000
+"""Instance n of a label is stored as label * 1000 + n."""
+
+
+class _Place(NamedTuple):
+    """An image, as its path and its truth's path are built from it."""
+
+    city: str
+    image_id: str
+    """CITY_SEQUENCE_FRAME."""
+
+
+class Cityscapes:
+    """A split of the download, cities and frames in order. Image ids are CITY_SEQUENCE_FRAME, as the official tools write them.
+
+    Segments bear the ids of the *_instanceIds.png. Groups of things are crowds; labels that are not evaluated are void.
+    """
+
+    def __init__(self, root: Path, split: str, *, merge: Merge) -> None:
+        """merge: as in `CocoPanoptic`."""
+        _check_layout(root, split)
+        self._images, self._truths, self._merge = root / IMAGES / split, root / TRUTH / split, merge
+        self._places = _annotated(self._images, self._truths)
+        self._class_of = tuple(range(len(CITYSCAPES)))
+        self.classes: ClassTable = CITYSCAPES
+        if merge == "supercategory":
+            self.classes, self._class_of = CITYSCAPES.merged_by_supercategory()
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: int, /) -> Sample:
+        city, image_id = self._places[index]
+        image = read_image(self._images / city / f"{image_id}{IMAGE_END}")
+        truth = self._truths / city / f"{image_id}{TRUTH_END}"
+        ids = read_instance_ids(truth)
+        if image.shape[-2:] != ids.shape:
+            raise InputError(
+                f"{image_id}{IMAGE_END} is {size_text(image)} but {truth.name} is {size_text(ids)} (width x height); "
+                "unpack both again from the download."
+            )
+        return Sample(image=image, truth=self._truth(ids, truth), image_id=image_id, file_name=f"{city}/{image_id}{IMAGE_END}")
+
+    def _truth(self, ids: Tensor, path: Path) -> PanopticMap:
+        """What the values (H, W) of an *_instanceIds.png stand for."""
+        labels = [
+            Label(label.id, self._class_of[label.class_index], label.is_crowd)
+            for label in _labels(np.unique(runs_of(ids).ids), path)
+        ]
+        panoptic = panoptic_map(ids, labels, self.classes)
+        return joined_stuff(panoptic, self.classes) if self._merge == "supercategory" else panoptic
+
+
+def read_instance_ids(path: Path) -> Tensor:
+    """The values of an *_instanceIds.png, (H, W) int32."""
+    try:
+        with Image.open(path) as file:
+            kind, mode = file.format, file.mode
+            values = np.asarray(file)
+    except UNREADABLE as error:
+        raise InputError(f"cannot read {path}: {error}. Unpack it again from gtFine_trainvaltest.zip.") from error
+    if kind != "PNG" or not mode.startswith("I"):
+        raise InputError(
+            f"{path} is a {kind} file of mode {mode}; Cityscapes' instance ids are PNG files with 16-bit gray values. "
+            "Unpack it again from gtFine_trainvaltest.zip."
+        )
+    return torch.from_numpy(values.astype(np.int32))
+
+
+def _labels(values: np.ndarray, path: Path) -> list[Label]:
+    """What the values that occur stand for; those of labels that are not evaluated are left out, which makes them void."""
+    labels = []
+    for value in values.tolist():
+        label_id = value // INSTANCES_OF_A_LABEL or value
+        if label_id not in LABEL_IDS:
+            raise InputError(
+                f"{path} has the value {value}, which stands for the label {label_id}; Cityscapes has {LABEL_IDS[0]} to "
+                f"{LABEL_IDS[-1]}. Unpack it again from gtFine_trainvaltest.zip."
+            )
+        class_index = CITYSCAPES.index_of_dataset_id.get(label_id)
+        if class_index is not None:
+            is_group = CITYSCAPES[class_index].is_thing and value < INSTANCES_OF_A_LABEL
+            labels.append(Label(value, class_index, is_group))
+    return labels
+
+
+def _annotated(images: Path, truths: Path) -> list[_Place]:
+    """The split's images, by city and name; each must have its truth, and the reverse."""
+    found = {_Place(path.parent.name, image_id_of(path.name)) for path in images.glob(f"*/*{IMAGE_END}")}
+    known = {_Place(path.parent.name, path.name.removesuffix(TRUTH_END)) for path in truths.glob(f"*/*{TRUTH_END}")}
+    if not found:
+        raise InputError(f"{images} holds no CITY/*{IMAGE_END}; unpack leftImg8bit_trainvaltest.zip in {images.parents[1]}.")
+    for folder, end, missing, archive in (
+        (truths, TRUTH_END, found - known, "gtFine_trainvaltest.zip"),
+        (images, IMAGE_END, known - found, "leftImg8bit_trainvaltest.zip"),
+    ):
+        if missing:
+            first = listing(f"{place.city}/{place.image_id}{end}" for place in sorted(missing))
+            raise InputError(
+                f"{folder} lacks {len(missing)} of the {len(found | known)} files that belong there: {first}. Unpack {archive} "
+                "completely, or remove the files that have no partner."
+            )
+    return sorted(found)
+
+
+def _check_layout(root: Path, split: str) -> None:
+    """A sentence for each way in which a root is commonly wrong."""
+    root = root.absolute()  # the current folder where none is given: messages should say which
+    wanted = f"data.root must be the folder that holds {IMAGES}/ and {TRUTH}/, each with train/ and val/"
+    if split in ("test", "train_extra"):
+        why = "the test images' truth is not public" if split == "test" else "train_extra has no fine truth, only coarse"
+        raise InputError(f"Cityscapes' split {split} cannot be read: {why}. Choose train or val.")
+    for above in root.parents[:2]:
+        if not (root / IMAGES).is_dir() and (above / IMAGES).is_dir() and (above / TRUTH).is_dir():
+            raise InputError(f"data.root is {root}, which lies inside Cityscapes; {wanted}: give {above}.")
+    for name in (IMAGES, TRUTH):
+        if not (root / name).is_dir():
+            archives = sorted(path.name for path in root.glob(f"{name}*.zip"))
+            remedy = (
+                f"unpack {archives[0]} there" if archives else f"unpack {name}_trainvaltest.zip there, or name another folder"
+            )
+            raise InputError(f"there is no folder {root / name}; {wanted}: {remedy}.")
+        if not (root / name / split).is_dir():
+            splits = sorted(path.name for path in (root / name).iterdir() if path.is_dir())
+            raise InputError(
+                f"{root / name} has no split {split}; found: {listing(splits) or 'none'}. Unpack it, or choose another."
+            )
