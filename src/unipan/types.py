@@ -93,10 +93,12 @@ class Batch:
     targets: tuple[Target, ...]
     names: tuple[str, ...]
     """File names, for messages."""
+    skipped: tuple[str, ...] = ()
+    """What was wrong with each faulty sample in whose place another was taken; every entry names its file."""
 
     def to(self, device) -> "Batch":
         targets = tuple(target.to(device) for target in self.targets)
-        return Batch(images=self.images.to(device), sizes=self.sizes, targets=targets, names=self.names)
+        return Batch(images=self.images.to(device), sizes=self.sizes, targets=targets, names=self.names, skipped=self.skipped)
 
 
 class Detections(NamedTuple):

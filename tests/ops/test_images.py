@@ -1,4 +1,6 @@
 import json
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,113 @@ def test_exif_orientation_turns_the_image_upright(tmp_path: Path) -> None:
     assert image.shape == (3, 3, 2)
     assert image.dtype == torch.uint8
     assert image[0].nonzero().tolist() == [[0, 1]]
+
+
+SIDES = {
+    1: ("top", "left"),
+    2: ("top", "right"),
+    3: ("bottom", "right"),
+    4: ("bottom", "left"),
+    5: ("left", "top"),
+    6: ("right", "top"),
+    7: ("right", "bottom"),
+    8: ("left", "bottom"),
+}
+"""On which side of the picture as seen the stored first row and first column lie, in the words of the EXIF standard."""
+
+
+@pytest.mark.parametrize("orientation", SIDES)
+@pytest.mark.parametrize("kind", ["png", "jpg", "tiff", "webp"])
+def test_all_eight_orientations(orientation: int, kind: str, tmp_path: Path) -> None:
+    stored = np.zeros((16, 32), np.uint8)  # a JPEG's own grid, so that its blocks stay uniform
+    stored[:8, :16], stored[8:, :16], stored[:8, 16:] = 60, 120, 180
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(stored).convert("RGB").save(tmp_path / f"turned.{kind}", exif=exif, lossless=True)
+    seen = read_image(tmp_path / f"turned.{kind}")[0].numpy().astype(int)
+
+    row_side, _ = SIDES[orientation]
+    assert seen.shape == ((16, 32) if row_side in ("top", "bottom") else (32, 16))
+    for row in range(16):
+        for column in range(32):
+            at = {"top": 0, "left": 0}
+            for side, distance in zip(SIDES[orientation], (row, column), strict=True):
+                vertical = side in ("top", "bottom")
+                length = seen.shape[0 if vertical else 1]
+                at["top" if vertical else "left"] = distance if side in ("top", "left") else length - 1 - distance
+            assert abs(seen[at["top"], at["left"]] - int(stored[row, column])) <= 2
+
+
+def write_png(path: Path, *, width: int, depth: int, color: int, row: bytes, **chunks: bytes) -> Path:
+    """A PNG of one row, byte by byte, for Pillow writes few of the forms that the standard knows."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, 1, depth, color, 0, 0, 0))
+    extra = b"".join(chunk(kind.encode(), content) for kind, content in chunks.items())
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + extra + chunk(b"IDAT", zlib.compress(b"\0" + row)) + chunk(b"IEND", b""))
+    return path
+
+
+GRAY, RGB, PALETTE, GRAY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
+LEVELS = np.array([0, 257, 1000, 32896, 40000, 65535])
+"""16-bit ones."""
+
+
+def big_endian(values: np.ndarray) -> bytes:
+    return values.astype(">u2").tobytes()
+
+
+@pytest.mark.parametrize(("color", "channels"), [(GRAY, 1), (RGB, 3), (GRAY_ALPHA, 2), (RGB_ALPHA, 4)])
+def test_every_16_bit_png_is_scaled(color: int, channels: int, tmp_path: Path) -> None:
+    pixels = np.repeat(LEVELS[:, None], channels, 1)
+    if channels in (2, 4):
+        pixels[:, -1] = 65535
+    path = write_png(tmp_path / "deep.png", width=len(LEVELS), depth=16, color=color, row=big_endian(pixels))
+    for channel in read_image(path)[:, 0].tolist():
+        assert channel == pytest.approx((LEVELS / 257).tolist(), abs=1), "at most one of 255 levels off"
+
+
+def test_a_transparent_level_or_colour_lies_over_white(tmp_path: Path) -> None:
+    eight = write_png(tmp_path / "8.png", width=3, depth=8, color=GRAY, row=bytes([0, 100, 200]), tRNS=struct.pack(">H", 100))
+    assert read_image(eight)[:, 0].tolist() == [[0, 255, 200]] * 3
+    sixteen = write_png(tmp_path / "16.png", width=6, depth=16, color=GRAY, row=big_endian(LEVELS), tRNS=struct.pack(">H", 1000))
+    assert read_image(sixteen)[:, 0].tolist() == [[0, 1, 255, 128, 156, 255]] * 3
+    rgb = write_png(
+        tmp_path / "rgb.png", width=2, depth=8, color=RGB, row=bytes([9, 8, 7, 1, 2, 3]), tRNS=struct.pack(">3H", 1, 2, 3)
+    )
+    assert read_image(rgb)[:, 0].tolist() == [[9, 255], [8, 255], [7, 255]]
+
+
+def test_palettes_with_few_bits_and_half_transparent_colours(tmp_path: Path) -> None:
+    colours = bytes([10, 20, 30, 40, 50, 60, 0, 0, 0])
+    path = write_png(
+        tmp_path / "p.png", width=3, depth=4, color=PALETTE, row=bytes([0x01, 0x20]), PLTE=colours, tRNS=bytes([255, 0, 51])
+    )
+    assert read_image(path)[:, 0].tolist() == [[10, 255, 204], [20, 255, 204], [30, 255, 204]]  # 255 x (1 - 51 / 255) = 204
+    plain = write_png(tmp_path / "2.png", width=4, depth=2, color=GRAY, row=bytes([0b00_01_10_11]))
+    assert read_image(plain)[:, 0].tolist() == [[0, 85, 170, 255]] * 3
+
+
+def test_of_an_animation_the_first_picture_is_read(tmp_path: Path) -> None:
+    first, second = (Image.new("RGB", (4, 3), colour) for colour in ("red", "blue"))
+    first.save(tmp_path / "moving.gif", save_all=True, append_images=[second])
+    assert read_image(tmp_path / "moving.gif").shape == (3, 3, 4)
+    assert pixel(tmp_path / "moving.gif") == [255, 0, 0]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.tuples(*[st.integers(0, 255)] * 4))
+def test_transparency_and_ink_by_their_formulas(tmp_path_factory: pytest.TempPathFactory, values: tuple[int, ...]) -> None:
+    folder = tmp_path_factory.mktemp("modes")
+    *colour, alpha = values
+    Image.new("RGBA", (1, 1), values).save(folder / "rgba.png")
+    over_white = [alpha / 255 * level + 255 - alpha for level in colour]
+    assert pixel(folder / "rgba.png") == pytest.approx(over_white, abs=1.01)
+    Image.new("CMYK", (1, 1), values).save(folder / "cmyk.tiff")
+    *inks, black = values
+    assert pixel(folder / "cmyk.tiff") == pytest.approx([(255 - ink) * (255 - black) / 255 for ink in inks], abs=1.01)
 
 
 def test_transparency_lies_over_white(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ B images in a batch; H x W pixels.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -17,11 +17,18 @@ from unipan.classes import VOID
 from unipan.data.dataset import PanopticDataset
 from unipan.data.targets import make_target
 from unipan.data.transforms import Augmentation, augment
+from unipan.data.workers import dead_workers_named, leave_signals_to_the_trainer
 from unipan.errors import InputError
 from unipan.types import Batch, PanopticMap, Sample, Target
 
 ORDER, CHANGE, DRAW = 0, 1, 2
 """What a random stream is for: the order of an epoch, the augmentation of a sample, or what its losses draw."""
+
+Faulty = Literal["stop", "skip"]
+"""What to do about a sample that can't be read: end the training, or take another in its place."""
+
+MAX_FAULTY_IN_A_ROW = 100
+"""So many samples one after the other are no accident: the data set is not where it should be."""
 
 
 class TrainingItem(NamedTuple):
@@ -30,6 +37,7 @@ class TrainingItem(NamedTuple):
     image: Tensor  # (3, H, W) float RGB in 0..1
     target: Target
     name: str
+    skipped: tuple[str, ...] = ()  # what was wrong with the faulty samples in whose place this one came
 
 
 def training_item(
@@ -70,7 +78,8 @@ def collate(items: Sequence[TrainingItem]) -> Batch:
         )
         for i, (h, w) in enumerate(sizes)
     )
-    return Batch(images=images, sizes=sizes, targets=views, names=tuple(item.name for item in items))
+    skipped = tuple(complaint for item in items for complaint in item.skipped)
+    return Batch(images=images, sizes=sizes, targets=views, names=tuple(item.name for item in items), skipped=skipped)
 
 
 @lru_cache(maxsize=2)  # a batch may straddle two epochs
@@ -83,7 +92,9 @@ def epoch_order(length: int, seed: int, epoch: int) -> np.ndarray:
 class StepBatches(Dataset):
     """The endless sequence of batches, by step. Epochs follow one another without a gap: a batch may hold the seam of two.
 
-    A faulty sample gives its InputError as the value: raised in a worker, it would reach the user wrapped in a traceback.
+    A faulty sample that stops the training gives its InputError as the value: raised in a worker, it would reach the user wrapped
+    in a traceback. One that is skipped gives its place to the next readable sample in the epoch's order, which keeps its own
+    place too: what a step holds still depends on (seed, step) and the files alone.
     """
 
     dataset: PanopticDataset
@@ -93,23 +104,43 @@ class StepBatches(Dataset):
     """Samples of one step, over all processes."""
     seed: int
     process: int
-    """Of each step's samples this process takes every `processes`-th, from its own number on."""
+    """Which one of the equal, unbroken runs of each step's samples this process takes, from 0."""
     processes: int
+    faulty: Faulty = "stop"
 
     def __getitem__(self, step: int) -> Batch | InputError:
-        numbers = range(step * self.batch_size, (step + 1) * self.batch_size)
+        share = self.batch_size // self.processes
+        first = step * self.batch_size + self.process * share
         try:
-            return collate([self.item(number) for number in numbers[self.process :: self.processes]])
+            return collate([self.item(number) for number in range(first, first + share)])
         except InputError as error:
             return error
 
     def item(self, number: int) -> TrainingItem:
         """The sample with this number, counted from the start of training."""
-        epoch, place = divmod(number, len(self.dataset))
-        index = int(epoch_order(len(self.dataset), self.seed, epoch)[place])
+        sample, skipped = self._readable(number)
         random = np.random.default_rng((self.seed, CHANGE, number))
         seed = int(np.random.default_rng((self.seed, DRAW, number)).integers(2**62))
-        return training_item(self.dataset[index], self.augmentation, random, min_thing_px=self.min_thing_px, seed=seed)
+        item = training_item(sample, self.augmentation, random, min_thing_px=self.min_thing_px, seed=seed)
+        return item._replace(skipped=skipped)
+
+    def _readable(self, number: int) -> tuple[Sample, tuple[str, ...]]:
+        """The sample with this number or, by setting, the next that is not faulty; and what was wrong with those before it."""
+        length = len(self.dataset)
+        epoch, place = divmod(number, length)
+        order = epoch_order(length, self.seed, epoch)
+        complaints: list[str] = []
+        for ahead in range(min(length, MAX_FAULTY_IN_A_ROW)):
+            try:
+                return self.dataset[int(order[(place + ahead) % length])], tuple(complaints)
+            except InputError as error:
+                if self.faulty == "stop":
+                    raise InputError(f"{error} Mend the data, or leave faulty images out with --data.faulty skip.") from error
+                complaints.append(str(error))
+        raise InputError(
+            f"{len(complaints)} training images one after the other are faulty, and there is none to take in their place; "
+            f"the first: {complaints[0]}"
+        )
 
 
 def training_batches(
@@ -124,6 +155,7 @@ def training_batches(
     steps: int,
     process: int = 0,
     processes: int = 1,
+    faulty: Faulty = "stop",
 ) -> Iterator[Batch]:
     """Yield this process's batches of steps `start_step` to `steps` - 1.
 
@@ -131,8 +163,8 @@ def training_batches(
     """
     if len(dataset) == 0:
         raise InputError("the training data set holds no images; check data.root and data.train_split.")
-    if batch_size < processes:
-        raise InputError(f"train.batch_size ({batch_size}) must be at least the number of processes ({processes}).")
+    if batch_size % processes:
+        raise InputError(f"train.batch_size ({batch_size}) must be a multiple of the number of processes ({processes}).")
     loader = DataLoader(
         StepBatches(
             dataset=dataset,
@@ -142,13 +174,16 @@ def training_batches(
             seed=seed,
             process=process,
             processes=processes,
+            faulty=faulty,
         ),
         batch_size=None,  # the data set's entries are whole batches
         sampler=range(start_step, steps),
         num_workers=workers,
+        worker_init_fn=leave_signals_to_the_trainer,
         generator=torch.Generator(),  # otherwise the loader draws a number from the global generator
     )
-    for batch in loader:
-        if isinstance(batch, InputError):
-            raise batch
-        yield batch
+    with dead_workers_named():
+        for batch in loader:
+            if isinstance(batch, InputError):
+                raise batch
+            yield batch

@@ -1,6 +1,7 @@
 """Augmentation of one image and its id map together; no global random state. H x W pixels."""
 
 from dataclasses import dataclass
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -119,9 +120,12 @@ def augment(image: Tensor, ids: Tensor, settings: Augmentation, random: np.rando
     """One training view of an image (3, H, W) uint8 and its ids (H, W), fixed by the state of `random`."""
     view = draw_view((ids.shape[0], ids.shape[1]), settings, random)
     image, ids = take_view(image, ids, view)
-    if settings.jitter:  # before resizing, because most images are enlarged
+    shrinks = prod(view.size) < view.height * view.width  # relighting costs by the pixel: it works on the smaller of both sizes
+    if settings.jitter and not shrinks:
         image = relight(image, jitter=settings.jitter, random=random)
     image, ids = resize_both(image, ids, view.size)
+    if settings.jitter and shrinks:
+        image = relight(image, jitter=settings.jitter, random=random)
     if settings.flip and random.random() < 0.5:
         image, ids = mirror(image, ids)
     return image, ids
