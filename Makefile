@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= runs/demo
+MINUTES ?= 62
 
-.PHONY: demo test slow lint bench clean
+.PHONY: demo test slow lint bench soak clean
 .DEFAULT_GOAL := test
 
 .venv/ready: pyproject.toml
@@ -28,6 +29,9 @@ lint: .venv/ready  ## style, formatting, types
 
 bench: .venv/ready  ## ratios against the obvious alternatives, each in one run
 	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+soak: .venv/ready  ## an hour of training, killing, resuming, evaluating in one process: does anything leak?
+	mkdir -p runs && $(BIN)/python benchmarks/soak.py --minutes $(MINUTES) --json runs/soak.json
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
-from unipan import checkpoint
 from unipan.checkpoint import (
     TrainingState,
     load_model,
@@ -20,6 +20,7 @@ from unipan.checkpoint import (
 from unipan.classes import ClassTable
 from unipan.errors import InputError
 from unipan.presets import PRESETS
+from unipan.tensor_file import TensorFile, write_tensor_file
 
 CONFIG = PRESETS["demo"]()
 CLASSES = ClassTable.from_categories([{"id": 1, "name": "sky", "isthing": 0}, {"id": 2, "name": "cat", "isthing": 1}])
@@ -61,9 +62,10 @@ def test_weights_round_trip_exactly(model: Path) -> None:
 
 
 def test_training_state_round_trips_exactly(tmp_path: Path) -> None:
-    path = tmp_path / "training.safetensors"
+    path = tmp_path / "step-00000123.safetensors"
     weights = {"a": torch.rand(3, 2), "momentum.b": torch.tensor(7), "c": torch.rand(4, 4).T}
-    state = TrainingState(123, weights, {"a": torch.rand(3, 2).half(), "weights.x": torch.zeros(0)})
+    momentum = {"a": torch.rand(3, 2).half(), "weights.x": torch.zeros(0), "b": torch.rand(2).bfloat16()}
+    state = TrainingState(123, weights, momentum)
     save_training(path, state)
     loaded = load_training(path)
     assert loaded.step == 123
@@ -98,7 +100,46 @@ def put_torch_pickle(path: Path) -> None:
     torch.save(Network().state_dict(), path)
 
 
-@pytest.mark.parametrize("damage", [truncate, empty, put_pickle, put_torch_pickle])
+def put_header(path: Path, length: int, header: bytes) -> None:
+    path.write_bytes(length.to_bytes(8, "little") + header)
+
+
+def huge_header(path: Path) -> None:
+    put_header(path, 2**60, b"{}")
+
+
+def header_longer_than_the_file(path: Path) -> None:
+    put_header(path, 50_000_000, b"{}")
+
+
+def deep_header(path: Path) -> None:
+    put_header(path, 200_000, b'{"a":' * 40_000)
+
+
+def tensor_beyond_the_end(path: Path) -> None:
+    header = b'{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}'
+    put_header(path, len(header), header + bytes(4))
+
+
+def shape_beyond_counting(path: Path) -> None:
+    header = b'{"a":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,0]}}'
+    put_header(path, len(header), header)
+
+
+DAMAGES = [
+    truncate,
+    empty,
+    put_pickle,
+    put_torch_pickle,
+    huge_header,
+    header_longer_than_the_file,
+    deep_header,
+    tensor_beyond_the_end,
+    shape_beyond_counting,
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file_is_named(model: Path, damage: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_, **__):
         raise AssertionError("nothing may be unpickled")
@@ -112,6 +153,80 @@ def test_a_damaged_file_is_named(model: Path, damage: Callable[[Path], None], mo
     assert torch.equal(network.layer.weight, Network().layer.weight)
 
 
+def test_a_flipped_bit_is_noticed(model: Path) -> None:
+    """Anywhere among the numbers: the format itself checks its header alone."""
+    whole = model.read_bytes()
+    for place in range(1, 30, 7):
+        model.write_bytes(whole[:-place] + bytes([whole[-place] ^ 1]) + whole[len(whole) - place + 1 :])
+        with pytest.raises(InputError, match=r"model\.safetensors is damaged: its numbers are not those that were written"):
+            load_model(model, Network())
+
+
+def test_the_same_tensors_give_the_same_bytes(tmp_path: Path) -> None:
+    """Which several facts in a header of safetensors would not, for it writes them in random order."""
+    written = set()
+    for number in range(8):
+        one, other = torch.ones(2), torch.zeros(2)
+        weights = {"a": one, "b": other} if number % 2 else {"b": other, "a": one}
+        save_training(tmp_path / "step", TrainingState(3, weights, {"a": one.clone()}))
+        written.add((tmp_path / "step").read_bytes())
+    assert len(written) == 1
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_numbers_that_are_none_are_refused(tmp_path: Path, value: float) -> None:
+    network = Network()
+    with torch.no_grad():
+        network.layer.weight[1, 1] = value
+    save_model(tmp_path / "model.safetensors", network)
+    with pytest.raises(InputError, match=r"NaN or infinite numbers, first in layer\.weight: .* diverged"):
+        load_model(tmp_path / "model.safetensors", Network())
+    save_training(tmp_path / "step", TrainingState(1, {}, {"x": torch.tensor([value])}))
+    with pytest.raises(InputError, match=r"NaN or infinite numbers, first in momentum\.x"):
+        load_training(tmp_path / "step")
+
+
+def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is no file"):
+        load_model(tmp_path, Network())
+
+
+def test_a_link_is_read_through_and_never_written_through(model: Path) -> None:
+    """The hub's cache is made of links; one that points out of a run must not let a write follow it."""
+    link, before = model.with_name("link"), model.read_bytes()
+    link.symlink_to(model)
+    load_model(link, Network())
+    elsewhere = model.with_name("elsewhere")
+    elsewhere.write_text("mine")
+    link.with_name(".link.tmp").symlink_to(elsewhere)
+    save_model(link, Network(seed=3))
+    assert model.read_bytes() == before
+    assert elsewhere.read_text() == "mine"
+    assert not link.is_symlink()
+    assert no_leftovers(model.parent, "elsewhere", "link", model.name)
+
+
+def test_whole_numbers_do_not_become_weights(tmp_path: Path) -> None:
+    whole = {name: tensor.long() for name, tensor in Network().state_dict().items()}
+    write_tensor_file(tmp_path / "model.safetensors", TensorFile("model", whole, {}))
+    with pytest.raises(InputError, match="does not fit this network: 3 weights"):
+        load_model(tmp_path / "model.safetensors", Network())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (TensorFile("training", {"weights.a": torch.ones(1)}, {}), "does not say after which step"),
+        (TensorFile("training", {}, {"step": "-1"}), "does not say after which step"),
+        (TensorFile("training", {"other.a": torch.ones(1)}, {"step": "1"}), r"other\.a, which is part of no training state"),
+    ],
+)
+def test_a_checkpoint_that_lacks_its_step_or_holds_more_is_refused(tmp_path: Path, content: TensorFile, message: str) -> None:
+    write_tensor_file(tmp_path / "step", content)
+    with pytest.raises(InputError, match=message):
+        load_training(tmp_path / "step")
+
+
 @pytest.mark.parametrize("load", [load_training, lambda path: load_model(path, Network())])
 def test_a_missing_file_is_named(tmp_path: Path, load: Callable[[Path], object]) -> None:
     with pytest.raises(InputError, match=r"gone\.safetensors is missing"):
@@ -119,7 +234,7 @@ def test_a_missing_file_is_named(tmp_path: Path, load: Callable[[Path], object])
 
 
 def test_the_two_kinds_are_told_apart(model: Path, tmp_path: Path) -> None:
-    training = tmp_path / "training.safetensors"
+    training = tmp_path / "step-00000123.safetensors"
     save_training(training, TrainingState(1, dict(Network().state_dict()), {}))
     with pytest.raises(InputError, match="holds training, but model was expected"):
         load_model(training, Network())
@@ -128,7 +243,7 @@ def test_the_two_kinds_are_told_apart(model: Path, tmp_path: Path) -> None:
 
 
 def test_a_safetensors_file_of_another_program_is_refused(tmp_path: Path) -> None:
-    checkpoint.save_file(dict(Network().state_dict()), tmp_path / "other.safetensors")
+    save_file(dict(Network().state_dict()), tmp_path / "other.safetensors")
     with pytest.raises(InputError, match="holds something else, but model was expected"):
         load_model(tmp_path / "other.safetensors", Network())
 

@@ -13,8 +13,9 @@ import pytest
 from safetensors import SafetensorError
 from torch import nn
 
-from unipan.checkpoint import RunFolder, open_run, replace_atomically, save_model, write_json, write_settings
+from unipan.checkpoint import RunFolder, open_run, save_model, write_json, write_settings
 from unipan.classes import ClassTable
+from unipan.disk import replace_atomically, sweep
 from unipan.errors import InputError
 from unipan.presets import PRESETS
 
@@ -53,8 +54,8 @@ def failing_fsync(_: int) -> None:
 @pytest.mark.parametrize(
     ("place", "failing"),
     [
-        ("unipan.checkpoint.save_file", failing_save(OSError(errno.ENOSPC, "No space left on device"))),
-        ("unipan.checkpoint.save_file", failing_save(SafetensorError("I/O error: No space left on device"))),
+        ("unipan.tensor_file.save_file", failing_save(OSError(errno.ENOSPC, "No space left on device"))),
+        ("unipan.tensor_file.save_file", failing_save(SafetensorError("I/O error: No space left on device"))),
         ("os.fsync", failing_fsync),
     ],
 )
@@ -86,12 +87,41 @@ def test_a_killed_process_leaves_the_former_file(tmp_path: Path) -> None:
     path = tmp_path / "metrics.json"
     write_json(path, {"pq": 1})
     code = (
-        "import os, sys; from pathlib import Path; from unipan.checkpoint import replace_atomically\n"
+        "import os, sys; from pathlib import Path; from unipan.disk import replace_atomically\n"
         "replace_atomically(Path(sys.argv[1]), lambda part: (part.write_text('{'), os.kill(os.getpid(), 9)))"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], check=False)
     assert done.returncode == -signal.SIGKILL
     assert path.read_text() == '{\n  "pq": 1\n}\n'
+
+
+def test_what_a_killed_save_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    for name in (".model.safetensors.tmp", "model.safetensors", ".hidden", "notes.tmp"):
+        (tmp_path / name).write_text("")
+    (tmp_path / ".folder.tmp").mkdir()
+    sweep(tmp_path)
+    sweep(tmp_path / "not there")
+    assert names(tmp_path) == [".folder.tmp", ".hidden", "model.safetensors", "notes.tmp"]
+
+
+def test_a_file_and_its_name_are_flushed_in_this_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Moved before its content is on the disk, or with the move in memory alone, a power cut could leave nothing."""
+    did = []
+    monkeypatch.setattr("unipan.disk.flush", lambda path: did.append(f"flush {path.name}"))
+    replace = Path.replace
+    monkeypatch.setattr(Path, "replace", lambda self, target: (did.append("move"), replace(self, target)))
+    write_json(tmp_path / "metrics.json", {})
+    assert did == ["flush .metrics.json.tmp", "move", f"flush {tmp_path.name}"]
+
+
+def test_others_may_read_what_they_may_of_any_new_file(model: Path) -> None:
+    """safetensors alone would shut out whoever shares the machine."""
+    former = os.umask(0o027)
+    try:
+        save_model(model, network(3))
+    finally:
+        os.umask(former)
+    assert model.stat().st_mode & 0o777 == 0o640
 
 
 def test_a_fault_of_ours_is_no_input_error_and_leaves_nothing(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import unipan
 PACKAGE = Path(unipan.__file__).parent
 FLOORS = [
     ["errors"],
-    ["classes"],
-    ["types", "config"],
+    ["classes", "disk"],
+    ["types", "config", "tensor_file"],
     ["ops", "presets", "checkpoint"],
     ["models", "losses", "data", "metrics", "viz"],
     ["engine", "predictor"],

@@ -1,27 +1,28 @@
 """A run on the disk: settings and class table as JSON, weights as safetensors. Nothing read here can execute anything.
 
-RUN/config.json           every setting
-RUN/classes.json          the class table, as COCO panoptic categories
-RUN/model.safetensors     weights
-RUN/training.safetensors  weights, momentum and step, to go on from
-RUN/log.jsonl             one line for each step
-RUN/metrics.json          what `evaluate` measured
+RUN/config.json        every setting
+RUN/classes.json       the class table, as COCO panoptic categories
+RUN/model.safetensors  weights
+RUN/checkpoints/       step-NNNNNNNN.safetensors: weights, momentum and step, to go on from; the newest few
+RUN/log.jsonl          one line for each step
+RUN/metrics.json       what `evaluate` measured
+RUN/best.safetensors   with train.evaluate_every: the weights that scored best so far
+RUN/panels/            with train.panels_every: pictures of held-out images
 """
 
 import json
-import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from unipan.classes import ClassTable
 from unipan.config import Config, load_config, save_config
+from unipan.disk import replace_atomically
 from unipan.errors import InputError
+from unipan.tensor_file import TensorFile, read_tensor_file, write_tensor_file
 
 HUB_PREFIX = "hf:"
 
@@ -45,8 +46,11 @@ class RunFolder:
         return self.path / "model.safetensors"
 
     @property
-    def training(self) -> Path:
-        return self.path / "training.safetensors"
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    def checkpoint(self, step: int) -> Path:
+        return self.checkpoints / f"step-{step:08}.safetensors"
 
     @property
     def log(self) -> Path:
@@ -55,6 +59,14 @@ class RunFolder:
     @property
     def metrics(self) -> Path:
         return self.path / "metrics.json"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best.safetensors"
+
+    @property
+    def panels(self) -> Path:
+        return self.path / "panels"
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,12 @@ class TrainingState:
     """Momentum buffer of each parameter, by its name."""
     scaler: dict[str, Tensor] = field(default_factory=dict)
     """State of fp16's loss scaling, by name; empty in other precisions."""
+    ema: dict[str, Tensor] = field(default_factory=dict)
+    """Moving average of the trained weights, by name; empty where none is kept."""
+
+
+PARTS = tuple(entry.name for entry in fields(TrainingState) if entry.name != "step")
+"""Every further field of a training state is a part: tensors by name."""
 
 
 def open_run(run: str | Path) -> tuple[RunFolder, Config, ClassTable]:
@@ -110,25 +128,24 @@ def read_classes(path: Path) -> ClassTable:
     """Read the class table that `write_settings` wrote."""
     try:
         return ClassTable.from_categories(json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError(f"cannot read the class table in {path}: {error}") from error
 
 
 def save_model(path: Path, network: nn.Module) -> None:
     """Write the weights alone."""
-    _save(path, dict(network.state_dict()), {"kind": "model"})
+    write_tensor_file(path, TensorFile("model", dict(network.state_dict()), {}))
 
 
 def load_model(path: Path, network: nn.Module) -> None:
     """Fill `network`, of the run's own settings, with the run's weights."""
-    weights, _ = _load(path, "model")
-    fill(network, weights, path)
+    fill(network, read_tensor_file(path, "model").tensors, path)
 
 
 def fill(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
     """Load weights by name; every name and shape must agree. `path` is for the message."""
     own = network.state_dict()
-    wrong = [name for name in own if name not in weights or weights[name].shape != own[name].shape]
+    wrong = [name for name in own if name not in weights or not alike(weights[name], own[name])]
     wrong += [name for name in weights if name not in own]
     if wrong:
         raise InputError(
@@ -138,58 +155,32 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
     network.load_state_dict(weights)
 
 
+def alike(tensor: Tensor, own: Tensor) -> bool:
+    """Whether the one can take the other's place: one shape, and both of floating-point numbers or both not."""
+    return tensor.shape == own.shape and tensor.is_floating_point() == own.is_floating_point()
+
+
 def save_training(path: Path, state: TrainingState) -> None:
     """Write a point to go on from: one file, so that it is whole or not there."""
-    tensors = {f"weights.{name}": tensor for name, tensor in state.weights.items()}
-    tensors |= {f"momentum.{name}": tensor for name, tensor in state.momentum.items()}
-    tensors |= {f"scaler.{name}": tensor for name, tensor in state.scaler.items()}
-    _save(path, tensors, {"kind": "training", "step": str(state.step)})
+    parts = {name: getattr(state, name) for name in PARTS}
+    tensors = {f"{part}.{name}": tensor for part, named in parts.items() for name, tensor in named.items()}
+    write_tensor_file(path, TensorFile("training", tensors, {"step": str(state.step)}))
 
 
 def load_training(path: Path) -> TrainingState:
     """Read what `save_training` wrote."""
-    tensors, metadata = _load(path, "training")
-
-    def part(prefix: str) -> dict[str, Tensor]:
-        return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-    return TrainingState(int(metadata["step"]), part("weights."), part("momentum."), part("scaler."))
+    content = read_tensor_file(path, "training")
+    parts: dict[str, dict[str, Tensor]] = {part: {} for part in PARTS}
+    for full_name, tensor in content.tensors.items():
+        part, _, name = full_name.partition(".")
+        if part not in parts:
+            raise InputError(f"{path} holds {full_name}, which is part of no training state: {', '.join(PARTS)}.")
+        parts[part][name] = tensor
+    if not content.facts.get("step", "").isdecimal():
+        raise InputError(f"{path} does not say after which step it was written.")
+    return TrainingState(int(content.facts["step"]), **parts)
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON to a temporary name, then move it: readers see the old file or the new one, never a half."""
     replace_atomically(path, lambda temporary: temporary.write_text(json.dumps(value, indent=2) + "\n"))
-
-
-def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Call `write(temporary_path)`, flush it to the disk and move it over `path`; a failure leaves `path` as it was."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:  # safetensors tells a full disk by its own exception
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"cannot write {path}: {reason}. What stood there before is untouched.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _save(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    replace_atomically(path, lambda temporary: save_file(plain, temporary, metadata))
-
-
-def _load(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, str]]:
-    if not path.is_file():
-        raise InputError(f"{path} is missing. A training writes it at its first checkpoint and at its end.")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is damaged or no safetensors file: {error}.") from error
-    if metadata.get("kind") != kind:
-        raise InputError(f"{path} holds {metadata.get('kind', 'something else')}, but {kind} was expected.")
-    return tensors, metadata

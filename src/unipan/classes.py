@@ -120,31 +120,49 @@ class ClassTable:
     def from_categories(categories: list[dict[str, Any]]) -> "ClassTable":
         """Read a COCO panoptic `categories` list; colours and super-categories may be missing."""
         for entry in categories:
-            missing = [key for key in ("id", "name", "isthing") if key not in entry]
-            if missing:
-                raise InputError(f"category {entry} lacks {', '.join(missing)}; each needs id, name and isthing (0 or 1).")
+            fault = category_fault(entry)
+            if fault:
+                raise InputError(f"category {entry} {fault}.")
         return ClassTable(
             tuple(
                 ClassInfo(
-                    name=str(entry["name"]),
+                    name=entry["name"],
                     is_thing=bool(entry["isthing"]),
-                    dataset_id=int(entry["id"]),
-                    color=_color(entry.get("color"), index),
-                    supercategory=str(entry.get("supercategory", entry["name"])),
+                    dataset_id=entry["id"],
+                    color=default_color(index) if entry.get("color") is None else tuple(entry["color"]),
+                    supercategory=entry.get("supercategory") or entry["name"],
                 )
                 for index, entry in enumerate(categories)
             )
         )
 
 
+def category_fault(entry: dict[str, Any]) -> str:
+    """What keeps an entry of `categories` from being a class, to be said after its name; empty where nothing does."""
+    missing = [key for key in ("id", "name", "isthing") if key not in entry]
+    if missing:
+        return f"lacks {', '.join(missing)}; each needs id, name and isthing (0 or 1)"
+    if not _is_whole(entry["id"]):
+        return "has an id that is no whole number"
+    if not isinstance(entry["name"], str) or not entry["name"]:
+        return "has a name that is no text"
+    if entry["isthing"] not in (0, 1):
+        return "has an isthing that is neither 0 (stuff) nor 1 (thing)"
+    if not isinstance(entry.get("supercategory"), str | None):
+        return "has a supercategory that is no text"
+    color = entry.get("color")
+    is_color = isinstance(color, list) and len(color) == 3 and all(_is_whole(part) and 0 <= part <= 255 for part in color)
+    return (
+        "" if color is None or is_color else "has a color that is not [red, green, blue], each 0 to 255; mend it, or leave it out"
+    )
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether a JSON value is a whole number; true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def default_color(index: int) -> tuple[int, int, int]:
     """A stable RGB colour for the class at `index`, where a table gives none: hues spread by the golden ratio."""
     red, green, blue = hsv_to_rgb((index * 0.618034) % 1.0, 0.65, 0.9)
     return round(255 * red), round(255 * green), round(255 * blue)
-
-
-def _color(given: list[int] | None, index: int) -> tuple[int, int, int]:
-    if given is None:
-        return default_color(index)
-    red, green, blue = (int(value) for value in given)
-    return red, green, blue

@@ -5,6 +5,7 @@ Paper means the supplementary of Li, Qi, Torr, CVPR 2020. A default that it does
 
 import json
 from dataclasses import asdict, dataclass, field, fields
+from difflib import get_close_matches
 from math import inf
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,8 @@ DetectorKind = Literal["two_stage", "one_stage"]
 TrainingDetections = Literal["predicted", "truth"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+OnNonfinite = Literal["stop", "skip"]
+TrackerName = Literal["tensorboard", "wandb", "trackio"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,9 @@ class DetectorConfig:
     """Width of the box head's two hidden layers (two_stage)."""
     mask_channels: int = 256
     """Width of the mask head's four convolutions."""
+    mask_norm: bool = False
+    """GroupNorm after each of them (our choice): without it a mask head that starts from scratch at a high rate may die, its
+    units negative everywhere; the published ones, at lower rates, do without."""
     score_threshold: float = 0.05
     """Detections below are dropped before anything else sees them."""
     nms: float = 0.5
@@ -113,16 +119,30 @@ class ModelConfig:
 class DataConfig:
     """Where images come from and how they are prepared."""
 
-    source: Literal["scenes", "coco"] = "scenes"
-    """scenes: procedural, no files. coco: the COCO panoptic format below `root`."""
+    source: Literal["scenes", "coco", "cityscapes"] = "scenes"
+    """scenes: procedural, no files. coco: the COCO panoptic layout below `root`. cityscapes: its download, unpacked below `root`.
+    Where `train` names a JSON, the JSONs are the source, whatever stands here."""
     root: str = ""
-    """Folder with annotations/panoptic_SPLIT.json, annotations/panoptic_SPLIT/ and SPLIT/ (coco)."""
+    """Folder with annotations/panoptic_SPLIT.json, annotations/panoptic_SPLIT/ and SPLIT/ (coco), or with leftImg8bit/ and
+    gtFine/ (cityscapes), or where the relative paths below start (JSONs; without it, in the current folder)."""
     train_split: str = "train2017"
-    """Images to learn from (coco)."""
+    """Images to learn from (coco, cityscapes)."""
     val_split: str = "val2017"
-    """Held-out images (coco)."""
+    """Held-out images (coco, cityscapes)."""
+    train: str = ""
+    """JSON of the images to learn from, in the COCO panoptic format; with `val` and `images` all that your own data need."""
+    val: str = ""
+    """JSON of the held-out images."""
+    images: str = ""
+    """Folder of the images that `train` names; one in a subfolder is found by its name."""
+    val_images: str = ""
+    """Folder of the images that `val` names, where it is not `images`."""
+    train_masks: str = ""
+    """Folder of the PNGs that `train` names; without it, the one beside the JSON that bears its name."""
+    val_masks: str = ""
+    """Folder of the PNGs that `val` names; likewise."""
     merge: Literal["none", "supercategory"] = "none"
-    """supercategory: merge classes of one super-category, things and stuff apart (coco)."""
+    """supercategory: merge classes of one super-category, things and stuff apart (all but scenes)."""
     difficulty: Literal["standard", "crowded"] = "standard"
     """How often things of one class overlap (scenes)."""
     scene_size: tuple[int, int] = (128, 160)
@@ -143,6 +163,8 @@ class DataConfig:
     """Largest relative change of brightness, contrast and saturation in training (a quarter of it for hue)."""
     min_thing_px: int = 4
     """Things with fewer visible pixels are not trained on; their pixels are void."""
+    faulty: Literal["stop", "skip"] = "stop"
+    """What a training image that can't be read does: end the training, or give its place to the next one, named and counted."""
 
     def __post_init__(self) -> None:
         if self.short_side < 0 or self.long_side < 0 or (self.long_side and self.long_side < self.short_side):
@@ -159,6 +181,34 @@ class DataConfig:
             raise InputError(f"data.scale_range is {low:g} {high:g}; it takes two factors above 0, the smaller one first.")
         if self.crop != (0, 0) and min(self.crop) < 32:
             raise InputError(f"data.crop is {self.crop}; both sides must be at least 32 pixels, or both 0 for no crop.")
+        self._check_files()
+
+    @property
+    def kind(self) -> Literal["scenes", "coco", "cityscapes", "json"]:
+        """What is read: the JSONs where they are named, else the source."""
+        return "json" if self.train else self.source
+
+    def _check_files(self) -> None:
+        """No setting of files is passed over in silence: those of JSONs belong together, and a root needs what lies below it."""
+        names = ("train", "val", "images", "val_images", "train_masks", "val_masks")
+        given = {name: getattr(self, name) for name in names if getattr(self, name)}
+        missing = [f"--data.{name}" for name in ("train", "val", "images") if name not in given]
+        if given and missing:
+            raise InputError(
+                f"data.{next(iter(given))} is given without {' and '.join(missing)}; a data set of one's own takes --data.train "
+                "JSON, --data.val JSON and --data.images FOLDER."
+            )
+        if self.root and self.kind == "scenes":
+            raise InputError(
+                f"data.root is {self.root}, but data.source is scenes, which reads no files; set --data.source coco or "
+                "cityscapes, or leave the root out."
+            )
+        absolute = [name for name, path in given.items() if Path(path).is_absolute()]
+        if self.root and absolute:
+            raise InputError(
+                f"data.root is {self.root}, but data.{absolute[0]} ({given[absolute[0]]}) is absolute; beside JSON files a root "
+                "is where relative paths start. Leave the root out, or give paths relative to it."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +248,9 @@ class TrainConfig:
     """Optimiser steps."""
     batch_size: int = 32
     """Images of one optimiser step, over all processes."""
+    accumulate: int = 1
+    """Forward and backward passes that each process takes its share of a step in: the same step with less memory. Above 1 costs a
+    third more time, for normalisers such as the pixels of matched things must be known before the first gradient is."""
     learning_rate: float = 0.01
     """Full rate, after the warm-up."""
     reference_batch_size: int = 0
@@ -222,6 +275,8 @@ class TrainConfig:
     """Which detections make the potential in training: the network's own, or the truth's boxes with score 1 (paper, Table C)."""
     warm_start: str = ""
     """A state dict of torchvision's maskrcnn_resnet50_fpn (or _v2) to start from: .pth or .safetensors."""
+    init: str = ""
+    """A run to start from (its folder, or hf:OWNER/NAME), of any class table: classes with the same name keep what was learnt."""
     precision: Precision = "fp32"
     """Mixed precision: bf16, or fp16 with a gradient scaler."""
     device: Device = "auto"
@@ -232,9 +287,26 @@ class TrainConfig:
     """Data loader processes; 0 loads in the main process."""
     save_every: int = 1000
     """Steps between checkpoints."""
+    keep: int = 2
+    """Newest checkpoints that stay on the disk; where the newest is damaged, a run goes on from the one before."""
+    on_nonfinite: OnNonfinite = "stop"
+    """What a NaN or infinite loss or gradient does: end the training, or leave the step out (ten in a row end it all the same).
+    The batch is saved either way."""
+    ema: float = 0.0
+    """Decay of the exponential moving average of the weights, which then is the model; 0 for none. It starts without bias: after
+    t steps, step k counts in proportion to ema^(t-k), and the weights from before the first step not at all."""
+    evaluate_every: int = 0
+    """Steps between evaluations on held-out images; the model is then the weights with the best PQ. 0 never evaluates."""
+    evaluate_images: int = 200
+    """Held-out images of such an evaluation, evenly spaced; 0 takes all."""
+    trackers: tuple[TrackerName, ...] = ()
+    """Where the log's numbers go besides log.jsonl: tensorboard, wandb, trackio; each is an extra of this package."""
+    panels_every: int = 0
+    """Steps between pictures of a few held-out images with truth and answer, in RUN/panels and the trackers; 0 draws none."""
 
     def __post_init__(self) -> None:
-        _positive(self, "train", "steps", "batch_size", "learning_rate", "clip_norm", "save_every", "max_admitted")
+        _positive(self, "train", "steps", "batch_size", "learning_rate", "clip_norm", "save_every", "keep")
+        _positive(self, "train", "max_admitted", "accumulate")
         if self.seed < 0 or self.workers < 0:
             raise InputError(f"train.seed ({self.seed}) and train.workers ({self.workers}) must be 0 or more.")
         if self.reference_batch_size < 0:
@@ -242,6 +314,19 @@ class TrainConfig:
                 f"train.reference_batch_size is {self.reference_batch_size}; give the batch size that the learning rate is meant "
                 "for, or 0 to take the rate as it is."
             )
+        if not 0 <= self.ema < 1:
+            raise InputError(f"train.ema is {self.ema:g}; a decay lies in [0, 1): 0 for no average, 0.999 for a long one.")
+        if min(self.evaluate_every, self.evaluate_images, self.panels_every) < 0:
+            raise InputError(
+                f"train.evaluate_every ({self.evaluate_every}), train.evaluate_images ({self.evaluate_images}) and "
+                f"train.panels_every ({self.panels_every}) must be 0 or more."
+            )
+        if self.init and self.warm_start:
+            raise InputError(
+                f"train.init ({self.init}) and train.warm_start ({self.warm_start}) both say what to start from; leave one out."
+            )
+        if self.batch_size % self.accumulate:
+            raise InputError(f"train.batch_size ({self.batch_size}) must be a multiple of train.accumulate ({self.accumulate}).")
         if self.precision == "fp16" and self.device == "cpu":
             raise InputError("train.precision fp16 needs a GPU, but train.device is cpu; choose --train.precision bf16 or fp32.")
         if self.warmup_steps < 0 or not 0 < self.warmup_factor <= 1:
@@ -279,6 +364,11 @@ class Config:
                 f"model.panoptic heuristic has no panoptic loss, but loss.panoptic is {self.loss.panoptic:g} and "
                 f"loss.panoptic_lovasz {self.loss.panoptic_lovasz:g}; set both to 0."
             )
+        if self.train.accumulate > 1 and not self.model.freeze_batchnorm:
+            raise InputError(
+                f"train.accumulate is {self.train.accumulate}, but batch norms that are fine-tuned see one pass at a time and "
+                "would count it twice; set --train.accumulate 1 or --model.freeze-batchnorm."
+            )
         if self.model.panoptic == "heuristic" and self.train.detections == "truth":
             raise InputError(
                 "train.detections truth chooses what the panoptic loss sees, but model.panoptic heuristic has none; "
@@ -301,14 +391,47 @@ def load_config(path: Path) -> Config:
     from pydantic import TypeAdapter, ValidationError
 
     try:
-        raw: Any = json.loads(path.read_text())
-        return TypeAdapter(Config).validate_python(raw, extra="forbid")
+        return TypeAdapter(Config).validate_python(_read_settings(path), extra="forbid")
     except ValidationError as error:
-        first = error.errors()[0]
+        faults = error.errors()
+        unknown = [".".join(map(str, fault["loc"])) for fault in faults if fault["type"] == "unexpected_keyword_argument"]
+        if unknown:
+            raise InputError(f"{path}: setting {_unknown(unknown)}. Take it out, or use the unipan that wrote it.") from error
+        first = faults[0]
         place = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        raise InputError(f"{path}: setting {place}: {first['msg']} (came: {first['input']!r}).") from error
-    except (OSError, ValueError) as error:  # ValueError: no JSON, or no text at all
+        raise InputError(f"{path}: setting {place}: {first['msg']} (came: {str(first['input'])[:80]!r}).") from error
+
+
+def absent_settings(path: Path) -> list[str]:
+    """Settings that the file does not hold, because an earlier version wrote it; they took their defaults."""
+    return [name for name in flat_settings(Config()) if name not in _flat(_read_settings(path))]
+
+
+def flat_settings(config: Config) -> dict[str, Any]:
+    """Every setting by its full name, as in train.steps."""
+    return _flat(asdict(config))
+
+
+def _read_settings(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: no JSON, or no text at all
         raise InputError(f"cannot read the settings in {path}: {error}.") from error
+
+
+def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested settings by their full names; only sections are dictionaries."""
+    if not isinstance(settings, dict):
+        return {prefix: settings}
+    inner = [_flat(value, f"{prefix}.{name}" if prefix else name) for name, value in settings.items()]
+    return {name: value for part in inner for name, value in part.items()}
+
+
+def _unknown(places: list[str]) -> str:
+    """Settings that do not exist, each with the nearest that does."""
+    known = [*flat_settings(Config()), *asdict(Config())]
+    near = {place: get_close_matches(place, known, n=1) for place in places}
+    return ", ".join(f"{place} is unknown" + (f" (near it: {found[0]})" if found else "") for place, found in near.items())
 
 
 def _positive(config: object, section: str, *names: str) -> None:

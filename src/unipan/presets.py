@@ -15,6 +15,7 @@ _SMALL_DETECTOR = DetectorConfig(
     rpn_samples=128,
     box_channels=256,
     mask_channels=64,
+    mask_norm=True,
     max_detections=50,
 )
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unipan.data.checks_cityscapes import frames, look_at_frame
-from unipan.data.checks_pixels import Look
+from unipan.data.checks.cityscapes import frames, look_at_frame
+from unipan.data.checks.pixels import Look
 
 STEM = "ulm_000001_000002"
 

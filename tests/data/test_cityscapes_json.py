@@ -42,4 +42,4 @@ def test_train_ids_become_label_ids_and_nothing_else_does() -> None:
 
 def test_image_ids_of_predictions() -> None:
     assert image_id_of("lindau_000001_000019_leftImg8bit.png") == "lindau_000001_000019"
-    assert image_id_of("a/holiday.jpg") == "holiday"
+    assert image_id_of("a/holiday.jpg") == "a/holiday"

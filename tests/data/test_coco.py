@@ -202,7 +202,7 @@ def test_a_wrong_root_explains_the_layout(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="splits found: val"):
         coco_split(tmp_path, "train", merge="none")
     (tmp_path / "annotations" / "panoptic_val.json").write_text('{"images": [')
-    with pytest.raises(InputError, match="not in the COCO panoptic format"):
+    with pytest.raises(InputError, match="is not a JSON file in the COCO panoptic format"):
         coco_split(tmp_path, "val", merge="none")
     (tmp_path / "val").rename(tmp_path / "elsewhere")
     with pytest.raises(InputError, match=r"there is no folder .*val; expected the images"):
@@ -229,8 +229,8 @@ def test_what_is_written_reads_back(tmp_path: Path) -> None:
 
 def test_writing_never_overwrites_one_image_by_another(tmp_path: Path) -> None:
     dataset = coco_split(small_set(tmp_path), "val", merge="none")
-    entries = [Entry(1, "a/x.jpg", dataset[0].truth), Entry(2, "b/x.png", dataset[0].truth)]
-    with pytest.raises(InputError, match=r"a/x\.jpg and b/x\.png would both become x\.png"):
+    entries = [Entry(1, "b/x.jpg", dataset[0].truth), Entry(2, "b/x.png", dataset[0].truth)]
+    with pytest.raises(InputError, match=r"b/x\.jpg and b/x\.png would both become b/x\.png"):
         write_panoptic(tmp_path / "out", entries, dataset.classes, json_name="p.json", png_folder="p", scores=True)
 
 

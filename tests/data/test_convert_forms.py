@@ -1,7 +1,9 @@
 """Truth, exported as other tools write it and converted, is the same truth: areas, classes, crowds, void."""
 
 import json
+from base64 import b64encode
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +22,11 @@ from PIL import Image
 from unipan.classes import ClassTable
 from unipan.data.cityscapes import Cityscapes
 from unipan.data.coco import CocoPanoptic
-from unipan.data.conversion import Form, Unclaimed
-from unipan.data.convert_cityscapes import CityscapesForm, splits_with_truth
-from unipan.data.convert_instances import InstanceForm
-from unipan.data.convert_labelme import LabelmeForm, classes_of_labels
-from unipan.data.convert_pairs import PairForm
+from unipan.data.convert.cityscapes import CityscapesForm, splits_with_truth
+from unipan.data.convert.form import Form, Unclaimed
+from unipan.data.convert.instances import InstanceForm
+from unipan.data.convert.labelme import LabelmeForm, classes_of_labels
+from unipan.data.convert.pairs import PairForm
 from unipan.data.scenes import SceneDataset
 from unipan.ops.segments import Label, panoptic_map
 from unipan.types import PanopticMap, Sample
@@ -240,6 +242,33 @@ def test_shapes_of_labelme(tmp_path: Path) -> None:
     assert areas(converted.panoptic) == {"sky": 31, "cat": 7, "dog": 4}
     assert converted.image_id == "a"
     assert converted.contested_px == 8 + 1 + 10, "cats and dog on the sky, blur on the sky"
+
+
+def png_text(mask: np.ndarray) -> str:
+    stream = BytesIO()
+    Image.fromarray(mask).save(stream, format="PNG")
+    return b64encode(stream.getvalue()).decode()
+
+
+@pytest.mark.parametrize(
+    ("left", "top", "clip", "visible"),
+    [(2, 1, False, np.s_[:, :]), (7, 5, True, np.s_[:3, :3]), (-2, -1, True, np.s_[1:, 2:]), (20, 20, True, np.s_[4:, 5:])],
+)
+def test_a_labelme_mask_lies_where_its_first_point_is(
+    tmp_path: Path, left: int, top: int, clip: bool, visible: tuple[slice, slice]
+) -> None:
+    """One with a hole, as labelme's brush and its assisted drawing write it; cut off where it leaves the 8 x 10 image."""
+    save_numbers(tmp_path / "a.png", np.zeros((8, 10), dtype=np.int32))
+    mask = np.ones((4, 5), dtype=bool)
+    mask[1:3, 2] = False
+    box = [[left, top], [left + 4, top + 3]]
+    shapes = [{"label": "cat", "points": box, "shape_type": "mask", "mask": png_text(mask)}]
+    (tmp_path / "a.json").write_text(labelme_json((8, 10), "a.png", shapes))
+    ids = LabelmeForm(tmp_path, tmp_path, classes=CLASSES, ignore=[], background=None, clip=clip)[0].panoptic.ids
+    expected = np.zeros((8, 10), dtype=bool)
+    kept = mask[visible]
+    expected[max(top, 0) : max(top, 0) + kept.shape[0], max(left, 0) : max(left, 0) + kept.shape[1]] = kept
+    assert np.array_equal(ids.numpy() != 0, expected)
 
 
 def test_pairs_tell_instances_apart_by_class_and_number(tmp_path: Path) -> None:

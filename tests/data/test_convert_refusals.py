@@ -11,14 +11,15 @@ from export_forms import labelme_json, save_numbers
 from PIL import Image
 
 from unipan.classes import ClassTable
-from unipan.data.conversion import check_size, read_categories, safe_name
-from unipan.data.convert_cityscapes import splits_with_truth
-from unipan.data.convert_instances import InstanceForm
-from unipan.data.convert_labelme import LabelmeForm, classes_of_labels
-from unipan.data.convert_pairs import PairForm
+from unipan.data.convert.cityscapes import splits_with_truth
+from unipan.data.convert.form import check_size, read_categories, safe_name
+from unipan.data.convert.instances import InstanceForm
+from unipan.data.convert.labelme import LabelmeForm, classes_of_labels
+from unipan.data.convert.pairs import PairForm
 from unipan.errors import InputError
 
 CLASSES = ClassTable.from_categories([{"id": 3, "name": "cat", "isthing": 1}, {"id": 5, "name": "sky", "isthing": 0}])
+ONE_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
 TRIANGLE = [[1, 1, 5, 1, 1, 5]]
 Change = Callable[[dict[str, Any]], object]
 
@@ -83,7 +84,7 @@ def test_instance_json(change: Change, message: str, tmp_path: Path) -> None:
 
 
 def test_shapes_beyond_the_border_are_cut_when_asked(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"annotation 9 .* not a finite number"):
+    with pytest.raises(InputError, match=r"annotation 9 .* is no number below"):
         convert_instances(tmp_path, segmentation([[1, 1, float("nan"), 1, 1, 5]]), clip=True)
     convert_instances(tmp_path, segmentation([[1, 1, 50, 1, 1, 5]]), clip=True)
 
@@ -165,6 +166,19 @@ def labelme(folder: Path, shape: dict[str, Any], **options: Any) -> None:
         ({"label": "cat", "points": [[1, 1], [5, 1]]}, r"a\.json: shape 1 \(cat\): a polygon of 2 points"),
         ({"label": "cat", "points": [[1, 1]], "shape_type": "circle"}, "a circle of 1 points"),
         ({"label": "cat", "points": [[1, 1], [2, 2]], "shape_type": "line"}, "it is a line, which has no inside"),
+        ({"label": "cat", "points": [[1, 1], [2, 2]], "shape_type": "mask"}, "a mask has two points and a picture"),
+        (
+            {"label": "cat", "points": [[1, 1], [2, 2]], "shape_type": "mask", "mask": "bm8="},
+            r"shape 1 \(cat\): its mask can't be read as a PNG",
+        ),
+        (
+            {"label": "cat", "points": [[1, 1], [2, 2]], "shape_type": "mask", "mask": "?"},
+            "its mask can't be read as a PNG in base64",
+        ),
+        (
+            {"label": "cat", "points": [[1, 1], [2, 2]], "shape_type": "mask", "mask": ONE_PIXEL},
+            "its mask is 1x1 .* the box between its points 2x2",
+        ),
         ({"label": "cat", "points": [[1, 1], [5, -9], [1, 5]]}, r"shape 1 \(cat\): the point \(5, -9\) lies outside"),
         ({"label": "cat", "points": [[1, 1], [5], [1, 5]]}, r"a\.json is not a labelme JSON .*shapes\.0\.points\.1"),
     ],

@@ -1,16 +1,19 @@
 """The loop on a network of one weight: what a step does, in which order, and what stops it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from unipan.engine.fit import Step, fit
+from unipan.engine.guards import Guard
 from unipan.engine.optimize import build_optimizer
 from unipan.engine.runtime import Runtime
 from unipan.errors import InputError
-from unipan.types import Admission, Batch, Losses
+from unipan.types import Admission, Batch, Losses, Term
 
 ADMISSION = Admission(0.5, 3)
 
@@ -32,8 +35,21 @@ class OneWeight(nn.Module):
         return self.weight * images.mean()
 
 
-def criterion(output: Tensor, targets) -> Losses:
-    return Losses({"near": output, "far": 3 * output})
+class Means:
+    """A criterion whose terms are given, each as a sum over two."""
+
+    def __init__(self, terms: Callable[[Tensor], dict[str, Tensor]], *names: str) -> None:
+        self.names: Sequence[str] = names
+        self._terms = terms
+
+    def terms(self, outputs: Tensor, targets) -> dict[str, Term]:
+        return {name: Term(2 * value, torch.tensor(2.0)) for name, value in self._terms(outputs).items()}
+
+    def weigh(self, terms: Mapping[str, Term]) -> Losses:
+        return Losses({name: term.mean for name, term in terms.items()})
+
+
+NEAR_AND_FAR = Means(lambda output: {"near": output, "far": 3 * output}, "near", "far")
 
 
 def batch(value: float, *names: str) -> Batch:
@@ -48,14 +64,15 @@ def run(
     rate: Callable[[int], float] = lambda step: 0.1,
     seed: int = 0,
     clip_norm: float = 1e6,
-    loss: Callable[[Tensor, object], Losses] = criterion,
+    criterion: Means = NEAR_AND_FAR,
+    on_step: Callable[[Step], None] | None = None,
 ) -> tuple[OneWeight, list[Step]]:
     network = network or OneWeight()
     runtime = Runtime()
     steps: list[Step] = []
     fit(
         runtime.prepare(network),
-        loss,
+        criterion,  # type: ignore[arg-type]
         build_optimizer(network, momentum=0.0, weight_decay=0.0),
         batches,
         runtime,
@@ -64,7 +81,9 @@ def run(
         seed=seed,
         clip_norm=clip_norm,
         admission=ADMISSION,
-        on_step=steps.append,
+        passes=1,
+        guard=Guard(Path(mkdtemp()), "stop"),
+        on_step=on_step or steps.append,
     )
     return network, steps
 
@@ -103,26 +122,13 @@ def test_randomness_follows_from_seed_and_step_alone() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_a_loss_that_is_not_finite_is_named_with_its_step_and_images(value: float) -> None:
-    def breaking(output: Tensor, targets) -> Losses:
-        broken = output * value if output > 9 else output
-        return Losses({"good": output, "bad": broken, "fine": output})
+    def breaking(output: Tensor) -> dict[str, Tensor]:
+        return {"good": output, "bad": output * value if output > 9 else output, "fine": output}
 
     network, told = OneWeight(), []
-    runtime = Runtime()
-    with pytest.raises(InputError, match=r"^step 12: loss bad is not finite, on the images one\.png, two\.png\. ") as caught:
-        fit(
-            network,
-            breaking,
-            build_optimizer(network, momentum=0.0, weight_decay=0.0),
-            [batch(1.0), batch(3.0, "one.png", "two.png"), batch(1.0)],
-            runtime,
-            first_step=11,
-            rate=lambda step: 0.1,
-            seed=0,
-            clip_norm=1e6,
-            admission=ADMISSION,
-            on_step=told.append,
-        )
+    batches = [batch(1.0), batch(3.0, "one.png", "two.png"), batch(1.0)]
+    with pytest.raises(InputError, match=r"^step 12: loss bad is not finite, on the images one\.png, two\.png ") as caught:
+        run(batches, network=network, first_step=11, criterion=Means(breaking, "good", "bad", "fine"), on_step=told.append)
     assert "train.learning-rate" in str(caught.value)
     assert [step.number for step in told] == [11]
     assert network.weight.item() == pytest.approx(5 - 0.1 * 3), "the broken step must not change the weights"

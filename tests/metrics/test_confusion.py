@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from unipan.classes import VOID, ClassTable
 from unipan.errors import InputError
-from unipan.metrics.confusion import Confusion, confuse, mean_iou
+from unipan.metrics.confusion import Confusion, confuse, confuse_maps, mean_iou, pixels_by_name, thing_stuff_confusion
+from unipan.ops.segments import Label, panoptic_map
 
 CLASSES = ClassTable.from_categories(
     [
@@ -72,3 +73,43 @@ def test_a_class_index_out_of_range_is_an_error(side: str) -> None:
     wrong = torch.tensor([[0, 3], [0, 0]], dtype=torch.uint8)
     with pytest.raises(InputError, match="neither below 3"):
         confuse(wrong, right, 3) if side == "predicted" else confuse(right, wrong, 3)
+
+
+# --- things against stuff, and by name ---
+
+
+def test_things_and_stuff_of_a_drawn_case() -> None:
+    true = torch.tensor([[0, 0, 0, 0, 1, 1, 2, 2, 2, 2, V]], dtype=torch.uint8)
+    predicted = torch.tensor([[0, 1, 2, V, 2, 0, 0, 0, V, 2, 0]], dtype=torch.uint8)
+    shares = thing_stuff_confusion(confuse(predicted, true, 3), CLASSES)
+    assert (shares.things_as_things, shares.things_as_stuff, shares.things_as_void) == (1 / 4, 2 / 4, 1 / 4)
+    assert (shares.stuff_as_things, shares.stuff_as_stuff, shares.stuff_as_void) == (3 / 6, 2 / 6, 1 / 6)
+
+
+def test_a_kind_without_truth_has_no_shares() -> None:
+    shares = thing_stuff_confusion(confuse(torch.tensor([[0, 1]]), torch.tensor([[1, 1]]), 3), CLASSES)
+    assert isnan(shares.things_as_stuff)
+    assert (shares.stuff_as_things, shares.stuff_as_stuff) == (1 / 2, 1 / 2)
+
+
+def test_names_of_what_was_taken_for_what() -> None:
+    true, predicted = torch.tensor([[0, 0, 1]]), torch.tensor([[0, V, 2]])
+    assert pixels_by_name(confuse(predicted, true, 3), CLASSES) == {"cat": {"cat": 1, "(void)": 1}, "sky": {"sea": 1}, "sea": {}}
+
+
+segment_maps = st.tuples(
+    st.lists(st.sampled_from([0, 5, 6, 900]), min_size=12, max_size=12), st.lists(st.integers(0, 2), min_size=3, max_size=3)
+)
+
+
+@given(segment_maps, segment_maps)
+def test_maps_of_segments_equal_their_class_maps(
+    predicted: tuple[list[int], list[int]], true: tuple[list[int], list[int]]
+) -> None:
+    maps, class_maps = [], []
+    for places, classes in (predicted, true):
+        class_of = dict(zip([5, 6, 900], classes, strict=True))
+        labels = [Label(number, index) for number, index in class_of.items()]
+        maps.append(panoptic_map(torch.tensor(places, dtype=torch.int32).view(3, 4), labels, CLASSES))
+        class_maps.append(torch.tensor([class_of.get(number, V) for number in places]).view(3, 4))
+    assert torch.equal(confuse_maps(*maps, 3).pixels, confuse(*class_maps, 3).pixels)

@@ -187,6 +187,15 @@ CASES = {
     "category without isthing": Case(
         lambda t: t.categories[3].pop("isthing"), {"category-malformed": 1, "unknown-category": 3, "classes-differ": 1}
     ),
+    "category id no number": Case(
+        lambda t: t.categories[3].update(id="40"), {"category-malformed": 1, "unknown-category": 3, "classes-differ": 1}
+    ),
+    "isthing as text": Case(
+        lambda t: t.categories[3].update(isthing="0"), {"category-malformed": 1, "unknown-category": 3, "classes-differ": 1}
+    ),
+    "colour as text": Case(
+        lambda t: t.categories[3].update(color="#ff0000"), {"category-malformed": 1, "unknown-category": 3, "classes-differ": 1}
+    ),
     "category id twice": Case(lambda t: t.categories.append({"id": 40, "name": "pond", "isthing": 0}), {"category-repeated": 1}),
     "category name twice": Case(lambda t: t.categories[3].update(name="sea"), {"category-repeated": 1, "classes-differ": 1}),
     "image without file name": Case(lambda t: t.images.append({"id": 77}), {"entry-malformed": 1}),
@@ -194,6 +203,10 @@ CASES = {
         lambda t: t.first.pop("segments_info"), {"entry-malformed": 1, "image-without-annotation": 1}
     ),
     "segment without category": Case(lambda t: t.segments[CAT].pop("category_id"), {"entry-malformed": 1, "id-only-in-png": 1}),
+    "iscrowd as text": Case(lambda t: t.segments[CAT].update(iscrowd="no"), {"entry-malformed": 1, "id-only-in-png": 1}),
+    "nothing labelled": Case(
+        lambda t: t.annotations.clear(), {"nothing-labelled": 1, "image-without-annotation": 3, "class-unseen": 4}
+    ),
     "image id twice": Case(lambda t: t.images.append(dict(t.images[0])), {"image-repeated": 1}),
     "two annotations": Case(lambda t: t.annotations.append(dict(t.first)), {"annotation-repeated": 1}),
     "no annotation": Case(lambda t: t.annotations.remove(t.first), {"image-without-annotation": 1}),

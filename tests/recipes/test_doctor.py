@@ -11,7 +11,7 @@ from doctor_cases import CASES, DOG, HEIGHT, SEA, WIDTH, Train, drawn, write_cle
 from PIL import Image
 
 from unipan.cli import main
-from unipan.data.checks_kinds import Kind, Severity
+from unipan.data.checks.kinds import Kind, Severity
 from unipan.data.coco import coco_split
 from unipan.errors import InputError
 from unipan.recipes.doctor import AHEAD, Diagnosis, examine, in_threads

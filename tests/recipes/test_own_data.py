@@ -109,6 +109,27 @@ def test_a_set_that_moved_is_found_by_its_new_root(tmp_path: Path, tiny_config: 
         evaluate(str(run.path), root=str(tmp_path / "new"))
 
 
+def test_a_run_is_evaluated_on_another_set(tmp_path: Path, tiny_run: Path) -> None:
+    """Whatever it was trained on: here on scenes without files."""
+    path = write_scenes(tmp_path / "test")
+    before = {file.name for file in tiny_run.iterdir()}
+    evaluation = evaluate(str(tiny_run), val=str(path), images=str(path.parent / "pictures"))
+    written = {file.name for file in tiny_run.iterdir()} - before
+    assert written == {"metrics_truth.json"}
+    (tiny_run / "metrics_truth.json").unlink()
+    predict(str(tiny_run), [path.parent / "pictures"], tmp_path / "out")
+    assert score(path, tmp_path / "out" / "panoptic.json").quality == evaluation.answer.quality
+    assert evaluation.answer.title.startswith("truth.json")
+    relative = evaluate(str(tiny_run), root=str(path.parent), val="truth.json", images="pictures", trim=False)
+    assert relative.answer.title == "truth.json"
+    (tiny_run / "metrics_truth.json").unlink()
+    with pytest.raises(InputError, match=r"both --data\.val JSON and --data\.images FOLDER"):
+        evaluate(str(tiny_run), val=str(path))
+    change(path, categories=json.loads(path.read_text())["categories"][::-1])
+    with pytest.raises(InputError, match="trained on other classes than this data set has"):
+        evaluate(str(tiny_run), val=str(path), images=str(path.parent / "pictures"))
+
+
 def test_scenes_lie_in_no_folder(tiny_run: Path) -> None:
     with pytest.raises(InputError, match=r"procedural scenes, which lie in no folder; leave --data\.root out"):
         evaluate(str(tiny_run), root="somewhere")

@@ -182,12 +182,26 @@ def test_predicting_nothing_is_refused(learnt_run: Path, tmp_path: Path) -> None
     assert not (tmp_path / "out").exists()
 
 
-def test_two_pictures_of_one_name_are_refused(learnt_run: Path, pictures: Path, tmp_path: Path) -> None:
-    first = sorted(pictures.glob("*.png"))[0]
-    (tmp_path / "other").mkdir()
-    shutil.copy(first, tmp_path / "other")
+def test_pictures_of_one_name_are_told_apart_by_their_folders(learnt_run: Path, pictures: Path, tmp_path: Path) -> None:
+    first, second, *_ = sorted(pictures.glob("*.png"))
+    for place, picture in (("a", first), ("b", second)):
+        (tmp_path / "photos" / place).mkdir(parents=True)
+        shutil.copy(picture, tmp_path / "photos" / place / "one.png")
+    out = tmp_path / "out"
+    predict(str(learnt_run), [tmp_path / "photos"], out)
+    assert [entry["image_id"] for entry in json.loads((out / "panoptic.json").read_text())["annotations"]] == ["a/one", "b/one"]
+    assert (out / "a" / "one_overlay.png").is_file()
+    truth = write_panoptic(
+        tmp_path,
+        [Entry(7, "b/one.png", load(learnt_run)(second)), Entry(8, "a/one.png", load(learnt_run)(first))],
+        load(learnt_run).classes,
+        json_name="truth.json",
+        png_folder="truth",
+        scores=False,
+    )
+    assert score(truth, out / "panoptic.json").quality.all.pq == 1
     with pytest.raises(InputError, match=r"would both become .*\.png"):
-        predict(str(learnt_run), [first, tmp_path / "other"], tmp_path / "out")
+        predict(str(learnt_run), [first, first], out)
 
 
 def test_the_report_shows_the_run(copied_run: Path, scenes: PanopticDataset) -> None:

@@ -77,7 +77,7 @@ def test_a_truth_without_categories_is_refused(truth: Path, predictions: Path) -
 @pytest.mark.parametrize("text", ["", "[]", "{broken"])
 def test_a_file_that_is_no_panoptic_json_is_refused(truth: Path, tmp_path: Path, text: str) -> None:
     (tmp_path / "odd.json").write_text(text)
-    with pytest.raises(InputError, match=r"odd\.json is not in the COCO panoptic format"):
+    with pytest.raises(InputError, match=r"odd\.json is not a JSON file in the COCO panoptic format"):
         score(truth, tmp_path / "odd.json")
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torchvision.models import detection
 
-from unipan.checkpoint import load_model, load_training
+from unipan.checkpoint import RunFolder, load_model, load_training
 from unipan.config import Config
 from unipan.data.build import training_dataset
 from unipan.errors import InputError
@@ -30,7 +30,7 @@ def test_bf16_trains_and_predicts_in_float32_as_the_saved_run_does(tiny_config: 
     with torch.no_grad():
         one, other = (n(images, [(64, 64)], admission=Admission(0.0, 4)).panoptic[0] for n in (network, loaded))
     assert torch.equal(one, other)
-    state = load_training(tmp_path / "run" / "training.safetensors")
+    state = load_training(RunFolder(tmp_path / "run").checkpoint(4))
     assert {tensor.dtype for tensor in state.weights.values()} <= {torch.float32, torch.int64}
 
 

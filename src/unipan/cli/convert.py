@@ -35,7 +35,7 @@ def cityscapes(root: Positional[Path], *, out: Out, split: Literal["train", "val
         root: Folder with leftImg8bit/ and gtFine/.
         split: all: those of train and val that are unpacked.
     """
-    from unipan.data.convert_cityscapes import CityscapesForm, splits_with_truth
+    from unipan.data.convert.cityscapes import CityscapesForm, splits_with_truth
     from unipan.recipes.convert import Part
 
     forms = {name: CityscapesForm(root, name) for name in (splits_with_truth(root) if split == "all" else [split])}
@@ -74,8 +74,8 @@ def instances(
         overlap: Which of two overlapping things gets the pixels. small: the one of the smaller area. order: the later one.
         unclaimed: What becomes of a semantic PNG's thing pixels without an instance (polygons and maps never meet exactly).
     """
-    from unipan.data.conversion import read_categories
-    from unipan.data.convert_instances import InstanceForm
+    from unipan.data.convert.form import read_categories
+    from unipan.data.convert.instances import InstanceForm
     from unipan.recipes.convert import parts_of
 
     form = InstanceForm(
@@ -117,8 +117,8 @@ def pairs(
         unclaimed: What becomes of thing pixels without an instance.
     """
     from unipan.classes import ClassTable
-    from unipan.data.conversion import read_categories
-    from unipan.data.convert_pairs import PairForm
+    from unipan.data.convert.form import read_categories
+    from unipan.data.convert.pairs import PairForm
     from unipan.recipes.convert import parts_of
 
     table = ClassTable.from_categories(read_categories(classes))
@@ -152,7 +152,7 @@ def labelme(
         ignore: Labels whose shapes become void.
         background: A stuff class for pixels without a shape, which are void otherwise.
     """
-    from unipan.data.convert_labelme import LabelmeForm, classes_of_labels
+    from unipan.data.convert.labelme import LabelmeForm, classes_of_labels
     from unipan.recipes.convert import parts_of
 
     table = classes_of_labels(folder, classes=classes, things=things, ignore=ignore, background=background)

@@ -13,16 +13,22 @@ def evaluate(
     run: Positional[Run],
     *,
     root: Annotated[str | None, arg(name="data.root")] = None,
+    val: Annotated[str, arg(name="data.val")] = "",
+    images: Annotated[str, arg(name="data.images")] = "",
     decoder: PanopticHead | None = None,
     trim: bool = True,
     device: Device = "auto",
     as_json: Annotated[bool, arg(name="json")] = False,
 ) -> None:
-    """Score a run on its held-out images: a table, and RUN/metrics.json.
+    """Score a run on its held-out images: tables of PQ, IoU, AP and confusion, and RUN/metrics.json.
+
+    AP needs the extra `coco`. Under torchrun or accelerate launch the processes share the images and find what one would.
 
     Args:
         run: The run.
         root: The data set's folder, where it is not the one that the run was trained on.
+        val: A panoptic JSON to evaluate on instead of the run's held-out images, as a test set; writes RUN/metrics_NAME.json.
+        images: The folder of its images.
         decoder: The way to the answer, where it is not the one trained for; writes RUN/metrics_DECODER.json.
         trim: Turn small stuff segments into void, by the run's own limit (part of evaluation as published).
         device: auto is the GPU where there is one.
@@ -30,7 +36,7 @@ def evaluate(
     """
     from unipan.recipes.evaluate import evaluate as recipe
 
-    print_evaluation(recipe(run, root=root, trim=trim, decoder=decoder, device=device), as_json=as_json)
+    print_evaluation(recipe(run, root=root, val=val, images=images, trim=trim, decoder=decoder, device=device), as_json=as_json)
 
 
 def predict(

@@ -50,8 +50,10 @@ def with_label_ids(classes: ClassTable) -> ClassTable:
 
 
 def image_id_of(file_name: str) -> str:
-    """The id that a predicted image gets: its stem, for Cityscapes' pictures without what follows CITY_SEQUENCE_FRAME."""
-    return Path(file_name).stem.removesuffix("_leftImg8bit")
+    """The id that a predicted image gets: its name without suffix, and for Cityscapes' pictures without what follows
+    CITY_SEQUENCE_FRAME.
+    """
+    return str(Path(file_name).with_suffix("")).removesuffix("_leftImg8bit")
 
 
 def picture_name(file_name: str) -> str:

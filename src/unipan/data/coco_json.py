@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from torch import Tensor
@@ -53,25 +53,43 @@ class PanopticJson:
     categories: list[dict[str, Any]]
 
 
-def read_json_as(form: type[Form], path: Path) -> Form:
-    """Read a file and check that it has the form; whether its parts agree is for `check_consistency`."""
+PANOPTIC = "a JSON file in the COCO panoptic format"
+
+
+def read_json_as(form: type[Form], path: Path, what: str = PANOPTIC) -> Form:
+    """Read a file and check that it has the form, in words `what`; whether its parts agree is not looked at."""
     from pydantic import TypeAdapter, ValidationError
 
     try:
         return TypeAdapter(form).validate_json(path.read_bytes())
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}. Expected a JSON file in the COCO panoptic format.") from error
+        raise InputError(f"cannot read {path}: {error.strerror}. Expected {what}.") from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InputError(f"{path} is not in the COCO panoptic format: at {place}: {first['msg']}.") from error
+        raise InputError(f"{path} is not {what}: at {place}: {first['msg']}. Export it again in that form.") from error
+
+
+def leads_out(name: str) -> bool:
+    """Whether a file name out of a JSON is absolute or climbs, on any system."""
+    parts = name.replace("\\", "/").split("/")
+    return parts[0] == "" or parts[0][1:2] == ":" or ".." in parts
+
+
+def stem_below(name: str) -> str:
+    """A file name without its suffix, but with its folders: what a picture and its PNG share."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    return str(path.parent / path.stem)
 
 
 def check_consistency(content: PanopticJson, classes: ClassTable, path: Path) -> None:
-    """Every annotation has an image, no image two annotations; ids are unique, in range, and of known categories.
+    """Every annotation has an image, no image two annotations; ids are unique, in range, and of known categories; and file names
+    stay in their folders.
 
     Images without an annotation are no fault: COCO has a few.
     """
+    names = [entry.file_name for entry in (*content.images, *content.annotations)]
+    _complain(path, "file names that lead out of their folder", [name for name in names if leads_out(name)])
     images = [image.id for image in content.images]
     annotated = [annotation.image_id for annotation in content.annotations]
     _complain(path, "image ids that stand more than once in images", _repeated(images))

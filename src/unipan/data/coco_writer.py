@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from unipan.classes import ClassTable
+from unipan.data.coco_json import leads_out, stem_below
 from unipan.data.id_maps import write_id_map
 from unipan.errors import InputError
 from unipan.types import PanopticMap
@@ -17,7 +18,7 @@ class Entry(NamedTuple):
 
     image_id: int | str
     file_name: str
-    """The picture's; the PNG gets its stem."""
+    """The picture's, below the images folder; the PNG gets the same place and stem."""
     panoptic: PanopticMap
 
 
@@ -42,19 +43,23 @@ def annotation_of(
 def write_panoptic(
     folder: Path, entries: Iterable[Entry], classes: ClassTable, *, json_name: str, png_folder: str, scores: bool
 ) -> Path:
-    """Write folder/png_folder/STEM.png for each entry as it comes and, when all are there, folder/json_name.
+    """Write folder/png_folder/NAME.png for each entry NAME.jpg as it comes and, when all are there, folder/json_name.
 
-    Returns the JSON's path.
+    A picture in a subfolder, city/NAME.jpg, has its PNG in the same one. Returns the JSON's path.
     """
     with _writing(folder / png_folder):
         (folder / png_folder).mkdir(parents=True, exist_ok=True)
     images, annotations, taken = [], [], dict[str, str]()
     for image_id, file_name, panoptic in entries:
-        png_name = f"{Path(file_name).stem}.png"
+        assert not leads_out(file_name), file_name
+        png_name = stem_below(file_name) + ".png"
         if png_name in taken:
             raise InputError(f"{taken[png_name]} and {file_name} would both become {png_name}; rename one or write them apart.")
         taken[png_name] = file_name
-        write_id_map(folder / png_folder / png_name, panoptic.ids)
+        path = folder / png_folder / png_name
+        with _writing(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_id_map(path, panoptic.ids)
         height, width = panoptic.ids.shape
         images.append({"id": image_id, "file_name": file_name, "height": height, "width": width})
         annotations.append(annotation_of(panoptic, classes, image_id=image_id, file_name=png_name, scores=scores))

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from pathlib import Path
+from struct import unpack
 
 import numpy as np
 import torch
@@ -10,11 +11,15 @@ from PIL import Image
 from torch import Tensor
 
 from unipan.errors import InputError
-from unipan.ops.images import UNREADABLE
+from unipan.ops.images import UNREADABLE, is_file
 from unipan.ops.segments import true_places
 
 MAX_ID = 2**24 - 1
 """Largest id that three bytes hold."""
+
+
+MOST_PIXELS = 2**27
+"""Larger files are left to Pillow, which warns of them and refuses what would fill the memory."""
 
 
 def ids_from_rgb(rgb: NDArray[np.uint8]) -> NDArray[np.int32]:
@@ -70,10 +75,11 @@ def read_colours(path: Path | str) -> NDArray[np.uint8]:
     from kornia_rs.io import read_image_png_u8
 
     path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"there is no panoptic PNG {path}; check the path and the annotation's file_name.")
     with suppress(Exception):  # it has no exception of its own
-        return read_image_png_u8(str(path), "rgb")
+        if _pixels_said(path) <= MOST_PIXELS:
+            return read_image_png_u8(str(path), "rgb")
     try:
         with Image.open(path) as file:
             kind, mode = file.format, file.mode
@@ -86,6 +92,13 @@ def read_colours(path: Path | str) -> NDArray[np.uint8]:
             "with id = R + 256 G + 65536 B. Write it again in that form."
         )
     return rgb
+
+
+def _pixels_said(path: Path) -> int:
+    """How many pixels a PNG's header promises."""
+    with path.open("rb") as file:
+        width, height = unpack(">II", file.read(24)[16:])
+    return width * height
 
 
 def write_id_map(path: Path | str, ids: Tensor) -> None:

@@ -17,7 +17,7 @@ from unipan.classes import VOID
 from unipan.data.dataset import PanopticDataset
 from unipan.data.targets import make_target
 from unipan.data.transforms import Augmentation, augment
-from unipan.data.workers import dead_workers_named, leave_signals_to_the_trainer
+from unipan.data.workers import dead_workers_named, end_workers_at_exit, leave_signals_to_the_trainer
 from unipan.errors import InputError
 from unipan.types import Batch, PanopticMap, Sample, Target
 
@@ -165,6 +165,7 @@ def training_batches(
         raise InputError("the training data set holds no images; check data.root and data.train_split.")
     if batch_size % processes:
         raise InputError(f"train.batch_size ({batch_size}) must be a multiple of the number of processes ({processes}).")
+    end_workers_at_exit()
     loader = DataLoader(
         StepBatches(
             dataset=dataset,

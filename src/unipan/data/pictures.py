@@ -7,6 +7,7 @@ from pathlib import Path
 from unipan.data.cityscapes_labels import picture_name
 from unipan.data.coco_json import listing
 from unipan.errors import InputError
+from unipan.ops.images import is_file
 
 
 def found_pictures(folder: Path, file_names: Sequence[str], json_path: Path) -> list[str]:
@@ -17,7 +18,7 @@ def found_pictures(folder: Path, file_names: Sequence[str], json_path: Path) -> 
     """
     # One look at the folder, because one for each of COCO's images would take long on a network disk.
     top = {path.name for path in folder.iterdir()}
-    lost = [name for name in file_names if name not in top and not (folder / name).is_file()]
+    lost = [name for name in file_names if name not in top and not is_file(folder / name)]
     if not lost:
         return list(file_names)
     bare = [name for name in lost if name == Path(name).name]

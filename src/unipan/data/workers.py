@@ -1,8 +1,11 @@
 """The processes that load training data."""
 
+import atexit
+import multiprocessing
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from unipan.errors import InputError
 
@@ -25,7 +28,24 @@ def dead_workers_named() -> Iterator[None]:
 def leave_signals_to_the_trainer(worker: int) -> None:
     """In a loader process: SIGTERM and Ctrl-C often go to all processes of a job, but the trainer needs its data until it stops.
 
-    It ends its workers itself; those of a trainer that was killed notice, and end.
+    It ends its workers itself (`end_workers_at_exit`); those of a trainer that was killed notice, and end.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
+
+
+@cache
+def end_workers_at_exit() -> None:
+    """Have left-over loader processes killed when this process ends.
+
+    An error's traceback keeps its loader alive to the very end, where multiprocessing asks daemons to end by SIGTERM, which ours
+    do not heed, and then waits for them for ever.
+    """
+    atexit.register(_kill_workers)
+
+
+def _kill_workers() -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler would report their death as a fault
+    for child in multiprocessing.active_children():
+        if child.daemon:
+            child.kill()

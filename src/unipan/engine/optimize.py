@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from unipan.checkpoint import TrainingState
+from unipan.checkpoint import TrainingState, alike
+from unipan.errors import InputError
 
 
 def learning_rate(step: int, *, base: float, warmup_steps: int, warmup_factor: float, decay_steps: Sequence[int]) -> float:
@@ -55,7 +56,14 @@ def training_state(
 
 
 def restore_momentum(optimizer: torch.optim.Optimizer, network: nn.Module, state: TrainingState) -> None:
-    """Give the optimiser the momentum of a saved state."""
-    for name, parameter in network.named_parameters():
+    """Give the optimiser the momentum of a saved state, which must be of this network's parameters."""
+    parameters = dict(network.named_parameters())
+    wrong = [name for name, value in state.momentum.items() if name not in parameters or not alike(value, parameters[name])]
+    if wrong:
+        raise InputError(
+            f"the checkpoint of step {state.step} does not fit this network: momentum of {', '.join(wrong[:3])} is unknown or of "
+            "another shape. The settings must be those of the run that wrote it."
+        )
+    for name, parameter in parameters.items():
         if name in state.momentum:
             optimizer.state[parameter]["momentum_buffer"] = state.momentum[name].to(parameter.device)

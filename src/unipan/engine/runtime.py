@@ -1,14 +1,18 @@
 """accelerate, behind this one file: the device, mixed precision, and what a training step needs of them."""
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedType
 from torch import Tensor, nn
 
 from unipan.config import Device, Precision
+from unipan.engine.gradients import add_gradients
+from unipan.engine.processes import here
 from unipan.errors import InputError
 from unipan.ops.device import find_device
 
@@ -16,25 +20,32 @@ _MIXED: dict[Precision, Literal["no", "bf16", "fp16"]] = {"fp32": "no", "bf16": 
 
 
 class Runtime:
-    """One process on one device, `auto` being the GPU where there is one.
+    """This process on its device, `auto` being the GPU where there is one, and its fellows, if it was launched with some.
 
     Under bf16 and fp16 the prepared network runs under autocast; its weights, its outputs and the losses stay float32.
     """
 
     def __init__(self, *, device: Device = "auto", precision: Precision = "fp32") -> None:
-        find_device(device)  # refuses one that is not there
+        self.processes = here()
+        chosen = find_device(device)  # refuses one that is not there
+        _check_launch(chosen, self.processes.count)
         # accelerate keeps device and precision for the whole process and refuses to change them; each of our runs states its own.
-        AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
+        AcceleratorState._reset_state(reset_partial_state=True)
         try:
-            self.accelerator = Accelerator(cpu=device == "cpu", mixed_precision=_MIXED[precision])
+            self.accelerator = Accelerator(cpu=chosen.type == "cpu", mixed_precision=_MIXED[precision])
         except ValueError as error:  # its only complaint here: the precision does not go with the device
             raise InputError(_unavailable(precision, str(error))) from error
         if precision != "fp32" and not self.accelerator.native_amp:  # fp16 on a CPU, which accelerate takes and then ignores
             raise InputError(_unavailable(precision, f"it is {self.device.type}"))
-        if self.accelerator.num_processes > 1:
+        if self.accelerator.distributed_type not in (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU):
             raise InputError(
-                f"training was launched with {self.accelerator.num_processes} processes, but it runs in one so far; "
-                "start it without a launcher."
+                f"accelerate was told to use {self.accelerator.distributed_type.value}, but training runs in plain processes "
+                "with a whole network each; launch it with --multi_gpu, or with torchrun."
+            )
+        if self.accelerator.num_processes != self.processes.count:  # mpirun's environment, which accelerate reads and we do not
+            raise InputError(
+                f"{self.accelerator.num_processes} processes were launched in a way that is not supported; use torchrun or "
+                "accelerate launch --multi_gpu."
             )
 
     @property
@@ -42,15 +53,24 @@ class Runtime:
         return self.accelerator.device
 
     def prepare(self, network: nn.Module) -> nn.Module:
-        """Move the network to the device (and wrap it, where accelerate must)."""
-        return self.accelerator.prepare_model(network)
+        """Move the network to the device, under autocast in mixed precision, with the main process's weights in all processes."""
+        # evaluation_mode: without DistributedDataParallel, for the gradients are added by `add_gradients`.
+        prepared = self.accelerator.prepare_model(network, evaluation_mode=True)
+        for tensor in network.state_dict().values():
+            self.processes.share(tensor)
+        return prepared
 
     def release(self, prepared: nn.Module) -> None:
         """Undo `prepare`'s wrapping in place: the network computes in float32 again, as a loaded one does."""
         self.accelerator.unwrap_model(prepared, keep_fp32_wrapper=False)
 
     def backward(self, loss: Tensor) -> None:
-        self.accelerator.backward(loss)
+        """Add the loss's gradients to this process's. Not accelerate's, which divides by an accumulation set at its launch."""
+        (self._scaler.scale(loss) if self._scaler else loss).backward()
+
+    def add_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Replace each gradient by its sum over all processes; where fp16 overflowed in one, it then did in all."""
+        add_gradients(parameters, self.processes)
 
     def clip(self, optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], max_norm: float) -> Tensor:
         """Scale the gradients down to `max_norm`; returns the norm before, infinite where fp16 overflowed."""
@@ -83,6 +103,17 @@ class Runtime:
     @property
     def _scaler(self) -> torch.amp.GradScaler | None:
         return self.accelerator.scaler
+
+
+def _check_launch(device: torch.device, processes: int) -> None:
+    """Refuse processes that the device has no place for."""
+    if processes > 1 and device.type == "mps":
+        raise InputError(f"{processes} processes cannot share the device mps; choose --train.device cpu, or start one process.")
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if device.type == "cuda" and local > torch.cuda.device_count():
+        raise InputError(
+            f"{local} processes were launched on this machine, but it has {torch.cuda.device_count()} GPUs; launch one for each."
+        )
 
 
 def _unavailable(precision: Precision, reason: str) -> str:

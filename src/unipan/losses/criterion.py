@@ -21,6 +21,11 @@ class Criterion:
     void_channel: bool
     """Whether the last panoptic channel stands for things that no detection claims."""
 
+    @property
+    def names(self) -> list[str]:
+        """Every term that may come, in one order."""
+        return [name for name, weight in self.weights.items() if weight > 0]
+
     def __call__(self, outputs: Outputs, targets: Sequence[Target]) -> Losses:
         return self.weigh(self.terms(outputs, targets))
 

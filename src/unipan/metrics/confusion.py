@@ -1,18 +1,24 @@
-"""Pixel confusion and mean IoU of class maps. H x W pixels, C classes."""
+"""Pixel confusion of class maps, and what is read off it: mean IoU, things against stuff. H x W pixels, C classes."""
 
 from dataclasses import dataclass
 from math import nan
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from unipan.classes import VOID, ClassTable
 from unipan.errors import InputError
+from unipan.ops.overlap import joint_areas
+from unipan.types import PanopticMap
+
+VOID_NAME = "(void)"
+"""What tables and pictures call predicted void; in brackets, as a class may have any other name."""
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """What mean IoU needs to know of any number of images; adds up in any order."""
+    """What took which class for which, in any number of images; adds up in any order."""
 
     pixels: Tensor
     """(C, C + 1) int64: pixels of each true class (row) by predicted class; the last column is predicted void.
@@ -40,6 +46,21 @@ class MeanIoU:
     """C entries; nan for a class that occurs in neither."""
 
 
+@dataclass(frozen=True)
+class ThingStuffConfusion:
+    """Shares of the pixels, 0..1: those of each true kind (its row) add up to 1; nan where the truth holds none of a kind.
+
+    The paper's Table B, whose two columns know no void: a prediction may leave pixels out, and they are wrong as well.
+    """
+
+    things_as_things: float
+    things_as_stuff: float
+    things_as_void: float
+    stuff_as_things: float
+    stuff_as_stuff: float
+    stuff_as_void: float
+
+
 def confuse(predicted_class_map: Tensor, true_class_map: Tensor, num_classes: int) -> Confusion:
     """Count one image. Both maps are (H, W) integers: class indices, or VOID."""
     if predicted_class_map.shape != true_class_map.shape:
@@ -59,6 +80,17 @@ def confuse(predicted_class_map: Tensor, true_class_map: Tensor, num_classes: in
     return Confusion(joint.view(size, size)[:num_classes])
 
 
+def confuse_maps(predicted: PanopticMap, true: PanopticMap, num_classes: int) -> Confusion:
+    """`confuse` of two panoptic maps of one size, from the areas that their segments share; crowds have their class."""
+    joint = joint_areas(
+        predicted.ids.numpy(), [s.id for s in predicted.segments], true.ids.numpy(), [s.id for s in true.segments]
+    )
+    row, column = ([num_classes, *(s.class_index for s in side.segments), num_classes] for side in (true, predicted))
+    pixels = np.zeros((num_classes + 1, num_classes + 1), dtype=np.int64)  # the last row and column are void
+    np.add.at(pixels, np.ix_(row, column), joint)
+    return Confusion(torch.from_numpy(pixels[:num_classes]))
+
+
 def mean_iou(confusion: Confusion, classes: ClassTable) -> MeanIoU:
     """IoU of each class over the pixels whose truth is not void, and the means over all, thing and stuff classes.
 
@@ -73,6 +105,25 @@ def mean_iou(confusion: Confusion, classes: ClassTable) -> MeanIoU:
         stuff=_mean([per_class[index] for index in classes.stuff]),
         per_class=per_class,
     )
+
+
+def thing_stuff_confusion(confusion: Confusion, classes: ClassTable) -> ThingStuffConfusion:
+    """How often things are taken for stuff and stuff for things, whatever their classes; rows normalised."""
+    rows = [confusion.pixels[list(kind)].sum(0) for kind in (classes.things, classes.stuff)]  # (C + 1,) each
+    shares: list[float] = []
+    for row in rows:
+        columns = (row[list(classes.things)].sum(), row[list(classes.stuff)].sum(), row[-1])
+        shares += [(column.double() / row.sum()).item() for column in columns]  # 0 / 0 is nan
+    return ThingStuffConfusion(*shares)
+
+
+def pixels_by_name(confusion: Confusion, classes: ClassTable) -> dict[str, dict[str, int]]:
+    """True class -> predicted class, or `(void)` -> pixels; pairs without a pixel are left out."""
+    names = [*(info.name for info in classes.classes), VOID_NAME]
+    return {
+        name: {names[column]: number for column, number in enumerate(row) if number}
+        for name, row in zip(names, confusion.pixels.tolist(), strict=False)
+    }
 
 
 def _mean(values: list[float]) -> float:

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
-from math import isnan
+from math import isnan, nan
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,9 +11,15 @@ from rich.table import Table
 from unipan.errors import InputError
 from unipan.metrics.confusion import MeanIoU
 from unipan.metrics.pq import PanopticQuality
+from unipan.metrics.sizes import SizeQuality
 
 Group = Literal["all", "things", "stuff"]
 GROUPS: tuple[Group, ...] = ("all", "things", "stuff")
+SIZES = ("small", "medium", "large")
+IOU_SENTENCE = (
+    "IoU answer: of the final panoptic answer, its instances joined by class, void counted as wrong (the paper's Table D). "
+    "IoU head: of the semantic head alone (its Tables C and E)."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,41 +29,62 @@ class Report:
     title: str
     quality: PanopticQuality
     num_images: int
-    iou: MeanIoU | None = None
+    final_answer_iou: MeanIoU | None = None
+    """Of the answers themselves, instances of a class together; predicted void is wrong (the paper's Table D)."""
+    semantic_head_iou: MeanIoU | None = None
+    """Of the semantic head's arg max, before any panoptic step (the paper's Tables C and E, and "IoU" elsewhere in it)."""
+    by_size: SizeQuality | None = None
 
     def table(self) -> Table:
         """PQ, SQ, RQ and, where it was measured, IoU: a row each for all classes, things and stuff."""
-        measures = ["PQ", "SQ", "RQ", *(["IoU"] if self.iou else [])]
         images = "1 image" if self.num_images == 1 else f"{self.num_images} images"
         table = Table(title=f"{self.title}, {images}")
         table.add_column("")
-        for name in [*measures, "classes"]:
+        for name in ("PQ", "SQ", "RQ", *(name for name, _ in self._ious()), "classes"):
             table.add_column(name, justify="right")
         for group in GROUPS:
             mean = getattr(self.quality, group)
-            iou = [getattr(self.iou, group)] if self.iou else []
-            values = [percent(value) for value in (mean.pq, mean.sq, mean.rq, *iou)]
-            table.add_row(group, *values, str(mean.num_classes))
+            values = (mean.pq, mean.sq, mean.rq, *(getattr(iou, group) for _, iou in self._ious()))
+            table.add_row(group, *map(percent, values), str(mean.num_classes))
         return table
 
     def class_table(self) -> Table:
         """The same measures and the number of matched, extra and missed segments of each class that occurs."""
         table = Table(title=f"{self.title}, by class")
-        table.add_column("class")
+        table.add_column("class", overflow="fold")
         table.add_column("kind")
-        for name in ["PQ", "SQ", "RQ", *(["IoU"] if self.iou else []), "matched", "extra", "missed"]:
+        for name in ("PQ", "SQ", "RQ", *(name for name, _ in self._ious()), "matched", "extra", "missed"):
             table.add_column(name, justify="right")
         for index, entry in enumerate(self.quality.per_class):
-            iou = [self.iou.per_class[index]] if self.iou else []
-            if entry.occurs or not all(isnan(value) for value in iou):
-                values = [percent(value) for value in (entry.pq, entry.sq, entry.rq, *iou)]
+            ious = [iou.per_class[index] for _, iou in self._ious()]
+            if entry.occurs or not all(isnan(value) for value in ious):
+                values = map(percent, (entry.pq, entry.sq, entry.rq, *ious))
                 kind = "thing" if entry.is_thing else "stuff"
                 table.add_row(entry.name, kind, *values, str(entry.matched), str(entry.extra), str(entry.missed))
         return table
 
+    def size_table(self) -> Table:
+        """PQ of small, medium and large segments; only where it was measured."""
+        assert self.by_size is not None
+        table = Table(title="By size of the segments, small under 32^2 px, large over 96^2", title_justify="left")
+        table.add_column("")
+        for name in ("PQ", "PQ things", "PQ stuff", "SQ", "RQ", "matched", "extra", "missed"):
+            table.add_column(name, justify="right")
+        for size in SIZES:
+            one: PanopticQuality = getattr(self.by_size, size)
+            values = (one.all.pq, one.things.pq, one.stuff.pq, one.all.sq, one.all.rq)
+            numbers = (sum(getattr(entry, field) for entry in one.per_class) for field in ("matched", "extra", "missed"))
+            table.add_row(size, *map(percent, values), *map(str, numbers))
+        return table
+
+    def _ious(self) -> list[tuple[str, MeanIoU]]:
+        """Those that were measured, by what tables call them."""
+        measured = (("IoU\nanswer", self.final_answer_iou), ("IoU\nhead", self.semantic_head_iou))
+        return [(name, iou) for name, iou in measured if iou is not None]
+
     def to_json(self) -> dict[str, Any]:
         """Everything, as JSON knows it: fractions, and null where there is nothing to judge (JSON has no nan)."""
-        return _without_nan(asdict(self))
+        return without_nan(asdict(self))
 
     def save(self, path: Path) -> None:
         """Write `to_json` to a file."""
@@ -69,17 +96,23 @@ class Report:
             ) from error
 
 
+def stuff_iou(report: Report) -> float:
+    """The final answer's stuff IoU, which stands beside PQ in every table (paper, section C); nan where it was not measured."""
+    return report.final_answer_iou.stuff if report.final_answer_iou else nan
+
+
 def percent(fraction: float) -> str:
     """One decimal, as papers print it; a dash for nan."""
     return "-" if isnan(fraction) else f"{100 * fraction:.1f}"
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
+    """The same value, ready for JSON, which has no nan: null instead."""
     match value:
         case dict():
-            return {key: _without_nan(entry) for key, entry in value.items()}
+            return {key: without_nan(entry) for key, entry in value.items()}
         case list() | tuple():
-            return [_without_nan(entry) for entry in value]
+            return [without_nan(entry) for entry in value]
         case float() if isnan(value):
             return None
     return value

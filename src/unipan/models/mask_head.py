@@ -14,6 +14,7 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredic
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.ops import MultiScaleRoIAlign
 
+from unipan.models.decoder import group_norm
 from unipan.ops.instances import crop_instances
 from unipan.ops.lovasz import lovasz_hinge
 from unipan.types import Detections, Size, Target, Term
@@ -22,11 +23,11 @@ from unipan.types import Detections, Size, Target, Term
 class MaskHead(nn.Module):
     """The mask head's weights: RoIAlign on P2..P5, four convolutions, and a predictor with one mask for each class."""
 
-    def __init__(self, *, channels: int, mask_channels: int, num_things: int, anchor_scale: float) -> None:
-        """channels: of the pyramid. mask_channels: width of the convolutions."""
+    def __init__(self, *, channels: int, mask_channels: int, norm: bool, num_things: int, anchor_scale: float) -> None:
+        """channels: of the pyramid. mask_channels: width of the convolutions. norm: GroupNorm after each of the four."""
         super().__init__()
         self.mask_roi_pool = roi_align(14, anchor_scale)
-        self.mask_head = MaskRCNNHeads(channels, (mask_channels,) * 4, 1)
+        self.mask_head = MaskRCNNHeads(channels, (mask_channels,) * 4, 1, group_norm if norm else None)
         self.mask_predictor = MaskRCNNPredictor(mask_channels, mask_channels, num_things + 1)
 
 

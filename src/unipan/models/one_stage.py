@@ -52,6 +52,7 @@ class OneStageDetector(nn.Module):
         before_nms: int,
         mask_samples: int,
         mask_channels: int | None,
+        mask_norm: bool,
         score_threshold: float,
         nms: float,
         max_detections: int,
@@ -59,7 +60,7 @@ class OneStageDetector(nn.Module):
         """before_nms: best candidates of each level. mask_samples: regions of one image that the mask loss takes at most.
 
         anchor_scale: a level learns things whose farthest side is half to one `anchor_scale` of its strides away.
-        mask_channels: width of the mask head's convolutions, None for no mask head.
+        mask_channels: width of the mask head's convolutions, None for no mask head. mask_norm: GroupNorm after each.
         """
         super().__init__()
         self.register_buffer("things", torch.tensor(things), persistent=False)
@@ -68,7 +69,11 @@ class OneStageDetector(nn.Module):
         self.roi_heads = None
         if mask_channels is not None:
             self.roi_heads = MaskHead(
-                channels=channels, mask_channels=mask_channels, num_things=len(things), anchor_scale=anchor_scale
+                channels=channels,
+                mask_channels=mask_channels,
+                norm=mask_norm,
+                num_things=len(things),
+                anchor_scale=anchor_scale,
             )
         self.cells = AnchorGenerator(tuple((stride,) for stride in LEVELS), ((1.0,),) * len(LEVELS))
         self.coder = BoxLinearCoder(normalize_by_size=True)

@@ -41,11 +41,12 @@ class TwoStageDetector(nn.Module):
         roi_samples: int,
         box_channels: int,
         mask_channels: int | None,
+        mask_norm: bool,
         score_threshold: float,
         nms: float,
         max_detections: int,
     ) -> None:
-        """mask_channels: width of the mask head's convolutions, None for no mask head."""
+        """mask_channels: width of the mask head's convolutions, None for no mask head. mask_norm: GroupNorm after each."""
         super().__init__()
         self.samples = roi_samples
         self.register_buffer("things", torch.tensor(things), persistent=False)
@@ -54,7 +55,13 @@ class TwoStageDetector(nn.Module):
         box_predictor = FastRCNNPredictor(box_channels, len(things) + 1)
         masks = None
         if mask_channels is not None:
-            masks = MaskHead(channels=channels, mask_channels=mask_channels, num_things=len(things), anchor_scale=anchor_scale)
+            masks = MaskHead(
+                channels=channels,
+                mask_channels=mask_channels,
+                norm=mask_norm,
+                num_things=len(things),
+                anchor_scale=anchor_scale,
+            )
         self.roi_heads = RoIHeads(
             roi_align(7, anchor_scale),
             box_head,

@@ -9,10 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -106,7 +104,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         raise InputError(f"train.warm_start: there is no file {path}; check the path.")
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, OSError) as error:
+    except Exception as error:  # a damaged file makes PyTorch's reader raise nearly anything
         raise InputError(
             f"train.warm_start: {path} is neither .safetensors nor a PyTorch file of tensors alone ({type(error).__name__}); "
             "save the network's state_dict()."

@@ -1,5 +1,6 @@
 """Read an image file as a person sees it. H x W pixels."""
 
+import os
 import struct
 from pathlib import Path
 
@@ -19,13 +20,18 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 MAX_16_BIT = 2**16 - 1
 
 
+def is_file(path: Path | str) -> bool:
+    """Whether a file is there. A name that no file can bear, too long or with a NUL, is no error, as it is to Path.is_file."""
+    return os.path.isfile(path)  # noqa: PTH113 (see above)
+
+
 def read_image(path: Path | str) -> Tensor:
     """Read the first frame as (3, H, W) uint8 RGB: turned upright by its EXIF tag, transparency laid over white.
 
     16-bit grayscale is scaled from 0..65535 to 0..255. Whatever can't be read so is an InputError that names the file.
     """
     path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"there is no image file {path}; check the path.")
     try:
         with Image.open(path) as file:

@@ -11,13 +11,15 @@ from unipan.checkpoint import make_folder, open_run, write_json
 from unipan.config import Device, PanopticHead
 from unipan.data.dataset import PanopticDataset
 from unipan.errors import InputError
+from unipan.metrics.confusion import Confusion, confuse_maps, mean_iou
 from unipan.metrics.pq import PQCounts, count, quality
 from unipan.metrics.report import Report, percent
 from unipan.ops.images import read_image
 from unipan.predictor import Predictor, load, original_size
 from unipan.recipes.comparison import Comparison, Content, content_of, title
 from unipan.recipes.console import counted
-from unipan.recipes.evaluate import MASK_FREE, held_out, name
+from unipan.recipes.evaluate import evaluated, held_out, name
+from unipan.recipes.evaluation import MASK_FREE
 from unipan.recipes.predict import image_files
 from unipan.types import PanopticMap
 from unipan.viz.canvas import as_pil, enlarge, readable_scale
@@ -46,7 +48,7 @@ def compare(
     if root is not None and not samples:
         raise InputError("--data.root names a data set, but only --samples reads one; give --samples, or leave it out.")
     _, config, _ = open_run(run)
-    dataset = held_out(run, root) if samples else None
+    dataset = held_out(run, evaluated(config.data, root=root)) if samples else None
     if dataset is not None and samples > len(dataset):
         raise InputError(f"--samples is {samples}, but the run has {len(dataset)} held-out images; ask for at most so many.")
     files = image_files(images) if dataset is None else []
@@ -64,7 +66,8 @@ def compare_predictor(predictor: Predictor, entries: Iterator[Entry], number: in
     """Compare on `number` images. where: what the reports say they are of."""
     contents: dict[PanopticHead, Content] = {decoder: Content() for decoder in predictor.decoders}
     totals: dict[PanopticHead, PQCounts] = {}
-    pictures, mask_free = [], False
+    pixels: dict[PanopticHead, Confusion] = {}
+    pictures, mask_free, num_classes = [], False, len(predictor.classes)
     for entry in counted(entries, "comparing", number):
         outputs, size = predictor.outputs(entry.pixels), original_size(entry.pixels)
         mask_free = outputs.detections[0].mask_logits is None
@@ -75,12 +78,19 @@ def compare_predictor(predictor: Predictor, entries: Iterator[Entry], number: in
         for decoder, answer in answers.items():
             contents[decoder] += content_of(answer)
             if entry.truth:
-                scores[decoder] = count(answer, entry.truth, len(predictor.classes))
-                totals[decoder] = totals[decoder] + scores[decoder] if decoder in totals else scores[decoder]
+                scores[decoder] = count(answer, entry.truth, num_classes)
+                totals[decoder] = totals.get(decoder, PQCounts.zero(num_classes)) + scores[decoder]
+                confusion = confuse_maps(answer, entry.truth, num_classes)
+                pixels[decoder] = pixels.get(decoder, Confusion.zero(num_classes)) + confusion
         pictures.append(out / f"{entry.stem}_compare.png")
         picture(predictor, entry, answers, scores).save(pictures[-1])
     reports: dict[PanopticHead, Report] = {
-        decoder: Report(title=where, quality=quality(total, predictor.classes), num_images=number)
+        decoder: Report(
+            title=where,
+            quality=quality(total, predictor.classes),
+            num_images=number,
+            final_answer_iou=mean_iou(pixels[decoder], predictor.classes),
+        )
         for decoder, total in totals.items()
     }
     return Comparison(contents=contents, reports=reports, pictures=pictures, notes=notes(predictor, mask_free))

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from unipan.classes import VOID_ID
 from unipan.config import PanopticHead
-from unipan.metrics.report import GROUPS, Report, percent
+from unipan.metrics.report import GROUPS, Report, percent, stuff_iou
 from unipan.types import PanopticMap
 
 
@@ -55,10 +55,12 @@ class Comparison:
         first = next(iter(self.reports.values()))
         table = Table(title=f"One checkpoint, {len(self.reports)} decoders: {first.title}, {first.num_images} image(s)")
         table.add_column("decoder")
-        for column in ("PQ", "PQ things", "PQ stuff"):
+        for column in ("PQ", "PQ things", "PQ stuff", "IoU stuff"):
             table.add_column(column, justify="right")
         for decoder, report in self.reports.items():
-            table.add_row(title(decoder), *(percent(getattr(report.quality, group).pq) for group in GROUPS))
+            table.add_row(
+                title(decoder), *(percent(getattr(report.quality, group).pq) for group in GROUPS), percent(stuff_iou(report))
+            )
         return table
 
     def _content_table(self) -> Table:

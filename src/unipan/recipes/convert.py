@@ -13,7 +13,7 @@ from unipan.checkpoint import make_folder
 from unipan.classes import ClassTable
 from unipan.data.coco_json import listing
 from unipan.data.coco_writer import Entry, write_panoptic
-from unipan.data.conversion import Converted, Form, read_panoptic_categories, void_px
+from unipan.data.convert.form import Converted, Form, read_panoptic_categories, void_px
 from unipan.errors import InputError
 from unipan.recipes.console import counted
 

@@ -18,8 +18,10 @@ from unipan.data.scenes import SceneDataset
 from unipan.errors import InputError
 from unipan.predictor import build_predictor
 from unipan.recipes.console import console
-from unipan.recipes.evaluate import Evaluation, evaluate_predictor, name
+from unipan.recipes.evaluate import evaluate_predictor, name
+from unipan.recipes.evaluation import Evaluation
 from unipan.recipes.illustrate import illustrate
+from unipan.recipes.saving import saved_steps
 from unipan.recipes.train import train
 from unipan.types import Sample
 from unipan.viz.canvas import as_pil, enlarge
@@ -38,7 +40,7 @@ def demo(config: Config, out: Path) -> Evaluation:
     """
     need_matplotlib()
     folder = RunFolder(out)
-    resume = folder.training.exists() and load_config(folder.config) == config
+    resume = bool(saved_steps(folder)) and load_config(folder.config) == config
     if resume:
         console.print(f"{out} holds this demo already; going on from its last checkpoint.")
     started = time.perf_counter()
@@ -68,8 +70,8 @@ def show_scenes(config: Config, out: Path) -> tuple[Path, SceneStatistics]:
     The scenes shown are also written one by one, to try `predict` and `score` on: OUT/images, OUT/truth.json, OUT/truth.
     """
     data = config.data
-    if data.source != "scenes":
-        raise InputError(f"--show draws procedural scenes, but data.source is {data.source}.")
+    if data.kind != "scenes":
+        raise InputError(f"--show draws procedural scenes, but data.source is {data.kind}.")
     dataset = validation_dataset(replace(data, val_scenes=MEASURED_SCENES))
     assert isinstance(dataset, SceneDataset)
     samples = [dataset[index] for index in range(SHOWN_SCENES)]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-from unipan.data.checks import Finding, Findings
-from unipan.data.checks_kinds import Severity
-from unipan.data.checks_set import Balance, Doubles, difference
+from unipan.data.checks.findings import Fault, Finding, Findings
+from unipan.data.checks.kinds import Kind, Severity
+from unipan.data.checks.whole_set import Balance, Doubles, difference
 from unipan.recipes.console import counted
 from unipan.recipes.doctor_find import Split, open_split
 
@@ -47,6 +47,8 @@ def examine(splits: Sequence[Split]) -> Diagnosis:
         opened = open_split(split)
         balance = Balance(split.name, opened.categories)
         findings.add(split.name, opened.faults)
+        if not opened.looks:
+            findings.add(split.name, [Fault(Kind.NOTHING_LABELLED, split.name)])
         if balances:
             findings.add(split.name, difference(balances[0].categories, opened.categories))
         unusable[split.name] = set()

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from unipan.data.checks import Fault
-from unipan.data.checks_cityscapes import CATEGORIES, frames, look_at_frame
-from unipan.data.checks_json import Listed, read_listed
-from unipan.data.checks_pixels import Look, look_at
-from unipan.data.checks_rows import Category
+from unipan.data.checks.cityscapes import CATEGORIES, frames, look_at_frame
+from unipan.data.checks.findings import Fault
+from unipan.data.checks.json_entries import Listed, read_listed
+from unipan.data.checks.pixels import Look, look_at
+from unipan.data.checks.rows import Category
 from unipan.data.cityscapes import IMAGES, TRUTH
 from unipan.data.coco_json import listing
 from unipan.data.pictures import found_pictures

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from unipan.checkpoint import make_folder, write_json
-from unipan.data.checks_json import Picture, read_listed
-from unipan.data.checks_kinds import Severity
-from unipan.data.checks_mend import mended
-from unipan.data.checks_pixels import Look, read_ids
-from unipan.data.checks_rows import Category
+from unipan.data.checks.json_entries import Picture, read_listed
+from unipan.data.checks.kinds import Severity
+from unipan.data.checks.mend import mended
+from unipan.data.checks.pixels import Look, read_ids
+from unipan.data.checks.rows import Category
 from unipan.data.id_maps import write_id_map
 from unipan.errors import InputError
 from unipan.recipes.console import counted

@@ -7,9 +7,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from unipan.data.checks import Finding
-from unipan.data.checks_kinds import Severity
-from unipan.data.checks_set import Balance
+from unipan.data.checks.findings import Finding
+from unipan.data.checks.kinds import Severity
+from unipan.data.checks.whole_set import Balance
 from unipan.recipes.doctor import Diagnosis
 
 SHOWN_CLASSES = 24

@@ -1,133 +1,140 @@
 """`unipan evaluate`: the score of a run on held-out images, by any of the ways to the answer, and what propagation adds to it."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
 from pathlib import Path
-from typing import Any
-
-import torch
-from rich.table import Table
-from torch import Tensor
 
 from unipan.checkpoint import RunFolder, open_run, write_json
-from unipan.classes import VOID
-from unipan.config import Config, Device, PanopticHead
-from unipan.data.build import validation_dataset
+from unipan.config import Config, DataConfig, Device, PanopticHead
+from unipan.data.build import remarks, validation_dataset
 from unipan.data.dataset import PanopticDataset
+from unipan.engine.processes import here
 from unipan.errors import InputError
-from unipan.metrics.confusion import Confusion, confuse, mean_iou
-from unipan.metrics.pq import PQCounts, count, quality
+from unipan.metrics.confusion import mean_iou
+from unipan.metrics.pq import PQCounts, quality
 from unipan.metrics.report import Report
-from unipan.models import heuristic, upsnet
-from unipan.models.decode import best_channel
-from unipan.ops.segments import index_of_ids
-from unipan.predictor import Predictor, load, original_size
-from unipan.recipes.console import counted
-from unipan.recipes.propagation import PropagationPart, propagation_tally
-from unipan.types import PanopticMap
-
-MASK_FREE: dict[PanopticHead, str] = {"upsnet": upsnet.MASK_FREE, "heuristic": heuristic.MASK_FREE}
-"""What a decoder that expects masks does without them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """What a run is worth."""
-
-    answer: Report
-    """Of the answers; its IoU is the semantic head's."""
-    decoder: PanopticHead
-    """How the answers were read off the network's outputs."""
-    mask_free: bool
-    """The detections came without masks."""
-    propagation: PropagationPart | None
-    """What propagation adds; None where answers come without it."""
-
-    def further_tables(self) -> list[Table]:
-        """Propagation's part, where there is one."""
-        return [self.propagation.table(self.answer)] if self.propagation else []
-
-    def sentences(self) -> list[str]:
-        """What propagation does, or what the decoder is."""
-        if self.propagation:
-            return self.propagation.sentences(self.answer)
-        return [f"Decoder: {self.decoder}.", *([MASK_FREE[self.decoder]] if self.mask_free and self.decoder in MASK_FREE else [])]
-
-    def to_json(self) -> dict[str, Any]:
-        own = {"answer": self.answer.to_json(), "decoder": self.decoder, "mask_free": self.mask_free}
-        return own | (self.propagation.to_json() if self.propagation else {})
+from unipan.metrics.sizes import SizeCounts, quality_by_size
+from unipan.predictor import Predictor, load
+from unipan.recipes.console import console, counted
+from unipan.recipes.evaluation import Evaluation
+from unipan.recipes.propagation import PropagationTally, propagation_tally
+from unipan.recipes.tally import ImageScore, PixelCounts, precision_of, score_image
 
 
 def evaluate(
-    run: str, *, root: str | None = None, trim: bool = True, decoder: PanopticHead | None = None, device: Device = "auto"
+    run: str,
+    *,
+    root: str | None = None,
+    val: str = "",
+    images: str = "",
+    trim: bool = True,
+    decoder: PanopticHead | None = None,
+    device: Device = "auto",
 ) -> Evaluation:
     """Score a run on its held-out images and write RUN/metrics.json; by another decoder than its own, RUN/metrics_DECODER.json.
 
-    root: the data set's folder where it is no longer the one trained on. trim: turn small stuff segments into void, by the
+    root: the data set's folder where it is no longer the one trained on. val, images: a panoptic JSON and its folder of images to
+    take instead of the held-out ones, whose file is RUN/metrics_NAME.json. trim: turn small stuff segments into void, by the
     run's own limit.
     """
     folder, config, _ = open_run(run)
-    dataset = held_out(run, root)
+    config = replace(config, data=evaluated(config.data, root=root, val=val, images=images))
+    dataset = held_out(run, config.data)
     predictor = load(run, decoder=decoder, device=device)
     if not trim:
         predictor.min_stuff_area_px = 0
     evaluation = evaluate_predictor(predictor, dataset, name(config, trim=trim))
-    write_json(_metrics_file(folder, config, predictor.decoder), evaluation.to_json())
+    if here().is_main:
+        write_json(_metrics_file(folder, config, predictor.decoder, val), evaluation.to_json())
     return evaluation
 
 
-def held_out(run: str, root: str | None) -> PanopticDataset:
-    """A run's held-out images; root: the data set's folder where it is no longer the one trained on."""
-    _, config, classes = open_run(run)
-    dataset = validation_dataset(config.data if root is None else replace(config.data, root=root))
-    if dataset.classes != classes:
-        raise InputError(
-            f"{run} was trained on other classes than this data set has ({len(classes)} against {len(dataset.classes)}, or "
-            "other names, kinds or order); evaluate it on data with its own class table."
+def evaluated(data: DataConfig, *, root: str | None, val: str = "", images: str = "") -> DataConfig:
+    """A run's settings of data, with the folder or the JSON (and its images) to evaluate on instead."""
+    if bool(val) != bool(images):
+        raise InputError("other images to evaluate on take both --data.val JSON and --data.images FOLDER.")
+    if val:
+        return replace(
+            data, source="coco", root=root or "", train=val, val=val, images=images, val_images="", train_masks="", val_masks=""
         )
+    if root is not None and data.kind == "scenes":
+        raise InputError("the run was trained on procedural scenes, which lie in no folder; leave --data.root out.")
+    return data if root is None else replace(data, root=root)
+
+
+def held_out(run: str, data: DataConfig) -> PanopticDataset:
+    """The held-out images of `data`, which must be of the run's classes."""
+    _, _, classes = open_run(run)
+    dataset = validation_dataset(data)
+    difference = classes.difference(dataset.classes)
+    if difference:
+        raise InputError(
+            f"{run} was trained on other classes than this data set has: {difference}; evaluate it on data with its own class "
+            "table."
+        )
+    for remark in remarks(dataset) if here().is_main else []:
+        console.print(remark, soft_wrap=True)
     return dataset
 
 
-def _metrics_file(folder: RunFolder, config: Config, decoder: PanopticHead) -> Path:
-    return folder.metrics if decoder == config.model.panoptic else folder.metrics.with_stem(f"metrics_{decoder}")
+def _metrics_file(folder: RunFolder, config: Config, decoder: PanopticHead, val: str) -> Path:
+    marks = [Path(val).stem] if val else []
+    marks += [decoder] if decoder != config.model.panoptic else []
+    return folder.metrics.with_stem("_".join([folder.metrics.stem, *marks]))
 
 
 def name(config: Config, *, trim: bool) -> str:
     """What the tables call the evaluation."""
-    where = f"{config.data.difficulty} scenes" if config.data.source == "scenes" else config.data.val_split
+    match config.data.kind:
+        case "scenes":
+            where = f"{config.data.difficulty} scenes"
+        case "json":
+            where = Path(config.data.val).name
+        case "coco" | "cityscapes":
+            where = config.data.val_split
     limit = config.inference.min_stuff_area_px
     return f"{where}, stuff under {limit} px trimmed" if trim and limit else where
 
 
 def evaluate_predictor(predictor: Predictor, dataset: PanopticDataset, title: str) -> Evaluation:
-    """Score a predictor, by its decoder, on every image of a data set, one at a time."""
-    num_classes = len(predictor.classes)
-    counts, confusion, mask_free = PQCounts.zero(num_classes), Confusion.zero(num_classes), False
+    """Score a predictor, by its decoder, on every image of a data set, one at a time.
+
+    Under several processes, all of which must call it, each takes every so many-th image, and all return the same: what one
+    process alone would have found, to the last digit.
+    """
+    processes = here()
     tally = propagation_tally(predictor)
-    for index in counted(range(len(dataset)), "evaluating", len(dataset)):
-        sample = dataset[index]
-        size = original_size(sample.image)
-        outputs = predictor.outputs(sample.image)
-        counts += count(predictor.answer(outputs, size), sample.truth, num_classes)
-        semantic = best_channel(outputs.semantic[0], predictor.network_size(size), size).cpu()
-        confusion += confuse(semantic, class_map(sample.truth), num_classes)
-        mask_free = outputs.detections[0].mask_logits is None
-        if tally:
-            tally.add(outputs, sample)
+    mine = range(processes.index, len(dataset), processes.count)
+    scores, pixels = [], PixelCounts.zero(len(predictor.classes))
+    for index in counted(mine, "evaluating", len(mine)) if processes.is_main else mine:
+        score, counted_pixels = score_image(predictor, dataset[index], tally)
+        scores.append((index, score))
+        pixels += counted_pixels
+    in_order = sorted(processes.gather_objects(scores), key=lambda entry: entry[0])  # fractions add up alike in one order only
+    pixels = sum(processes.gather_objects([pixels]), PixelCounts.zero(len(predictor.classes)))
+    return summed_up(predictor, [score for _, score in in_order], pixels, tally, title)
+
+
+def summed_up(
+    predictor: Predictor, scores: Sequence[ImageScore], pixels: PixelCounts, tally: PropagationTally | None, title: str
+) -> Evaluation:
+    """The evaluation of a data set from its images' scores, in the images' order, and from the pixels of them all."""
+    classes = predictor.classes
     return Evaluation(
         answer=Report(
             title=title,
-            quality=quality(counts, predictor.classes),
-            num_images=len(dataset),
-            iou=mean_iou(confusion, predictor.classes),
+            quality=quality(sum((score.counts for score in scores), PQCounts.zero(len(classes))), classes),
+            num_images=len(scores),
+            final_answer_iou=mean_iou(pixels.final_answer, classes),
+            semantic_head_iou=mean_iou(pixels.semantic_head, classes),
+            by_size=quality_by_size(reduce(SizeCounts.plus, (s.by_size for s in scores), SizeCounts.zero(len(classes))), classes),
         ),
+        precision=precision_of(scores, classes),
+        semantic_head=pixels.semantic_head,
+        final_answer=pixels.final_answer,
+        classes=classes,
         decoder=predictor.decoder,
-        mask_free=mask_free,
-        propagation=tally.part(title) if tally else None,
+        mask_free=any(score.mask_free for score in scores),
+        propagation=tally.part(title, [s.propagation for s in scores if s.propagation], pixels.unpropagated) if tally else None,
     )
-
-
-def class_map(panoptic: PanopticMap) -> Tensor:
-    """(H, W) class indices, VOID where unlabelled; crowds have their class, as in the semantic loss."""
-    segments = panoptic.segments
-    table = torch.tensor([segment.class_index for segment in segments] + [VOID])
-    return table[index_of_ids(panoptic.ids, [segment.id for segment in segments])]

@@ -10,16 +10,18 @@ from PIL import Image
 
 from unipan.checkpoint import RunFolder
 from unipan.data.dataset import PanopticDataset
+from unipan.metrics.confusion import VOID_NAME
 from unipan.metrics.pq import count, quality
-from unipan.metrics.report import percent
+from unipan.metrics.report import percent, stuff_iou
 from unipan.models.panoptic import UnifiedHead
 from unipan.ops.propagation import affinity_rows
 from unipan.ops.segments import index_of_ids
 from unipan.ops.upsample import STRIDE
 from unipan.predictor import Predictor, original_size
-from unipan.recipes.evaluate import Evaluation
+from unipan.recipes.evaluation import Evaluation
 from unipan.types import Outputs, PanopticMap, Sample
 from unipan.viz.canvas import as_pil, enlarge, readable_scale
+from unipan.viz.confusion import draw_confusion
 from unipan.viz.curves import loss_curves
 from unipan.viz.overlay import overlay
 from unipan.viz.panels import draw_affinity, draw_detections
@@ -53,6 +55,7 @@ def illustrate(
         ("PQ", percent(everything.all.pq)),
         ("PQ things", percent(everything.things.pq)),
         ("PQ stuff", percent(everything.stuff.pq)),
+        ("IoU stuff", percent(stuff_iou(evaluation.answer))),
     ]
     if evaluation.propagation:
         headline.append(("PQ, propagation off", percent(evaluation.propagation.without.quality.all.pq)))
@@ -65,6 +68,7 @@ def illustrate(
         tables=[_plain(t) for t in (evaluation.answer.table(), evaluation.answer.class_table(), *evaluation.further_tables())],
         curves_svg=loss_curves(records) if records else "",
         examples=examples,
+        confusions=confusion_pictures(evaluation),
         notes=evaluation.sentences(),
     )
     telling = [shown for shown in examples if shown.affinity] or examples
@@ -78,6 +82,13 @@ def sheet(examples: Sequence[Example]) -> Image.Image:
     if any(e.affinity for e in examples):
         titles.append("affinity of the crossed pixel")
     return contact_sheet(rows, column_titles=titles)
+
+
+def confusion_pictures(evaluation: Evaluation) -> list[tuple[str, Image.Image]]:
+    """Of the final answer and of the semantic head; none where no pixel has a known class."""
+    sides = {"of the final answer": evaluation.final_answer, "of the semantic head": evaluation.semantic_head}
+    drawn = [(name, draw_confusion(side.pixels, evaluation.classes, void=VOID_NAME)) for name, side in sides.items()]
+    return [(name, picture) for name, picture in drawn if picture]
 
 
 def _plain(table) -> ReportTable:

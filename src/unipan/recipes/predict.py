@@ -8,6 +8,7 @@ from rich.table import Table
 from unipan.checkpoint import make_folder
 from unipan.config import Device, PanopticHead
 from unipan.data.cityscapes_labels import image_id_of, with_label_ids
+from unipan.data.coco_json import stem_below
 from unipan.data.coco_writer import Entry, write_panoptic
 from unipan.errors import InputError
 from unipan.ops.images import SUFFIXES, read_image
@@ -22,21 +23,26 @@ def predict(
 ) -> list[tuple[Path, PanopticMap]]:
     """Write out/STEM_overlay.png for each image, and out/panoptic.json with out/panoptic/STEM.png; return the answers.
 
-    images: files, or folders of them. decoder: another than the one that the run was trained for. Trims small stuff exactly as
+    images: files, or folders of them; where two bear one stem, all are named with their folders (FOLDER/STEM).
+    decoder: another than the one that the run was trained for. Trims small stuff exactly as
     `evaluate` does. For Cityscapes' pictures and classes this is the form that its official evaluation reads: image ids are
     CITY_SEQUENCE_FRAME and categories are label ids, also where the run learnt from the JSON with train ids.
     """
     files = image_files(images)
+    is_clear = len({file.stem for file in files}) == len(files)
+    names = [file.name if is_clear else f"{file.absolute().parent.name}/{file.name}" for file in files]
     predictor = load(run, decoder=decoder, device=device)
     answers: list[tuple[Path, PanopticMap]] = []
 
     def entries() -> Iterator[Entry]:
-        for file in counted(files, "predicting", len(files)):
+        for file, name in zip(counted(files, "predicting", len(files)), names, strict=True):
             pixels = read_image(file)
             answer = predictor(pixels)
-            overlay(answer, pixels, predictor.classes).save(out / f"{file.stem}_overlay.png")
+            picture = out / f"{stem_below(name)}_overlay.png"
+            make_folder(picture.parent)
+            overlay(answer, pixels, predictor.classes).save(picture)
             answers.append((file, answer))
-            yield Entry(image_id_of(file.name), file.name, answer)
+            yield Entry(image_id_of(name), name, answer)
 
     make_folder(out)
     classes = with_label_ids(predictor.classes)

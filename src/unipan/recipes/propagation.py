@@ -1,7 +1,8 @@
 """What propagation adds to the answer of one checkpoint; part of an evaluation of the unified head."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.table import Table
 
@@ -9,13 +10,14 @@ from unipan.data.targets import make_target
 from unipan.data.transforms import resize_sides
 from unipan.losses.panoptic import panoptic_truth
 from unipan.losses.pixels import IGNORE
+from unipan.metrics.confusion import Confusion, mean_iou
 from unipan.metrics.pq import PQCounts, count, quality
 from unipan.metrics.propagation import PropagationEffect, propagation_effect
-from unipan.metrics.report import Report, percent
+from unipan.metrics.report import Report, percent, stuff_iou
 from unipan.models.decode import best_channel
 from unipan.models.panoptic import UnifiedHead
 from unipan.models.potential import DynamicPotential
-from unipan.predictor import Predictor, original_size
+from unipan.predictor import Predictor
 from unipan.types import Outputs, PanopticMap, Sample
 
 
@@ -34,11 +36,11 @@ class PropagationPart:
     def table(self, answer: Report) -> Table:
         """Both answers of one checkpoint."""
         table = Table(title="One checkpoint, with and without its propagation", title_justify="left")
-        for name in ("", "PQ", "PQ things", "PQ stuff"):
+        for name in ("", "PQ", "PQ things", "PQ stuff", "IoU stuff"):
             table.add_column(name, justify="left" if not name else "right")
         for name, report in (("as trained", answer), ("propagation switched off", self.without)):
             groups = (report.quality.all, report.quality.things, report.quality.stuff)
-            table.add_row(name, *(percent(group.pq) for group in groups))
+            table.add_row(name, *(percent(group.pq) for group in groups), percent(stuff_iou(report)))
         return table
 
     def sentences(self, answer: Report) -> list[str]:
@@ -62,26 +64,38 @@ class PropagationPart:
         }
 
 
+class PropagationScore(NamedTuple):
+    """One image's part."""
+
+    counts: PQCounts  # of the answer without propagation
+    effect: PropagationEffect
+
+
 class PropagationTally:
-    """Collects `PropagationPart` image by image."""
+    """Scores what propagation does, image by image."""
 
     def __init__(self, predictor: Predictor, head: UnifiedHead, potential: DynamicPotential) -> None:
         self.predictor, self.head, self.potential = predictor, head, potential
-        self.counts, self.effect, self.images = PQCounts.zero(len(predictor.classes)), PropagationEffect(), 0
 
-    def add(self, outputs: Outputs, sample: Sample) -> None:
-        """One image."""
-        answer = self.predictor.unpropagated(outputs, original_size(sample.image))
-        self.counts += count(answer, sample.truth, len(self.predictor.classes))
-        self.effect += effect_on(self.predictor, outputs, sample, void_channel=self.potential.void_channel)
-        self.images += 1
+    def score(self, outputs: Outputs, sample: Sample, unpropagated: PanopticMap) -> PropagationScore:
+        """One image. unpropagated: its answer without propagation."""
+        return PropagationScore(
+            count(unpropagated, sample.truth, len(self.predictor.classes)),
+            effect_on(self.predictor, outputs, sample, void_channel=self.potential.void_channel),
+        )
 
-    def part(self, title: str) -> PropagationPart:
-        """What was collected."""
-        scored = quality(self.counts, self.predictor.classes)
+    def part(self, title: str, scores: Sequence[PropagationScore], unpropagated: Confusion) -> PropagationPart:
+        """All images, in their order. unpropagated: the pixels of all answers without propagation."""
+        classes = self.predictor.classes
+        counts = sum((score.counts for score in scores), PQCounts.zero(len(classes)))
         return PropagationPart(
-            without=Report(title=f"{title}, propagation off", quality=scored, num_images=self.images),
-            effect=self.effect,
+            without=Report(
+                title=f"{title}, propagation off",
+                quality=quality(counts, classes),
+                num_images=len(scores),
+                final_answer_iou=mean_iou(unpropagated, classes),
+            ),
+            effect=sum((score.effect for score in scores), PropagationEffect()),
             scale=self.head.scale.item(),
             residual_scale=self.head.residual_scale.item(),
         )

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import track
 
 from unipan.data.coco_files import ImageId, PanopticFile, read_panoptic_file
+from unipan.data.coco_json import stem_below
 from unipan.data.id_maps import ids_at, read_colours, shared_runs
 from unipan.errors import InputError
 from unipan.metrics.matching import Matching, match_segments
@@ -55,9 +56,13 @@ def score(
 def pair_images(truth: PanopticFile, predictions: PanopticFile) -> list[tuple[ImageId, ImageId]]:
     """For every image of the truth, in its order: its id and its prediction's id."""
     by_stem = _unique_stems(truth)
+
+    def named(file_name: str) -> ImageId | None:
+        return by_stem.get(stem_below(file_name), by_stem.get(Path(file_name).stem))
+
     found: dict[ImageId, ImageId] = {}
     for predicted_id, annotation in predictions.annotations.items():
-        true_id = predicted_id if predicted_id in truth.annotations else by_stem.get(Path(annotation.file_name).stem)
+        true_id = predicted_id if predicted_id in truth.annotations else named(annotation.file_name)
         if true_id in found:
             raise InputError(
                 f"{predictions.path} has two predictions for the image {true_id}: {found[true_id]} and {predicted_id}; keep one."
@@ -75,11 +80,12 @@ def pair_images(truth: PanopticFile, predictions: PanopticFile) -> list[tuple[Im
 
 
 def _unique_stems(truth: PanopticFile) -> dict[str, ImageId]:
-    """Stems of the PNG and of the image, where they name one image only."""
+    """Stems of the PNG and of the image, with and without their folders, where they name one image only."""
     owners: dict[str, set[ImageId]] = {}
     for image_id, annotation in truth.annotations.items():
         for name in (annotation.file_name, truth.image_names.get(image_id, annotation.file_name)):
-            owners.setdefault(Path(name).stem, set()).add(image_id)
+            for stem in (stem_below(name), Path(name).stem):
+                owners.setdefault(stem, set()).add(image_id)
     return {stem: next(iter(ids)) for stem, ids in owners.items() if len(ids) == 1}
 
 

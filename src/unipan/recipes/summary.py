@@ -6,11 +6,14 @@ from torch import nn
 from unipan.classes import ClassTable
 from unipan.config import Config
 from unipan.engine.optimize import scaled_rate
+from unipan.models.inherit import Inheritance
 from unipan.models.warm_start import WarmStart
 
 
-def training_table(config: Config, network: nn.Module, classes: ClassTable, *, num_images: int, device: str) -> Table:
-    """The run's network, schedule and device. num_images: of the training set."""
+def training_table(
+    config: Config, network: nn.Module, classes: ClassTable, *, num_images: int, device: str, processes: int
+) -> Table:
+    """The run's network, schedule and device. num_images: of the training set. processes: that share each step."""
     schedule, model = config.train, config.model
     seen, rate = schedule.steps * schedule.batch_size, base_rate(config)
     scaled = (
@@ -24,7 +27,7 @@ def training_table(config: Config, network: nn.Module, classes: ClassTable, *, n
         "classes": f"{len(classes.stuff)} stuff, {len(classes.things)} things",
         "parameters": _parameters(network),
         "frozen": "batch-norm statistics of the backbone" if model.freeze_batchnorm else "nothing",
-        "batch": f"{schedule.batch_size} images",
+        "batch": _batch(config, processes),
         "learning rate": f"{rate:g}{scaled}",
         "steps": f"{schedule.steps}, of them {warmup}; rate divided by 10 after {decays}",
         "images seen": f"{seen}, {seen / max(num_images, 1):.3g} epochs of {num_images}",
@@ -51,6 +54,31 @@ def warm_start_table(report: WarmStart) -> Table:
     if report.classes_left:
         table.add_row("classes", "left", f"not in what was taken: {', '.join(report.classes_left)}")
     return table
+
+
+def inheritance_table(run: str, report: Inheritance) -> Table:
+    """What was taken from another run, what starts anew, and why."""
+    table = Table(title=f"Started from {run}")
+    for name in ("part", "", "why"):
+        table.add_column(name)
+    for part, count in report.taken.items():
+        table.add_row(part, f"{count} tensors", "")
+    for layer, reason in report.left.items():
+        table.add_row(layer, "starts anew", reason)
+    if report.classes_taken:
+        table.add_row("classes", "kept", ", ".join(report.classes_taken))
+    if report.classes_left:
+        table.add_row("classes", "start anew", f"not in the run: {', '.join(report.classes_left)}")
+    return table
+
+
+def _batch(config: Config, processes: int) -> str:
+    """The images of one optimiser step, which the learning rate goes with, and how they are shared."""
+    schedule = config.train
+    each = schedule.batch_size // processes // schedule.accumulate
+    parts = [f"{processes} processes"] if processes > 1 else []
+    parts += [f"{schedule.accumulate} passes"] if schedule.accumulate > 1 else []
+    return f"{schedule.batch_size} images" + (f": {' x '.join([*parts, str(each)])}" if parts else "")
 
 
 def base_rate(config: Config) -> float:

@@ -59,16 +59,24 @@ def write_report(
     tables: Sequence[ReportTable],
     curves_svg: str,
     examples: Sequence[Example],
+    confusions: Sequence[tuple[str, Image.Image]] = (),
     notes: Sequence[str] = (),
 ) -> None:
     """Write the page.
 
     facts: name and value of the headline numbers. curves_svg: what `loss_curves` returned, or "" for none; it alone is not
-    escaped. notes: paragraphs on how the run was made.
+    escaped. confusions: what was confused with what, each with its caption. notes: paragraphs on how the run was made.
     """
     parts = [_tiles(facts), *(f"<p>{escape(note)}</p>" for note in notes)]
     if tables:
         parts += ["<h2>Results</h2>", '<div class="tables">', *map(_table, tables), "</div>"]
+    if confusions:
+        figures = [_figure("", "Confusion", caption, _png_uri(image), image.size) for caption, image in confusions]
+        parts += [
+            "<h2>What is taken for what</h2>",
+            '<p class="quiet">Percent of the pixels of each true class (its row); small shares are drawn darker than real.</p>',
+            f'<div class="confusions card">{"".join(figures)}</div>',
+        ]
     if curves_svg:
         parts += [
             "<h2>Training</h2>",
@@ -103,19 +111,27 @@ def _key() -> str:
 
 def _example(example: Example) -> str:
     drawn = (example.picture, example.truth, example.detections, example.answer)
-    figures = [_figure(example.name, name, "", image) for (name, _), image in zip(COLUMNS, drawn, strict=False)]
-    figures += [_figure(example.name, COLUMNS[-1][0], caption, image) for caption, image in example.affinity]
+    named = [(name, "", image) for (name, _), image in zip(COLUMNS, drawn, strict=False)]
+    named += [(COLUMNS[-1][0], caption, image) for caption, image in example.affinity]
+    figures = [_figure(f"{example.name}. ", name, caption, _data_uri(image), image.size) for name, caption, image in named]
     header = f"<header><h3>{escape(example.name)}</h3><span>{escape(example.summary)}</span></header>"
     return f'<section class="example card">{header}<div class="pictures">{"".join(figures)}</div></section>'
 
 
-def _figure(example: str, name: str, caption: str, image: Image.Image) -> str:
+def _figure(of: str, name: str, caption: str, uri: str, size: tuple[int, int]) -> str:
     words = f"{name}: {caption}" if caption else name
     shown = f"<b>{escape(name)}</b> {escape(caption)}"
     return (
-        f'<figure><button type="button"><img src="{_data_uri(image)}" alt="{escape(f"{example}. {words}")}" '
-        f'width="{image.width}" height="{image.height}"></button><figcaption>{shown}</figcaption></figure>'
+        f'<figure><button type="button"><img src="{uri}" alt="{escape(of + words)}" '
+        f'width="{size[0]}" height="{size[1]}"></button><figcaption>{shown}</figcaption></figure>'
     )
+
+
+def _png_uri(image: Image.Image) -> str:
+    """At its own size and without loss, for pictures of text and plain colours."""
+    written = BytesIO()
+    image.save(written, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(written.getvalue()).decode("ascii")
 
 
 def _data_uri(image: Image.Image) -> str:

@@ -1,0 +1,45 @@
+"""Cityscapes' download, image by image, in the COCO panoptic format."""
+
+from pathlib import Path
+
+from unipan.data.cityscapes import IMAGES, TRUTH, Cityscapes
+from unipan.data.convert.form import Converted
+from unipan.errors import InputError
+
+
+class CityscapesForm:
+    """A split, with the numbers that the official createPanopticImgs writes: a segment's id is its value in *_instanceIds.png, an
+    image's CITY_SEQUENCE_FRAME, a category's its label id, and groups of things are crowds.
+    """
+
+    overlap_rule = "nobody: maps of one number a pixel can't overlap"
+
+    def __init__(self, root: Path, split: str) -> None:
+        self._samples = Cityscapes(root, split, merge="none")
+        self.classes = self._samples.classes
+        self.images_dir = root / IMAGES
+        self._split = split
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, index: int, /) -> Converted:
+        sample = self._samples[index]
+        return Converted(
+            image_id=sample.image_id,
+            file_name=f"{self._split}/{sample.file_name}",
+            panoptic=sample.truth,
+            contested_px=0,
+            vanished=(),
+        )
+
+
+def splits_with_truth(root: Path) -> list[str]:
+    """Those of train and val that are unpacked."""
+    found = [split for split in ("train", "val") if (root / IMAGES / split).is_dir() and (root / TRUTH / split).is_dir()]
+    if not found:
+        raise InputError(
+            f"{root} has neither train nor val in both {IMAGES}/ and {TRUTH}/; name the folder into which "
+            f"leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip were unpacked."
+        )
+    return found

@@ -1,0 +1,85 @@
+"""The shapes of labelme's JSON files, to pixels. H x W pixels of an image."""
+
+import binascii
+from base64 import b64decode
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from unipan.data.convert.mask_patches import Patch, Points, check_points, circle, polygons_patch, rectangle
+from unipan.errors import InputError
+from unipan.ops.images import UNREADABLE
+from unipan.types import Size
+
+
+@dataclass(slots=True)
+class LabelmeShape:
+    label: str
+    points: list[tuple[float, float]]
+    shape_type: str = "polygon"
+    group_id: int | str | None = None
+    """Shapes of one label and group are one instance."""
+    mask: str | None = None
+    """Of a shape of type mask: a PNG as base64, as large as the box between its two points."""
+
+
+def shape_patch(shape: LabelmeShape, size: Size, *, clip: bool) -> Patch:
+    """The pixels of a shape; what leads outside the image is refused, or with `clip` cut off."""
+    if shape.shape_type == "mask":
+        return _mask_patch(shape, size, clip=clip)
+    points = outline(shape)
+    check_points(points, size, clip=clip)
+    return polygons_patch([points], size)
+
+
+def outline(shape: LabelmeShape) -> Points:
+    """A shape's corners."""
+    match shape.shape_type, shape.points:
+        case "polygon", [_, _, _, *_]:
+            return np.array(shape.points, dtype=np.float64)
+        case "rectangle", [first, second]:
+            return rectangle(first, second)
+        case "rectangle", [_, _, _, _]:
+            return np.array(shape.points, dtype=np.float64)
+        case "circle", [center, on_edge]:
+            return circle(center, on_edge)
+        case "polygon" | "rectangle" | "circle", points:
+            raise InputError(
+                f"a {shape.shape_type} of {len(points)} points came; a polygon has 3 or more, a rectangle 2 or 4, a circle 2. "
+                "Remove or mend it."
+            )
+    raise InputError(
+        f"it is a {shape.shape_type}, which has no inside; draw a polygon, a rectangle, a circle or a mask in its place."
+    )
+
+
+def _mask_patch(shape: LabelmeShape, size: Size, *, clip: bool) -> Patch:
+    """Its pixels, of which the first lies at the first point and the last at the second."""
+    if len(shape.points) != 2 or not shape.mask:
+        raise InputError("a mask has two points and a picture of it (mask); export it again.")
+    check_points(np.array(shape.points), size, clip=clip)
+    mask = _decoded(shape.mask)
+    (x1, y1), (x2, y2) = ((int(x), int(y)) for x, y in shape.points)
+    height, width = mask.shape
+    if (height, width) != (y2 - y1 + 1, x2 - x1 + 1):
+        raise InputError(
+            f"its mask is {width}x{height} (width x height), the box between its points {x2 - x1 + 1}x{y2 - y1 + 1}; "
+            "both must be of one size. Export it again."
+        )
+    top, left = max(y1, 0), max(x1, 0)
+    return Patch(top, left, mask[top - y1 : max(size[0] - y1, 0), left - x1 : max(size[1] - x1, 0)])
+
+
+def _decoded(text: str) -> NDArray[np.bool_]:
+    """The picture in a base64 text, which is not 0 where the shape is."""
+    try:
+        with Image.open(BytesIO(b64decode(text, validate=True)), formats=["PNG"]) as file:
+            pixels = np.array(file)
+    except (*UNREADABLE, binascii.Error) as error:
+        raise InputError(f"its mask can't be read as a PNG in base64: {error}. Export it again.") from error
+    if pixels.ndim != 2:
+        raise InputError("its mask is a picture in colours; expected one number a pixel, 0 outside the shape. Export it again.")
+    return pixels != 0

@@ -1,0 +1,99 @@
+"""Pairs of PNGs, one of class numbers and one of instance numbers for each image, as the COCO panoptic format needs them."""
+
+from collections.abc import Iterable, Sequence
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from unipan.classes import VOID, ClassTable
+from unipan.data.coco_json import listing
+from unipan.data.convert.form import Converted, Unclaimed, assembled, check_size, checked_folder, images_by_stem
+from unipan.data.convert.label_maps import LARGEST, ClassNumbers, read_label_map
+from unipan.data.convert.overlap import NOBODY
+from unipan.errors import InputError
+from unipan.ops.segments import runs_of
+
+NO_INSTANCE = 0
+"""In an instance map."""
+
+
+class PairForm:
+    """Folders of semantic and instance maps, named STEM.png like the images.
+
+    Pixels of one thing class and one instance number are one segment, so that numbers may be unique in the image or in the class
+    alone; the numbers of stuff count for nothing.
+    """
+
+    overlap_rule = "nobody: maps of one number a pixel can't overlap"
+
+    def __init__(
+        self,
+        semantic: Path,
+        instances: Path,
+        images_dir: Path,
+        *,
+        classes: ClassTable,
+        ignore: Sequence[int],
+        unclaimed: Unclaimed,
+    ) -> None:
+        self.classes, self.images_dir = classes, images_dir
+        self._semantic, self._instances = semantic, instances
+        images = images_by_stem(images_dir)
+        self._stems = _common_stems(semantic, instances, images_dir, images)
+        self.file_names = [images[stem].name for stem in self._stems]
+        self._numbers = ClassNumbers(classes, ignore)
+        self._unclaimed: Unclaimed = unclaimed
+        self._is_thing = np.zeros(VOID + 1, dtype=bool)
+        self._is_thing[list(classes.things)] = True
+
+    def __len__(self) -> int:
+        return len(self._stems)
+
+    def __getitem__(self, index: int, /) -> Converted:
+        stem, file_name = self._stems[index], self.file_names[index]
+        semantic_path, instance_path = self._semantic / f"{stem}.png", self._instances / f"{stem}.png"
+        semantic, instances = self._numbers.read(semantic_path), read_label_map(instance_path)
+        height, width = semantic.shape
+        for path in (instance_path, self.images_dir / file_name):
+            check_size(path, (height, width), str(semantic_path))
+        owner, claims = self._segments(semantic, instances)
+        panoptic, _ = assembled(owner, claims, semantic, self.classes, self._unclaimed)
+        return Converted(image_id=stem, file_name=file_name, panoptic=panoptic, contested_px=0, vanished=())
+
+    def _segments(
+        self, semantic: NDArray[np.uint8], instances: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int32], list[tuple[int, bool]]]:
+        """The owner map (H, W) and each thing's claim, for `assembled`."""
+        # Class and instance make one number, looked up once for each run of pixels.
+        runs = runs_of(torch.from_numpy(semantic.astype(np.int64) * (LARGEST + 1) + instances))
+        class_indices, numbers = np.divmod(runs.ids, LARGEST + 1)
+        claimed = self._is_thing[class_indices] & (numbers != NO_INSTANCE)
+        things, place = np.unique(runs.ids[claimed], return_inverse=True)
+        owner = np.full(len(runs.ids), NOBODY, dtype=np.int32)
+        owner[claimed] = place
+        claims = [(class_index, False) for class_index in (things // (LARGEST + 1)).tolist()]
+        return np.repeat(owner, runs.lengths).reshape(semantic.shape), claims
+
+
+def _common_stems(semantic: Path, instances: Path, images_dir: Path, images: Iterable[str]) -> list[str]:
+    """The names of the maps: each has its partner and its image, which further images need not."""
+    maps = (semantic, instances)
+    stems = {folder: {path.stem for path in checked_folder(folder, "PNG files").glob("*.png")} for folder in maps}
+    for folder in maps:
+        if not stems[folder]:
+            raise InputError(f"the folder {folder} holds no PNG file; name the folder that holds the maps.")
+    stems[images_dir] = set(images)
+    if not set.intersection(*stems.values()):
+        firsts = ", ".join(f"{folder} (first {min(names)})" for folder, names in stems.items())
+        raise InputError(f"no file name stands in all of {firsts}; name both maps like their image, as in STEM.png and STEM.jpg.")
+    for folder, other in product(maps, stems):
+        lone = sorted(stems[folder] - stems[other])
+        if lone:
+            raise InputError(
+                f"{len(lone)} of the {len(stems[folder])} maps in {folder} have no partner in {other}: {listing(lone)}; "
+                "add the partners or remove these maps."
+            )
+    return sorted(stems[semantic])

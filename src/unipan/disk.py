@@ -1,0 +1,51 @@
+"""Writing so that a killed process, a full disk or a power cut leaves the whole old file or the whole new one."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from unipan.errors import InputError
+
+TEMPORARY = ".tmp"
+"""End of the names that files have while they are written; such names begin with a dot."""
+
+
+def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Call `write(temporary_path)`, flush it to the disk and move it over `path`; a failure leaves `path` as it was.
+
+    A link at `path` is replaced, not followed; one at the temporary name, which only another's hand can have put there, goes.
+    """
+    temporary = path.with_name(f".{path.name}{TEMPORARY}")
+    try:
+        temporary.unlink(missing_ok=True)
+        temporary.touch()
+        mode = temporary.stat().st_mode
+        write(temporary)
+        temporary.chmod(mode)  # as every new file's: safetensors lets the owner alone read
+        flush(temporary)
+        temporary.replace(path)
+        flush(path.parent)
+    except (OSError, SafetensorError) as error:  # safetensors tells a full disk by its own exception
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot write {path}: {reason}. What stood there before is untouched.") from error
+    finally:
+        if temporary.is_file():
+            temporary.unlink()
+
+
+def flush(path: Path) -> None:
+    """Wait until a file, or a folder's list of names, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files that a killed process left in a folder."""
+    for path in folder.glob(f".*{TEMPORARY}"):
+        if not path.is_dir():
+            path.unlink(missing_ok=True)

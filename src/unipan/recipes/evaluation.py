@@ -1,0 +1,118 @@
+"""What an evaluation found, as people and programs read it."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.table import Table
+
+from unipan.classes import ClassTable
+from unipan.config import PanopticHead
+from unipan.metrics.average_precision import MISSING, AveragePrecision
+from unipan.metrics.confusion import Confusion, ThingStuffConfusion, pixels_by_name, thing_stuff_confusion
+from unipan.metrics.report import IOU_SENTENCE, Report, percent, without_nan
+from unipan.models import heuristic, upsnet
+from unipan.recipes.propagation import PropagationPart
+
+MASK_FREE: dict[PanopticHead, str] = {"upsnet": upsnet.MASK_FREE, "heuristic": heuristic.MASK_FREE}
+"""What a decoder that expects masks does without them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Precision:
+    """COCO's average precision of the detections: all that the detector keeps, not only those that enter the answer."""
+
+    box: AveragePrecision
+    mask: AveragePrecision | None
+    """None without masks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What a run is worth.
+
+    `to_json` holds fractions 0..1, null where there is nothing to judge; GROUP stands for all, things and stuff:
+
+    - answer.quality.GROUP.{pq, sq, rq, num_classes} and answer.quality.per_class: a list of {name, is_thing, pq, sq, rq, matched,
+      extra, missed} in the class table's order;
+    - answer.final_answer_iou.{GROUP, per_class}: of the answer, its instances joined by class (the paper's Table D);
+    - answer.semantic_head_iou.{GROUP, per_class}: of the semantic head alone (its Tables C and E);
+    - answer.by_size.{small, medium, large}.GROUP.{pq, sq, rq, num_classes}, and .per_class;
+    - average_precision.{box, mask}.{ap, ap50, ap75, per_class}: mask is null without masks, and average_precision as a whole
+      without the extra `coco`;
+    - thing_stuff_confusion.{semantic_head, final_answer}.{things_as_things, things_as_stuff, things_as_void, stuff_as_things,
+      stuff_as_stuff, stuff_as_void}: rows normalised (its Table B);
+    - class_confusion.{semantic_head, final_answer}: true class -> predicted class, or (void) -> pixels, where there are any;
+    - decoder, mask_free; and for the unified decoder what `PropagationPart.to_json` says.
+    """
+
+    answer: Report
+    precision: Precision | None
+    """None without the library that measures it."""
+    semantic_head: Confusion
+    final_answer: Confusion
+    classes: ClassTable
+    decoder: PanopticHead
+    """How the answers were read off the network's outputs."""
+    mask_free: bool
+    """The detections came without masks."""
+    propagation: PropagationPart | None
+    """What propagation adds; None where answers come without it."""
+
+    def thing_stuff(self) -> dict[str, ThingStuffConfusion]:
+        """The paper's Table B, of the semantic head and of the answer."""
+        sides = {"semantic_head": self.semantic_head, "final_answer": self.final_answer}
+        return {name: thing_stuff_confusion(confusion, self.classes) for name, confusion in sides.items()}
+
+    def further_tables(self) -> list[Table]:
+        """Sizes, detections, things against stuff, and propagation's part, where there is one."""
+        tables = [self.answer.size_table(), *([_precision_table(self.precision)] if self.precision else [])]
+        tables.append(_thing_stuff_table(self.thing_stuff()))
+        return tables + ([self.propagation.table(self.answer)] if self.propagation else [])
+
+    def sentences(self) -> list[str]:
+        """What the measures are of, and what propagation does or what the decoder is."""
+        told = [IOU_SENTENCE, *([] if self.precision else [MISSING])]
+        if self.propagation:
+            return told + self.propagation.sentences(self.answer)
+        if self.mask_free and self.decoder in MASK_FREE:
+            return [*told, f"Decoder: {self.decoder}.", MASK_FREE[self.decoder]]
+        return [*told, f"Decoder: {self.decoder}."]
+
+    def to_json(self) -> dict[str, Any]:
+        own = {
+            "answer": self.answer.to_json(),
+            "average_precision": without_nan(asdict(self.precision)) if self.precision else None,
+            "thing_stuff_confusion": {name: without_nan(asdict(shares)) for name, shares in self.thing_stuff().items()},
+            "class_confusion": {
+                "semantic_head": pixels_by_name(self.semantic_head, self.classes),
+                "final_answer": pixels_by_name(self.final_answer, self.classes),
+            },
+            "decoder": self.decoder,
+            "mask_free": self.mask_free,
+        }
+        return own | (self.propagation.to_json() if self.propagation else {})
+
+
+def _precision_table(precision: Precision) -> Table:
+    table = Table(title="Detections, COCO's AP", title_justify="left")
+    table.add_column("")
+    for name in ("AP", "AP50", "AP75"):
+        table.add_column(name, justify="right")
+    for name, measured in (("boxes", precision.box), ("masks", precision.mask)):
+        if measured:
+            table.add_row(name, *map(percent, (measured.ap, measured.ap50, measured.ap75)))
+    return table
+
+
+def _thing_stuff_table(sides: dict[str, ThingStuffConfusion]) -> Table:
+    table = Table(title="Pixels taken for, in percent", title_justify="left")
+    table.add_column("")
+    with_void = any(shares.things_as_void > 0 or shares.stuff_as_void > 0 for shares in sides.values())
+    for name in ("thing", "stuff", *(["void"] if with_void else [])):
+        table.add_column(name, justify="right")
+    for side, shares in sides.items():
+        things = (shares.things_as_things, shares.things_as_stuff, shares.things_as_void)
+        stuff = (shares.stuff_as_things, shares.stuff_as_stuff, shares.stuff_as_void)
+        for kind, row in (("thing", things), ("stuff", stuff)):
+            table.add_row(f"{kind} pixels, {side.replace('_', ' ')}", *map(percent, row if with_void else row[:2]))
+    return table

@@ -1,0 +1,47 @@
+"""A faulty batch once more, through the weights of the run's newest checkpoint: to see which loss breaks, and on which image."""
+
+from pathlib import Path
+
+import torch
+
+from unipan.checkpoint import RunFolder, fill, open_run
+from unipan.config import Device
+from unipan.engine.fit import loss_values
+from unipan.engine.replay import SavedBatch, load_batch
+from unipan.errors import InputError
+from unipan.losses.build import build_criterion
+from unipan.ops.device import find_device
+from unipan.predictor import untrained_network
+from unipan.recipes.saving import newest_state
+from unipan.types import Admission, Batch
+
+
+def replay(run: str | Path, batch: Path, *, device: Device = "auto") -> dict[str, dict[str, float]]:
+    """The losses of each image alone, by file name: "loss" is the total, "loss/NAME" the weighted terms.
+
+    batch: RUN/faulty-batch-STEP.safetensors. The weights are those of the run's newest checkpoint, which may lie some steps
+    before the batch; `unipan train ... --resume` comes to the very step.
+    """
+    saved = load_batch(batch)
+    folder, config, classes = open_run(run)
+    state = newest_state(RunFolder(folder.path))
+    if state is None:
+        raise InputError(f"{run} was stopped before its first checkpoint, so there are no weights to replay {batch.name} with.")
+    network = untrained_network(config, classes)
+    fill(network, state.weights, folder.checkpoint(state.step))
+    network = network.to(find_device(device)).train()
+    schedule = config.train
+    admission = Admission(schedule.score_threshold, schedule.max_admitted, from_truth=schedule.detections == "truth")
+    criterion = build_criterion(config.loss, classes, void_channel=config.model.void_channel)
+    losses = {}
+    with torch.no_grad():
+        for place, name in enumerate(saved.batch.names):
+            one = _only(saved, place).to(find_device(device))
+            outputs = network(one.images, one.sizes, one.targets, admission=admission)
+            losses[name] = loss_values(criterion(outputs, one.targets))
+    return losses
+
+
+def _only(saved: SavedBatch, place: int) -> Batch:
+    batch, part = saved.batch, slice(place, place + 1)
+    return Batch(images=batch.images[part], sizes=batch.sizes[part], targets=batch.targets[part], names=batch.names[part])

@@ -1,0 +1,120 @@
+"""What a run keeps on the disk to go on from, and what it goes on from."""
+
+import re
+import signal
+from collections.abc import Callable
+
+from rich.markup import escape
+
+from unipan.checkpoint import RunFolder, TrainingState, load_training, make_folder, open_run, save_training
+from unipan.classes import ClassTable
+from unipan.config import Config, absent_settings, flat_settings
+from unipan.disk import flush, sweep
+from unipan.engine.fit import Step
+from unipan.engine.interrupt import Asked, Stopped
+from unipan.engine.processes import here
+from unipan.errors import InputError
+from unipan.recipes.console import console
+
+FREE = ("data.faulty", "train.keep", "train.panels_every", "train.save_every", "train.trackers", "train.workers")
+"""Settings that change no step, so that a run may go on with others."""
+
+_NAME = re.compile(r"step-(\d{8,})\.safetensors")
+
+
+def saved_steps(folder: RunFolder) -> list[int]:
+    """The steps after which a checkpoint was written and kept, in order."""
+    names = [_NAME.fullmatch(path.name) for path in folder.checkpoints.glob("step-*")]
+    return sorted(int(name[1]) for name in names if name)
+
+
+def keep_checkpoint(folder: RunFolder, state: TrainingState, *, keep: int) -> None:
+    """Write a checkpoint; when it is on the disk, remove all but the `keep` newest.
+
+    Of later steps than this one there are none but damaged ones, which `newest_state` passed over: they go too.
+    """
+    make_folder(folder.checkpoints)
+    if folder.log.exists():
+        flush(folder.log)  # so that no power cut leaves a checkpoint whose steps the log lacks
+    save_training(folder.checkpoint(state.step), state)
+    steps = saved_steps(folder)
+    kept = [step for step in steps if step <= state.step][-keep:]
+    for step in set(steps) - set(kept):
+        folder.checkpoint(step).unlink(missing_ok=True)
+
+
+def start_folder(folder: RunFolder) -> None:
+    """Refuse a folder that holds a run already, and clean one whose run was killed before its first checkpoint."""
+    if saved_steps(folder) or folder.model.exists():
+        raise InputError(f"{folder.path} holds a run already; add --resume to go on with it, or name another --out.")
+    _sweep(folder)
+
+
+def _sweep(folder: RunFolder) -> None:
+    for place in (folder.path, folder.checkpoints):
+        sweep(place)
+
+
+def newest_state(folder: RunFolder) -> TrainingState | None:
+    """The newest checkpoint that is whole; each that is not is named. None where the run was stopped before its first one."""
+    steps = saved_steps(folder)
+    for step in reversed(steps):
+        try:
+            state = load_training(folder.checkpoint(step))
+        except InputError as error:
+            console.print(f"[yellow]passed over:[/] {escape(str(error))}", soft_wrap=True)
+            continue
+        if state.step == step:
+            return state
+        console.print(f"[yellow]passed over:[/] {folder.checkpoint(step)} is of step {state.step}, not {step}.", soft_wrap=True)
+    if steps or folder.model.exists():
+        raise InputError(
+            f"--resume: {folder.path} has no checkpoint that is whole ({len(steps)} are damaged), so there is nothing to go on "
+            "from. Put back a copy of one into its checkpoints/, or train into a new folder."
+        )
+    console.print(f"{folder.path} was stopped before its first checkpoint; starting from the beginning.", soft_wrap=True)
+    return None
+
+
+def resumed_state(folder: RunFolder, config: Config, classes: ClassTable) -> TrainingState | None:
+    """What to go on from; the settings and the class table must be the run's own, but for what changes no step."""
+    _, saved, saved_classes = open_run(folder.path)
+    own, given = flat_settings(saved), flat_settings(config)
+    other = [f"{name} is {own[name]} there, {given[name]} here" for name in own if own[name] != given[name] and name not in FREE]
+    if other or saved_classes != classes:
+        raise InputError(
+            f"--resume: the settings or the class table are not those of the run in {folder.path}"
+            f" ({'; '.join(other[:3]) or saved_classes.difference(classes) or 'colours or ids of the classes differ'}); "
+            f"give the same ones (they stand in {folder.config}), or train into a new folder."
+        )
+    absent = absent_settings(folder.config)
+    if absent:
+        console.print(
+            f"{folder.config} was written by an earlier version; taken by default: {', '.join(absent)}.", soft_wrap=True
+        )
+    _sweep(folder)
+    return newest_state(folder)
+
+
+def stopping(
+    on_step: Callable[[Step], None], asked: Asked, save: Callable[[int], None], folder: RunFolder, steps: int
+) -> Callable[[Step], None]:
+    """`on_step`, and after it the end if a signal asked any process for it: save, and raise Stopped in all of them.
+
+    asked: which signal came. steps: of the whole run; after the last there is nothing to stop.
+    """
+    processes = here()
+
+    def after(step: Step) -> None:
+        on_step(step)
+        if step.number == steps or not processes.any_of(asked() is not None):
+            return
+        save(step.number)
+        number = asked() or signal.SIGTERM
+        raise Stopped(
+            f"stopped by {number.name} after step {step.number} of {steps}, which is saved; give the same command with --resume "
+            f"to go on in {folder.path}.",
+            number,
+        )
+
+    return after

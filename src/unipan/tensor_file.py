@@ -1,0 +1,71 @@
+"""Files of named tensors (safetensors): never code, the same bytes for the same tensors, and damage is noticed.
+
+The format checks its header alone, so a CRC-32 of the values goes with it. Everything that a file says of itself stands under one
+key, because safetensors writes several in an order that changes from process to process.
+"""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from unipan.disk import replace_atomically
+from unipan.errors import InputError
+
+KEY = "kind"
+
+
+@dataclass(frozen=True)
+class TensorFile:
+    """What a file holds."""
+
+    kind: str
+    tensors: dict[str, Tensor]
+    facts: dict[str, str]
+    """What else it says of itself; neither names nor values hold spaces."""
+
+
+def write_tensor_file(path: Path, content: TensorFile) -> None:
+    """Write it, wholly or not at all. Tensors come from any device."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in content.tensors.items()}
+    facts = content.facts | {"crc32": _checksum(plain)}
+    words = [content.kind, *(word for fact in facts.items() for word in fact)]
+    replace_atomically(path, lambda temporary: save_file(plain, temporary, {KEY: " ".join(words)}))
+
+
+def read_tensor_file(path: Path, kind: str) -> TensorFile:
+    """Read a whole, undamaged file of this kind whose numbers are finite; anything else is an InputError."""
+    if not path.is_file():
+        reason = "is no file" if path.exists() else "is missing. A training writes it at its first checkpoint and at its end"
+        raise InputError(f"{path} {reason}.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            words = (file.metadata() or {}).get(KEY, "").split()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is damaged or no safetensors file: {error}.") from error
+    if words[:1] != [kind]:
+        raise InputError(f"{path} holds {words[0] if words else 'something else'}, but {kind} was expected.")
+    facts = dict(zip(words[1::2], words[2::2], strict=False))
+    if facts.pop("crc32", None) not in (None, _checksum(tensors)):
+        raise InputError(f"{path} is damaged: its numbers are not those that were written (their CRC-32 differs).")
+    broken = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    if broken:
+        raise InputError(
+            f"{path} holds NaN or infinite numbers, first in {broken[0]}: the training that wrote it had diverged. "
+            "Go back to an earlier checkpoint, or train with a lower --train.learning-rate."
+        )
+    return TensorFile(kind, tensors, facts)
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    """CRC-32 of the values, in the order of the names."""
+    crc = 0
+    for name in sorted(tensors):
+        crc = zlib.crc32(tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy().data, crc)
+    return f"{crc:08x}"

@@ -1,0 +1,107 @@
+"""Averaged weights, evaluation and pictures during a training: they change nothing of it, and the model is what they say."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from unipan.checkpoint import load_training
+from unipan.config import Config, TrainConfig
+from unipan.data.build import validation_dataset
+from unipan.errors import InputError
+from unipan.predictor import load
+from unipan.recipes.checkups import Part
+from unipan.recipes.evaluate import evaluate_predictor
+from unipan.recipes.journal import VARYING, read_log
+from unipan.recipes.observer import Observer
+from unipan.recipes.train import train
+
+SCORES = {"pq", "pq_things", "pq_stuff"}
+
+
+def with_checkups(config: Config) -> Config:
+    """Six steps, evaluated after 2, 4 and 6, with averaged weights and one picture."""
+    schedule = replace(config.train, ema=0.6, evaluate_every=2, evaluate_images=3, panels_every=6, save_every=3)
+    return replace(config, train=schedule)
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory, tiny_config: Config) -> Path:
+    out = tmp_path_factory.mktemp("checked") / "run"
+    train(with_checkups(tiny_config), out)
+    return out
+
+
+def comparable(run: Path, *, scores: bool = True) -> list[dict]:
+    left_out = VARYING if scores else VARYING | SCORES
+    return [{name: value for name, value in line.items() if name not in left_out} for line in read_log(run / "log.jsonl")]
+
+
+def final_weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_training(run / "checkpoints" / "step-00000006.safetensors").weights
+
+
+def test_looking_on_changes_nothing_of_the_training(checked: Path, tiny_run: Path) -> None:
+    assert comparable(checked, scores=False) == comparable(tiny_run)
+    other = final_weights(tiny_run)
+    assert all(torch.equal(tensor, other[name]) for name, tensor in final_weights(checked).items())
+
+
+def test_the_model_is_the_average_that_scored_best(checked: Path, tiny_config: Config) -> None:
+    scored = {line["step"]: line["pq"] for line in read_log(checked / "log.jsonl") if "pq" in line}
+    assert list(scored) == [2, 4, 6]
+    model, best = (load_file(checked / name) for name in ("model.safetensors", "best.safetensors"))
+    assert all(torch.equal(tensor, best[name]) for name, tensor in model.items())
+    data = validation_dataset(tiny_config.data)
+    again = evaluate_predictor(load(checked, device="cpu"), Part(data, 3), "again").answer.quality.all.pq
+    assert again == max(scored.values())
+    if max(scored, key=scored.__getitem__) == 6:
+        average = load_training(checked / "checkpoints" / "step-00000006.safetensors").ema
+        assert all(torch.equal(tensor, model[name]) for name, tensor in average.items())
+
+
+def test_a_stopped_run_goes_on_with_its_average_and_its_best(checked: Path, tiny_config: Config, tmp_path: Path) -> None:
+    out, after = tmp_path / "run", Observer.after
+
+    def stop_at_five(self, progress, save):
+        own = after(self, progress, save)
+
+        def stop(step) -> None:
+            own(step)
+            if step.number == 5:
+                raise KeyboardInterrupt
+
+        return stop
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Observer, "after", stop_at_five)
+        with pytest.raises(KeyboardInterrupt):
+            train(with_checkups(tiny_config), out)
+    assert (out / "best.safetensors").exists()
+    train(with_checkups(tiny_config), out, resume=True)
+    assert comparable(out) == comparable(checked)
+    for name in ("model.safetensors", "best.safetensors", "checkpoints/step-00000006.safetensors"):
+        assert (out / name).read_bytes() == (checked / name).read_bytes(), name
+
+
+def test_the_picture_shows_four_images(checked: Path) -> None:
+    [path] = (checked / "panels").iterdir()
+    assert path.name == "step-00000006.jpg"
+    with Image.open(path) as picture:
+        assert picture.width > 3 * 64
+        assert picture.height > 4 * 64
+
+
+def test_a_part_of_a_set_is_evenly_spaced(tiny_config: Config) -> None:
+    data = validation_dataset(replace(tiny_config.data, val_scenes=10))
+    names = [Part(data, 4)[index].file_name for index in range(4)]
+    assert names == [data[index].file_name for index in (0, 2, 5, 7)]
+
+
+@pytest.mark.parametrize("decay", [-0.1, 1.0, 1.5])
+def test_a_decay_that_is_none_is_refused(decay: float) -> None:
+    with pytest.raises(InputError, match=r"train\.ema is .*; a decay lies in \[0, 1\)"):
+        TrainConfig(ema=decay)

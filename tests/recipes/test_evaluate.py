@@ -1,0 +1,110 @@
+"""What an evaluation holds: each measure is of what its name says."""
+
+import json
+from importlib.util import find_spec
+from math import isnan
+from pathlib import Path
+
+import pytest
+import torch
+
+from unipan.checkpoint import open_run
+from unipan.data.build import validation_dataset
+from unipan.data.dataset import PanopticDataset
+from unipan.metrics import average_precision
+from unipan.metrics.confusion import confuse, mean_iou
+from unipan.models.decode import best_channel
+from unipan.predictor import Predictor, load
+from unipan.recipes.console import results
+from unipan.recipes.evaluate import evaluate_predictor
+from unipan.recipes.evaluation import Evaluation
+from unipan.types import PanopticMap
+
+
+@pytest.fixture(scope="module")
+def scenes(learnt_run: Path) -> PanopticDataset:
+    return validation_dataset(open_run(learnt_run)[1].data)
+
+
+@pytest.fixture(scope="module")
+def predictor(learnt_run: Path) -> Predictor:
+    return load(learnt_run)
+
+
+@pytest.fixture(scope="module")
+def evaluation(predictor: Predictor, scenes: PanopticDataset) -> Evaluation:
+    return evaluate_predictor(predictor, scenes, "here")
+
+
+def class_map(panoptic: PanopticMap) -> torch.Tensor:
+    classes = torch.full(panoptic.ids.shape, 255)
+    for segment in panoptic.segments:
+        classes[panoptic.ids == segment.id] = segment.class_index
+    return classes
+
+
+def test_the_two_ious_are_of_the_answer_and_of_the_semantic_head(
+    evaluation: Evaluation, predictor: Predictor, scenes: PanopticDataset
+) -> None:
+    answers, heads, truths = [], [], []
+    for index in range(len(scenes)):
+        sample = scenes[index]
+        outputs = predictor.outputs(sample.image)
+        answers.append(class_map(predictor(sample.image)))
+        heads.append(best_channel(outputs.semantic[0], (64, 64), (64, 64)))
+        truths.append(class_map(sample.truth))
+    truth, num_classes = torch.cat(truths), len(predictor.classes)
+    answer = mean_iou(confuse(torch.cat(answers), truth, num_classes), predictor.classes)
+    head = mean_iou(confuse(torch.cat(heads), truth, num_classes), predictor.classes)
+    assert evaluation.answer.final_answer_iou == pytest.approx(answer, nan_ok=True)
+    assert evaluation.answer.semantic_head_iou == pytest.approx(head, nan_ok=True)
+    assert answer.stuff != head.stuff
+
+
+def test_json_has_the_promised_names(evaluation: Evaluation, predictor: Predictor) -> None:
+    found = json.loads(json.dumps(evaluation.to_json(), allow_nan=False))
+    num_classes, groups = len(predictor.classes), {"all", "things", "stuff"}
+    for name in ("final_answer_iou", "semantic_head_iou"):
+        assert found["answer"][name].keys() == groups | {"per_class"}
+        assert len(found["answer"][name]["per_class"]) == num_classes
+    for size in ("small", "medium", "large"):
+        assert found["answer"]["by_size"][size].keys() == groups | {"per_class"}
+    for side in ("semantic_head", "final_answer"):
+        shares = found["thing_stuff_confusion"][side]
+        assert sum(shares[f"stuff_as_{kind}"] for kind in ("things", "stuff", "void")) == pytest.approx(1)
+        assert list(found["class_confusion"][side]) == [info.name for info in predictor.classes.classes]
+    pixels = sum(sum(row.values()) for row in found["class_confusion"]["final_answer"].values())
+    assert pixels == sum(sum(row.values()) for row in found["class_confusion"]["semantic_head"].values()) > 0
+
+
+def test_sizes_hold_every_segment(evaluation: Evaluation) -> None:
+    sizes = evaluation.answer.by_size
+    assert sizes is not None
+    for field in ("matched", "extra", "missed"):
+        parts = [sum(getattr(entry, field) for entry in size.per_class) for size in (sizes.small, sizes.medium, sizes.large)]
+        assert sum(parts) == sum(getattr(entry, field) for entry in evaluation.answer.quality.per_class)
+
+
+@pytest.mark.skipif(find_spec("faster_coco_eval") is None, reason="needs the extra coco")
+def test_ap_is_of_all_detections_and_without_masks_of_boxes_alone(evaluation: Evaluation, predictor: Predictor) -> None:
+    assert evaluation.mask_free
+    assert evaluation.precision is not None
+    assert evaluation.precision.mask is None
+    assert 0 <= evaluation.precision.box.ap <= 1
+    assert all(isnan(evaluation.precision.box.per_class[index]) for index in predictor.classes.stuff)
+
+
+def test_without_the_extra_ap_is_left_out_and_that_is_said(
+    predictor: Predictor, scenes: PanopticDataset, evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(average_precision, "find_spec", lambda name: None)
+    without = evaluate_predictor(predictor, scenes, "here")
+    assert without.to_json() == evaluation.to_json() | {"average_precision": None}
+    assert any("pip install 'unipan[coco]'" in sentence for sentence in without.sentences())
+    assert not any("unipan[coco]" in sentence for sentence in evaluation.sentences())
+
+
+def test_tables_fit_eighty_columns(evaluation: Evaluation) -> None:
+    tables = [evaluation.answer.table(), evaluation.answer.class_table(), *evaluation.further_tables()]
+    for table in tables:
+        assert results.measure(table).maximum <= 82, table.title

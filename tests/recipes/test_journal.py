@@ -1,0 +1,195 @@
+"""The log: its numbers, its times, and the warnings that are planted here one by one."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from math import inf, nan
+from pathlib import Path
+
+import pytest
+import torch
+
+from unipan.classes import ClassInfo, ClassTable
+from unipan.config import Config
+from unipan.engine.fit import Step
+from unipan.errors import InputError
+from unipan.recipes import journal as journal_file
+from unipan.recipes.journal import VARYING, WINDOW, Journal, Stopwatch, Times, read_log, trim_log
+from unipan.recipes.train import train
+from unipan.recipes.watch import Watch
+from unipan.types import Batch, Detections, Outputs, Target
+
+NAMES = ("sky", "sea", "boat", "gull")
+CLASSES = ClassTable(
+    tuple(
+        ClassInfo(name=name, is_thing=place > 1, dataset_id=place + 1, color=(0, 0, 0), supercategory=name)
+        for place, name in enumerate(NAMES)
+    )
+)
+
+
+def batch(*classes: int) -> Batch:
+    """One image of pixels of these classes (255 is void), with one boat at 0 0 4 4."""
+    semantic = torch.tensor([list(classes)], dtype=torch.uint8)
+    target = Target(
+        boxes=torch.tensor([[0.0, 0.0, 4.0, 4.0]]),
+        labels=torch.tensor([2]),
+        instances=torch.full(semantic.shape, -1, dtype=torch.int32),
+        semantic=semantic,
+    )
+    return Batch(images=torch.zeros(1, 3, *semantic.shape), sizes=(tuple(semantic.shape),), targets=(target,), names=("a.png",))
+
+
+def watch(*, log: tuple = (), steps: int = 1000, num_images: int = 5, share: int = 2) -> Watch:
+    config = Config()
+    schedule = replace(config.train, steps=steps, warmup_steps=10)
+    return Watch(replace(config, train=schedule), CLASSES, num_images=num_images, share=share, log=log)
+
+
+def test_a_line_holds_the_losses_and_null_what_is_not_finite(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "log.jsonl")
+    journal.step(Step(7, {"loss": nan, "loss/mask": inf, "loss/box": 1.23456789}, 0.01, nan, ("mask",)), {"pq": None})
+    text = (tmp_path / "log.jsonl").read_text()
+    assert json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON")) == {
+        "step": 7,
+        "loss": None,
+        "loss/mask": None,
+        "loss/box": 1.234568,
+        "learning_rate": 0.01,
+        "gradient_norm": None,
+        "left_out": ["mask"],
+        "pq": None,
+    }
+
+
+def test_only_the_main_process_writes(tmp_path: Path) -> None:
+    Journal(tmp_path / "log.jsonl", writes=False).note({"step": 1})
+    assert not (tmp_path / "log.jsonl").exists()
+
+
+def test_a_log_is_trimmed_to_the_checkpoint_and_a_torn_line_goes(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"step": 1}\n{"step": 2, "skipped": []}\n{"step": 2}\n{"step": 3}\n{"step": 4, "lo')
+    assert [line["step"] for line in read_log(path)] == [1, 2, 2, 3]
+    trim_log(path, 2)
+    assert path.read_text() == '{"step": 1}\n{"step": 2, "skipped": []}\n{"step": 2}\n'
+
+
+def test_a_log_that_is_no_log_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text("hello\n")
+    with pytest.raises(InputError, match=r"cannot read the log .*log\.jsonl"):
+        read_log(tmp_path / "log.jsonl")
+
+
+def test_waiting_is_told_from_working(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(journal_file.time, "perf_counter", lambda: now[0])
+
+    def slow_batches() -> Iterator[Batch]:
+        for seconds in (3.0, 1.0):
+            now[0] += seconds
+            yield batch(0)
+
+    watch_, told = Stopwatch(images=8), []
+    for _ in watch_.timed(slow_batches()):
+        now[0] += 2.0  # the step
+        told.append(watch_.lap())
+        now[0] += 50.0  # evaluating and saving count as neither
+    assert told == [Times(3.0, 2.0), Times(1.0, 2.0)]
+    assert watch_.images_per_second == pytest.approx(16 / 8)
+    assert watch_.fields(told[-1], steps_left=5)["remaining_seconds"] == pytest.approx(5 * 4)
+
+
+def test_every_step_has_its_times_and_memory(tiny_run: Path, tiny_config: Config) -> None:
+    lines = read_log(tiny_run / "log.jsonl")
+    for line in lines:
+        assert {*VARYING} - {"warnings"} <= line.keys()
+        assert line["step_seconds"] > 0 <= line["data_seconds"]
+        assert 50 < line["memory_mib"] < 64_000
+    assert all(later["seconds"] > earlier["seconds"] for earlier, later in pairwise(lines))
+    assert lines[-1]["remaining_seconds"] == 0
+    spent = sum(line["step_seconds"] + line["data_seconds"] for line in lines)
+    assert lines[-1]["images_per_second"] == pytest.approx(tiny_config.train.batch_size * len(lines) / spent, rel=0.02)
+
+
+@pytest.mark.parametrize(("data", "step", "warned"), [(1.5, 1.0, True), (0.5, 1.0, False)])
+def test_a_loader_that_starves_the_training_is_told_once(data: float, step: float, warned: bool) -> None:
+    eye, window = watch(), [Times(data, step)] * WINDOW
+    assert eye.warnings(2, window[:-1]) == []
+    told = eye.warnings(3, window)
+    assert bool(told) == warned
+    if warned:
+        assert told[0].startswith("The loader starves the training: 60% of the last 50 steps")
+    assert eye.warnings(4, window) == []
+
+
+def test_a_class_that_never_appears_is_told_once_by_name() -> None:
+    eye = watch()  # 5 images: judged after two rounds of them, which are 5 steps of 2
+    news = []
+    for step, _ in enumerate(eye.seeing([batch(0, 0, 255), batch(0), batch(0, 2), batch(0), batch(0)], 1), start=1):
+        news.append(eye.news())
+        told = eye.warnings(step, [])
+        assert bool(told) == (step == 5)
+    assert told == ["In the first 10 training images these classes never appeared: sea, gull."]
+    assert news == [{"new_classes": ["sky"]}, {}, {"new_classes": ["boat"]}, {}, {}]
+
+
+def test_a_run_that_goes_on_knows_the_classes_from_its_log() -> None:
+    eye = watch(log=({"step": 1, "new_classes": ["sky", "gull"]}, {"step": 2}))
+    list(eye.seeing([batch(0, 2), batch(0), batch(0)], 3))
+    assert eye.news() == {"new_classes": ["boat"]}
+    assert eye.warnings(5, []) == ["In the first 10 training images these classes never appeared: sea."]
+
+
+class Answers(torch.nn.Module):
+    """A network that finds one thing: a boat, where it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.box, self.admitted = [90.0, 90.0, 99.0, 99.0], [0]
+
+    def forward(self, images, sizes, targets, *, admission) -> Outputs:
+        found = Detections(torch.tensor([self.box]), torch.ones(1), torch.tensor([2]), None)
+        return Outputs([], [found], [torch.tensor(self.admitted, dtype=torch.int64)], [], [], [], {})
+
+
+@pytest.mark.parametrize(("steps", "due"), [(1000, 510), (300, 300), (99, None)])
+def test_detections_that_never_match_are_told_once(steps: int, due: int | None) -> None:
+    eye, network = watch(steps=steps), Answers()
+    eye.unseen.clear()
+    eye.attach(network)
+    data = batch(2)
+    network(data.images, data.sizes, data.targets, admission=None)
+    told = {step: eye.warnings(step, []) for step in range(1, steps + 1)}
+    assert [step for step, sentences in told.items() if sentences] == ([due] if due else [])
+    if due:
+        assert told[due][0].startswith(f"No detection has matched a true thing in {due} steps")
+    assert eye.news() == {}
+
+
+def test_the_first_match_ends_the_looking() -> None:
+    eye, network, data = watch(), Answers(), batch(2)
+    eye.unseen.clear()
+    eye.attach(network)
+    network.box, network.admitted = [0.0, 0.0, 4.0, 4.0], []
+    network(data.images, data.sizes, data.targets, admission=None)
+    assert eye.news() == {}, "a detection that is not admitted makes no channel"
+    network.admitted = [0]
+    network(data.images, data.sizes, data.targets, admission=None)
+    assert not network._forward_hooks
+    assert eye.news() == {"first_match": True}
+    assert eye.warnings(510, []) == []
+    assert watch(log=({"step": 1, "first_match": True},)).warnings(510, []) == []
+
+
+def test_a_warning_reaches_stderr_and_the_log(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("unipan.recipes.watch.UNSEEN_IMAGES", 1)
+    monkeypatch.setattr("unipan.recipes.watch._class_indices", lambda targets: {0, 1, 2})
+    train(replace(tiny_config, train=replace(tiny_config.train, steps=2, batch_size=1)), tmp_path / "run")
+    lines = read_log(tmp_path / "run" / "log.jsonl")
+    sentence = "In the first 1 training images these classes never appeared: water, snake, tool, log."
+    assert [any(told.startswith(sentence) for told in line.get("warnings", [])) for line in lines] == [True, False]
+    assert sentence in " ".join(capfd.readouterr().err.split())

@@ -1,0 +1,69 @@
+"""Trackers beside the log: TensorBoard's own files are read back; the other two are stand-ins that note what they are told."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+from PIL import Image
+
+from unipan.config import Config
+from unipan.engine.runtime import Runtime
+from unipan.engine.trackers import open_trackers
+from unipan.errors import InputError
+from unipan.recipes.journal import read_log
+from unipan.recipes.train import train
+
+
+def scalars(run: Path) -> tuple[dict[str, dict[int, float]], dict[str, list[int]]]:
+    """TensorBoard's numbers, name -> step -> value, and the steps of its pictures."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0, "images": 0})
+    events.Reload()
+    tags = events.Tags()
+    numbers = {tag: {entry.step: entry.value for entry in events.Scalars(tag)} for tag in tags["scalars"]}
+    return numbers, {tag: [entry.step for entry in events.Images(tag)] for tag in tags["images"]}
+
+
+def test_tensorboard_holds_what_the_log_holds(tiny_config: Config, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard", reason="the extra tensorboard is not installed")
+    schedule = replace(tiny_config.train, steps=3, trackers=("tensorboard",), panels_every=2)
+    train(replace(tiny_config, train=schedule), tmp_path / "run")
+    numbers, pictures = scalars(tmp_path / "run")
+    lines = read_log(tmp_path / "run" / "log.jsonl")
+    for name in ("loss", "loss/semantic", "learning_rate", "gradient_norm", "step_seconds", "memory_mib"):
+        assert numbers[name] == pytest.approx({line["step"]: line[name] for line in lines}, rel=1e-6)
+    assert pictures == {"held-out": [2, 3]}
+
+
+def test_a_tracker_without_its_package_is_refused_before_anything_is_written(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unipan.engine.trackers.find_spec", lambda name: None)
+    schedule = replace(tiny_config.train, trackers=("trackio",))
+    with pytest.raises(InputError, match=r"pip install 'unipan\[trackio\]'"):
+        train(replace(tiny_config, train=schedule), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["wandb", "trackio"])
+def test_a_service_is_told_project_run_settings_numbers_and_pictures(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list = []
+    run = SimpleNamespace(log=lambda values, step=None: told.append((step, values)), finish=lambda: told.append("finished"))
+    module = ModuleType(name)
+    module.Image = lambda picture, **options: "a picture"
+    module.init = lambda **options: told.append(options) or run
+    monkeypatch.setitem(sys.modules, name, module)
+    Runtime(device="cpu")  # which accelerate's trackers rely on, as in a training
+    [tracker] = open_trackers([name], tmp_path / "first", {"train.seed": 3}, done=0)
+    tracker.log({"loss": 0.5}, 7)
+    tracker.show(Image.new("RGB", (4, 4)), 8)
+    tracker.close()
+    assert (told[0]["project"], told[0]["name"], told[0]["config"]) == ("unipan", "first", {"train.seed": 3})
+    assert told[1] == (7, {"loss": 0.5})
+    assert told[2] in ((8, {"held-out": "a picture"}), (8, {"held-out": ["a picture"]}))
+    assert told[3:] == ["finished"]
