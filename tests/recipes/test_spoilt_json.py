@@ -109,7 +109,7 @@ def test_names_that_no_file_can_bear(folder: Path, tmp_path: Path, name: str) ->
     content = deepcopy(INSTANCES)
     content["images"][0]["file_name"] = name
     (tmp_path / "i.json").write_text(json.dumps(content))
-    with pytest.raises(InputError, match="there is no image|leads out"):
+    with pytest.raises(InputError, match=r"there is no image|leads out"):
         convert_instances(tmp_path / "i.json", folder, tmp_path / "out", clip=False)
 
 
