@@ -1,7 +1,8 @@
 """What an evaluation costs beside the inference that it judges: processor time of one thread, in one run.
 
 Inference is what a `Predictor` does, from pixels to the answer; the rest is the evaluation's own: PQ, also by size, both IoUs,
-the confusions, AP with its run lengths, propagation's part, and the summing up. Drawing the procedural scenes is in neither.
+the confusions, AP with its run lengths, propagation's part, trimming and the summing up. Drawing the procedural scenes is in
+neither.
 """
 
 from collections.abc import Sequence
@@ -40,8 +41,8 @@ class Watch:
     """Adds up the time in a predictor's inference."""
 
     def __init__(self, predictor: Predictor) -> None:
-        self.seconds, self._outputs, self._answer = 0.0, predictor.outputs, predictor.answer
-        predictor.outputs, predictor.answer = self.outputs, self.answer
+        self.seconds, self._outputs, self._untrimmed = 0.0, predictor.outputs, predictor.untrimmed
+        predictor.outputs, predictor.untrimmed = self.outputs, self.untrimmed
 
     def outputs(self, pixels: Tensor) -> Outputs:
         start = process_time()
@@ -49,9 +50,9 @@ class Watch:
         self.seconds += process_time() - start
         return found
 
-    def answer(self, outputs: Outputs, size: Size, *, decoder: PanopticHead | None = None) -> PanopticMap:
+    def untrimmed(self, outputs: Outputs, size: Size, *, decoder: PanopticHead | None = None) -> PanopticMap:
         start = process_time()
-        found = self._answer(outputs, size, decoder=decoder)
+        found = self._untrimmed(outputs, size, decoder=decoder)
         self.seconds += process_time() - start
         return found
 

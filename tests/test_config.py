@@ -1,6 +1,7 @@
 """Settings: complete, frozen, checked once; they survive the disk, and a wrong one is named."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, asdict, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from unipan.config import (
     Config,
     DataConfig,
     DetectorConfig,
+    InferenceConfig,
     LossConfig,
     ModelConfig,
     TrainConfig,
@@ -117,6 +119,16 @@ def test_a_missing_file_is_named(path: Path) -> None:
         (lambda: TrainConfig(warmup_factor=0.0), "train.warmup_factor .0. above 0"),
         (lambda: TrainConfig(seed=-1), "train.seed"),
         (lambda: TrainConfig(workers=-1), "train.workers"),
+        (lambda: TrainConfig(reference_batch_size=-1), "train.reference_batch_size is -1; it must be 0 or more"),
+        (lambda: TrainConfig(panels_every=-1), "train.panels_every is -1; it must be 0 or more"),
+        (lambda: TrainConfig(weight_decay=-1e-4), "train.weight_decay is -0.0001; it must be 0 or more"),
+        (lambda: TrainConfig(learning_rate=math.nan), "train.learning_rate is nan; it must be above 0"),
+        (lambda: TrainConfig(momentum=1.0), "train.momentum is 1; it must lie"),
+        (lambda: DetectorConfig(proposals=0), "model.detector.proposals is 0; it must be above 0"),
+        (lambda: DetectorConfig(nms=1.5), "model.detector.nms is 1.5; it must lie"),
+        (lambda: DetectorConfig(aspect_ratios=()), "model.detector.aspect_ratios"),
+        (lambda: DataConfig(val_scenes=0), "data.val_scenes is 0"),
+        (lambda: InferenceConfig(max_admitted=-1), "inference.max_admitted is -1"),
         *[
             (lambda name=name: replace(TrainConfig(), **{name: 0}), f"train.{name} is 0; it must be above 0")
             for name in ("steps", "batch_size", "learning_rate", "clip_norm", "save_every", "max_admitted")

@@ -58,6 +58,15 @@ class DetectorConfig:
     max_detections: int = 100
     """Detections kept for one image."""
 
+    def __post_init__(self) -> None:
+        counts = ("proposals_before_nms", "proposals", "rpn_samples", "roi_samples", "max_detections")
+        _positive(self, "model.detector", "anchor_scale", "box_channels", "mask_channels", *counts)
+        if not self.aspect_ratios or not min(self.aspect_ratios) > 0:
+            raise InputError(
+                f"model.detector.aspect_ratios is {self.aspect_ratios}; it takes one or more heights over widths, all above 0."
+            )
+        _fractions(self, "model.detector", "proposal_nms", "score_threshold", "nms")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
@@ -174,6 +183,8 @@ class DataConfig:
             )
         if min(self.scene_size) < 32:
             raise InputError(f"data.scene_size is {self.scene_size}; both sides must be at least 32 pixels.")
+        _positive(self, "data", "val_scenes")
+        _not_negative(self, "data", "min_thing_px")
         if not 0 <= self.jitter < 1:
             raise InputError(f"data.jitter is {self.jitter}; it must lie in [0, 1).")
         low, high = self.scale_range
@@ -307,20 +318,12 @@ class TrainConfig:
     def __post_init__(self) -> None:
         _positive(self, "train", "steps", "batch_size", "learning_rate", "clip_norm", "save_every", "keep")
         _positive(self, "train", "max_admitted", "accumulate")
-        if self.seed < 0 or self.workers < 0:
-            raise InputError(f"train.seed ({self.seed}) and train.workers ({self.workers}) must be 0 or more.")
-        if self.reference_batch_size < 0:
-            raise InputError(
-                f"train.reference_batch_size is {self.reference_batch_size}; give the batch size that the learning rate is meant "
-                "for, or 0 to take the rate as it is."
-            )
+        _not_negative(self, "train", "seed", "workers", "reference_batch_size", "weight_decay")
+        _not_negative(self, "train", "evaluate_every", "evaluate_images", "panels_every")
+        if not 0 <= self.momentum < 1:
+            raise InputError(f"train.momentum is {self.momentum:g}; it must lie in [0, 1).")
         if not 0 <= self.ema < 1:
             raise InputError(f"train.ema is {self.ema:g}; a decay lies in [0, 1): 0 for no average, 0.999 for a long one.")
-        if min(self.evaluate_every, self.evaluate_images, self.panels_every) < 0:
-            raise InputError(
-                f"train.evaluate_every ({self.evaluate_every}), train.evaluate_images ({self.evaluate_images}) and "
-                f"train.panels_every ({self.panels_every}) must be 0 or more."
-            )
         if self.init and self.warm_start:
             raise InputError(
                 f"train.init ({self.init}) and train.warm_start ({self.warm_start}) both say what to start from; leave one out."
@@ -346,6 +349,9 @@ class InferenceConfig:
     """Detections of one image that may enter the potential."""
     min_stuff_area_px: int = 0
     """Stuff segments with fewer pixels of the original image become void; 0 trims nothing."""
+
+    def __post_init__(self) -> None:
+        _not_negative(self, "inference", "max_admitted", "min_stuff_area_px")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -436,5 +442,17 @@ def _unknown(places: list[str]) -> str:
 
 def _positive(config: object, section: str, *names: str) -> None:
     for name in names:
-        if getattr(config, name) <= 0:
+        if not getattr(config, name) > 0:
             raise InputError(f"{section}.{name} is {getattr(config, name)}; it must be above 0.")
+
+
+def _not_negative(config: object, section: str, *names: str) -> None:
+    for name in names:
+        if not getattr(config, name) >= 0:
+            raise InputError(f"{section}.{name} is {getattr(config, name)}; it must be 0 or more.")
+
+
+def _fractions(config: object, section: str, *names: str) -> None:
+    for name in names:
+        if not 0 <= getattr(config, name) <= 1:
+            raise InputError(f"{section}.{name} is {getattr(config, name)}; it must lie in [0, 1].")

@@ -81,12 +81,19 @@ class Predictor:
 
     def answer(self, outputs: Outputs, size: Size, *, decoder: PanopticHead | None = None) -> PanopticMap:
         """The answer for the outputs of one image, at its original `size`. decoder: another than the predictor's own."""
-        panoptic = self._decoded(outputs, size, self.decoder if decoder is None else self.able(decoder))
-        return drop_small_stuff(panoptic, min_area_px=self.min_stuff_area_px)
+        return self.trimmed(self.untrimmed(outputs, size, decoder=decoder))
+
+    def untrimmed(self, outputs: Outputs, size: Size, *, decoder: PanopticHead | None = None) -> PanopticMap:
+        """The answer before its small stuff segments become void."""
+        return self._decoded(outputs, size, self.decoder if decoder is None else self.able(decoder))
 
     def unpropagated(self, outputs: Outputs, size: Size) -> PanopticMap:
-        """The answer that the dynamic potential alone would give: what propagation adds shows against it."""
-        return drop_small_stuff(self._read_off(outputs.potentials[0], outputs, size), min_area_px=self.min_stuff_area_px)
+        """The untrimmed answer that the dynamic potential alone would give: what propagation adds shows against it."""
+        return self._read_off(outputs.potentials[0], outputs, size)
+
+    def trimmed(self, panoptic: PanopticMap) -> PanopticMap:
+        """The same answer, its stuff segments under the limit void."""
+        return drop_small_stuff(panoptic, min_area_px=self.min_stuff_area_px)
 
     def _decoded(self, outputs: Outputs, size: Size, decoder: PanopticHead) -> PanopticMap:
         if decoder == "unified":

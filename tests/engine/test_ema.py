@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from unipan.engine.ema import WeightAverage
+from unipan.errors import InputError
 
 
 class Small(nn.Module):
@@ -71,3 +72,9 @@ def test_a_saved_average_goes_on_to_the_bit() -> None:
     resumed = WeightAverage(stopped_network, 0.9, {name: value.clone() for name, value in stopped.values.items()})
     train(stopped_network, resumed, range(4, 9))
     assert all(torch.equal(value, resumed.values[name]) for name, value in whole.values.items())
+
+
+@pytest.mark.parametrize("saved", [{}, {"layer.weight": torch.zeros(1)}])
+def test_an_average_of_another_network_is_refused(saved: dict[str, torch.Tensor]) -> None:
+    with pytest.raises(InputError, match=r"the average of layer\.weight.* is missing or of another shape"):
+        WeightAverage(Small(), 0.9, saved)

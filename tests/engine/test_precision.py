@@ -159,6 +159,12 @@ def test_the_scaler_goes_on_where_it_stopped() -> None:
     assert fresh.runtime.scaler_state["_growth_tracker"] != whole.runtime.scaler_state["_growth_tracker"]
 
 
+@pytest.mark.parametrize("state", [{}, {"scale": torch.tensor(2.0)}, {"scale": torch.ones(2), "_growth_tracker": torch.ones(())}])
+def test_a_checkpoint_without_the_scalers_state_is_refused(state: dict[str, torch.Tensor]) -> None:
+    with pytest.raises(InputError, match=r"does not say .*(scale|growth_tracker) of fp16's loss scaling"):
+        Scaled().runtime.restore_scaler(state)
+
+
 def test_without_fp16_there_is_no_scaler_state() -> None:
     runtime = Runtime(device="cpu", precision="bf16")
     assert runtime.scaler_state == {}

@@ -1,12 +1,15 @@
 """Two processes against one: the same losses and weights, whatever each has to learn from; and one's end is everyone's."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from math import inf
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -15,11 +18,14 @@ from process_cases import FULL, LOWERED, ONE_SIDED, SHARED, SHORT, Case, Trained
 from torch import nn
 
 from unipan.checkpoint import RunFolder
+from unipan.config import load_config
 from unipan.engine.gradients import add_gradients
 from unipan.engine.processes import Processes, here
 from unipan.engine.runtime import Runtime
 from unipan.errors import InputError
 from unipan.recipes.evaluate import evaluate
+from unipan.recipes.saving import saved_steps
+from unipan.recipes.train import train
 
 ROUNDING = 1e-12
 """Between float64 trainings that add the same numbers in another order."""
@@ -97,29 +103,48 @@ def trains(folder: Path) -> tuple[int, str, str]:
     return command(["train", "demo", *SETTINGS, "--train.steps", "3", "--train.save-every", "2", "--out", str(folder / "run")])
 
 
-def fails(folder: Path) -> tuple[int, str, str, float]:
-    """A training in which process 1 alone cannot read its second image."""
+def at_the_second_image_of_process_1(happens: Callable[[], object]) -> AbstractContextManager[object]:
+    """Within, it happens there and nowhere else."""
     from unipan.data.scenes import SceneDataset
 
     read = SceneDataset.__getitem__
     reads: list[int] = []
 
-    def breaking(self: SceneDataset, index: int):
+    def reading(self: SceneDataset, index: int):
         reads.append(index)
         if os.environ["RANK"] == "1" and len(reads) == 2:
-            raise InputError("cannot read b.png.")
+            happens()
         return read(self, index)
 
-    SceneDataset.__getitem__ = breaking  # type: ignore[method-assign]
+    return patch.object(SceneDataset, "__getitem__", reading)
+
+
+def stops(folder: Path) -> tuple[tuple[int, str, str], list[int]]:
+    """The same training, but process 1 alone gets a SIGTERM in its second step; and it goes on, without having parted."""
     meet_again()
+    out = folder / "stopped"
+    with at_the_second_image_of_process_1(lambda: os.kill(os.getpid(), signal.SIGTERM)):
+        told = command(["train", "demo", *SETTINGS, "--train.steps", "3", "--train.save-every", "3", "--out", str(out)])
+    steps = saved_steps(RunFolder(out))
+    train(load_config(out / "config.json"), out, resume=True)
+    return told, steps
+
+
+def fails(folder: Path) -> tuple[int, str, str, float]:
+    """A training in which process 1 alone cannot read its second image."""
+
+    def cannot() -> None:
+        raise InputError("cannot read b.png.")
+
     began = time.monotonic()
-    told = command(["train", "demo", *SETTINGS, "--train.steps", "3", "--out", str(folder / "failed")])
+    with at_the_second_image_of_process_1(cannot):
+        told = command(["train", "demo", *SETTINGS, "--train.steps", "3", "--out", str(folder / "failed")])
     if os.environ["RANK"] == "1":
         torch.distributed.destroy_process_group()  # as its exit would
     return *told, time.monotonic() - began
 
 
-WORK = [talk, sums, overflow, shared, one_sided, in_passes, lowered, trains, fails]
+WORK = [talk, sums, overflow, shared, one_sided, in_passes, lowered, trains, stops, fails]
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +231,16 @@ def test_the_command_writes_one_run_that_can_be_evaluated(together: Together) ->
     folder = RunFolder(together.folder / "run")
     assert len(folder.log.read_text().splitlines()) == 3
     assert evaluate(str(folder.path), device="cpu").to_json()
+
+
+def test_a_signal_to_one_stops_both_and_they_go_on_to_the_same_bytes(together: Together) -> None:
+    (told, steps), (other_told, other_steps) = together["stops"]
+    assert (told[0], other_told[0]) == (143, 143)
+    assert steps == other_steps == [2]
+    assert "unipan: stopped by SIGTERM after step 2 of 3, which is saved; give the same command with --resume" in told[2]
+    assert other_told[1:] == ("", ""), "one process speaks for both"
+    for name in ("model.safetensors", "checkpoints/step-00000003.safetensors"):
+        assert (together.folder / "stopped" / name).read_bytes() == (together.folder / "run" / name).read_bytes()
 
 
 def test_one_failure_ends_both_with_its_message(together: Together) -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from unipan.classes import VOID, ClassTable
 from unipan.errors import InputError
-from unipan.metrics.confusion import Confusion, confuse, confuse_maps, mean_iou, pixels_by_name, thing_stuff_confusion
+from unipan.metrics.confusion import Confusion, confuse, confuse_matched, mean_iou, pixels_by_name, thing_stuff_confusion
+from unipan.metrics.matching import match_maps
 from unipan.ops.segments import Label, panoptic_map
 
 CLASSES = ClassTable.from_categories(
@@ -103,7 +104,7 @@ segment_maps = st.tuples(
 
 
 @given(segment_maps, segment_maps)
-def test_maps_of_segments_equal_their_class_maps(
+def test_matched_segments_equal_their_class_maps(
     predicted: tuple[list[int], list[int]], true: tuple[list[int], list[int]]
 ) -> None:
     maps, class_maps = [], []
@@ -112,4 +113,4 @@ def test_maps_of_segments_equal_their_class_maps(
         labels = [Label(number, index) for number, index in class_of.items()]
         maps.append(panoptic_map(torch.tensor(places, dtype=torch.int32).view(3, 4), labels, CLASSES))
         class_maps.append(torch.tensor([class_of.get(number, V) for number in places]).view(3, 4))
-    assert torch.equal(confuse_maps(*maps, 3).pixels, confuse(*class_maps, 3).pixels)
+    assert torch.equal(confuse_matched(match_maps(*maps), 3).pixels, confuse(*class_maps, 3).pixels)

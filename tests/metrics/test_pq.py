@@ -129,6 +129,12 @@ def test_quality_of_known_counts() -> None:
     assert result.stuff.num_classes == 0
 
 
+def test_an_image_without_pairs_adds_up_as_any_other() -> None:
+    none, one = count(strip("...."), strip("...."), 3), count(strip("aaaassss"), strip("aaaassss"), 3)
+    assert none.iou_sum.dtype == torch.float64
+    assert (none + one).iou_sum.tolist() == [1, 0, 1]
+
+
 def test_no_image_has_no_quality() -> None:
     assert isnan(quality(PQCounts.zero(3), CLASSES).all.pq)
 

@@ -1,5 +1,6 @@
 """Trackers beside the log: TensorBoard's own files are read back; the other two are stand-ins that note what they are told."""
 
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -7,8 +8,10 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 from PIL import Image
+from test_signals import signal_at
 
 from unipan.config import Config
+from unipan.engine.interrupt import Stopped
 from unipan.engine.runtime import Runtime
 from unipan.engine.trackers import open_trackers
 from unipan.errors import InputError
@@ -29,8 +32,13 @@ def scalars(run: Path) -> tuple[dict[str, dict[int, float]], dict[str, list[int]
 
 def test_tensorboard_holds_what_the_log_holds(tiny_config: Config, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="the extra tensorboard is not installed")
-    schedule = replace(tiny_config.train, steps=3, trackers=("tensorboard",), panels_every=2)
-    train(replace(tiny_config, train=schedule), tmp_path / "run")
+    config = replace(tiny_config, train=replace(tiny_config.train, steps=3, trackers=("tensorboard",), panels_every=2))
+    with pytest.MonkeyPatch.context() as patch:
+        signal_at(patch, 2, signal.SIGTERM)
+        with pytest.raises(Stopped):
+            train(config, tmp_path / "run")
+    assert list(scalars(tmp_path / "run")[0]["loss"]) == [1, 2], "what was logged before a stop is written"
+    train(config, tmp_path / "run", resume=True)
     numbers, pictures = scalars(tmp_path / "run")
     lines = read_log(tmp_path / "run" / "log.jsonl")
     for name in ("loss", "loss/semantic", "learning_rate", "gradient_norm", "step_seconds", "memory_mib"):

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from unipan.checkpoint import alike
+from unipan.errors import InputError
+
 
 class WeightAverage:
     """The average after steps 1..t, in which step k counts in proportion to decay^(t - k): Adam's correction of the bias
@@ -19,6 +22,12 @@ class WeightAverage:
         self.decay = decay
         self._trained = {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
         start = self._trained if saved is None else saved
+        wrong = [name for name, weight in self._trained.items() if name not in start or not alike(start[name], weight)]
+        if wrong:
+            raise InputError(
+                f"the checkpoint does not fit this network: the average of {', '.join(wrong[:3])} is missing or of another "
+                "shape. The settings must be those of the run that wrote it."
+            )
         self.values = {name: start[name].detach().to(weight, copy=True) for name, weight in self._trained.items()}
         """By name, on the network's device; before the first step the network's own."""
 

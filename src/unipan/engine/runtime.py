@@ -16,6 +16,9 @@ from unipan.engine.processes import here
 from unipan.errors import InputError
 from unipan.ops.device import find_device
 
+SCALER_ENTRIES = ("scale", "_growth_tracker")
+"""Of a gradient scaler's state, what changes from step to step."""
+
 _MIXED: dict[Precision, Literal["no", "bf16", "fp16"]] = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
 
@@ -92,13 +95,20 @@ class Runtime:
     def scaler_state(self) -> dict[str, Tensor]:
         """What fp16's loss scaling must remember to go on exactly; {} otherwise."""
         state = self._scaler.state_dict() if self._scaler else {}
-        return {name: torch.tensor(float(state[name])) for name in ("scale", "_growth_tracker") if name in state}
+        return {name: torch.tensor(float(state[name])) for name in SCALER_ENTRIES if name in state}
 
     def restore_scaler(self, state: Mapping[str, Tensor]) -> None:
         """Go on with a saved `scaler_state`."""
-        if self._scaler:
-            tracker = int(state["_growth_tracker"])
-            self._scaler.load_state_dict(self._scaler.state_dict() | {"scale": float(state["scale"]), "_growth_tracker": tracker})
+        if self._scaler is None:
+            return
+        missing = [name for name in SCALER_ENTRIES if name not in state or state[name].numel() != 1]
+        if missing:
+            raise InputError(
+                f"the checkpoint does not say {' and '.join(missing)} of fp16's loss scaling, so no run in fp16 wrote it; go on "
+                "with another, or with the precision of the run that wrote it."
+            )
+        own = self._scaler.state_dict()
+        self._scaler.load_state_dict(own | {name: type(own[name])(state[name]) for name in SCALER_ENTRIES})
 
     @property
     def _scaler(self) -> torch.amp.GradScaler | None:

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from unipan.classes import VOID, ClassTable
 from unipan.errors import InputError
-from unipan.ops.overlap import joint_areas
-from unipan.types import PanopticMap
+from unipan.metrics.matching import Matching
 
 VOID_NAME = "(void)"
 """What tables and pictures call predicted void; in brackets, as a class may have any other name."""
@@ -80,15 +79,13 @@ def confuse(predicted_class_map: Tensor, true_class_map: Tensor, num_classes: in
     return Confusion(joint.view(size, size)[:num_classes])
 
 
-def confuse_maps(predicted: PanopticMap, true: PanopticMap, num_classes: int) -> Confusion:
-    """`confuse` of two panoptic maps of one size, from the areas that their segments share; crowds have their class."""
-    joint = joint_areas(
-        predicted.ids.numpy(), [s.id for s in predicted.segments], true.ids.numpy(), [s.id for s in true.segments]
-    )
-    row, column = ([num_classes, *(s.class_index for s in side.segments), num_classes] for side in (true, predicted))
-    pixels = np.zeros((num_classes + 1, num_classes + 1), dtype=np.int64)  # the last row and column are void
-    np.add.at(pixels, np.ix_(row, column), joint)
-    return Confusion(torch.from_numpy(pixels[:num_classes]))
+def confuse_matched(found: Matching, num_classes: int) -> Confusion:
+    """`confuse` of an image whose segments are matched, from the areas that they share; crowds have their class."""
+    columns = num_classes + 1
+    predicted_class = np.append(num_classes, found.predicted_class)  # predicted void, which stands first, has the last column
+    cell = columns * found.true_class[:, None] + predicted_class
+    pixels = np.bincount(cell.ravel(), found.joint[1:].ravel(), minlength=num_classes * columns)
+    return Confusion(torch.from_numpy(pixels.astype(np.int64).reshape(num_classes, columns)))
 
 
 def mean_iou(confusion: Confusion, classes: ClassTable) -> MeanIoU:

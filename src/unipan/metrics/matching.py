@@ -15,6 +15,7 @@ from unipan.types import PanopticMap, Segment
 class Matching(NamedTuple):
     """Which segments of one image found each other; k pairs."""
 
+    joint: NDArray[np.int64]  # (n + 1, m + 1) pixels that true and predicted segments share; row and column 0 are void
     true_class: NDArray[np.int64]  # (n,)
     predicted_class: NDArray[np.int64]  # (m,)
     true_areas: NDArray[np.int64]  # (n,) pixels
@@ -60,6 +61,7 @@ def match_segments(joint: NDArray[np.int64], predicted: Sequence[Segment | Label
     for class_index, place in last_crowd.items():
         absorbed += shared[place] * (predicted_class == class_index)
     return Matching(
+        joint=joint,
         true_class=true_class,
         predicted_class=predicted_class,
         true_areas=true_areas,

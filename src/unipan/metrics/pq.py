@@ -94,7 +94,7 @@ def count(predicted: PanopticMap, true: PanopticMap, num_classes: int) -> PQCoun
 def tally(found: Matching, num_classes: int) -> PQCounts:
     """Count the pairs, extras and misses of each class."""
     counted = (
-        np.bincount(found.true_class[found.pairs], found.iou, minlength=num_classes),
+        np.bincount(found.true_class[found.pairs], found.iou, minlength=num_classes).astype(np.float64),  # of no pairs int64
         np.bincount(found.true_class[found.pairs], minlength=num_classes),
         np.bincount(found.predicted_class[found.extra], minlength=num_classes),
         np.bincount(found.true_class[found.missed], minlength=num_classes),

@@ -39,6 +39,11 @@ def map_of_channels(channel: Tensor, detections: Detections, classes: ClassTable
     return panoptic_map(ids.to(torch.int32).cpu(), stuff + things, classes)
 
 
+def channels_of(answer: PanopticMap, *, void: int) -> Tensor:
+    """(H, W) int32, from which channels `map_of_channels` made an answer. void: the channel past the others."""
+    return torch.where(answer.ids == VOID_ID, void, answer.ids - 1)
+
+
 def best_channel(logits: Tensor, network_size: Size, size: Size) -> Tensor:
     """(H, W) int64 arg max over the channels at full resolution; all K for K = 0 (nothing could be chosen)."""
     best = logits.new_full(size, -torch.inf)

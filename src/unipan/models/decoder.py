@@ -12,9 +12,19 @@ from torch.utils.checkpoint import checkpoint
 from unipan.ops.deform import deform_conv
 
 
+class AnyGroupNorm(nn.GroupNorm):
+    """GroupNorm that also takes groups of a single value (a narrow network on a map of one cell), which it turns into 0.
+
+    torch.nn.GroupNorm refuses them, as batch norm must; here no statistics are kept that they could spoil.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return torch.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+
 def group_norm(channels: int) -> nn.GroupNorm:
     """In 32 groups, or as many as divide the channels (Wu and He, ECCV 2018; the paper uses it wherever it normalises)."""
-    return nn.GroupNorm(gcd(32, channels), channels)
+    return AnyGroupNorm(gcd(32, channels), channels)
 
 
 class DeformBlock(nn.Module):

@@ -11,8 +11,9 @@ from unipan.checkpoint import make_folder, open_run, write_json
 from unipan.config import Device, PanopticHead
 from unipan.data.dataset import PanopticDataset
 from unipan.errors import InputError
-from unipan.metrics.confusion import Confusion, confuse_maps, mean_iou
-from unipan.metrics.pq import PQCounts, count, quality
+from unipan.metrics.confusion import Confusion, confuse_matched, mean_iou
+from unipan.metrics.matching import match_maps
+from unipan.metrics.pq import PQCounts, quality, tally
 from unipan.metrics.report import Report, percent
 from unipan.ops.images import read_image
 from unipan.predictor import Predictor, load, original_size
@@ -78,10 +79,10 @@ def compare_predictor(predictor: Predictor, entries: Iterator[Entry], number: in
         for decoder, answer in answers.items():
             contents[decoder] += content_of(answer)
             if entry.truth:
-                scores[decoder] = count(answer, entry.truth, num_classes)
+                found = match_maps(answer, entry.truth)
+                scores[decoder] = tally(found, num_classes)
                 totals[decoder] = totals.get(decoder, PQCounts.zero(num_classes)) + scores[decoder]
-                confusion = confuse_maps(answer, entry.truth, num_classes)
-                pixels[decoder] = pixels.get(decoder, Confusion.zero(num_classes)) + confusion
+                pixels[decoder] = pixels.get(decoder, Confusion.zero(num_classes)) + confuse_matched(found, num_classes)
         pictures.append(out / f"{entry.stem}_compare.png")
         picture(predictor, entry, answers, scores).save(pictures[-1])
     reports: dict[PanopticHead, Report] = {

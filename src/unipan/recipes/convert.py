@@ -137,7 +137,10 @@ def next_step(parts: Sequence[Part], out: Path) -> str:
     jsons = {split: _json_path(out / "annotations", split) for split in ("train", "val")}
     missing = [split for split, path in jsons.items() if not path.is_file()]
     if missing:
-        return f"Written to {out}. For training, convert {' and '.join(missing)} too, with --split and the same --out."
+        return (
+            f"Written to {out}. For training, convert {' and '.join(missing)} too, with --split and the same --out; or convert "
+            "all anew with --val-share 0.2."
+        )
     # Of a split that an earlier call wrote, the folder of its images is not known.
     train_images, val_images = (str(folders.get(split, f"IMAGES_OF_{split.upper()}")) for split in ("train", "val"))
     words = ["unipan", "train", "finetune", "--data.train", str(jsons["train"]), "--data.val", str(jsons["val"])]

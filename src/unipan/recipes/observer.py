@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from math import isfinite
+from typing import Self
 
 from rich.markup import escape
 from torch import nn
@@ -26,7 +27,7 @@ from unipan.types import Batch
 
 @dataclass(frozen=True, kw_only=True)
 class Observer:
-    """`after` is called after each step, `batches` hands them out, `choose_model` has the last word."""
+    """`batches` hands them out, `after` is called after each step, `choose_model` has the last word; `with` ends it all."""
 
     config: Config
     folder: RunFolder
@@ -42,6 +43,15 @@ class Observer:
     """None where nothing is evaluated or drawn."""
     left_out: list[int]
     """Steps that were left out because something was not finite."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Look no longer, however the training ended; trackers write what they still hold."""
+        self.watch.detach()
+        for tracker in self.trackers:
+            tracker.close()
 
     def batches(self, batches: Iterable[Batch], first_step: int) -> Iterator[Batch]:
         """Pass on the batches of the steps from `first_step`; skipped images are told and noted."""
@@ -89,9 +99,6 @@ class Observer:
 
     def choose_model(self) -> None:
         """Give the network the weights that the run is to be known by, and say which: the best, averaged or last ones."""
-        self.watch.detach()
-        for tracker in self.trackers:
-            tracker.close()
         if self.left_out:
             first = ", ".join(map(str, self.left_out[:5]))
             told = f"[yellow]{len(self.left_out)} step(s) were left out[/], first {first}: losses or gradients were not finite."
@@ -130,13 +137,13 @@ def observe(
     log = [line for line in read_log(folder.log) if line["step"] <= done]
     if processes.is_main:
         trim_log(folder.log, done)
-    trackers = open_trackers(schedule.trackers, folder.path, flat_settings(config), done=done) if processes.is_main else []
     average = WeightAverage(network, schedule.ema, state.ema if state else None) if schedule.ema else None
     weights = average.state_dict if average else network.state_dict
     wanted = schedule.evaluate_every or (schedule.panels_every and processes.is_main)
     checkups = Checkups(config, folder, classes, weights, runtime.device, log) if wanted else None
     watch = Watch(config, classes, num_images=num_images, share=schedule.batch_size // processes.count, log=log)
     watch.attach(network)
+    trackers = open_trackers(schedule.trackers, folder.path, flat_settings(config), done=done) if processes.is_main else []
     return Observer(
         config=config,
         folder=folder,

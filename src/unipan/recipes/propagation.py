@@ -6,19 +6,18 @@ from typing import Any, NamedTuple
 
 from rich.table import Table
 
-from unipan.data.targets import make_target
-from unipan.data.transforms import resize_sides
 from unipan.losses.panoptic import panoptic_truth
 from unipan.losses.pixels import IGNORE
-from unipan.metrics.confusion import Confusion, mean_iou
-from unipan.metrics.pq import PQCounts, count, quality
+from unipan.metrics.confusion import Confusion, confuse_matched, mean_iou
+from unipan.metrics.matching import match_maps
+from unipan.metrics.pq import PQCounts, quality, tally
 from unipan.metrics.propagation import PropagationEffect, propagation_effect
 from unipan.metrics.report import Report, percent, stuff_iou
-from unipan.models.decode import best_channel
+from unipan.models.decode import channels_of, in_photo
 from unipan.models.panoptic import UnifiedHead
 from unipan.models.potential import DynamicPotential
 from unipan.predictor import Predictor
-from unipan.types import Outputs, PanopticMap, Sample
+from unipan.types import Detections, Outputs, PanopticMap, Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +76,18 @@ class PropagationTally:
     def __init__(self, predictor: Predictor, head: UnifiedHead, potential: DynamicPotential) -> None:
         self.predictor, self.head, self.potential = predictor, head, potential
 
-    def score(self, outputs: Outputs, sample: Sample, unpropagated: PanopticMap) -> PropagationScore:
-        """One image. unpropagated: its answer without propagation."""
-        return PropagationScore(
-            count(unpropagated, sample.truth, len(self.predictor.classes)),
-            effect_on(self.predictor, outputs, sample, void_channel=self.potential.void_channel),
+    def score(
+        self, outputs: Outputs, untrimmed: PanopticMap, truth: PanopticMap, target: Target
+    ) -> tuple[PropagationScore, Confusion]:
+        """One image, and the pixels of its answer without propagation. target: made of `truth`, at the photo's size."""
+        predictor, size = self.predictor, (untrimmed.ids.shape[0], untrimmed.ids.shape[1])
+        without = predictor.unpropagated(outputs, size)
+        matching, num_classes = match_maps(predictor.trimmed(without), truth), len(predictor.classes)
+        admitted = in_photo(predictor.admitted(outputs), predictor.network_size(size), size)
+        effect = effect_on(
+            untrimmed, without, admitted, target, stuff=predictor.classes.stuff, void_channel=self.potential.void_channel
         )
+        return PropagationScore(tally(matching, num_classes), effect), confuse_matched(matching, num_classes)
 
     def part(self, title: str, scores: Sequence[PropagationScore], unpropagated: Confusion) -> PropagationPart:
         """All images, in their order. unpropagated: the pixels of all answers without propagation."""
@@ -109,15 +114,20 @@ def propagation_tally(predictor: Predictor) -> PropagationTally | None:
     return PropagationTally(predictor, head, potential)
 
 
-def effect_on(predictor: Predictor, outputs: Outputs, sample: Sample, *, void_channel: bool) -> PropagationEffect:
-    """Propagation's effect on one image, at the network's resolution, where detections and truth are matched as in training."""
-    _, ids = resize_sides(sample.image, sample.truth.ids, short_side=predictor.short_side, long_side=predictor.long_side)
-    target = make_target(PanopticMap(ids, sample.truth.segments), min_thing_px=1)
-    admitted = predictor.admitted(outputs)
-    true = panoptic_truth(
-        target, admitted.boxes.cpu(), admitted.labels.cpu(), stuff=predictor.classes.stuff, void_channel=void_channel
-    )
-    size = (ids.shape[0], ids.shape[1])
-    with_it = best_channel(outputs.panoptic[0], size, size).cpu()
-    without = best_channel(outputs.potentials[0], size, size).cpu()
+def effect_on(
+    untrimmed: PanopticMap,
+    unpropagated: PanopticMap,
+    admitted: Detections,
+    target: Target,
+    *,
+    stuff: Sequence[int],
+    void_channel: bool,
+) -> PropagationEffect:
+    """Propagation's effect on the channels of one image, where detections and truth are matched as in training.
+
+    All at the photo's size. untrimmed, unpropagated: the answers with and without it, neither of them trimmed.
+    """
+    true = panoptic_truth(target, admitted.boxes.cpu(), admitted.labels.cpu(), stuff=stuff, void_channel=void_channel)
+    last = len(stuff) + len(admitted.boxes)
+    with_it, without = (channels_of(answer, void=last) for answer in (untrimmed, unpropagated))
     return propagation_effect(with_it, without, true, ignore=IGNORE)

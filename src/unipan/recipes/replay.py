@@ -13,7 +13,8 @@ from unipan.losses.build import build_criterion
 from unipan.ops.device import find_device
 from unipan.predictor import untrained_network
 from unipan.recipes.saving import newest_state
-from unipan.types import Admission, Batch
+from unipan.recipes.start import training_admission
+from unipan.types import Batch
 
 
 def replay(run: str | Path, batch: Path, *, device: Device = "auto") -> dict[str, dict[str, float]]:
@@ -30,14 +31,12 @@ def replay(run: str | Path, batch: Path, *, device: Device = "auto") -> dict[str
     network = untrained_network(config, classes)
     fill(network, state.weights, folder.checkpoint(state.step))
     network = network.to(find_device(device)).train()
-    schedule = config.train
-    admission = Admission(schedule.score_threshold, schedule.max_admitted, from_truth=schedule.detections == "truth")
     criterion = build_criterion(config.loss, classes, void_channel=config.model.void_channel)
     losses = {}
     with torch.no_grad():
         for place, name in enumerate(saved.batch.names):
             one = _only(saved, place).to(find_device(device))
-            outputs = network(one.images, one.sizes, one.targets, admission=admission)
+            outputs = network(one.images, one.sizes, one.targets, admission=training_admission(config))
             losses[name] = loss_values(criterion(outputs, one.targets))
     return losses
 

@@ -14,6 +14,13 @@ from unipan.models.warm_start import warm_start
 from unipan.predictor import untrained_network
 from unipan.recipes.console import console
 from unipan.recipes.summary import inheritance_table, warm_start_table
+from unipan.types import Admission
+
+
+def training_admission(config: Config) -> Admission:
+    """Which detections enter the potential while a network learns."""
+    schedule = config.train
+    return Admission(schedule.score_threshold, schedule.max_admitted, from_truth=schedule.detections == "truth")
 
 
 def fresh_network(config: Config, classes: ClassTable) -> PanopticNetwork:

@@ -19,8 +19,10 @@ def training_table(
     scaled = (
         f" ({schedule.learning_rate:g} is meant for {schedule.reference_batch_size})" if schedule.reference_batch_size else ""
     )
-    decays = ", ".join(map(str, schedule.decay_steps)) or "none"
+    decays = [str(step) for step in schedule.decay_steps if step < schedule.steps]
+    decay = f"rate divided by 10 after {', '.join(decays)}" if decays else "the rate is never divided"
     unified = f", variant {model.variant}, propagation {model.propagation}" if model.panoptic == "unified" else ""
+    epochs = f"{seen / num_images:.3g}" if 100 * seen >= num_images else "under 0.01"
     warmup = f"{schedule.warmup_steps} warm-up" if schedule.warmup_steps < schedule.steps else "all warm-up, which never ends"
     parts = {
         "network": f"{model.backbone}, {model.detector.kind} detector, panoptic head {model.panoptic}{unified}",
@@ -29,8 +31,8 @@ def training_table(
         "frozen": "batch-norm statistics of the backbone" if model.freeze_batchnorm else "nothing",
         "batch": _batch(config, processes),
         "learning rate": f"{rate:g}{scaled}",
-        "steps": f"{schedule.steps}, of them {warmup}; rate divided by 10 after {decays}",
-        "images seen": f"{seen}, {seen / max(num_images, 1):.3g} epochs of {num_images}",
+        "steps": f"{schedule.steps}, of them {warmup}; {decay}",
+        "images seen": f"{seen}, {epochs} epochs of {num_images}",
         "device": device,
         "precision": schedule.precision,
     }

@@ -4,21 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
-
-from unipan.classes import VOID, ClassTable
+from unipan.classes import ClassTable
+from unipan.data.targets import make_target
 from unipan.metrics.average_precision import ImageInstances, average_precision, instances_of, is_available
-from unipan.metrics.confusion import Confusion, confuse, confuse_maps
+from unipan.metrics.confusion import Confusion, confuse, confuse_matched
 from unipan.metrics.matching import match_maps
 from unipan.metrics.pq import PQCounts, tally
 from unipan.metrics.sizes import SizeCounts, tally_by_size
 from unipan.models.decode import best_channel, in_photo
-from unipan.ops.segments import index_of_ids
 from unipan.predictor import Predictor, original_size
 from unipan.recipes.evaluation import Precision
 from unipan.recipes.propagation import PropagationScore, PropagationTally
-from unipan.types import PanopticMap, Sample
+from unipan.types import Sample
 
 
 class ImageScore(NamedTuple):
@@ -58,22 +55,21 @@ def score_image(predictor: Predictor, sample: Sample, effect: PropagationTally |
     num_classes, size, truth = len(predictor.classes), original_size(sample.image), sample.truth
     network_size = predictor.network_size(size)
     outputs = predictor.outputs(sample.image)
-    answer = predictor.answer(outputs, size)
+    untrimmed = predictor.untrimmed(outputs, size)
+    matching = match_maps(predictor.trimmed(untrimmed), truth)
+    target = make_target(truth, min_thing_px=1)  # every thing
+    propagation, unpropagated = effect.score(outputs, untrimmed, truth, target) if effect else (None, Confusion.zero(num_classes))
     found = in_photo(outputs.detections[0], network_size, size)
-    unpropagated = predictor.unpropagated(outputs, size) if effect else None
-    matching = match_maps(answer, truth)
     score = ImageScore(
         counts=tally(matching, num_classes),
         by_size=tally_by_size(matching, num_classes),
         instances=instances_of(found, truth) if is_available() else None,
-        propagation=effect.score(outputs, sample, unpropagated) if effect and unpropagated else None,
+        propagation=propagation,
         mask_free=found.mask_logits is None,
     )
     semantic = best_channel(outputs.semantic[0], network_size, size).cpu()
     return score, PixelCounts(
-        confuse(semantic, class_map(truth), num_classes),
-        confuse_maps(answer, truth, num_classes),
-        confuse_maps(unpropagated, truth, num_classes) if unpropagated else Confusion.zero(num_classes),
+        confuse(semantic, target.semantic, num_classes), confuse_matched(matching, num_classes), unpropagated
     )
 
 
@@ -86,10 +82,3 @@ def precision_of(scores: Sequence[ImageScore], classes: ClassTable) -> Precision
     return Precision(
         box=average_precision(images, classes, "box"), mask=average_precision(images, classes, "mask") if masks else None
     )
-
-
-def class_map(panoptic: PanopticMap) -> Tensor:
-    """(H, W) class indices, VOID where unlabelled; crowds have their class, as in the semantic loss."""
-    segments = panoptic.segments
-    table = torch.tensor([segment.class_index for segment in segments] + [VOID])
-    return table[index_of_ids(panoptic.ids, [segment.id for segment in segments])]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from unipan.checkpoint import RunFolder, TrainingState, fill, save_model, write_settings
@@ -28,55 +29,47 @@ from unipan.recipes.faulty import with_all_complaints
 from unipan.recipes.observer import Observer, observe
 from unipan.recipes.saving import keep_checkpoint, resumed_state, start_folder, stopping
 from unipan.recipes.shares import check_shares
-from unipan.recipes.start import fresh_network
+from unipan.recipes.start import fresh_network, training_admission
 from unipan.recipes.summary import base_rate, training_table
-from unipan.types import Admission, Batch
+from unipan.types import Batch
 
 
 def train(config: Config, out: Path, *, resume: bool = False) -> PanopticNetwork:
     """Train a network into the folder `out`, and return it. `resume` goes on exactly where a run there stopped."""
-    folder = RunFolder(out)
-    need_trackers(config.train.trackers)
-    runtime = Runtime(device=config.train.device, precision=config.train.precision)
-    processes = runtime.processes
-    speak_if(main=processes.is_main)
-    check_shares(config, processes.count)
-    dataset = training_dataset(config.data, config.train.seed)
+    folder, runtime = RunFolder(out), _runtime(config)
+    schedule, processes = config.train, runtime.processes
+    dataset = training_dataset(config.data, schedule.seed)
+    classes, images = dataset.classes, len(dataset)
     for remark in remarks(dataset):
         console.print(remark, soft_wrap=True)
-    state = resumed_state(folder, config, dataset.classes) if resume else None
-    processes.barrier()  # all have read what is there before one changes it
-    if processes.is_main and not resume:
-        start_folder(folder)
-        write_settings(folder, config, dataset.classes)
-    network = _starting_network(config, dataset.classes, state, folder)
-    prepared = runtime.prepare(network)
-    optimizer = build_optimizer(network, momentum=config.train.momentum, weight_decay=config.train.weight_decay)
-    if state:
-        restore_momentum(optimizer, network, state)
-        runtime.restore_scaler(state.scaler)
+    state = _begin(folder, config, classes, processes, resume=resume)
     done = state.step if state else 0
-    device, count = str(runtime.device), processes.count
-    console.print(training_table(config, network, dataset.classes, num_images=len(dataset), device=device, processes=count))
-    observer = observe(config, folder, network, dataset.classes, runtime, state, num_images=len(dataset))
-    save = partial(_save, folder, config.train.keep, network, optimizer, runtime, observer)
-    with training_progress(config.train.steps, done) as progress, dead_workers_named(), requests_to_stop() as asked:
+    network = _starting_network(config, classes, state, folder)
+    prepared = runtime.prepare(network)
+    optimizer = _optimizer(config, network, runtime, state)
+    device, count = runtime.device.type, processes.count
+    console.print(training_table(config, network, classes, num_images=images, device=device, processes=count))
+    with (
+        observe(config, folder, network, classes, runtime, state, num_images=images) as observer,
+        training_progress(schedule.steps, done) as progress,
+        dead_workers_named(),
+        requests_to_stop() as asked,
+    ):
+        save = partial(_save, folder, schedule.keep, network, optimizer, runtime, observer)
         fit(
             prepared,
-            build_criterion(config.loss, dataset.classes, void_channel=config.model.void_channel),
+            build_criterion(config.loss, classes, void_channel=config.model.void_channel),
             optimizer,
             observer.batches(_step_batches(config, dataset, processes, done), done + 1),
             runtime,
             first_step=done + 1,
             rate=_rate(config),
-            seed=config.train.seed,
-            clip_norm=config.train.clip_norm,
-            admission=Admission(
-                config.train.score_threshold, config.train.max_admitted, from_truth=config.train.detections == "truth"
-            ),
-            passes=config.train.accumulate,
-            guard=Guard(folder.path, config.train.on_nonfinite, process=processes.index, processes=processes.count),
-            on_step=stopping(observer.after(progress, save), asked, save, folder, config.train.steps),
+            seed=schedule.seed,
+            clip_norm=schedule.clip_norm,
+            admission=training_admission(config),
+            passes=schedule.accumulate,
+            guard=Guard(folder.path, schedule.on_nonfinite, process=processes.index, processes=processes.count),
+            on_step=stopping(observer.after(progress, save), asked, save, folder, schedule.steps),
         )
     runtime.release(prepared)
     observer.choose_model()
@@ -84,6 +77,34 @@ def train(config: Config, out: Path, *, resume: bool = False) -> PanopticNetwork
         save_model(folder.model, network)
     processes.barrier()  # what follows may read it
     return network
+
+
+def _runtime(config: Config) -> Runtime:
+    """The device and the processes; refuses settings that they can't serve."""
+    need_trackers(config.train.trackers)
+    runtime = Runtime(device=config.train.device, precision=config.train.precision)
+    speak_if(main=runtime.processes.is_main)
+    check_shares(config, runtime.processes.count)
+    return runtime
+
+
+def _begin(folder: RunFolder, config: Config, classes: ClassTable, processes: Processes, *, resume: bool) -> TrainingState | None:
+    """Start the run's folder, or find in it what to go on from."""
+    state = resumed_state(folder, config, classes) if resume else None
+    processes.barrier()  # all have read what is there before one changes it
+    if processes.is_main and not resume:
+        start_folder(folder)
+        write_settings(folder, config, classes)
+    return state
+
+
+def _optimizer(config: Config, network: nn.Module, runtime: Runtime, state: TrainingState | None) -> torch.optim.Optimizer:
+    """SGD and the runtime's loss scaling, as they were saved."""
+    optimizer = build_optimizer(network, momentum=config.train.momentum, weight_decay=config.train.weight_decay)
+    if state:
+        restore_momentum(optimizer, network, state)
+        runtime.restore_scaler(state.scaler)
+    return optimizer
 
 
 def _rate(config: Config) -> Callable[[int], float]:
