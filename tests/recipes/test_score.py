@@ -34,6 +34,13 @@ def test_known_numbers(truth: Path, predictions: Path) -> None:
     assert report.num_images == 2
 
 
+def test_iou_is_of_all_images_together_and_predicted_void_is_wrong(truth: Path, predictions: Path) -> None:
+    iou = score(truth, predictions).final_answer_iou
+    assert iou is not None
+    assert iou.per_class == pytest.approx([3 / 4, 1, 4 / 5, 3 / 4])
+    assert (iou.all, iou.things, iou.stuff) == pytest.approx((0.825, 0.875, 0.775))
+
+
 def test_predictions_without_categories_use_the_truths_ids(truth: Path, predictions: Path) -> None:
     expected = score(truth, predictions)
     edit(predictions, lambda content: content.pop("categories"))

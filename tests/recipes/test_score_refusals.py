@@ -49,6 +49,12 @@ REFUSALS: dict[str, tuple[Callable[[Content], object], str]] = {
         r"category_ids that are not in categories, annotation 2\.png: 77",
     ),
     "unknown name": (lambda c: c["categories"][1].update(name="wolf"), r"segment 100000 of 2\.png has the category 20"),
+    "thing for stuff": (
+        lambda c: c["categories"][2].update(isthing=1),
+        r"sea is a thing in .*predictions\.json, but stuff in .*truth\.json",
+    ),
+    "stuff for a thing": (lambda c: c["categories"][0].update(isthing=0), r"cat is stuff in .*predictions\.json, but a thing in"),
+    "no kind": (lambda c: c["categories"][0].pop("isthing"), r"predictions\.json: category .* lacks isthing"),
     "no PNG": (lambda c: c["annotations"][0].update(file_name="gone.png"), r"gone\.png"),
     "no segments": (lambda c: c["annotations"][0].pop("segments_info"), r"annotations\.0\.segments_info"),
     "no annotations": (lambda c: c.pop("annotations"), "annotations: Field required"),
@@ -65,6 +71,12 @@ def test_wrong_predictions_are_refused(truth: Path, predictions: Path, change: C
 def test_a_prediction_of_another_size_is_refused(truth: Path, tmp_path: Path) -> None:
     predictions = write(tmp_path / "predictions.json", {1: "ccccssss", 2: "ddll"})
     with pytest.raises(InputError, match=r"2\.png: the prediction is 1x4 pixels but its truth 1x8"):
+        score(truth, predictions)
+
+
+def test_a_truth_without_images_is_refused(truth: Path, predictions: Path) -> None:
+    edit(truth, lambda content: content["annotations"].clear())
+    with pytest.raises(InputError, match=r"truth\.json has no annotations"):
         score(truth, predictions)
 
 

@@ -62,23 +62,6 @@ def test_a_signal_during_the_last_step_stops_nothing(tiny_config: Config) -> Non
     assert saved == [1]
 
 
-def test_processes_stop_together_whichever_of_them_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other process got the signal: this one saves too, and ends alike."""
-    told: list[bool] = []
-
-    class Fellows:
-        def any_of(self, flag: bool) -> bool:
-            told.append(flag)
-            return True
-
-    saved: list[int] = []
-    monkeypatch.setattr("unipan.recipes.saving.here", Fellows)
-    after = stopping(lambda step: None, lambda: None, saved.append, RunFolder(Path("run")), 2)
-    with pytest.raises(Stopped) as stopped:
-        after(LOSSES)
-    assert (told, saved, stopped.value.exit_status) == ([False], [1], 143)
-
-
 def test_signals_to_the_whole_job_do_not_take_the_data_away(tiny_config: Config) -> None:
     """A terminal's Ctrl-C and many schedulers' SIGTERM reach the loader's processes too, while the trainer still needs them."""
     batches = training_batches(

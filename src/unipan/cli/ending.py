@@ -22,5 +22,6 @@ def ending() -> Iterator[None]:
             print(f"unipan: {stop}", file=sys.stderr)
         sys.exit(stop.exit_status)
     except KeyboardInterrupt:
-        print("unipan: interrupted.", file=sys.stderr)
+        if launched.is_main():
+            print("unipan: interrupted.", file=sys.stderr)
         sys.exit(130)

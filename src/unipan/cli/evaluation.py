@@ -117,7 +117,9 @@ def score(
     merge: Literal["none", "supercategory"] = "none",
     as_json: Annotated[bool, arg(name="json")] = False,
 ) -> None:
-    """Panoptic quality of files in the COCO panoptic format; no model.
+    """Panoptic quality and IoU of files in the COCO panoptic format; no model.
+
+    Every image of the truth must have a prediction; further predictions are left out.
 
     Args:
         truth: JSON of the truth.

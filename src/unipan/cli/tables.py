@@ -26,10 +26,13 @@ def _table_of(letter: Letter, preset: Callable[[], Config]) -> Callable[..., Non
         seeds: tuple[int, ...] = (0, 1, 2),
         as_json: Annotated[bool, arg(name="json")] = False,
     ) -> None:
+        from unipan.engine.processes import here
         from unipan.recipes.console import results
         from unipan.recipes.tables import make_table
 
         filled = make_table(letter, config, out, seeds)
+        if not here().is_main:
+            return
         if as_json:
             print_json(filled.to_json())
             return

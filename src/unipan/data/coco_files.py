@@ -97,7 +97,10 @@ def read_panoptic_file(path: Path, folder: Path | None = None, classes: ClassTab
     if not folder.is_dir():
         raise InputError(f"{folder}, the folder with the PNGs of {path}, is not there; name the right one.")
     if content.categories is not None:
-        classes = ClassTable.from_categories(content.categories)
+        try:
+            classes = ClassTable.from_categories(content.categories)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
     if classes is None:
         raise InputError(f"{path} has no categories; the truth must list them in the COCO panoptic format.")
     annotations = {annotation.image_id: annotation for annotation in content.annotations}

@@ -44,13 +44,13 @@ class Guard:
         told = f"step {step}: {_listed(terms)} not finite, on the images {', '.join(batch.names)} (saved in {path})"
         if self.on_nonfinite == "stop":
             raise InputError(
-                f"{told}. Lower --train.learning-rate, lengthen --train.warmup-steps, or leave such steps out with "
-                "--train.on-nonfinite skip; the last checkpoint is untouched."
+                f"{told}. Go on with --resume --train.on-nonfinite skip, which leaves such steps out, or train anew with a lower "
+                "--train.learning-rate or longer --train.warmup-steps; the last checkpoint is untouched."
             )
         if self._in_a_row >= MAX_IN_A_ROW:
             raise InputError(
-                f"{told}. {MAX_IN_A_ROW} steps in a row were left out, so the training ends; lower --train.learning-rate or "
-                "lengthen --train.warmup-steps. The last checkpoint is untouched."
+                f"{told}. {MAX_IN_A_ROW} steps in a row were left out, so the training ends; train anew with a lower "
+                "--train.learning-rate or longer --train.warmup-steps. The last checkpoint is untouched."
             )
         return terms
 

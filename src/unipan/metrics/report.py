@@ -30,7 +30,7 @@ class Report:
     quality: PanopticQuality
     num_images: int
     final_answer_iou: MeanIoU | None = None
-    """Of the answers themselves, instances of a class together; predicted void is wrong (the paper's Table D)."""
+    """Of the answers or files themselves, instances of a class together; predicted void is wrong (the paper's Table D)."""
     semantic_head_iou: MeanIoU | None = None
     """Of the semantic head's arg max, before any panoptic step (the paper's Tables C and E, and "IoU" elsewhere in it)."""
     by_size: SizeQuality | None = None

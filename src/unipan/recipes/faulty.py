@@ -18,7 +18,7 @@ def reported(batches: Iterable[Batch], note: Callable[[Mapping[str, object]], No
         if batch.skipped:
             new = [complaint for complaint in dict.fromkeys(batch.skipped) if complaint not in met]
             for complaint in new:
-                console.print(f"[yellow]skipped:[/] {escape(complaint)}")
+                console.print(f"[yellow]skipped:[/] {escape(complaint)}", soft_wrap=True)
             met.update(new)
             times += len(batch.skipped)
             note({"step": step, "skipped": list(batch.skipped)})
@@ -26,7 +26,8 @@ def reported(batches: Iterable[Batch], note: Callable[[Mapping[str, object]], No
     if met:
         images, often = ("image was", "it") if len(met) == 1 else ("images were", "they")
         console.print(
-            f"[yellow]{len(met)} faulty {images} skipped[/]; in {times} places {often} would have come, the next one was taken."
+            f"[yellow]{len(met)} faulty {images} skipped[/]; in {times} places {often} would have come, the next one was taken.",
+            soft_wrap=True,
         )
 
 

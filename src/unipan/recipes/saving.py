@@ -16,8 +16,11 @@ from unipan.engine.processes import here
 from unipan.errors import InputError
 from unipan.recipes.console import console
 
-FREE = ("data.faulty", "train.keep", "train.panels_every", "train.save_every", "train.trackers", "train.workers")
-"""Settings that change no step, so that a run may go on with others."""
+FREE = (
+    *("data.faulty", "train.keep", "train.on_nonfinite", "train.panels_every", "train.save_every", "train.trackers"),
+    "train.workers",
+)
+"""Settings that change no step that was done, so that a run may go on with others."""
 
 _NAME = re.compile(r"step-(\d{8,})\.safetensors")
 

@@ -1,4 +1,4 @@
-"""Panoptic quality of two sets of files in the COCO panoptic format; no model, no images."""
+"""Panoptic quality and IoU of two sets of files in the COCO panoptic format; no model, no images."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +12,9 @@ from unipan.data.coco_files import ImageId, PanopticFile, read_panoptic_file
 from unipan.data.coco_json import stem_below
 from unipan.data.id_maps import ids_at, read_colours, shared_runs
 from unipan.errors import InputError
-from unipan.metrics.matching import Matching, match_segments
-from unipan.metrics.pq import PQCounts, count, quality, tally
+from unipan.metrics.confusion import Confusion, confuse_matched, mean_iou
+from unipan.metrics.matching import Matching, match_maps, match_segments
+from unipan.metrics.pq import PQCounts, quality, tally
 from unipan.metrics.report import Report
 from unipan.ops.overlap import joint_areas_of_runs
 
@@ -39,22 +40,25 @@ def score(
     if merge == "supercategory":
         merged = truth.merged()
         if _names(predictions) == _names(merged):
-            predictions = predictions.speaking(merged.classes)
+            predictions = _translated(predictions, merged)
         else:
-            predictions = predictions.speaking(truth.classes).merged()
+            predictions = _translated(predictions, truth).merged()
         truth = merged
     else:
-        predictions = predictions.speaking(truth.classes)
-    counts = _count_all(truth, predictions, pair_images(truth, predictions))
+        predictions = _translated(predictions, truth)
+    counts, pixels = _count_all(truth, predictions, pair_images(truth, predictions))
     return Report(
         title=f"{predictions_json.name} against {truth_json.name}",
         quality=quality(counts, truth.classes),
         num_images=len(truth.annotations),
+        final_answer_iou=mean_iou(pixels, truth.classes),
     )
 
 
 def pair_images(truth: PanopticFile, predictions: PanopticFile) -> list[tuple[ImageId, ImageId]]:
     """For every image of the truth, in its order: its id and its prediction's id."""
+    if not truth.annotations:
+        raise InputError(f"{truth.path} has no annotations, so there is nothing to compare with; name the right file.")
     by_stem = _unique_stems(truth)
 
     def named(file_name: str) -> ImageId | None:
@@ -89,28 +93,31 @@ def _unique_stems(truth: PanopticFile) -> dict[str, ImageId]:
     return {stem: next(iter(ids)) for stem, ids in owners.items() if len(ids) == 1}
 
 
-def _count_all(truth: PanopticFile, predictions: PanopticFile, pairs: list[tuple[ImageId, ImageId]]) -> PQCounts:
+def _count_all(
+    truth: PanopticFile, predictions: PanopticFile, pairs: list[tuple[ImageId, ImageId]]
+) -> tuple[PQCounts, Confusion]:
     """Count every pair, several at a time: decoding and counting leave Python free. Adding in order keeps sums reproducible."""
     num_classes = len(truth.classes)
 
-    def count_pair(pair: tuple[ImageId, ImageId]) -> PQCounts:
+    def count_pair(pair: tuple[ImageId, ImageId]) -> tuple[PQCounts, Confusion]:
         true_id, predicted_id = pair
         found = None if truth.joins_stuff else _match_colours(truth, true_id, predictions, predicted_id)
-        if found is not None:
-            return tally(found, num_classes)
-        true, predicted = truth.map(true_id), predictions.map(predicted_id)
-        try:
-            return count(predicted, true, num_classes)
-        except InputError as error:
-            raise InputError(f"{predictions.png(predicted_id)}: {error}") from error
+        if found is None:
+            true, predicted = truth.map(true_id), predictions.map(predicted_id)
+            try:
+                found = match_maps(predicted, true)
+            except InputError as error:
+                raise InputError(f"{predictions.png(predicted_id)}: {error}") from error
+        return tally(found, num_classes), confuse_matched(found, num_classes)
 
-    total = PQCounts.zero(num_classes)
+    total, pixels = PQCounts.zero(num_classes), Confusion.zero(num_classes)
     console = Console(stderr=True)
     with ThreadPoolExecutor(max(2, os.cpu_count() or 2)) as workers:
         results = workers.map(count_pair, pairs)
-        for counts in track(results, "Scoring", len(pairs), console=console, transient=True, disable=not console.is_terminal):
-            total = total + counts
-    return total
+        told = track(results, "Scoring", len(pairs), console=console, transient=True, disable=not console.is_terminal)
+        for counts, confusion in told:
+            total, pixels = total + counts, pixels + confusion
+    return total, pixels
 
 
 def _match_colours(truth: PanopticFile, true_id: ImageId, predictions: PanopticFile, predicted_id: ImageId) -> Matching | None:
@@ -126,6 +133,19 @@ def _match_colours(truth: PanopticFile, true_id: ImageId, predictions: PanopticF
     if joint[-1].any() or joint[:, -1].any() or without_pixels:
         return None
     return match_segments(joint[:-1, :-1], predicted, true)
+
+
+def _translated(predictions: PanopticFile, truth: PanopticFile) -> PanopticFile:
+    """The predictions in the truth's classes, found by name. A thing that is stuff in the other file is an InputError."""
+    kinds = {info.name: info.is_thing for info in truth.classes.classes}
+    for info in predictions.classes.classes:
+        if kinds.get(info.name, info.is_thing) != info.is_thing:
+            came, expected = ("a thing", "stuff") if info.is_thing else ("stuff", "a thing")
+            raise InputError(
+                f"{info.name} is {came} in {predictions.path}, but {expected} in {truth.path}; both files must use the same "
+                "categories."
+            )
+    return predictions.speaking(truth.classes)
 
 
 def _names(file: PanopticFile) -> set[str]:

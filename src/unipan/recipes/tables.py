@@ -59,13 +59,13 @@ class FilledTable:
     settings: Config
 
     def table(self) -> Table:
-        """For the terminal."""
+        """For the terminal: narrow, as people have about 100 columns."""
         table = Table(title=self.title)
         table.add_column("")
         for column in self.columns:
-            table.add_column(column, justify="right")
+            table.add_column(column.replace(", ", ",\n"), justify="right")
         for label, figures in self.rows:
-            table.add_row(label, *map(str, figures))
+            table.add_row(label, *(str(figure).replace(" ± ", "±") for figure in figures))
         return table
 
     def markdown(self) -> str:
@@ -137,9 +137,9 @@ def _fill(form: PaperTable, found: Found, seeds: tuple[int, ...], base: Config) 
                 return Figure(seeds=(published,))
 
     rows = [(row.label, tuple(map(figure, row.cells))) for row in form.rows]
-    for first, second in form.differences:
-        (label, figures), (other, others) = rows[first], rows[second]
-        rows.append((f"{label} less {other}", tuple(one.less(two) for one, two in zip(figures, others, strict=True))))
+    for label, first, second in form.differences:
+        (_, figures), (_, others) = rows[first], rows[second]
+        rows.append((label, tuple(one.less(two) for one, two in zip(figures, others, strict=True))))
     measured_first = sorted(rows, key=lambda row: row[0].startswith("paper"))
     return FilledTable(
         title=f"{form.title}; {len(seeds)} seed{'s' * (len(seeds) > 1)}",

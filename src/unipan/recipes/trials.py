@@ -27,7 +27,7 @@ def trained_run(method: Method, base: Config, seed: int, out: Path) -> Path:
     folder = RunFolder(out / f"{method}-seed{seed}")
     config = method_config(method, base, seed=seed)
     if not folder.config.exists():
-        console.print(f"{folder.path}: training {method}, seed {seed}", soft_wrap=True)
+        _say(f"{folder.path}: training {method}, seed {seed}")
         train(config, folder.path)
         return folder.path
     _, found, _ = open_run(folder.path)
@@ -37,7 +37,7 @@ def trained_run(method: Method, base: Config, seed: int, out: Path) -> Path:
             "give the settings that the runs there have."
         )
     if not folder.model.exists():
-        console.print(f"{folder.path}: going on with {method}, seed {seed}", soft_wrap=True)
+        _say(f"{folder.path}: going on with {method}, seed {seed}")
         train(found, folder.path, resume=True)
     return folder.path
 
@@ -55,20 +55,37 @@ def measured(run: Path, base: Config, *, trim: bool) -> dict[str, Any]:
         "version": version("unipan"),
     }
     kept = run / f"measured-{'trimmed' if trim else 'untrimmed'}.json"
-    if kept.exists():
-        content = json.loads(kept.read_text())
-        if content["key"] == key:
-            return content["evaluation"]
+    known = _kept(kept, key)
+    if known is not None:
+        return known
     network = untrained_network(config, classes)
     load_model(folder.model, network)
     predictor = build_predictor(network, classes, config)
     if not trim:
         predictor.min_stuff_area_px = 0
-    console.print(f"{run}: evaluating", soft_wrap=True)
+    _say(f"{run}: evaluating")
     evaluation = evaluate_predictor(predictor, validation_dataset(config.data), name(config, trim=trim)).to_json()
     if here().is_main:
         write_json(kept, {"key": key, "evaluation": evaluation})
     return evaluation
+
+
+def _kept(path: Path, key: dict[str, str]) -> dict[str, Any] | None:
+    """What was measured before, if it was measured under this key."""
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(path.read_text())
+        return content["evaluation"] if content["key"] == key else None
+    except (ValueError, KeyError, TypeError):
+        _say(f"{path} is damaged; it is measured again")
+        return None
+
+
+def _say(sentence: str) -> None:
+    """Once, however many processes work on it together."""
+    if here().is_main:
+        console.print(sentence, soft_wrap=True)
 
 
 def _trained_as(config: Config) -> Config:
