@@ -59,7 +59,8 @@ class PanopticFile:
 
     def labels(self, image_id: ImageId) -> list[Label]:
         """What the JSON says of an image's segments. A category without a class is an InputError."""
-        return [self._label(entry, self.png(image_id)) for entry in self.annotations[image_id].segments_info]
+        annotation = self.annotations[image_id]
+        return [self._label(entry, annotation.file_name) for entry in annotation.segments_info]
 
     def speaking(self, classes: ClassTable) -> "PanopticFile":
         """The same file in the words of another class table; categories are found there by name."""
@@ -77,10 +78,10 @@ class PanopticFile:
         merged = {category: merged_index[index] for category, index in self.class_of_category.items()}
         return replace(self, classes=classes, class_of_category=merged, joins_stuff=True)
 
-    def _label(self, entry: SegmentEntry, png: Path) -> Label:
+    def _label(self, entry: SegmentEntry, png: str) -> Label:
         if entry.category_id not in self.class_of_category:
             raise InputError(
-                f"{self.path}: segment {entry.id} of {png.name} has the category {entry.category_id}, whose name is not "
+                f"{self.path}: segment {entry.id} of {png} has the category {entry.category_id}, whose name is not "
                 f"among the truth's categories; both files must use the same ones."
             )
         return Label(entry.id, self.class_of_category[entry.category_id], bool(entry.iscrowd))

@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from torch import Tensor
 
@@ -13,6 +14,9 @@ from unipan.data.id_maps import MAX_ID
 from unipan.errors import InputError
 from unipan.ops.segments import Label, panoptic_map, runs_of
 from unipan.types import PanopticMap
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 Form = TypeVar("Form")
 
@@ -58,16 +62,24 @@ PANOPTIC = "a JSON file in the COCO panoptic format"
 
 def read_json_as(form: type[Form], path: Path, what: str = PANOPTIC) -> Form:
     """Read a file and check that it has the form, in words `what`; whether its parts agree is not looked at."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
-        return TypeAdapter(form).validate_json(path.read_bytes())
+        return _adapter(form).validate_json(path.read_bytes())
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}. Expected {what}.") from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
         raise InputError(f"{path} is not {what}: at {place}: {first['msg']}. Export it again in that form.") from error
+
+
+@cache
+def _adapter(form: type[Form]) -> "TypeAdapter[Form]":
+    """The form's checker; making it takes longer than a small file."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(form)
 
 
 def leads_out(name: str) -> bool:
