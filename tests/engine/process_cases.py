@@ -1,6 +1,7 @@
 """Trainings of a few tiny scenes that one process, several passes and several processes must agree on."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -88,8 +89,18 @@ def prepared_for(case: Case, batches: Iterator[Batch], places: range) -> Iterato
         yield replace(batch, images=images, targets=tuple(targets))
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """How many threads share an operation changes its last bits; the pair of processes has one each."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@one_thread()
 def train_case(case: Case, folder: Path, *, passes: int = 1) -> Trained:
-    """Train in this process's share, whatever it was launched as."""
+    """Train in this process's share, whatever it was launched as, on one thread."""
     config = settings(case)
     runtime = Runtime(device="cpu", precision="bf16" if case.precision == "bf16" else "fp32")
     dataset: PanopticDataset = training_dataset(config.data, 0)
