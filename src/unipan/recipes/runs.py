@@ -71,11 +71,12 @@ class RunList:
         table, usual = Table(title=f"{len(self.rows)} run(s) in {self.folder}"), self.usual
         short = self._short(usual)
         columns = short if len(usual) <= MAX_COLUMNS else {}
-        table.add_column("run", overflow="fold", min_width=12)
+        table.add_column("run", overflow="fold", min_width=8)
         table.add_column("network", overflow="fold", min_width=7)
         for name in columns.values():
             table.add_column(name, overflow="fold")
-        if not columns:
+        in_words = bool(usual) and not columns
+        if in_words:
             table.add_column("unlike most", overflow="fold", min_width=18)
         for name in ("step", "PQ", "things", "stuff"):
             table.add_column(name, justify="right", no_wrap=True)
@@ -83,7 +84,7 @@ class RunList:
         for row in self.rows:
             unlike = [f"{word} {_shown(row.settings[name])}" for name, word in short.items() if row.settings[name] != usual[name]]
             further = [f"{len(unlike) - MAX_SHOWN} more"] if len(unlike) > MAX_SHOWN else []
-            cells = [_shown(row.settings[name]) for name in columns] or [", ".join(unlike[:MAX_SHOWN] + further)]
+            cells = [", ".join(unlike[:MAX_SHOWN] + further)] if in_words else [_shown(row.settings[name]) for name in columns]
             scores = [_percent(row.scores.get(group)) for group in GROUPS]
             state = f"{row.step}" if row.finished else f"{row.step} of {row.steps}"
             table.add_row(*map(escape, [row.name, row.network, *cells, state, *scores, f"{row.date:%d %b %H:%M}"]))
