@@ -33,8 +33,8 @@ from unipan.presets import demo
 from unipan.recipes.console import console
 from unipan.recipes.evaluate import evaluate
 from unipan.recipes.predict import predict
-from unipan.recipes.saving import saved_steps
 from unipan.recipes.train import train
+from unipan.recipes.training.saving import saved_steps
 from unipan.viz.canvas import as_pil
 
 MAX_GROWTH_MIB = 32

@@ -16,7 +16,7 @@ from unipan.engine.optimize import build_optimizer
 from unipan.engine.runtime import Runtime
 from unipan.errors import InputError
 from unipan.presets import demo
-from unipan.recipes.shares import check_shares
+from unipan.recipes.training.shares import check_shares
 from unipan.types import Admission, Batch, Losses, Term
 
 

@@ -24,8 +24,8 @@ from unipan.engine.processes import Processes, here
 from unipan.engine.runtime import Runtime
 from unipan.errors import InputError
 from unipan.recipes.evaluate import evaluate
-from unipan.recipes.saving import saved_steps
 from unipan.recipes.train import train
+from unipan.recipes.training.saving import saved_steps
 
 ROUNDING = 1e-12
 """Between float64 trainings that add the same numbers in another order."""

@@ -13,11 +13,11 @@ from unipan.config import Config, TrainConfig
 from unipan.data.build import validation_dataset
 from unipan.errors import InputError
 from unipan.predictor import load
-from unipan.recipes.checkups import Part
 from unipan.recipes.evaluate import evaluate_predictor
-from unipan.recipes.journal import VARYING, read_log
-from unipan.recipes.observer import Observer
 from unipan.recipes.train import train
+from unipan.recipes.training.checkups import Part
+from unipan.recipes.training.journal import VARYING, read_log
+from unipan.recipes.training.observer import Observer
 
 SCORES = {"pq", "pq_things", "pq_stuff"}
 

@@ -57,6 +57,14 @@ def test_with_truth_the_scores_are_those_of_evaluate(copied_run: Path, tmp_path:
     assert any("its class in its box" in note for note in comparison.notes)
 
 
+def test_untrimmed_scores_are_those_of_evaluate_untrimmed(copied_run: Path, tmp_path: Path) -> None:
+    trimmed, whole = (compare(str(copied_run), [], tmp_path / str(trim), samples=4, trim=trim) for trim in (True, False))
+    assert any("trimmed alike (stuff under" in note for note in trimmed.notes)
+    assert any("trimmed alike (not at all)" in note for note in whole.notes)
+    for decoder in DECODERS:
+        assert whole.reports[decoder].quality == evaluate(str(copied_run), decoder=decoder, trim=False).answer.quality
+
+
 def test_another_decoder_leaves_the_runs_own_metrics_alone(copied_run: Path) -> None:
     own = evaluate(str(copied_run))
     other = evaluate(str(copied_run), decoder="heuristic")

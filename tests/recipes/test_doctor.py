@@ -14,9 +14,9 @@ from unipan.cli import main
 from unipan.data.checks.kinds import Kind, Severity
 from unipan.data.coco import coco_split
 from unipan.errors import InputError
-from unipan.recipes.doctor import AHEAD, Diagnosis, examine, in_threads
-from unipan.recipes.doctor_find import find_splits
-from unipan.recipes.doctor_fix import check_target, fix
+from unipan.recipes.doctor.examine import AHEAD, Diagnosis, examine, in_threads
+from unipan.recipes.doctor.find import find_splits
+from unipan.recipes.doctor.fix import check_target, fix
 
 BY_SLUG = {kind.slug: kind for kind in Kind}
 

@@ -17,7 +17,7 @@ from unipan.models.decode import best_channel
 from unipan.predictor import Predictor, load
 from unipan.recipes.console import results
 from unipan.recipes.evaluate import evaluate_predictor
-from unipan.recipes.evaluation import Evaluation
+from unipan.recipes.evaluation.result import Evaluation
 from unipan.types import PanopticMap
 
 

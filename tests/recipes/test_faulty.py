@@ -14,8 +14,8 @@ from unipan.data.coco_writer import Entry, write_panoptic
 from unipan.data.loader import Faulty, epoch_order
 from unipan.data.scenes import SceneDataset
 from unipan.errors import InputError
-from unipan.recipes.faulty import reported
 from unipan.recipes.train import train
+from unipan.recipes.training.faulty import reported
 from unipan.types import Batch
 
 SCENES = SceneDataset(difficulty="standard", size=(64, 64), seed=5, length=3)

@@ -14,10 +14,10 @@ from unipan.classes import ClassInfo, ClassTable
 from unipan.config import Config
 from unipan.engine.fit import Step
 from unipan.errors import InputError
-from unipan.recipes import journal as journal_file
-from unipan.recipes.journal import VARYING, WINDOW, Journal, Stopwatch, Times, read_log, trim_log
 from unipan.recipes.train import train
-from unipan.recipes.watch import Watch
+from unipan.recipes.training import journal as journal_file
+from unipan.recipes.training.journal import VARYING, WINDOW, Journal, Stopwatch, Times, read_log, trim_log
+from unipan.recipes.training.watch import Watch
 from unipan.types import Batch, Detections, Outputs, Target
 
 NAMES = ("sky", "sea", "boat", "gull")
@@ -186,8 +186,8 @@ def test_the_first_match_ends_the_looking() -> None:
 def test_a_warning_reaches_stderr_and_the_log(
     tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("unipan.recipes.watch.UNSEEN_IMAGES", 1)
-    monkeypatch.setattr("unipan.recipes.watch._class_indices", lambda targets: {0, 1, 2})
+    monkeypatch.setattr("unipan.recipes.training.watch.UNSEEN_IMAGES", 1)
+    monkeypatch.setattr("unipan.recipes.training.watch._class_indices", lambda targets: {0, 1, 2})
     train(replace(tiny_config, train=replace(tiny_config.train, steps=2, batch_size=1)), tmp_path / "run")
     lines = read_log(tmp_path / "run" / "log.jsonl")
     sentence = "In the first 1 training images these classes never appeared: water, snake, tool, log."

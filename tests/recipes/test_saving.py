@@ -14,9 +14,9 @@ import torch
 from unipan.checkpoint import RunFolder, TrainingState, save_training
 from unipan.config import Config
 from unipan.errors import InputError
-from unipan.recipes import saving
-from unipan.recipes.saving import keep_checkpoint, newest_state, saved_steps
 from unipan.recipes.train import train
+from unipan.recipes.training import saving
+from unipan.recipes.training.saving import keep_checkpoint, newest_state, saved_steps
 
 
 def state(step: int) -> TrainingState:

@@ -16,8 +16,8 @@ from unipan.data.loader import training_batches
 from unipan.engine.fit import Step
 from unipan.engine.interrupt import Stopped, requests_to_stop
 from unipan.recipes import train as recipe
-from unipan.recipes.saving import newest_state, saved_steps, stopping
 from unipan.recipes.train import train
+from unipan.recipes.training.saving import newest_state, saved_steps, stopping
 
 LOSSES = Step(1, {"loss": 0.0}, 0.1, 0.0)
 

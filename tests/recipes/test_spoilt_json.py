@@ -16,8 +16,8 @@ from unipan.data.convert.instances import InstanceForm
 from unipan.data.convert.labelme import LabelmeForm, classes_of_labels
 from unipan.errors import InputError
 from unipan.recipes.convert import convert, parts_of
-from unipan.recipes.doctor import examine
-from unipan.recipes.doctor_find import find_splits
+from unipan.recipes.doctor.examine import examine
+from unipan.recipes.doctor.find import find_splits
 
 TRIES = 150
 NUMBERS = [0, -1, 1.5, 2**31, 2**63, 10**30, 1e300, float("nan"), float("inf"), True, False, None]

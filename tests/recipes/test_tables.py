@@ -11,12 +11,12 @@ import pytest
 from unipan.cli import main
 from unipan.config import Config
 from unipan.errors import InputError
-from unipan.recipes import trials
 from unipan.recipes.console import results
 from unipan.recipes.evaluate import evaluate
-from unipan.recipes.methods import method_config
-from unipan.recipes.paper_tables import LETTERS, Measured, paper_table
-from unipan.recipes.tables import Figure, FilledTable, make_table
+from unipan.recipes.tables import trials
+from unipan.recipes.tables.make import Figure, FilledTable, make_table
+from unipan.recipes.tables.methods import method_config
+from unipan.recipes.tables.paper_tables import LETTERS, Measured, paper_table
 from unipan.recipes.train import train
 
 

@@ -15,8 +15,8 @@ from unipan.engine.interrupt import Stopped
 from unipan.engine.runtime import Runtime
 from unipan.engine.trackers import open_trackers
 from unipan.errors import InputError
-from unipan.recipes.journal import read_log
 from unipan.recipes.train import train
+from unipan.recipes.training.journal import read_log
 
 
 def scalars(run: Path) -> tuple[dict[str, dict[int, float]], dict[str, list[int]]]:

@@ -17,10 +17,10 @@ from unipan.config import Config
 from unipan.data.build import training_dataset
 from unipan.engine.fit import Step
 from unipan.errors import InputError
-from unipan.recipes.journal import VARYING, Journal
-from unipan.recipes.observer import Observer
-from unipan.recipes.saving import newest_state
 from unipan.recipes.train import train
+from unipan.recipes.training.journal import VARYING, Journal
+from unipan.recipes.training.observer import Observer
+from unipan.recipes.training.saving import newest_state
 
 FILES = ["classes.json", "config.json", "log.jsonl", "model.safetensors"]
 

@@ -19,7 +19,7 @@ from unipan.cli.runs import runs
 from unipan.cli.tables import tables_app
 from unipan.cli.training import demo, train_app
 from unipan.presets import PRESETS
-from unipan.recipes.paper_tables import LETTERS
+from unipan.recipes.tables.paper_tables import LETTERS
 
 VERBS = {verb.__name__: verb for verb in (demo, evaluate, predict, compare, score, runs, doctor)}
 WITH_PRESET = {

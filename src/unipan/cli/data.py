@@ -38,30 +38,31 @@ def doctor(
         out: A new folder for the mended copy.
         as_json: Print the findings as JSON.
     """
-    from unipan.recipes import doctor_fix, doctor_report
     from unipan.recipes.console import console, results
-    from unipan.recipes.doctor import examine
-    from unipan.recipes.doctor_find import find_splits
+    from unipan.recipes.doctor import fix as mend
+    from unipan.recipes.doctor import report as told
+    from unipan.recipes.doctor.examine import examine
+    from unipan.recipes.doctor.find import find_splits
 
     if fix != (out is not None):
         raise InputError("--fix and --out DIR belong together: the mended copy needs a folder of its own.")
     splits = find_splits(data, images=images, masks=masks, names=split)
     if out is not None:
-        doctor_fix.check_target(splits, out)
+        mend.check_target(splits, out)
     diagnosis = examine(splits)
     if as_json and out is None:
-        print_json(doctor_report.to_json(diagnosis))
+        print_json(told.to_json(diagnosis))
     elif not as_json:
-        for part in doctor_report.report(diagnosis):
+        for part in told.report(diagnosis):
             results.print(part)
     if out is not None:
-        copies = doctor_fix.fix(splits, diagnosis, out)
+        copies = mend.fix(splits, diagnosis, out)
         before, diagnosis = diagnosis, examine([copy.split for copy in copies])
         say = console if as_json else results
-        for line in [*doctor_fix.outcome(copies), f"The copy: {doctor_report.verdict(diagnosis)}"]:
+        for line in [*mend.outcome(copies), f"The copy: {told.verdict(diagnosis)}"]:
             say.print(line, soft_wrap=True)
         if as_json:
-            print_json({**doctor_report.to_json(before), "fixed": doctor_report.to_json(diagnosis)})
+            print_json({**told.to_json(before), "fixed": told.to_json(diagnosis)})
     sys.exit(0 if diagnosis.trainable else 1)
 
 

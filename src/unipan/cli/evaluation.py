@@ -81,6 +81,7 @@ def compare(
     out: Path,
     samples: int = 0,
     root: Annotated[str | None, arg(name="data.root")] = None,
+    trim: bool = True,
     device: Device = "auto",
     as_json: Annotated[bool, arg(name="json")] = False,
 ) -> None:
@@ -92,13 +93,14 @@ def compare(
         out: Folder for a picture of each image and, with truth, comparison.json.
         samples: Compare on so many of the run's held-out images, whose truth is known.
         root: The data set's folder for --samples, where it is not the one that the run was trained on.
+        trim: Turn small stuff segments of every answer into void, by the run's own limit.
         device: auto is the GPU where there is one.
         as_json: Print the comparison as JSON.
     """
     from unipan.recipes.compare import compare as recipe
     from unipan.recipes.console import results
 
-    comparison = recipe(run, images, out, samples=samples, root=root, device=device)
+    comparison = recipe(run, images, out, samples=samples, root=root, trim=trim, device=device)
     if as_json:
         print_json(comparison.to_json())
         return

@@ -11,7 +11,7 @@ from unipan.cli.options import Settings, print_json
 from unipan.cli.parse import deferred
 from unipan.config import Config
 from unipan.presets import PRESETS
-from unipan.recipes.paper_tables import LETTERS, Letter
+from unipan.recipes.tables.paper_tables import LETTERS, Letter
 
 tables_app = SubcommandApp()
 
@@ -28,7 +28,7 @@ def _table_of(letter: Letter, preset: Callable[[], Config]) -> Callable[..., Non
     ) -> None:
         from unipan.engine.processes import here
         from unipan.recipes.console import results
-        from unipan.recipes.tables import make_table
+        from unipan.recipes.tables.make import make_table
 
         filled = make_table(letter, config, out, seeds)
         if not here().is_main:

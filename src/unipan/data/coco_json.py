@@ -1,5 +1,6 @@
 """The COCO panoptic JSON: what a file must hold, read and checked once."""
 
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ def read_json_as(form: type[Form], path: Path, what: str = PANOPTIC) -> Form:
     from pydantic import ValidationError
 
     try:
-        return _adapter(form).validate_json(path.read_bytes())
+        return _adapter(form).validate_json(path.read_bytes().removeprefix(BOM_UTF8))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}. Expected {what}.") from error
     except ValidationError as error:

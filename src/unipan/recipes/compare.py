@@ -20,7 +20,7 @@ from unipan.predictor import Predictor, load, original_size
 from unipan.recipes.comparison import Comparison, Content, content_of, title
 from unipan.recipes.console import counted
 from unipan.recipes.evaluate import evaluated, held_out, name
-from unipan.recipes.evaluation import MASK_FREE
+from unipan.recipes.evaluation.result import MASK_FREE
 from unipan.recipes.predict import image_files
 from unipan.types import PanopticMap
 from unipan.viz.canvas import as_pil, enlarge, readable_scale
@@ -37,12 +37,20 @@ class Entry(NamedTuple):
 
 
 def compare(
-    run: str, images: Sequence[Path], out: Path, *, samples: int = 0, root: str | None = None, device: Device = "auto"
+    run: str,
+    images: Sequence[Path],
+    out: Path,
+    *,
+    samples: int = 0,
+    root: str | None = None,
+    trim: bool = True,
+    device: Device = "auto",
 ) -> Comparison:
     """Write OUT/STEM_compare.png for each image: the picture, its truth where known, and every decoder's answer.
 
     images: files, or folders of them. samples: instead of images, so many held-out ones of the run; their scores also go to
-    OUT/comparison.json. root: their data set's folder where it is no longer the one trained on.
+    OUT/comparison.json. root: their data set's folder where it is no longer the one trained on. trim: turn small stuff segments
+    into void, by the run's own limit.
     """
     if bool(images) == bool(samples) or samples < 0:
         raise InputError(f"{len(images)} image path(s) and --samples {samples} came; name images, or give --samples above 0.")
@@ -55,9 +63,11 @@ def compare(
     files = image_files(images) if dataset is None else []
     _refuse_equal_stems(files)
     predictor = load(run, device=device)
+    if not trim:
+        predictor.min_stuff_area_px = 0
     make_folder(out)
     entries = _photos(files) if dataset is None else _samples(dataset, samples)
-    comparison = compare_predictor(predictor, entries, samples or len(files), out, name(config, trim=True))
+    comparison = compare_predictor(predictor, entries, samples or len(files), out, name(config, trim=trim))
     if samples:
         write_json(out / "comparison.json", comparison.to_json())
     return comparison

@@ -17,9 +17,9 @@ from unipan.metrics.report import Report
 from unipan.metrics.sizes import SizeCounts, quality_by_size
 from unipan.predictor import Predictor, load
 from unipan.recipes.console import console, counted
-from unipan.recipes.evaluation import Evaluation
-from unipan.recipes.propagation import PropagationTally, propagation_tally
-from unipan.recipes.tally import ImageScore, PixelCounts, precision_of, score_image
+from unipan.recipes.evaluation.propagation import PropagationTally, propagation_tally
+from unipan.recipes.evaluation.result import Evaluation
+from unipan.recipes.evaluation.tally import ImageScore, PixelCounts, precision_of, score_image
 
 
 def evaluate(

@@ -18,7 +18,7 @@ from unipan.ops.propagation import affinity_rows
 from unipan.ops.segments import index_of_ids
 from unipan.ops.upsample import STRIDE
 from unipan.predictor import Predictor, original_size
-from unipan.recipes.evaluation import Evaluation
+from unipan.recipes.evaluation.result import Evaluation
 from unipan.types import Outputs, PanopticMap, Sample
 from unipan.viz.canvas import as_pil, enlarge, readable_scale
 from unipan.viz.confusion import draw_confusion

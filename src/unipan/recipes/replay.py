@@ -12,8 +12,8 @@ from unipan.errors import InputError
 from unipan.losses.build import build_criterion
 from unipan.ops.device import find_device
 from unipan.predictor import untrained_network
-from unipan.recipes.saving import newest_state
-from unipan.recipes.start import training_admission
+from unipan.recipes.training.saving import newest_state
+from unipan.recipes.training.start import training_admission
 from unipan.types import Batch
 
 

@@ -14,7 +14,7 @@ from unipan.checkpoint import RunFolder, open_run
 from unipan.config import Config, flat_settings
 from unipan.errors import InputError
 from unipan.metrics.report import GROUPS
-from unipan.recipes.journal import read_log
+from unipan.recipes.training.journal import read_log
 
 MAX_COLUMNS = 3
 """So many settings that differ get a column each; of more, a run shows those that are not as in most runs ..."""

@@ -25,12 +25,12 @@ from unipan.losses.build import build_criterion
 from unipan.models.network import PanopticNetwork
 from unipan.predictor import untrained_network
 from unipan.recipes.console import console, speak_if, training_progress
-from unipan.recipes.faulty import with_all_complaints
-from unipan.recipes.observer import Observer, observe
-from unipan.recipes.saving import keep_checkpoint, resumed_state, start_folder, stopping
-from unipan.recipes.shares import check_shares
-from unipan.recipes.start import fresh_network, training_admission
-from unipan.recipes.summary import base_rate, training_table
+from unipan.recipes.training.faulty import with_all_complaints
+from unipan.recipes.training.observer import Observer, observe
+from unipan.recipes.training.saving import keep_checkpoint, resumed_state, start_folder, stopping
+from unipan.recipes.training.shares import check_shares
+from unipan.recipes.training.start import fresh_network, training_admission
+from unipan.recipes.training.summary import base_rate, training_table
 from unipan.types import Batch
 
 

@@ -13,7 +13,7 @@ from unipan.models.network import PanopticNetwork
 from unipan.models.warm_start import warm_start
 from unipan.predictor import untrained_network
 from unipan.recipes.console import console
-from unipan.recipes.summary import inheritance_table, warm_start_table
+from unipan.recipes.training.summary import inheritance_table, warm_start_table
 from unipan.types import Admission
 
 

@@ -15,8 +15,8 @@ from unipan.data.checks.rows import Category
 from unipan.data.id_maps import write_id_map
 from unipan.errors import InputError
 from unipan.recipes.console import counted
-from unipan.recipes.doctor import Diagnosis, in_threads
-from unipan.recipes.doctor_find import CityscapesSplit, CocoSplit, Split
+from unipan.recipes.doctor.examine import Diagnosis, in_threads
+from unipan.recipes.doctor.find import CityscapesSplit, CocoSplit, Split
 
 
 @dataclass(frozen=True)

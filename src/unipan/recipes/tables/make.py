@@ -13,9 +13,9 @@ from unipan.checkpoint import make_folder, replace_atomically, write_json
 from unipan.config import Config
 from unipan.engine.processes import here
 from unipan.errors import InputError
-from unipan.recipes.methods import Method
-from unipan.recipes.paper_tables import Cell, Letter, Measured, PaperTable, paper_table
-from unipan.recipes.trials import measured, trained_run
+from unipan.recipes.tables.methods import Method
+from unipan.recipes.tables.paper_tables import Cell, Letter, Measured, PaperTable, paper_table
+from unipan.recipes.tables.trials import measured, trained_run
 
 Found = dict[tuple[Method, bool], list[dict[str, Any]]]
 """For each method, with trimming and without: what each seed's evaluation found, as JSON."""

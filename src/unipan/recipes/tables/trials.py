@@ -15,7 +15,7 @@ from unipan.errors import InputError
 from unipan.predictor import build_predictor, untrained_network
 from unipan.recipes.console import console
 from unipan.recipes.evaluate import evaluate_predictor, name
-from unipan.recipes.methods import Method, method_config
+from unipan.recipes.tables.methods import Method, method_config
 from unipan.recipes.train import train
 
 

@@ -11,7 +11,7 @@ from unipan.data.checks.findings import Fault, Finding, Findings
 from unipan.data.checks.kinds import Kind, Severity
 from unipan.data.checks.whole_set import Balance, Doubles, difference
 from unipan.recipes.console import counted
-from unipan.recipes.doctor_find import Split, open_split
+from unipan.recipes.doctor.find import Split, open_split
 
 T = TypeVar("T")
 

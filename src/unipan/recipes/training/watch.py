@@ -14,7 +14,7 @@ from torch.utils.hooks import RemovableHandle
 from unipan.classes import VOID, ClassTable
 from unipan.config import Config
 from unipan.losses.matching import match_detections
-from unipan.recipes.journal import WINDOW, Times
+from unipan.recipes.training.journal import WINDOW, Times
 from unipan.types import Batch, Outputs, Target
 
 STARVED_SHARE = 0.5

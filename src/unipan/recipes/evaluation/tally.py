@@ -13,8 +13,8 @@ from unipan.metrics.pq import PQCounts, tally
 from unipan.metrics.sizes import SizeCounts, tally_by_size
 from unipan.models.decode import best_channel, in_photo
 from unipan.predictor import Predictor, original_size
-from unipan.recipes.evaluation import Precision
-from unipan.recipes.propagation import PropagationScore, PropagationTally
+from unipan.recipes.evaluation.propagation import PropagationScore, PropagationTally
+from unipan.recipes.evaluation.result import Precision
 from unipan.types import Sample
 
 

@@ -11,7 +11,7 @@ from unipan.metrics.average_precision import MISSING, AveragePrecision
 from unipan.metrics.confusion import Confusion, ThingStuffConfusion, pixels_by_name, thing_stuff_confusion
 from unipan.metrics.report import IOU_SENTENCE, Report, percent, without_nan
 from unipan.models import heuristic, upsnet
-from unipan.recipes.propagation import PropagationPart
+from unipan.recipes.evaluation.propagation import PropagationPart
 
 MASK_FREE: dict[PanopticHead, str] = {"upsnet": upsnet.MASK_FREE, "heuristic": heuristic.MASK_FREE}
 """What a decoder that expects masks does without them."""

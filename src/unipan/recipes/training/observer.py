@@ -16,11 +16,11 @@ from unipan.engine.fit import Step
 from unipan.engine.runtime import Runtime
 from unipan.engine.trackers import Tracker, open_trackers
 from unipan.metrics.report import percent
-from unipan.recipes.checkups import Checkups
 from unipan.recipes.console import console
-from unipan.recipes.faulty import reported
-from unipan.recipes.journal import Journal, Stopwatch, read_log, trim_log
-from unipan.recipes.watch import Watch
+from unipan.recipes.training.checkups import Checkups
+from unipan.recipes.training.faulty import reported
+from unipan.recipes.training.journal import Journal, Stopwatch, read_log, trim_log
+from unipan.recipes.training.watch import Watch
 from unipan.tensor_file import read_tensor_file
 from unipan.types import Batch
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from unipan.data.checks.findings import Finding
 from unipan.data.checks.kinds import Severity
 from unipan.data.checks.whole_set import Balance
-from unipan.recipes.doctor import Diagnosis
+from unipan.recipes.doctor.examine import Diagnosis
 
 SHOWN_CLASSES = 24
 """Of longer class tables only the ends are shown, half of this each."""

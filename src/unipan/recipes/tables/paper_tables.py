@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, assert_never, get_args
 
 from unipan.config import Config
-from unipan.recipes.methods import Method
+from unipan.recipes.tables.methods import Method
 
 Letter = Literal["a", "b", "c", "d", "e"]
 LETTERS: tuple[Letter, ...] = get_args(Letter)

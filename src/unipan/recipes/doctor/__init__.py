@@ -1,0 +1,1 @@
+"""`unipan doctor`: find splits, examine them, mend them, report."""

@@ -1,0 +1,1 @@
+"""`unipan tables`: the tables of the paper's supplementary on any data."""
