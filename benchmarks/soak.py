@@ -4,12 +4,12 @@
 
 Each cycle, with two loader processes: a run is stopped by SIGTERM at a random step and resumed; another, in a process of its own,
 is killed by SIGKILL at a random moment and resumed here; both must end with the very bytes of a run that was never stopped. Then
-one is evaluated and predicts. After each cycle memory, open file handles, threads and child processes are counted.
-Fails where a model differs, a process outlives its cycle, a handle stays open, or memory grows by more than MAX_GROWTH_MIB.
+one is evaluated and predicts, with that run's results. After each cycle memory, open file handles, threads and child processes
+are counted (`soak_holds.py`). Fails where a model or a result differs, a process outlives its cycle, a handle stays open, memory
+or what is alive in it grows (`soak_holds.BOUNDS`), or where no training was cut short at all.
 """
 
 import argparse
-import gc
 import json
 import os
 import random
@@ -20,10 +20,12 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from statistics import median
+
+from soak_holds import Look, faults, growth, look
 
 from unipan.checkpoint import RunFolder
 from unipan.config import Config, load_config, save_config
@@ -37,10 +39,8 @@ from unipan.recipes.train import train
 from unipan.recipes.training.saving import saved_steps
 from unipan.viz.canvas import as_pil
 
-MAX_GROWTH_MIB = 32
-"""Median of the last quarter of the cycles against that of the first quarter after the warm-up."""
-WARM_UP = 0.2
-"""Share of the cycles in which memory may find its level."""
+MOMENT_S = 0.5
+"""After the step at which a process is to be killed: it may be in another, or save."""
 ORPHANS_S = 30
 """Loader processes notice within seconds that the process they load for was killed; by then they must be gone."""
 
@@ -49,15 +49,12 @@ CHILD += "train(load_config(Path(sys.argv[1])), Path(sys.argv[2]))"
 
 
 @dataclass(frozen=True)
-class Look:
-    """What the process holds after a cycle."""
+class Results:
+    """What a run must give, however often it was cut short: the bytes of its files."""
 
-    cycle: int
-    minutes: float
-    rss_mib: float
-    handles: int
-    threads: int
-    children: int
+    model: bytes
+    scores: bytes
+    answers: bytes
 
 
 def tiny() -> Config:
@@ -69,28 +66,18 @@ def tiny() -> Config:
     return replace(small, model=model, data=replace(small.data, scene_size=(64, 96), val_scenes=6), train=schedule)
 
 
-def look(cycle: int, started: float) -> Look:
-    gc.collect()
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    tasks = list(Path("/proc/self/task").iterdir())
-    children = [child for task in tasks for child in (task / "children").read_text().split()]
-    return Look(
-        cycle=cycle,
-        minutes=round((time.monotonic() - started) / 60, 2),
-        rss_mib=round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, 1),
-        handles=len(list(Path("/proc/self/fd").iterdir())) - 1,
-        threads=len(tasks),
-        children=len(children),
-    )
+def logged_steps(run: Path) -> int:
+    log = RunFolder(run).log
+    return log.read_bytes().count(b"\n") if log.exists() else 0
 
 
-def stop_and_resume(config: Config, out: Path, dice: random.Random) -> None:
-    """SIGTERM to this process when the log has reached a random step; then go on."""
-    log, lines, ended = RunFolder(out).log, dice.randint(1, config.train.steps - 1), threading.Event()
+def stop_and_resume(config: Config, out: Path, dice: random.Random) -> bool:
+    """SIGTERM to this process when the log has reached a random step; then go on. Whether that came before the end."""
+    steps, ended = dice.randint(1, config.train.steps - 1), threading.Event()
 
     def watch() -> None:
         while not ended.wait(0.01):
-            if log.exists() and log.read_bytes().count(b"\n") >= lines:
+            if logged_steps(out) >= steps:
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
 
@@ -105,18 +92,21 @@ def stop_and_resume(config: Config, out: Path, dice: random.Random) -> None:
         ended.set()
         watcher.join()
         signal.signal(signal.SIGTERM, former)
-    if not RunFolder(out).model.exists():
+    was_stopped = not RunFolder(out).model.exists()
+    if was_stopped:
         train(config, out, resume=True)
+    return was_stopped
 
 
-def kill_and_resume(config: Config, settings: Path, out: Path, dice: random.Random) -> None:
-    """SIGKILL a process that trains, at a random moment after its first checkpoint; then go on in this one."""
+def kill_and_resume(config: Config, settings: Path, out: Path, dice: random.Random) -> bool:
+    """SIGKILL a process that trains, about a random step from its first checkpoint on; then go on. Whether it was in time."""
+    steps = dice.randint(config.train.save_every, config.train.steps - 1)
     command = [sys.executable, "-c", CHILD, str(settings), str(out)]
     child = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE)
     try:
-        while child.poll() is None and not saved_steps(RunFolder(out)):
-            time.sleep(0.02)
-        time.sleep(dice.uniform(0, 2))
+        while child.poll() is None and not (saved_steps(RunFolder(out)) and logged_steps(out) >= steps):
+            time.sleep(0.01)
+        time.sleep(dice.uniform(0, MOMENT_S))
     finally:
         child.kill()
         told = child.communicate()[1].decode()
@@ -127,7 +117,9 @@ def kill_and_resume(config: Config, settings: Path, out: Path, dice: random.Rand
         if time.monotonic() > until:
             raise SystemExit(f"loader processes of a killed training still live after {ORPHANS_S} s")
         time.sleep(0.1)
+    was_killed = not RunFolder(out).model.exists()
     train(config, out, resume=True)
+    return was_killed
 
 
 def group_lives(group: int) -> bool:
@@ -138,33 +130,30 @@ def group_lives(group: int) -> bool:
     return True
 
 
-def cycle(config: Config, folder: Path, reference: bytes, dice: random.Random) -> None:
+def cycle(config: Config, folder: Path, expected: Results, dice: random.Random) -> list[str]:
+    """In what ways a training was cut short."""
     stopped, killed = folder / "stopped", folder / "killed"
-    stop_and_resume(config, stopped, dice)
-    kill_and_resume(config, folder.parent / "settings.json", killed, dice)
+    ways = [("stopped", stop_and_resume(config, stopped, dice))]
+    ways += [("killed", kill_and_resume(config, folder.parent / "settings.json", killed, dice))]
     for run in (stopped, killed):
-        if RunFolder(run).model.read_bytes() != reference:
+        if RunFolder(run).model.read_bytes() != expected.model:
             raise SystemExit(f"the model in {run} is not that of a run that was never stopped")
-    evaluate(str(killed))
-    predict(str(killed), [folder.parent / "images"], folder / "answers")
+    if results(killed, folder.parent / "images") != expected:
+        raise SystemExit(f"the scores or the answers of {killed} are not those of a run that was never stopped")
     shutil.rmtree(folder)
+    return [way for way, was in ways if was]
 
 
-def faults(looks: list[Look]) -> list[str]:
-    """A sentence for each thing that leaks."""
-    warm = looks[int(len(looks) * WARM_UP) :]
-    quarter = max(len(warm) // 4, 1)
-    first, last = warm[:quarter], warm[-quarter:]
-    found = [
-        f"{name} grew from {early:g} to {late:g}"
-        for name, bound in (("rss_mib", MAX_GROWTH_MIB), ("handles", 0), ("threads", 0))
-        if (late := median(getattr(entry, name) for entry in last)) > (early := median(getattr(e, name) for e in first)) + bound
-    ]
-    return found + [f"cycle {entry.cycle} left {entry.children} child processes" for entry in looks if entry.children]
+def results(run: Path, images: Path) -> Results:
+    """Evaluate a run and let it predict."""
+    evaluate(str(run))
+    predict(str(run), [images], run / "answers")
+    folder = RunFolder(run)
+    return Results(folder.model.read_bytes(), folder.metrics.read_bytes(), (run / "answers" / "panoptic.json").read_bytes())
 
 
-def prepare(config: Config, place: Path) -> bytes:
-    """Settings and pictures for the cycles, and the model that a run gives which is never stopped."""
+def prepare(config: Config, place: Path) -> Results:
+    """Settings and pictures for the cycles, and what a run gives which is never stopped."""
     save_config(config, place / "settings.json")
     assert load_config(place / "settings.json") == config
     (place / "images").mkdir()
@@ -172,7 +161,7 @@ def prepare(config: Config, place: Path) -> bytes:
     for index in range(len(held_out)):
         as_pil(held_out[index].image).save(place / "images" / f"{index}.png")
     train(config, place / "reference")
-    return RunFolder(place / "reference").model.read_bytes()
+    return results(place / "reference", place / "images")
 
 
 def main() -> None:
@@ -180,23 +169,24 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    config, looks, dice = tiny(), [], random.Random(0)
+    config, looks, cut_short, dice = tiny(), [], Counter(stopped=0, killed=0), random.Random(0)
+    found: list[str] = []
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as name, Path(os.devnull).open("w") as nowhere:
         console.file, place = nowhere, Path(name)
-        reference = prepare(config, place)
-        print(f"{'cycle':>5} {'minutes':>8} {'RSS MiB':>8} {'handles':>8} {'threads':>8} {'children':>8}", flush=True)
+        expected = prepare(config, place)
+        print(" ".join(f"{column.name:>10}" for column in fields(Look)), flush=True)
         while time.monotonic() - started < 60 * options.minutes or len(looks) < 2:
-            cycle(config, place / f"cycle{len(looks)}", reference, dice)
-            now = look(len(looks) + 1, started)
-            looks.append(now)
-            counts = f"{now.rss_mib:8.1f} {now.handles:8} {now.threads:8} {now.children:8}"
-            print(f"{now.cycle:5} {now.minutes:8.1f} {counts}", flush=True)
+            cut_short.update(cycle(config, place / f"cycle{len(looks)}", expected, dice))
+            looks.append(look(len(looks) + 1, started))
+            print(" ".join(f"{value:10}" for value in asdict(looks[-1]).values()), flush=True)
+            found = faults(looks) + [f"no training was {way} before its end" for way, times in cut_short.items() if not times]
             if options.json:
-                options.json.write_text(
-                    json.dumps({"faults": faults(looks), "cycles": [asdict(entry) for entry in looks]}, indent=1)
-                )
-    found = faults(looks)
+                cycles = [asdict(entry) for entry in looks]
+                options.json.write_text(json.dumps({"faults": found, "cut_short": cut_short, "cycles": cycles}, indent=1))
+    for name, (early, late) in growth(looks).items():
+        print(f"{name}: first quarter {early:,.10g}, last quarter {late:,.10g}")
+    print(", ".join(f"{way} before the end: {times}" for way, times in cut_short.items()))
     print("\n".join(found) or f"nothing leaked in {len(looks)} cycles, {looks[-1].minutes:.0f} minutes")
     sys.exit(bool(found))
 

@@ -1,7 +1,9 @@
 """A run on the disk: exact, whole or not at all, and never code."""
 
+import gc
 import os
 import pickle
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,6 +49,14 @@ def model(tmp_path: Path) -> Path:
     path = tmp_path / "model.safetensors"
     save_model(path, Network(seed=1))
     return path
+
+
+def blocks_after(times: int, work: Callable[[], object]) -> int:
+    """Blocks of memory that Python holds once `work` was done so often."""
+    for _ in range(times):
+        work()
+    gc.collect()
+    return sys.getallocatedblocks()
 
 
 # --- exactly what was saved ---
@@ -121,6 +131,11 @@ def tensor_beyond_the_end(path: Path) -> None:
     put_header(path, len(header), header + bytes(4))
 
 
+def numbers_of_an_unknown_type(path: Path) -> None:
+    header = b'{"a":{"dtype":"F9","shape":[4],"data_offsets":[0,16]}}'
+    put_header(path, len(header), header + bytes(16))
+
+
 def shape_beyond_counting(path: Path) -> None:
     header = b'{"a":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,0]}}'
     put_header(path, len(header), header)
@@ -136,6 +151,7 @@ DAMAGES = [
     deep_header,
     tensor_beyond_the_end,
     shape_beyond_counting,
+    numbers_of_an_unknown_type,
 ]
 
 
@@ -153,6 +169,15 @@ def test_a_damaged_file_is_named(model: Path, damage: Callable[[Path], None], mo
     assert torch.equal(network.layer.weight, Network().layer.weight)
 
 
+@pytest.mark.parametrize(("name", "size"), [("F4", 2), ("F8_E8M0", 4)])
+def test_numbers_that_cannot_be_read_are_named(model: Path, name: str, size: int) -> None:
+    """Types that the format knows and its reader for PyTorch does not."""
+    header = f'{{"a":{{"dtype":"{name}","shape":[4],"data_offsets":[0,{size}]}}}}'.encode()
+    put_header(model, len(header), header + bytes(size))
+    with pytest.raises(InputError, match=rf"model\.safetensors holds numbers of the type '{name}', which cannot be read"):
+        load_model(model, Network())
+
+
 def test_a_flipped_bit_is_noticed(model: Path) -> None:
     """Anywhere among the numbers: the format itself checks its header alone."""
     whole = model.read_bytes()
@@ -160,6 +185,16 @@ def test_a_flipped_bit_is_noticed(model: Path) -> None:
         model.write_bytes(whole[:-place] + bytes([whole[-place] ^ 1]) + whole[len(whole) - place + 1 :])
         with pytest.raises(InputError, match=r"model\.safetensors is damaged: its numbers are not those that were written"):
             load_model(model, Network())
+
+
+def test_reading_leaves_nothing_in_memory(tmp_path: Path) -> None:
+    """A process may read runs for days: not even an integer for each tensor may stay."""
+    tensors, times = 100, 10
+    weights = {str(number): torch.ones(128) for number in range(tensors)}
+    save_training(tmp_path / "step", TrainingState(1, weights, {}))
+    before = blocks_after(2, lambda: load_training(tmp_path / "step"))
+    left = blocks_after(times, lambda: load_training(tmp_path / "step")) - before
+    assert left < tensors * times / 10, f"{left} blocks of memory stayed after {times} readings of {tensors} tensors"
 
 
 def test_the_same_tensors_give_the_same_bytes(tmp_path: Path) -> None:
