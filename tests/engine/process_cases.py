@@ -15,11 +15,11 @@ from unipan.data.dataset import PanopticDataset
 from unipan.data.loader import training_batches
 from unipan.engine.fit import Step, fit
 from unipan.engine.guards import Guard
-from unipan.engine.optimize import build_optimizer
+from unipan.engine.optimize import build_optimizer, learning_rate
 from unipan.engine.runtime import Runtime
 from unipan.losses.build import build_criterion
 from unipan.models.build import build_network
-from unipan.presets import demo
+from unipan.presets import cityscapes_r50, demo
 from unipan.types import Admission, Batch, Target
 
 BATCH = 4
@@ -36,7 +36,9 @@ class Case:
     empty_half: bool = False
     """Take all things out of the second half of every batch: the second process has none."""
     precision: Literal["fp64", "fp32", "bf16"] = "fp64"
-    """fp64 tells rounding from a wrong step: in float32 choices such as NMS let the last bit grow within some ten steps."""
+    """fp64 tells rounding from a wrong step: in float32 kinks and choices such as NMS let the last bit grow."""
+    rates: Literal["constant", "warm-up"] = "constant"
+    """0.01 throughout, or the rates with which `cityscapes_r50` begins, a third of it at first."""
 
 
 class Trained(NamedTuple):
@@ -64,6 +66,14 @@ def settings(case: Case) -> Config:
     )
     data = replace(small.data, scene_size=(40, 48))
     return replace(small, model=model, data=data, loss=LossConfig(semantic_lovasz=1.0, panoptic_lovasz=0.5, group=case.group))
+
+
+def rate_of(case: Case, step: int) -> float:
+    begin = cityscapes_r50().train
+    warmup = begin.warmup_steps if case.rates == "warm-up" else 0
+    return learning_rate(
+        step, base=begin.learning_rate, warmup_steps=warmup, warmup_factor=begin.warmup_factor, decay_steps=begin.decay_steps
+    )
 
 
 def without_things(target: Target) -> Target:
@@ -129,7 +139,7 @@ def train_case(case: Case, folder: Path, *, passes: int = 1) -> Trained:
         prepared_for(case, batches, range(process * BATCH // processes, (process + 1) * BATCH // processes)),
         runtime,
         first_step=1,
-        rate=lambda step: 0.01,
+        rate=lambda step: rate_of(case, step),
         seed=5,
         clip_norm=10.0,
         admission=Admission(0.05, 5),
@@ -149,6 +159,15 @@ def worst_difference(one: Trained, other: Trained) -> float:
     )
 
 
+def share_of_the_way(one: Trained, other: Trained, start: dict[str, Tensor]) -> float:
+    """How far the weights of two trainings are apart, as a share of how far the other has come from its start."""
+
+    def distance(a: dict[str, Tensor], b: dict[str, Tensor]) -> float:
+        return sum((tensor.double() - b[name].double()).square().sum().item() for name, tensor in a.items()) ** 0.5
+
+    return distance(one.weights, other.weights) / distance(start, other.weights)
+
+
 def losses_of(trained: Trained) -> Tensor:
     """(steps, terms), the total first."""
     assert len({tuple(step.losses) for step in trained.steps}) == 1
@@ -160,4 +179,5 @@ SHARED = Case(steps=20, group=2)
 ONE_SIDED = Case(steps=8, kind="one_stage", empty_half=True)
 SHORT = Case(steps=3)
 FULL = Case(steps=3, precision="fp32")
+LONG = Case(steps=20, group=2, precision="fp32", rates="warm-up")
 LOWERED = Case(steps=3, precision="bf16")

@@ -1,155 +1,47 @@
 """Two processes against one: the same losses and weights, whatever each has to learn from; and one's end is everyone's."""
 
-import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from math import inf
+from dataclasses import replace
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 import torch
-from pair import Together, command, meet_again, run_pair
-from process_cases import FULL, LOWERED, ONE_SIDED, SHARED, SHORT, Case, Trained, losses_of, train_case, worst_difference
-from torch import nn
+from pair import Together, run_pair
+from pair_work import SETTINGS, WORK
+from process_cases import (
+    FULL,
+    LONG,
+    LOWERED,
+    ONE_SIDED,
+    SHARED,
+    SHORT,
+    Case,
+    Trained,
+    losses_of,
+    share_of_the_way,
+    train_case,
+    worst_difference,
+)
 
 from unipan.checkpoint import RunFolder
-from unipan.config import load_config
-from unipan.engine.gradients import add_gradients
 from unipan.engine.processes import Processes, here
-from unipan.engine.runtime import Runtime
-from unipan.errors import InputError
 from unipan.recipes.evaluate import evaluate
-from unipan.recipes.train import train
-from unipan.recipes.training.saving import saved_steps
 
 ROUNDING = 1e-12
 """Between float64 trainings that add the same numbers in another order."""
 
 
-def shared(folder: Path) -> Trained:
-    return train_case(SHARED, folder)
-
-
-def one_sided(folder: Path) -> Trained:
-    return train_case(ONE_SIDED, folder)
-
-
-def in_passes(folder: Path) -> Trained:
-    return train_case(SHORT, folder, passes=2)
-
-
-def lowered(folder: Path) -> Trained:
-    return train_case(LOWERED, folder)
-
-
-def talk(_: Path) -> tuple:
-    processes = here()
-    mine = [f"{processes.index}{letter}" for letter in "ab"[: 2 - processes.index]]  # another number of objects in each
-    own = torch.tensor([1.0, 10.0]) * (processes.index + 1)
-    told = torch.full((2,), float(processes.index))
-    processes.share(told)
-    return (
-        (processes.index, processes.count, processes.is_main),
-        processes.gather_objects(mine),
-        processes.total(own).tolist(),
-        own.tolist(),
-        [processes.any_of(flag) for flag in (False, processes.index == 1, True)],
-        told.tolist(),
-    )
-
-
-def sums(_: Path) -> list[list[float] | None]:
-    """Gradients of three weights: the first has one everywhere, the second in process 1 alone, the third nowhere."""
-    weights = [nn.Parameter(torch.zeros(2, 1)) for _ in range(3)]
-    frozen = nn.Parameter(torch.zeros(1), requires_grad=False)
-    weights[0].grad = torch.full((2, 1), 2.0 + here().index)
-    if here().index == 1:
-        weights[1].grad = torch.tensor([[3.0], [4.0]])
-    add_gradients([*weights, frozen], here())
-    return [None if w.grad is None else w.grad.flatten().tolist() for w in weights]
-
-
-def overflow(_: Path) -> tuple[float, float, float]:
-    """Steps of one weight under a gradient scaler; in the second only process 1 overflows."""
-    runtime = Runtime(device="cpu")
-    runtime.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
-    weight = nn.Parameter(torch.tensor(1.0))
-    optimizer = torch.optim.SGD([weight], lr=0.5)
-    seen: list[float] = []
-    for gradient in (0.1, inf if here().index == 1 else 0.1):
-        runtime.backward(weight * gradient)
-        runtime.add_gradients([weight])
-        runtime.clip(optimizer, [weight], 10.0)
-        runtime.step(optimizer)
-        optimizer.zero_grad()
-        seen.append(weight.item())
-    return seen[0], seen[1], runtime.scaler_state["scale"].item()
-
-
-SETTINGS = [
-    *("--model.no-pretrained", "--model.backbone", "resnet10t", "--model.fpn-channels", "16", "--model.decoder-channels", "16"),
-    *("--data.scene-size", "40", "48", "--data.val-scenes", "3"),
-    *("--train.batch-size", "2", "--train.workers", "0", "--train.warmup-steps", "1", "--train.device", "cpu"),
-]
-
-
-def trains(folder: Path) -> tuple[int, str, str]:
-    """Three steps by the command line. It parts at its end, so what follows meets again."""
-    return command(["train", "demo", *SETTINGS, "--train.steps", "3", "--train.save-every", "2", "--out", str(folder / "run")])
-
-
-def at_the_second_image_of_process_1(happens: Callable[[], object]) -> AbstractContextManager[object]:
-    """Within, it happens there and nowhere else."""
-    from unipan.data.scenes import SceneDataset
-
-    read = SceneDataset.__getitem__
-    reads: list[int] = []
-
-    def reading(self: SceneDataset, index: int):
-        reads.append(index)
-        if os.environ["RANK"] == "1" and len(reads) == 2:
-            happens()
-        return read(self, index)
-
-    return patch.object(SceneDataset, "__getitem__", reading)
-
-
-def stops(folder: Path) -> tuple[tuple[int, str, str], list[int]]:
-    """The same training, but process 1 alone gets a SIGTERM in its second step; and it goes on, without having parted."""
-    meet_again()
-    out = folder / "stopped"
-    with at_the_second_image_of_process_1(lambda: os.kill(os.getpid(), signal.SIGTERM)):
-        told = command(["train", "demo", *SETTINGS, "--train.steps", "3", "--train.save-every", "3", "--out", str(out)])
-    steps = saved_steps(RunFolder(out))
-    train(load_config(out / "config.json"), out, resume=True)
-    return told, steps
-
-
-def fails(folder: Path) -> tuple[int, str, str, float]:
-    """A training in which process 1 alone cannot read its second image."""
-
-    def cannot() -> None:
-        raise InputError("cannot read b.png.")
-
-    began = time.monotonic()
-    with at_the_second_image_of_process_1(cannot):
-        told = command(["train", "demo", *SETTINGS, "--train.steps", "3", "--out", str(folder / "failed")])
-    if os.environ["RANK"] == "1":
-        torch.distributed.destroy_process_group()  # as its exit would
-    return *told, time.monotonic() - began
-
-
-WORK = [talk, sums, overflow, shared, one_sided, in_passes, lowered, trains, stops, fails]
-
-
 @pytest.fixture(scope="module")
 def together(tmp_path_factory: pytest.TempPathFactory) -> Together:
     return run_pair(WORK, tmp_path_factory.mktemp("pair"), seconds=600)
+
+
+def same_bits(one: Trained, other: Trained) -> bool:
+    """Of every loss, every gradient's norm and every weight."""
+    assert one.weights.keys() == other.weights.keys()
+    return one.steps == other.steps and all(torch.equal(tensor, other.weights[key]) for key, tensor in one.weights.items())
 
 
 def test_alone_nothing_waits() -> None:
@@ -200,11 +92,34 @@ def test_two_processes_train_as_one(name: str, case: Case, together: Together, a
         assert norms[0] == pytest.approx(norms[1], rel=1e-9)
 
 
+@pytest.mark.parametrize(("name", "case"), [("in_float32", LONG), ("one_sided", ONE_SIDED)])
+def test_two_processes_have_the_bits_of_one_that_takes_their_shares_in_turn(
+    name: str, case: Case, together: Together, tmp_path: Path
+) -> None:
+    """In float32 too: what is left to differ from a single pass is how one process rounds a larger batch."""
+    in_turn = train_case(case, tmp_path, passes=2)
+    assert same_bits(together[name][0], in_turn)
+
+
+def test_in_float32_two_processes_stay_near_one_in_a_single_pass(together: Together, alone: Callable[[Case], Trained]) -> None:
+    """At the rates with which cityscapes_r50 begins. Rounding decides kinks and choices (ReLU, NMS, sorting) from about step 5
+    on, for two processes as for a start that is 1e-7 off: three trainings of either kind parted by at most 3e-5 of the total,
+    2e-4 of a term and 0.1 % of the weights' way in twenty steps. The bounds leave room for choices that fall early; at 0.01
+    throughout some terms part by as much as 7 % instead.
+    """
+    one, two = alone(LONG), together["in_float32"][0]
+    losses, expected = losses_of(two), losses_of(one)
+    torch.testing.assert_close(losses[:5], expected[:5], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(losses, expected, rtol=0.01, atol=1e-3)
+    torch.testing.assert_close(losses[:, 0], expected[:, 0], rtol=1e-3, atol=0)
+    assert expected[-1, 0] < 0.9 * expected[0, 0], "or nothing was learnt that could differ"
+    start = alone(replace(LONG, steps=0))
+    assert share_of_the_way(two, one, start.weights) < 0.01
+
+
 def test_both_have_the_same_bits(together: Together) -> None:
-    for name in ("shared", "one_sided", "in_passes", "lowered"):
-        first, second = together[name]
-        assert first.steps == second.steps
-        assert all(torch.equal(tensor, second.weights[key]) for key, tensor in first.weights.items())
+    for name in ("shared", "one_sided", "in_float32", "in_passes", "lowered"):
+        assert same_bits(*together[name])
 
 
 def test_one_process_without_things_is_told_from_none(alone: Callable[[Case], Trained]) -> None:

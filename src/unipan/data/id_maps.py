@@ -46,10 +46,13 @@ def shared_runs(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> tuple[NDArr
 
     Works on bytes, and so spares both maps the way from colours to ids, which costs more than all counting.
     """
-    changes = np.empty(one.size, dtype=bool)
-    changes[:3] = True
-    np.not_equal(one.ravel()[3:], one.ravel()[:-3], out=changes[3:])
-    changes[3:] |= other.ravel()[3:] != other.ravel()[:-3]
+    # In one array, since glibc hands blocks of this size back to the system and takes as long to get them again as to decode a
+    # PNG, unless it has seen a block that is larger than either map.
+    changes, other_changes = np.empty((2, one.size), dtype=bool)
+    for flags, colours in ((changes, one.ravel()), (other_changes, other.ravel())):
+        flags[:3] = True
+        np.not_equal(colours[3:], colours[:-3], out=flags[3:])
+    changes |= other_changes
     starts = true_places(changes) // 3
     starts = starts[np.diff(starts, prepend=-1) > 0]  # up to three bytes of a pixel change
     return starts, np.diff(starts, append=one.size // 3)
@@ -57,8 +60,12 @@ def shared_runs(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> tuple[NDArr
 
 def ids_at(rgb: NDArray[np.uint8], pixels: NDArray[np.int64]) -> NDArray[np.int32]:
     """(r,) ids at some positions in a flattened (H, W, 3) colour map."""
-    red, green, blue = (rgb.ravel().take(3 * pixels + channel).astype(np.int32) for channel in range(3))
-    return red + 256 * green + 65536 * blue
+    # As in `ids_from_rgb`, a fourth, empty byte makes each pixel a little-endian integer.
+    padded = np.zeros((len(pixels), 4), np.uint8)
+    values, places = rgb.ravel(), 3 * pixels
+    for channel in range(3):
+        padded[:, channel] = values[channel:].take(places)
+    return padded.view("<i4")[:, 0].astype(np.int32, copy=False)
 
 
 def read_id_map(path: Path | str) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from unipan.engine.processes import Processes
 from unipan.engine.runtime import Runtime
-from unipan.types import Batch, Losses, Term, add_terms
+from unipan.types import Batch, Losses, Term
 
 
 class Terms(Protocol):
@@ -36,7 +36,7 @@ class Share:
         self.batch = batch
         self.compute = compute
         self.passes = passes
-        self._own: dict[str, Term] = {}
+        self._parts: list[dict[str, Term]] = []
 
     def forward(self, names: Sequence[str], processes: Processes) -> dict[str, Term]:
         """The terms of the whole step, of all passes and processes: detached, float64, on the CPU.
@@ -45,14 +45,13 @@ class Share:
         the first gradient is. `backward` computes them again.
         """
         with torch.set_grad_enabled(self.passes == 1):
-            for part in micro_batches(self.batch, self.passes):
-                self._own = add_terms([self._own, self.compute(part)])
-        return step_terms(self._own, names, processes)
+            self._parts = [self.compute(part) for part in micro_batches(self.batch, self.passes)]
+        return step_terms(self._parts, names, processes)
 
     def backward(self, criterion: Terms, step: Mapping[str, Term], runtime: Runtime) -> None:
         """Compute the gradients of this share, divided by the counts of the whole step."""
         if self.passes == 1:
-            runtime.backward(self._loss(criterion, self._own, step))
+            runtime.backward(self._loss(criterion, self._parts[0], step))
         else:
             for part in micro_batches(self.batch, self.passes):
                 runtime.backward(self._loss(criterion, self.compute(part), step))
@@ -73,18 +72,19 @@ def micro_batches(batch: Batch, number: int) -> Iterator[Batch]:
         yield Batch(images=batch.images[part], sizes=batch.sizes[part], targets=batch.targets[part], names=batch.names[part])
 
 
-def step_terms(own: Mapping[str, Term], names: Sequence[str], processes: Processes) -> dict[str, Term]:
-    """Sum each term over the processes, detached, in float64 on the CPU.
+def step_terms(parts: Sequence[Mapping[str, Term]], names: Sequence[str], processes: Processes) -> dict[str, Term]:
+    """Sum each term over this process's passes and over the processes, detached, in float64 on the CPU.
 
     `names` may hold terms that this process lacks or all do; what goes over is a table of fixed size, so that none waits in vain.
     """
-    present = [name for name in names if name in own]
-    assert len(present) == len(own), f"terms {sorted(own.keys() - set(names))} are not among {names}"
-    table = torch.zeros(len(names), 3, dtype=torch.float64)  # sum, count, in how many processes
-    if present:
-        values = torch.stack([torch.stack([own[name].sum.detach(), own[name].count]) for name in present])  # one copy
-        rows = [names.index(name) for name in present]
-        table[rows, :2] = values.cpu().double()
-        table[rows, 2] = 1
+    table = torch.zeros(len(names), 3, dtype=torch.float64)  # sum, count, in how many passes of all processes
+    for part in parts:
+        present = [name for name in names if name in part]
+        assert len(present) == len(part), f"terms {sorted(part.keys() - set(names))} are not among {names}"
+        if present:
+            values = torch.stack([torch.stack([part[name].sum.detach(), part[name].count]) for name in present])  # one copy
+            rows = [names.index(name) for name in present]
+            table[rows, :2] += values.cpu().double()
+            table[rows, 2] += 1
     total = processes.total(table)
     return {name: Term(row[0], row[1]) for name, row in zip(names, total, strict=True) if row[2] > 0}

@@ -15,6 +15,10 @@ from unipan.metrics.matching import Matching, match_maps, match_segments
 from unipan.metrics.pq import PQCounts, quality, tally
 from unipan.metrics.report import Report
 from unipan.ops.overlap import joint_areas_of_runs
+from unipan.recipes.forks import shared_out, worthwhile_processes
+
+PAIRS_EACH = 100
+"""From so many pairs on a process is worth its start, which takes as long as a few of them."""
 
 
 def score(
@@ -94,29 +98,32 @@ def _unique_stems(truth: PanopticFile) -> dict[str, ImageId]:
 def _count_all(
     truth: PanopticFile, predictions: PanopticFile, pairs: list[tuple[ImageId, ImageId]]
 ) -> tuple[PQCounts, Confusion]:
-    """Count pair by pair, in order, which keeps sums reproducible.
+    """Count pair by pair, in order, which keeps sums reproducible: matched in several processes, they are the same to the bit.
 
     No threads: the fast decoder does not let go of Python meanwhile, so that two of them took longer than one.
     """
     num_classes = len(truth.classes)
 
-    def count_pair(pair: tuple[ImageId, ImageId]) -> tuple[PQCounts, Confusion]:
+    def match_pair(pair: tuple[ImageId, ImageId]) -> Matching:
         true_id, predicted_id = pair
         found = None if truth.joins_stuff else _match_colours(truth, true_id, predictions, predicted_id)
-        if found is None:
-            true, predicted = truth.map(true_id), predictions.map(predicted_id)
-            try:
-                found = match_maps(predicted, true)
-            except InputError as error:
-                raise InputError(f"{predictions.png(predicted_id)}: {error}") from error
-        return tally(found, num_classes), confuse_matched(found, num_classes)
+        return found or _match_carefully(truth, true_id, predictions, predicted_id)
 
     total, pixels = PQCounts.zero(num_classes), Confusion.zero(num_classes)
     console = Console(stderr=True)
-    for pair in track(pairs, "Scoring", console=console, transient=True, disable=not console.is_terminal):
-        counts, confusion = count_pair(pair)
-        total, pixels = total + counts, pixels + confusion
+    with shared_out(match_pair, pairs, worthwhile_processes(len(pairs), PAIRS_EACH)) as matchings:
+        for found in track(matchings, "Scoring", len(pairs), console=console, transient=True, disable=not console.is_terminal):
+            total, pixels = total + tally(found, num_classes), pixels + confuse_matched(found, num_classes)
     return total, pixels
+
+
+def _match_carefully(truth: PanopticFile, true_id: ImageId, predictions: PanopticFile, predicted_id: ImageId) -> Matching:
+    """Match one pair by its maps, which tells in words what is wrong with them."""
+    true, predicted = truth.map(true_id), predictions.map(predicted_id)
+    try:
+        return match_maps(predicted, true)
+    except InputError as error:
+        raise InputError(f"{predictions.png(predicted_id)}: {error}") from error
 
 
 def _match_colours(truth: PanopticFile, true_id: ImageId, predictions: PanopticFile, predicted_id: ImageId) -> Matching | None:
