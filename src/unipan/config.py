@@ -94,7 +94,7 @@ class ModelConfig:
     propagation: Propagation = "pooled"
     """How evidence spreads along affinities (our choice)."""
     residual: bool = True
-    """Add the unpropagated potential, with a learnt weight (our choice)."""
+    """Add the logarithm of the unpropagated potential, with a learnt weight (our choice)."""
     panoptic: PanopticHead = "unified"
     """unified: potential, affinity and propagation (the paper's); it alone has use for affinity_dim, variant, score_factor,
     propagation and residual. upsnet: UPSNet's parameter-free head, trained with its own loss. heuristic: Panoptic FPN, no

@@ -15,9 +15,9 @@ from unipan.data.transforms import resized_size
 from unipan.errors import InputError
 from unipan.models import heuristic, upsnet
 from unipan.models.build import build_network
-from unipan.models.decode import at_size, decode, in_photo
+from unipan.models.decode import at_size, best_channel, decode, in_photo
 from unipan.models.network import PanopticNetwork
-from unipan.models.panoptic import UnifiedHead
+from unipan.models.panoptic import UnifiedHead, unary_logits
 from unipan.ops.device import find_device
 from unipan.ops.images import read_image
 from unipan.ops.segments import drop_small_stuff
@@ -87,9 +87,9 @@ class Predictor:
         """The answer before its small stuff segments become void."""
         return self._decoded(outputs, size, self.decoder if decoder is None else self.able(decoder))
 
-    def unpropagated(self, outputs: Outputs, size: Size) -> PanopticMap:
-        """The untrimmed answer that the dynamic potential alone would give: what propagation adds shows against it."""
-        return self._read_off(outputs.potentials[0], outputs, size)
+    def unpropagated(self, outputs: Outputs, size: Size) -> Tensor:
+        """(H, W) channels that the dynamic potential alone would choose: what propagation adds shows against them."""
+        return best_channel(unary_logits(outputs.potentials[0]), self.network_size(size), size)
 
     def trimmed(self, panoptic: PanopticMap) -> PanopticMap:
         """The same answer, its stuff segments under the limit void."""

@@ -46,7 +46,7 @@ def boxes(*rows: tuple[float, float, float, float, float], kind: int = CAT, full
 
 
 def box_ap(found: Detections, true: PanopticMap) -> float:
-    return average_precision([instances_of(found, true)], CLASSES, "box").ap
+    return average_precision([instances_of(found, true)], CLASSES).box.ap
 
 
 # --- by hand ---
@@ -54,7 +54,7 @@ def box_ap(found: Detections, true: PanopticMap) -> float:
 
 def test_thresholds_up_to_the_iou_are_met() -> None:
     image = instances_of(boxes((0, 0, 10, 6.2, 0.9), full=True), truth((0, 0, 10, 10)))
-    result = average_precision([image], CLASSES, "box")  # IoU 0.62: over 0.5, 0.55 and 0.6
+    result = average_precision([image], CLASSES).box  # IoU 0.62: over 0.5, 0.55 and 0.6
     assert (result.ap, result.ap50, result.ap75) == pytest.approx((0.3, 1, 0))
     assert result.per_class[CAT] == pytest.approx(0.3)
     assert all(isnan(result.per_class[other]) for other in (0, DOG, COW))
@@ -65,9 +65,10 @@ def test_masks_are_judged_and_not_their_boxes() -> None:
     assert halved.mask_logits is not None
     halved.mask_logits[:, :, 2:] = -9
     for found, fits in ((whole, 0), (halved, 1)):
-        image = [instances_of(found, true)]
-        assert average_precision(image, CLASSES, "mask").ap75 == pytest.approx(fits)
-        assert average_precision(image, CLASSES, "box").ap75 == 0
+        result = average_precision([instances_of(found, true)], CLASSES)
+        assert result.mask is not None
+        assert result.mask.ap75 == pytest.approx(fits)
+        assert result.box.ap75 == 0
 
 
 def test_a_better_scored_false_positive_halves_precision_on_void_too() -> None:
@@ -85,14 +86,14 @@ def test_what_there_is_not() -> None:
     assert box_ap(boxes(), truth((0, 0, 10, 10))) == 0
     assert isnan(box_ap(boxes((0, 0, 10, 10, 0.5)), truth()))
     assert isnan(box_ap(boxes((0, 0, 10, 10, 0.5)), truth((0, 0, 10, 10), crowds=(0,))))
-    assert isnan(average_precision([], CLASSES, "box").ap)
+    assert isnan(average_precision([], CLASSES).box.ap)
 
 
 def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     assert not module.is_available()
     with pytest.raises(InputError, match=r"pip install 'unipan\[coco\]'"):
-        average_precision([], CLASSES, "box")
+        average_precision([], CLASSES)
 
 
 def test_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -174,8 +175,9 @@ def test_random_images_equal_pycocotools(seed: int) -> None:
     rng = np.random.default_rng(seed)
     images = [random_image(rng) for _ in range(12)]
     records: list[ImageInstances] = [instances_of(*image) for image in images]
-    for ours, theirs in (("box", "bbox"), ("mask", "segm")):
-        result = average_precision(records, CLASSES, ours)
+    precision = average_precision(records, CLASSES)
+    for result, theirs in ((precision.box, "bbox"), (precision.mask, "segm")):
+        assert result is not None
         expected = by_pycocotools(images, theirs)
         assert 0 < expected[0] < 1
         assert [result.ap, result.ap50, result.ap75] == pytest.approx(expected, abs=1e-12)

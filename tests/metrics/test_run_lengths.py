@@ -1,36 +1,70 @@
-"""Run lengths against COCO's own, and by hand."""
+"""COCO's texts of run lengths, against pycocotools' own."""
+
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unipan.metrics.run_lengths import run_lengths
+from unipan.metrics.run_lengths import texts_of_masks, texts_of_segments
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def by_coco(mask: np.ndarray) -> bytes:
+    coco_mask: Any = pytest.importorskip("pycocotools.mask")
+    return coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"]
+
+
+def lengths_of(text: bytes, height: int, width: int) -> list[int]:
+    """By drawing it and counting."""
+    coco_mask: Any = pytest.importorskip("pycocotools.mask")
+    pixels = coco_mask.decode({"size": [height, width], "counts": text}).T.ravel()
+    edges = np.flatnonzero(np.diff(pixels, prepend=0))
+    return np.diff(np.concatenate([[0], edges, [pixels.size]])).tolist()
 
 
 def test_a_drawn_mask() -> None:
-    part = np.array([[1, 0], [1, 1]], dtype=bool)  # of 3 rows and 4 columns: rows 1 and 2, columns 1 and 2
-    assert run_lengths(part, (1, 1), (3, 4)).tolist() == [4, 2, 2, 1, 3]
+    part = np.array([[[1, 0], [1, 1]]], dtype=bool)  # of 3 rows and 4 columns: rows 1 and 2, columns 1 and 2
+    (text,) = texts_of_masks(part, np.array([[1, 1]]), (3, 4))
+    assert text == b"422O1"  # 4, 2, 2, then 1 - 2 and 3 - 2
+    assert lengths_of(text, 3, 4) == [4, 2, 2, 1, 3]
 
 
 def test_runs_go_on_from_the_bottom_of_a_column_to_the_top_of_the_next() -> None:
-    assert run_lengths(np.ones((3, 2), dtype=bool), (0, 1), (3, 4)).tolist() == [3, 6, 3]
-    assert run_lengths(np.ones((3, 4), dtype=bool), (0, 0), (3, 4)).tolist() == [0, 12]
+    assert texts_of_masks(np.ones((1, 3, 2), dtype=bool), np.array([[0, 1]]), (3, 4)) == [b"363"]
+    assert texts_of_masks(np.ones((1, 3, 4), dtype=bool), np.array([[0, 0]]), (3, 4)) == [b"0<"]
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 3), (2, 0), (2, 2)])
-def test_a_mask_without_pixels_is_background(shape: tuple[int, int]) -> None:
-    assert run_lengths(np.zeros(shape, dtype=bool), (1, 1), (3, 4)).tolist() == [12]
+def test_masks_without_pixels_are_background(shape: tuple[int, int]) -> None:
+    assert texts_of_masks(np.zeros((2, *shape), dtype=bool), np.ones((2, 2), dtype=int), (3, 4)) == [b"<", b"<"]
 
 
-@given(st.integers(0, 2**32 - 1))
+def test_no_mask_is_no_text() -> None:
+    assert texts_of_masks(np.zeros((0, 2, 2), dtype=bool), np.zeros((0, 2), dtype=int), (3, 4)) == []
+    assert texts_of_segments(np.zeros((3, 4), dtype=int), 0) == []
+
+
+@given(SEEDS)
 def test_random_parts_are_what_coco_makes_of_the_whole(seed: int) -> None:
-    coco_mask = pytest.importorskip("pycocotools.mask")
     rng = np.random.default_rng(seed)
-    height, width = (int(side) for side in rng.integers(1, 9, 2))
-    (top, bottom), (left, right) = (sorted(int(edge) for edge in rng.integers(0, side + 1, 2)) for side in (height, width))
-    part = rng.random((bottom - top, right - left)) < rng.choice([0.3, 0.8, 1.0])
-    whole = np.zeros((height, width), dtype=np.uint8)
-    whole[top:bottom, left:right] = part
-    ours = {"size": [height, width], "counts": run_lengths(part, (top, left), (height, width)).tolist()}
-    assert coco_mask.frPyObjects(ours, height, width) == coco_mask.encode(np.asfortranarray(whole))
+    height, width = (int(side) for side in rng.integers(1, rng.choice([9, 300]), 2))
+    tall, wide = int(rng.integers(0, height + 1)), int(rng.integers(0, width + 1))
+    masks = rng.random((int(rng.integers(1, 5)), tall, wide)) < rng.choice([0.01, 0.3, 0.8, 1.0])
+    corners = np.stack([rng.integers(0, height - tall + 1, len(masks)), rng.integers(0, width - wide + 1, len(masks))], 1)
+    for text, part, (top, left) in zip(texts_of_masks(masks, corners, (height, width)), masks, corners, strict=True):
+        whole = np.zeros((height, width), dtype=bool)
+        whole[top : top + tall, left : left + wide] = part
+        assert text == by_coco(whole)
+
+
+@given(SEEDS)
+def test_segments_of_a_map_are_what_coco_makes_of_their_masks(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    height, width = (int(side) for side in rng.integers(1, rng.choice([9, 300]), 2))
+    num = int(rng.integers(1, 6))
+    index = rng.integers(0, num + 1, (height, width))
+    index[rng.random((height, width)) < rng.random()] = int(rng.integers(0, num + 1))  # long runs, and segments without a pixel
+    assert texts_of_segments(index, num) == [by_coco(index == place) for place in range(num)]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from unipan.config import Propagation
-from unipan.models.panoptic import UnifiedHead
+from unipan.models.panoptic import FLOOR, UnifiedHead
 from unipan.models.potential import dynamic_potential
 from unipan.types import Detections
 
@@ -43,7 +43,10 @@ def winners(logits: Tensor) -> str:
 def test_affinity_brings_a_pixel_outside_its_box_home(form: Propagation, residual: bool) -> None:
     psi, head = ball_on_grass(), UnifiedHead(form=form, residual=residual)
     assert winners(psi) == "ggggbbbg"
-    assert winners(head(psi, two_groups(2.0))) == "ggggbbbb"
+    with torch.no_grad():
+        assert head.log_scale is not None
+        head.log_scale.fill_(30.0).log_()  # means of rows stay below 1 and have the floor's logarithm to overcome
+    assert winners(head(psi, two_groups(4.0))) == "ggggbbbb"
 
 
 @pytest.mark.parametrize("residual", [False, True])
@@ -52,23 +55,27 @@ def test_without_propagation_the_pixel_stays_wrong(residual: bool) -> None:
 
 
 @pytest.mark.parametrize("form", LEARNT)
-def test_affinity_that_knows_nothing_mends_nothing(form: Propagation) -> None:
-    assert winners(UnifiedHead(form=form, residual=True)(ball_on_grass(), two_groups(0.0))) == "ggggbbbg"
+def test_affinity_that_knows_nothing_tells_no_cell_from_another(form: Propagation) -> None:
+    psi = ball_on_grass()
+    added = UnifiedHead(form=form, residual=True)(psi, two_groups(0.0)) - (psi + FLOOR).log()
+    torch.testing.assert_close(added, added[..., :1].expand_as(added))
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_scales_start_at_ten(form: Propagation) -> None:
+def test_scales_start_at_ten_and_one(form: Propagation) -> None:
     head = UnifiedHead(form=form, residual=True)
-    torch.testing.assert_close(head.scale, torch.tensor(10.0))
-    torch.testing.assert_close(head.residual_scale, torch.tensor(0.0 if form == "none" else 10.0))
+    torch.testing.assert_close(head.scale, torch.tensor(0.0 if form == "none" else 10.0))
+    torch.testing.assert_close(head.unary_scale, torch.tensor(1.0))
     bare = UnifiedHead(form=form, residual=False)
-    assert bare.residual_scale == 0
-    assert [name for name, _ in bare.named_parameters()] == ["log_scale"]
+    assert [name for name, _ in bare.named_parameters()] == ["log_unary_scale" if form == "none" else "log_scale"]
 
 
-def test_without_propagation_the_logits_are_the_scaled_potential() -> None:
+def test_without_propagation_the_logits_are_the_logarithm_of_the_potential() -> None:
+    """So their softmax is the potential's own share of all channels, but for the floor."""
     psi = ball_on_grass()
-    torch.testing.assert_close(UnifiedHead(form="none", residual=True)(psi, two_groups(1.0)), 10 * psi)
+    shares = (psi + FLOOR) / (psi + FLOOR).sum(0)
+    logits = UnifiedHead(form="none", residual=True)(psi, two_groups(1.0))
+    torch.testing.assert_close(logits.softmax(0), shares)
 
 
 @pytest.mark.parametrize("form", LEARNT)
@@ -77,10 +84,10 @@ def test_each_part_has_its_own_scale(form: Propagation) -> None:
     bare, head = UnifiedHead(form=form, residual=False), UnifiedHead(form=form, residual=True)
     evidence = bare(psi, q) / 10
     with torch.no_grad():
-        head.log_scale.fill_(3.0).log_()
-        assert head.log_residual_scale is not None
-        head.log_residual_scale.fill_(0.5).log_()
-    torch.testing.assert_close(head(psi, q), 3 * evidence + 0.5 * psi)
+        for parameter, value in ((head.log_scale, 3.0), (head.log_unary_scale, 0.5)):
+            assert parameter is not None
+            parameter.fill_(value).log_()
+    torch.testing.assert_close(head(psi, q), 3 * evidence + 0.5 * (psi + FLOOR).log())
 
 
 @pytest.mark.parametrize("form", FORMS)

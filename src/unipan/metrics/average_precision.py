@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from unipan.classes import ClassTable
 from unipan.errors import InputError
 from unipan.metrics.pasting import pasted_parts
-from unipan.metrics.run_lengths import run_lengths
+from unipan.metrics.run_lengths import texts_of_masks, texts_of_segments
+from unipan.ops.segments import index_of_ids
 from unipan.types import Detections, PanopticMap, Size
 
 MISSING = "AP is left out, as faster-coco-eval is not installed; add the extra: pip install 'unipan[coco]'."
@@ -28,23 +29,22 @@ MAX_DETECTIONS = 100
 """Of one class in one image (COCO's limit)."""
 
 
-class Instance(NamedTuple):
-    """A thing of the truth, or a detection, in the image's pixels. A plain record: processes send each other lists of them."""
+class Instances(NamedTuple):
+    """The things of an image's truth, or its detections: n of them. Few objects, as an evaluation keeps those of all images."""
 
-    class_index: int
-    box: tuple[float, float, float, float]  # x, y, width, height
-    area: int  # pixels of a true thing; 0 for a detection
-    mask: bytes | None  # COCO's compressed run lengths; None in evaluations without masks
-    is_crowd: bool
-    score: float
+    class_index: NDArray[np.int64]  # (n,)
+    boxes: NDArray[np.float64]  # (n, 4) x, y, width, height in the image's pixels
+    is_crowd: NDArray[np.bool_]  # (n,)
+    scores: NDArray[np.float64]  # (n,)
+    masks: list[bytes] | None  # COCO's texts of run lengths; None in evaluations without masks
 
 
 class ImageInstances(NamedTuple):
-    """What AP needs to know of one image; an evaluation collects them in a list."""
+    """What AP needs to know of one image; an evaluation collects them in a list, and processes send them to each other."""
 
     size: Size
-    true: list[Instance]
-    found: list[Instance]
+    true: Instances
+    found: Instances
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +60,15 @@ class AveragePrecision:
     """C entries, over all thresholds; nan for stuff and for things that the truth does not hold."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Precision:
+    """COCO's average precision of the detections: all that the detector keeps, not only those that enter the answer."""
+
+    box: AveragePrecision
+    mask: AveragePrecision | None
+    """None without masks."""
+
+
 def is_available() -> bool:
     """Whether the library is installed."""
     return find_spec("faster_coco_eval") is not None
@@ -72,11 +81,36 @@ def instances_of(found: Detections, true: PanopticMap) -> ImageInstances:
     return ImageInstances((height, width), _true_instances(true, with_masks), _found_instances(found, (height, width)))
 
 
-def average_precision(images: Sequence[ImageInstances], classes: ClassTable, kind: Literal["box", "mask"]) -> AveragePrecision:
-    """AP over all images. kind: by the IoU of boxes or of masks."""
-    precision = _precision(images, classes, kind)  # (thresholds, recalls, T); -1 for a class without truth
-    if precision is None:
-        return AveragePrecision(ap=nan, ap50=nan, ap75=nan, per_class=(nan,) * len(classes))
+def average_precision(images: Sequence[ImageInstances], classes: ClassTable) -> Precision:
+    """AP over all images, by the IoU of boxes and, where all images have them, by that of masks."""
+    if not is_available():
+        raise InputError(MISSING)
+    masks = all(image.found.masks is not None for image in images)
+    if not images or not classes.things:
+        none = AveragePrecision(ap=nan, ap50=nan, ap75=nan, per_class=(nan,) * len(classes))
+        return Precision(box=none, mask=none if masks else None)
+    from faster_coco_eval.core.coco import COCO
+
+    quiet = logging.getLogger(__name__).debug
+    sizes = [{"id": number, "height": height, "width": width} for number, ((height, width), _, _) in enumerate(images, 1)]
+    categories = [{"id": index + 1, "name": classes[index].name} for index in classes.things]
+    annotations = _annotations([(image.size, image.true) for image in images])
+    truth = COCO({"images": sizes, "categories": categories, "annotations": annotations}, print_function=quiet)
+    found = truth.loadRes(_annotations([(image.size, image.found) for image in images]))
+    return Precision(box=_of_kind(truth, found, classes, "bbox"), mask=_of_kind(truth, found, classes, "segm") if masks else None)
+
+
+def _of_kind(truth: Any, found: Any, classes: ClassTable, kind: Literal["bbox", "segm"]) -> AveragePrecision:
+    """The library's own evaluation of its own truth and detections, of all sizes."""
+    from faster_coco_eval.core.faster_eval_api import COCOeval_faster
+
+    evaluation = COCOeval_faster(truth, found, kind, print_function=logging.getLogger(__name__).debug)
+    evaluation.params.maxDets = [MAX_DETECTIONS]
+    # COCO counts a box of negative area in no size; a detection's area is always taken from its box, so masks allow such, too.
+    evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0 if kind == "bbox" else -1e10, 1e10]], ["all"]
+    evaluation.evaluate()
+    evaluation.accumulate()
+    precision = np.asarray(evaluation.eval["precision"])[:, :, :, 0, 0]  # (thresholds, recalls, T); -1 for a class without truth
     by_class = dict(zip(classes.things, precision.mean((0, 1)).tolist(), strict=True))
     occurs = precision[0, 0] > -1
 
@@ -91,86 +125,54 @@ def average_precision(images: Sequence[ImageInstances], classes: ClassTable, kin
     )
 
 
-def _precision(images: Sequence[ImageInstances], classes: ClassTable, kind: Literal["box", "mask"]) -> NDArray[np.float64] | None:
-    """The library's own evaluation; None where there is nothing to evaluate. Ids count from 1, as it takes 0 for none."""
-    if not is_available():
-        raise InputError(MISSING)
-    if not images or not classes.things:
-        return None
-    from faster_coco_eval.core.coco import COCO
-    from faster_coco_eval.core.faster_eval_api import COCOeval_faster
-
-    quiet = logging.getLogger(__name__).debug
-    sizes = [{"id": number, "height": height, "width": width} for number, ((height, width), _, _) in enumerate(images, 1)]
-    categories = [{"id": index + 1, "name": classes[index].name} for index in classes.things]
-    truth = COCO(
-        {"images": sizes, "categories": categories, "annotations": _annotations(images, "true", kind)}, print_function=quiet
-    )
-    evaluation = COCOeval_faster(
-        truth, truth.loadRes(_annotations(images, "found", kind)), "bbox" if kind == "box" else "segm", print_function=quiet
-    )
-    evaluation.params.maxDets = [MAX_DETECTIONS]
-    evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
-    evaluation.evaluate()
-    evaluation.accumulate()
-    return np.asarray(evaluation.eval["precision"])[:, :, :, 0, 0]
-
-
-def _annotations(
-    images: Sequence[ImageInstances], side: Literal["true", "found"], kind: Literal["box", "mask"]
-) -> list[dict[str, Any]]:
-    """The records as COCO's JSON has them. By masks, no box is told: the library would take a detection's area from it."""
+def _annotations(images: Sequence[tuple[Size, Instances]]) -> list[dict[str, Any]]:
+    """The records as COCO's JSON has them, of one side of all images. Ids count from 1, as the library takes 0 for none."""
     entries: list[dict[str, Any]] = []
-    for number, image in enumerate(images, 1):
-        for instance in getattr(image, side):
+    for number, (size, instances) in enumerate(images, 1):
+        plain = [values.tolist() for values in instances[:4]]
+        for class_index, box, is_crowd, score, mask in zip(*plain, instances.masks or [None] * len(plain[0]), strict=True):
             entry = {
                 "id": len(entries) + 1,
                 "image_id": number,
-                "category_id": instance.class_index + 1,
-                "area": instance.area,
-                "iscrowd": int(instance.is_crowd),
-                "score": instance.score,
+                "category_id": class_index + 1,
+                "bbox": box,
+                "area": box[2] * box[3],
+                "iscrowd": int(is_crowd),
+                "score": score,
             }
-            if kind == "box":
-                entry["bbox"] = list(instance.box)
-            else:
-                entry["segmentation"] = {"size": list(image.size), "counts": instance.mask}
+            if mask is not None:
+                entry["segmentation"] = {"size": size, "counts": mask}
             entries.append(entry)
     return entries
 
 
-def _true_instances(true: PanopticMap, with_masks: bool) -> list[Instance]:
-    ids, size = true.ids.numpy(), (true.ids.shape[0], true.ids.shape[1])
-    instances = []
-    for segment in true.segments:
-        if segment.is_thing:
-            x1, y1, x2, y2 = segment.box
-            inside = ids[y1:y2, x1:x2] == segment.id
-            area = int(inside.sum())  # never the stated one
-            mask = _compressed(run_lengths(inside, (y1, x1), size), size) if with_masks else None
-            box = (float(x1), float(y1), float(x2 - x1), float(y2 - y1))
-            instances.append(Instance(segment.class_index, box, area, mask, segment.is_crowd, 1.0))
-    return instances
+def _true_instances(true: PanopticMap, with_masks: bool) -> Instances:
+    things = [segment for segment in true.segments if segment.is_thing]
+    masks = None
+    if with_masks:
+        masks = texts_of_segments(index_of_ids(true.ids, [segment.id for segment in things]).numpy(), len(things))
+    boxes = np.array([segment.box for segment in things], dtype=np.float64).reshape(-1, 4)
+    return Instances(
+        class_index=np.array([segment.class_index for segment in things], dtype=np.int64),
+        boxes=_sides(boxes),
+        is_crowd=np.array([segment.is_crowd for segment in things], dtype=bool),
+        scores=np.ones(len(things)),
+        masks=masks,
+    )
 
 
-def _found_instances(found: Detections, size: Size) -> list[Instance]:
-    boxes, scores, labels = (values.detach().cpu() for values in found[:3])
-    corners = boxes.double().tolist()
-    masks: list[bytes | None] = [None] * len(corners)
+def _found_instances(found: Detections, size: Size) -> Instances:
+    corners, scores, labels = (values.detach().cpu().numpy() for values in found[:3])
+    masks = None
     if found.mask_logits is not None:
-        for place, part, corner in pasted_parts(found.mask_logits, boxes, size):
-            masks[place] = _compressed(run_lengths(part, corner, size), size)
-    return [
-        Instance(label, (x1, y1, x2 - x1, y2 - y1), 0, mask, False, score)
-        for (x1, y1, x2, y2), score, label, mask in zip(corners, scores.tolist(), labels.tolist(), masks, strict=True)
-    ]
+        texts: list[bytes] = [b""] * len(corners)
+        for places, parts, first in pasted_parts(found.mask_logits, found.boxes, size):
+            for place, text in zip(places.tolist(), texts_of_masks(parts, first, size), strict=True):
+                texts[place] = text
+        masks = texts
+    return Instances(labels, _sides(corners.astype(np.float64)), np.zeros(len(corners), bool), scores.astype(np.float64), masks)
 
 
-def _compressed(lengths: NDArray[np.int64], size: Size) -> bytes:
-    """COCO's text of run lengths."""
-    from faster_coco_eval.core.mask import frPyObjects
-
-    height, width = size
-    made = frPyObjects({"size": [height, width], "counts": lengths.tolist()}, height, width)
-    assert isinstance(made, dict)
-    return made["counts"]
+def _sides(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """x1, y1, x2, y2 to x, y, width, height: (n, 4)."""
+    return np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], 1)

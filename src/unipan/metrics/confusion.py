@@ -5,6 +5,7 @@ from math import nan
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from unipan.classes import VOID, ClassTable
@@ -81,10 +82,17 @@ def confuse(predicted_class_map: Tensor, true_class_map: Tensor, num_classes: in
 
 def confuse_matched(found: Matching, num_classes: int) -> Confusion:
     """`confuse` of an image whose segments are matched, from the areas that they share; crowds have their class."""
-    columns = num_classes + 1
     predicted_class = np.append(num_classes, found.predicted_class)  # predicted void, which stands first, has the last column
-    cell = columns * found.true_class[:, None] + predicted_class
-    pixels = np.bincount(cell.ravel(), found.joint[1:].ravel(), minlength=num_classes * columns)
+    return confuse_shared(found.joint[1:], found.true_class, predicted_class, num_classes)
+
+
+def confuse_shared(
+    joint: NDArray[np.int64], true_class: NDArray[np.int64], predicted_class: NDArray[np.int64], num_classes: int
+) -> Confusion:
+    """From the pixels (n, m) that regions of the truth and of a prediction share, and their classes; num_classes is void."""
+    columns = num_classes + 1
+    cell = columns * true_class[:, None] + predicted_class
+    pixels = np.bincount(cell.ravel(), joint.ravel(), minlength=num_classes * columns)
     return Confusion(torch.from_numpy(pixels.astype(np.int64).reshape(num_classes, columns)))
 
 

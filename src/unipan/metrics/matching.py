@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unipan.errors import InputError
-from unipan.ops.overlap import joint_areas
+from unipan.ops.overlap import joint_areas_of_runs, runs_of_maps
 from unipan.ops.segments import Label
 from unipan.types import PanopticMap, Segment
 
@@ -33,12 +33,18 @@ def match_maps(predicted: PanopticMap, true: PanopticMap) -> Matching:
         raise InputError(
             f"the prediction is {came} pixels but its truth {expected} (height x width); predict at the truth's size."
         )
-    joint = joint_areas(
-        predicted.ids.numpy(), [s.id for s in predicted.segments], true.ids.numpy(), [s.id for s in true.segments]
+    (predicted_ids, true_ids), lengths = runs_of_maps([predicted.ids.numpy(), true.ids.numpy()])
+    joint = joint_areas_of_runs(
+        predicted_ids, [s.id for s in predicted.segments], true_ids, [s.id for s in true.segments], lengths
     )
+    return match_known(joint, predicted.segments, true.segments)
+
+
+def match_known(joint: NDArray[np.int64], predicted: Sequence[Segment | Label], true: Sequence[Segment | Label]) -> Matching:
+    """`match_segments` of areas (n + 2, m + 2) whose last row and column, of ids that no segment bears, must be empty."""
     if joint[-1].any() or joint[:, -1].any():
         raise InputError("a panoptic map has ids that none of its segments bears; make it with unipan.ops.segments.panoptic_map.")
-    return match_segments(joint[:-1, :-1], predicted.segments, true.segments)
+    return match_segments(joint[:-1, :-1], predicted, true)
 
 
 def match_segments(joint: NDArray[np.int64], predicted: Sequence[Segment | Label], true: Sequence[Segment | Label]) -> Matching:

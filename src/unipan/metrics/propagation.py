@@ -1,10 +1,10 @@
-"""What propagation does to the answer, pixel by pixel: a residual can hide an affinity that has learnt nothing. H x W pixels."""
+"""What propagation does to the answer, pixel by pixel: a residual can hide an affinity that has learnt nothing."""
 
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,16 @@ class PropagationEffect:
         return {"pixels": self.pixels, **{name: getattr(self, name) / total for name in names}}
 
 
-def propagation_effect(with_it: Tensor, without: Tensor, true: Tensor, *, ignore: int) -> PropagationEffect:
-    """Compare the chosen channels, all (H, W) integers, where `true` is not `ignore`."""
-    known = true != ignore
+def propagation_effect(
+    with_it: NDArray[np.integer],
+    without: NDArray[np.integer],
+    true: NDArray[np.integer],
+    lengths: NDArray[np.int64],
+    *,
+    ignore: int,
+) -> PropagationEffect:
+    """Compare the chosen channels where the true one is not `ignore`: (r,) of runs of pixels, whose lengths are (r,) too."""
     right, was_right = with_it == true, without == true
-    counts = torch.stack([known, with_it != without, right & ~was_right, was_right & ~right]) & known
-    return PropagationEffect(*counts.flatten(1).sum(1).tolist())
+    pixels = np.where(true != ignore, lengths, 0)
+    counts = (pixels[flags].sum() for flags in (with_it != without, right & ~was_right, was_right & ~right))
+    return PropagationEffect(int(pixels.sum()), *(int(number) for number in counts))

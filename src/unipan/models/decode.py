@@ -5,8 +5,10 @@ And what it shares with the baselines (`heuristic.py`, `upsnet.py`), which decod
 K channels: S stuff, N detections, and void if the network has it; h x w cells at stride 4; H x W pixels.
 """
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from unipan.classes import VOID_ID, ClassTable
@@ -29,26 +31,35 @@ def decode(panoptic_logits: Tensor, admitted: Detections, *, network_size: Size,
 
 def map_of_channels(channel: Tensor, detections: Detections, classes: ClassTable) -> PanopticMap:
     """The answer in which each pixel belongs to its channel, (H, W) int64. Channel k gets id k + 1; one past S + N is void."""
+    labels = labels_of_channels(detections, classes)
+    ids = torch.where(channel < len(labels), channel + 1, VOID_ID)
+    return panoptic_map(ids.to(torch.int32).cpu(), labels, classes)
+
+
+def labels_of_channels(detections: Detections, classes: ClassTable) -> list[Label]:
+    """What the S + N channels stand for, in their order."""
     scores, labels = detections.scores.tolist(), detections.labels.tolist()
     stuff = [Label(id=k + 1, class_index=index) for k, index in enumerate(classes.stuff)]
     things = [
         Label(id=len(stuff) + n + 1, class_index=label, score=score)
         for n, (label, score) in enumerate(zip(labels, scores, strict=True))
     ]
-    ids = torch.where(channel < len(stuff) + len(things), channel + 1, VOID_ID)
-    return panoptic_map(ids.to(torch.int32).cpu(), stuff + things, classes)
+    return stuff + things
 
 
-def channels_of(answer: PanopticMap, *, void: int) -> Tensor:
-    """(H, W) int32, from which channels `map_of_channels` made an answer. void: the channel past the others."""
-    return torch.where(answer.ids == VOID_ID, void, answer.ids - 1)
+def channels_of(ids: NDArray[np.integer], *, void: int) -> NDArray[np.integer]:
+    """From which channels `map_of_channels` made ids of an answer. void: the channel past the others."""
+    return np.where(ids == VOID_ID, void, ids - 1)
 
 
 def best_channel(logits: Tensor, network_size: Size, size: Size) -> Tensor:
-    """(H, W) int64 arg max over the channels at full resolution; all K for K = 0 (nothing could be chosen)."""
-    best = logits.new_full(size, -torch.inf)
-    channel = torch.full(size, len(logits), dtype=torch.int64, device=logits.device)
-    for start in range(0, len(logits), CHUNK):
+    """(H, W) int64 arg max over the channels at full resolution; K where nothing could be chosen."""
+    none = len(logits)
+    if not none:
+        return torch.zeros(size, dtype=torch.int64, device=logits.device)
+    best, channel = at_size(logits[:CHUNK], network_size, size).max(0)
+    channel = channel.where(best > -torch.inf, none)
+    for start in range(CHUNK, len(logits), CHUNK):
         part = at_size(logits[start : start + CHUNK], network_size, size)
         value, index = part.max(0)
         better = value > best

@@ -15,7 +15,14 @@ from unipan.ops.propagation import propagate
 from unipan.types import Detections
 
 START_SCALE = 10.0
-"""Psi holds probabilities; without a scale no softmax over it could be confident."""
+"""Evidence is a mean of probabilities; without a scale no softmax over it could be confident."""
+FLOOR = 1e-4
+"""Added to Psi before its logarithm: a channel that says nothing of a cell loses there, but affinity may still overrule it."""
+
+
+def unary_logits(potentials: Tensor) -> Tensor:
+    """What the potential alone says, as logits: log Psi (our choice; as in the CRF of the authors' earlier network)."""
+    return (potentials + FLOOR).log()
 
 
 class Potential(Protocol):
@@ -43,29 +50,33 @@ class PanopticLogits(Protocol):
 
 
 class UnifiedHead(nn.Module):
-    """logits = scale * propagate(Psi, Q) + residual_scale * Psi. Both scales are learnt and positive."""
+    """logits = scale * propagate(Psi, Q) + unary_scale * log Psi, with learnt positive scales."""
 
     def __init__(self, *, form: Propagation, residual: bool) -> None:
+        """residual: without it there is no unary part, unless there is nothing else (form `none`)."""
         super().__init__()
         self.form: Propagation = form
-        self.log_scale = nn.Parameter(torch.tensor(log(START_SCALE)))
-        self.log_residual_scale = nn.Parameter(torch.tensor(log(START_SCALE))) if residual and form != "none" else None
+        self.log_scale = nn.Parameter(torch.tensor(log(START_SCALE))) if form != "none" else None
+        self.log_unary_scale = nn.Parameter(torch.tensor(0.0)) if residual or form == "none" else None
 
     @property
     def scale(self) -> Tensor:
-        """Factor of the propagated evidence."""
-        return self.log_scale.exp()
+        """Factor of the propagated evidence; 0 for the form `none`."""
+        return _factor(self.log_scale)
 
     @property
-    def residual_scale(self) -> Tensor:
-        """Factor of the potential itself; 0 without a residual."""
-        return torch.zeros_like(self.log_scale) if self.log_residual_scale is None else self.log_residual_scale.exp()
+    def unary_scale(self) -> Tensor:
+        """Factor of the potential's own logits; 0 without a residual."""
+        return _factor(self.log_unary_scale)
 
     def forward(self, potentials: Tensor, affinity: Tensor) -> Tensor:
         """potentials: (K, h, w); affinity: (D, h, w), one image's true cells only -> (K, h, w) logits."""
         evidence = propagate(potentials.flatten(1), affinity.flatten(1).T, self.form).view_as(potentials)
-        logits = self.scale * evidence
-        return logits if self.log_residual_scale is None else logits + self.residual_scale * potentials
+        return self.scale * evidence + self.unary_scale * unary_logits(potentials)
+
+
+def _factor(logarithm: Tensor | None) -> Tensor:
+    return torch.tensor(0.0) if logarithm is None else logarithm.exp()
 
 
 class NoPotential(nn.Module):

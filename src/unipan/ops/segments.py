@@ -146,12 +146,17 @@ def panoptic_map(ids: Tensor, labels: Sequence[Label], classes: ClassTable) -> P
 
 def drop_small_stuff(panoptic: PanopticMap, *, min_area_px: int) -> PanopticMap:
     """Turn stuff segments with fewer than `min_area_px` pixels into void (paper, section C: part of evaluation)."""
-    small = [segment.id for segment in panoptic.segments if not segment.is_thing and segment.area < min_area_px]
+    small = [s.id for s in panoptic.segments if is_small_stuff(s.area, is_thing=s.is_thing, min_area_px=min_area_px)]
     if not small:
         return panoptic
     hit = index_of_ids(panoptic.ids, small) < len(small)
     kept = tuple(segment for segment in panoptic.segments if segment.id not in small)
     return PanopticMap(panoptic.ids.masked_fill(hit, VOID_ID), kept)
+
+
+def is_small_stuff(area: int, *, is_thing: bool, min_area_px: int) -> bool:
+    """Whether a segment of so many pixels is one that `drop_small_stuff` drops."""
+    return not is_thing and area < min_area_px
 
 
 def joined_stuff(panoptic: PanopticMap, classes: ClassTable) -> PanopticMap:

@@ -18,7 +18,7 @@ from unipan.ops.overlap import joint_areas_of_runs
 from unipan.recipes.forks import shared_out, worthwhile_processes
 
 PAIRS_EACH = 100
-"""From so many pairs on a process is worth its start, which takes as long as a few of them."""
+"""From so many pairs on a further process is clearly worth its start."""
 
 
 def score(

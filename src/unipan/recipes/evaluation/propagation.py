@@ -2,21 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, NamedTuple
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from rich.table import Table
 
+from unipan.classes import VOID, VOID_ID
 from unipan.losses.panoptic import panoptic_truth
 from unipan.losses.pixels import IGNORE
 from unipan.metrics.confusion import Confusion, confuse_matched, mean_iou
-from unipan.metrics.matching import match_maps
 from unipan.metrics.pq import PQCounts, quality, tally
 from unipan.metrics.propagation import PropagationEffect, propagation_effect
 from unipan.metrics.report import Report, percent, stuff_iou
-from unipan.models.decode import channels_of, in_photo
+from unipan.models.decode import channels_of, in_photo, labels_of_channels
 from unipan.models.panoptic import UnifiedHead
 from unipan.models.potential import DynamicPotential
 from unipan.predictor import Predictor
+from unipan.recipes.evaluation.overlay import Overlay
 from unipan.types import Detections, Outputs, PanopticMap, Target
 
 
@@ -29,8 +34,8 @@ class PropagationPart:
     effect: PropagationEffect
     scale: float
     """Learnt factor of the propagated evidence."""
-    residual_scale: float
-    """Learnt factor of the potential."""
+    unary_scale: float
+    """Learnt factor of the potential's logarithm."""
 
     def table(self, answer: Report) -> Table:
         """Both answers of one checkpoint."""
@@ -48,7 +53,7 @@ class PropagationPart:
         difference = 100 * (answer.quality.all.pq - self.without.quality.all.pq)
         ahead = "ahead" if difference > 0 else "behind" if difference < 0 else "level"
         return [
-            f"Learnt factors: {self.scale:.2f} on the propagated evidence, {self.residual_scale:.2f} on the potential itself.",
+            f"Learnt factors: {self.scale:.2f} on the propagated evidence, {self.unary_scale:.2f} on the potential's logarithm.",
             f"Propagation changes {share['changed']:.2%} of the pixels: it corrects {share['corrected']:.2%} "
             f"and spoils {share['spoiled']:.2%}.",
             f"With propagation this checkpoint is {ahead} by {abs(difference):.1f} PQ of itself without.",
@@ -59,7 +64,7 @@ class PropagationPart:
             "without_propagation": self.without.to_json(),
             "propagation_effect": self.effect.shares(),
             "scale": self.scale,
-            "residual_scale": self.residual_scale,
+            "unary_scale": self.unary_scale,
         }
 
 
@@ -77,15 +82,24 @@ class PropagationTally:
         self.predictor, self.head, self.potential = predictor, head, potential
 
     def score(
-        self, outputs: Outputs, untrimmed: PanopticMap, truth: PanopticMap, target: Target
+        self, outputs: Outputs, overlay: Overlay, answer: NDArray[np.integer], without: NDArray[np.integer]
     ) -> tuple[PropagationScore, Confusion]:
-        """One image, and the pixels of its answer without propagation. target: made of `truth`, at the photo's size."""
-        predictor, size = self.predictor, (untrimmed.ids.shape[0], untrimmed.ids.shape[1])
-        without = predictor.unpropagated(outputs, size)
-        matching, num_classes = match_maps(predictor.trimmed(without), truth), len(predictor.classes)
+        """One image, and the pixels of its answer without propagation.
+
+        answer: (r,) the untrimmed answer's ids; without: (r,) the channels that are chosen without propagation.
+        """
+        predictor, size = self.predictor, (overlay.truth.ids.shape[0], overlay.truth.ids.shape[1])
         admitted = in_photo(predictor.admitted(outputs), predictor.network_size(size), size)
+        labels, num_classes = labels_of_channels(admitted, predictor.classes), len(predictor.classes)
+        ids = np.where(without < len(labels), without + 1, VOID_ID)
+        matching = overlay.match(ids, labels, predictor.classes, min_stuff_area_px=predictor.min_stuff_area_px)
         effect = effect_on(
-            untrimmed, without, admitted, target, stuff=predictor.classes.stuff, void_channel=self.potential.void_channel
+            channels_of(answer, void=len(labels)),
+            without,
+            admitted,
+            overlay,
+            stuff=predictor.classes.stuff,
+            void_channel=self.potential.void_channel,
         )
         return PropagationScore(tally(matching, num_classes), effect), confuse_matched(matching, num_classes)
 
@@ -102,7 +116,7 @@ class PropagationTally:
             ),
             effect=sum((score.effect for score in scores), PropagationEffect()),
             scale=self.head.scale.item(),
-            residual_scale=self.head.residual_scale.item(),
+            unary_scale=self.head.unary_scale.item(),
         )
 
 
@@ -115,19 +129,32 @@ def propagation_tally(predictor: Predictor) -> PropagationTally | None:
 
 
 def effect_on(
-    untrimmed: PanopticMap,
-    unpropagated: PanopticMap,
+    with_it: NDArray[np.integer],
+    without: NDArray[np.integer],
     admitted: Detections,
-    target: Target,
+    overlay: Overlay,
     *,
     stuff: Sequence[int],
     void_channel: bool,
 ) -> PropagationEffect:
     """Propagation's effect on the channels of one image, where detections and truth are matched as in training.
 
-    All at the photo's size. untrimmed, unpropagated: the answers with and without it, neither of them trimmed.
+    with_it, without: (r,) the channels chosen with and without it. admitted: boxes in the photo's pixels.
     """
+    target = one_pixel_each(overlay.truth)
     true = panoptic_truth(target, admitted.boxes.cpu(), admitted.labels.cpu(), stuff=stuff, void_channel=void_channel)
-    last = len(stuff) + len(admitted.boxes)
-    with_it, without = (channels_of(answer, void=last) for answer in (untrimmed, unpropagated))
-    return propagation_effect(with_it, without, true, ignore=IGNORE)
+    true_channels = true.numpy()[0].take(overlay.true_place)
+    return propagation_effect(with_it, without, true_channels, overlay.lengths, ignore=IGNORE)
+
+
+def one_pixel_each(truth: PanopticMap) -> Target:
+    """The truth's things, and maps (1, n + 1) of what void and each of the n segments are: what is so of one pixel is of all."""
+    is_thing = [segment.is_thing and not segment.is_crowd for segment in truth.segments]
+    things = [segment for segment, kept in zip(truth.segments, is_thing, strict=True) if kept]
+    number = count()
+    return Target(
+        boxes=torch.tensor([segment.box for segment in things], dtype=torch.float32).view(-1, 4),
+        labels=torch.tensor([segment.class_index for segment in things], dtype=torch.int64),
+        instances=torch.tensor([[-1, *(next(number) if kept else -1 for kept in is_thing)]], dtype=torch.int32),
+        semantic=torch.tensor([[VOID, *(segment.class_index for segment in truth.segments)]], dtype=torch.uint8),
+    )

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from unipan.classes import ClassTable
 from unipan.config import PanopticHead
-from unipan.metrics.average_precision import MISSING, AveragePrecision
+from unipan.metrics.average_precision import MISSING, Precision
 from unipan.metrics.confusion import Confusion, ThingStuffConfusion, pixels_by_name, thing_stuff_confusion
 from unipan.metrics.report import IOU_SENTENCE, Report, percent, without_nan
 from unipan.models import heuristic, upsnet
@@ -15,15 +15,6 @@ from unipan.recipes.evaluation.propagation import PropagationPart
 
 MASK_FREE: dict[PanopticHead, str] = {"upsnet": upsnet.MASK_FREE, "heuristic": heuristic.MASK_FREE}
 """What a decoder that expects masks does without them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Precision:
-    """COCO's average precision of the detections: all that the detector keeps, not only those that enter the answer."""
-
-    box: AveragePrecision
-    mask: AveragePrecision | None
-    """None without masks."""
 
 
 @dataclass(frozen=True, kw_only=True)

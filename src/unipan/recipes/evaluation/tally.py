@@ -5,16 +5,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from unipan.classes import ClassTable
-from unipan.data.targets import make_target
-from unipan.metrics.average_precision import ImageInstances, average_precision, instances_of, is_available
-from unipan.metrics.confusion import Confusion, confuse, confuse_matched
-from unipan.metrics.matching import match_maps
+from unipan.metrics.average_precision import ImageInstances, Precision, average_precision, instances_of, is_available
+from unipan.metrics.confusion import Confusion, confuse_matched
 from unipan.metrics.pq import PQCounts, tally
 from unipan.metrics.sizes import SizeCounts, tally_by_size
 from unipan.models.decode import best_channel, in_photo
 from unipan.predictor import Predictor, original_size
+from unipan.recipes.evaluation.overlay import Overlay
 from unipan.recipes.evaluation.propagation import PropagationScore, PropagationTally
-from unipan.recipes.evaluation.result import Precision
 from unipan.types import Sample
 
 
@@ -55,10 +53,12 @@ def score_image(predictor: Predictor, sample: Sample, effect: PropagationTally |
     num_classes, size, truth = len(predictor.classes), original_size(sample.image), sample.truth
     network_size = predictor.network_size(size)
     outputs = predictor.outputs(sample.image)
-    untrimmed = predictor.untrimmed(outputs, size)
-    matching = match_maps(predictor.trimmed(untrimmed), truth)
-    target = make_target(truth, min_thing_px=1)  # every thing
-    propagation, unpropagated = effect.score(outputs, untrimmed, truth, target) if effect else (None, Confusion.zero(num_classes))
+    answer = predictor.untrimmed(outputs, size)
+    semantic = best_channel(outputs.semantic[0], network_size, size).cpu()
+    overlay = Overlay(truth, semantic, answer.ids, *([predictor.unpropagated(outputs, size).cpu()] if effect else []))
+    limit = predictor.min_stuff_area_px
+    matching = overlay.match(overlay.values[0], answer.segments, predictor.classes, min_stuff_area_px=limit)
+    propagation, unpropagated = effect.score(outputs, overlay, *overlay.values) if effect else (None, Confusion.zero(num_classes))
     found = in_photo(outputs.detections[0], network_size, size)
     score = ImageScore(
         counts=tally(matching, num_classes),
@@ -67,18 +67,11 @@ def score_image(predictor: Predictor, sample: Sample, effect: PropagationTally |
         propagation=propagation,
         mask_free=found.mask_logits is None,
     )
-    semantic = best_channel(outputs.semantic[0], network_size, size).cpu()
-    return score, PixelCounts(
-        confuse(semantic, target.semantic, num_classes), confuse_matched(matching, num_classes), unpropagated
-    )
+    return score, PixelCounts(overlay.confuse_semantic(num_classes), confuse_matched(matching, num_classes), unpropagated)
 
 
 def precision_of(scores: Sequence[ImageScore], classes: ClassTable) -> Precision | None:
     """AP of all images; None without the library."""
     if not is_available():
         return None
-    images = [score.instances for score in scores if score.instances]
-    masks = not any(score.mask_free for score in scores)
-    return Precision(
-        box=average_precision(images, classes, "box"), mask=average_precision(images, classes, "mask") if masks else None
-    )
+    return average_precision([score.instances for score in scores if score.instances], classes)

@@ -1,0 +1,56 @@
+"""An image's truth with all that is judged by it laid over it.
+
+r runs of pixels in which none of the maps changes: they are cut once, and what is counted, is counted on them. n true segments.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unipan.classes import VOID_ID, ClassTable
+from unipan.metrics.confusion import Confusion, confuse_shared
+from unipan.metrics.matching import Matching, match_known
+from unipan.ops.overlap import joint_areas_of_places, runs_of_maps
+from unipan.ops.segments import Label, is_small_stuff, places_of
+from unipan.types import PanopticMap, Segment
+
+
+class Overlay:
+    """One image: its truth, the semantic head's classes, and other maps to judge."""
+
+    def __init__(self, truth: PanopticMap, semantic: Tensor, *others: Tensor) -> None:
+        """semantic: (H, W) class indices; all maps are of one size, on the CPU."""
+        (true_ids, classes, *values), lengths = runs_of_maps([one.numpy() for one in (truth.ids, semantic, *others)])
+        self.truth, self.lengths = truth, lengths
+        self.true_place = places_of(true_ids, [VOID_ID, *(segment.id for segment in truth.segments)])
+        """(r,) 0 for void, k + 1 for the truth's segment k."""
+        self.values = values
+        """(r,) of each of the other maps."""
+        self._classes = classes.astype(np.int64, copy=False)
+
+    def match(
+        self, ids: NDArray[np.integer], labels: Sequence[Segment | Label], classes: ClassTable, *, min_stuff_area_px: int
+    ) -> Matching:
+        """Match an untrimmed answer's segments with the truth's; its small stuff is void, as in the trimmed one.
+
+        ids: (r,). labels: of all ids but void; those without a pixel are no segments.
+        """
+        num_true, num = len(self.truth.segments), len(labels)
+        place = places_of(ids, [VOID_ID, *(label.id for label in labels)])
+        joint = joint_areas_of_places(place, self.true_place, (num_true + 2, num + 2), self.lengths)
+        kept = np.ones(num + 2, dtype=bool)
+        for column, (label, area) in enumerate(zip(labels, joint.sum(0)[1:-1].tolist(), strict=True), 1):
+            is_thing = classes[label.class_index].is_thing
+            kept[column] = area > 0 and not is_small_stuff(area, is_thing=is_thing, min_area_px=min_stuff_area_px)
+        joint[:, 0] += joint[:, ~kept].sum(1)
+        segments = [label for label, stays in zip(labels, kept[1:-1].tolist(), strict=True) if stays]
+        return match_known(joint[:, kept], segments, self.truth.segments)
+
+    def confuse_semantic(self, num_classes: int) -> Confusion:
+        """The semantic head's classes against the truth's."""
+        shape = len(self.truth.segments) + 1, num_classes
+        joint = joint_areas_of_places(self._classes, self.true_place, shape, self.lengths)
+        true_class = np.array([segment.class_index for segment in self.truth.segments], dtype=np.int64)
+        return confuse_shared(joint[1:], true_class, np.arange(num_classes), num_classes)
