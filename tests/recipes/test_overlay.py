@@ -1,0 +1,53 @@
+"""Maps laid over the truth, and counted once for all, are judged as each by itself."""
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from unipan.classes import VOID, ClassTable
+from unipan.metrics.confusion import confuse, confuse_matched
+from unipan.metrics.matching import match_maps
+from unipan.ops.segments import Label, drop_small_stuff, panoptic_map
+from unipan.recipes.evaluation.overlay import Overlay
+from unipan.types import PanopticMap
+
+CLASSES = ClassTable.from_categories(
+    [{"id": place, "name": name, "isthing": name != "sky"} for place, name in enumerate(("cat", "dog", "sky"), 1)]
+)
+SHAPE = (5, 8)
+
+
+@st.composite
+def maps(draw: st.DrawFn, *, crowds: bool) -> PanopticMap:
+    known = draw(st.lists(st.integers(1, 2**24 - 1), min_size=1, max_size=4, unique=True))
+    places = draw(st.lists(st.integers(0, len(known)), min_size=20, max_size=20))
+    ids = torch.tensor([0, *known], dtype=torch.int32)[torch.tensor(places)].view(5, 4).repeat_interleave(2, 1).contiguous()
+    crowd = st.booleans() if crowds else st.just(False)
+    return panoptic_map(ids, [Label(number, draw(st.integers(0, 2)), draw(crowd)) for number in known], CLASSES)
+
+
+def class_map(panoptic: PanopticMap) -> Tensor:
+    classes = torch.full(SHAPE, VOID)
+    for segment in panoptic.segments:
+        classes[panoptic.ids == segment.id] = segment.class_index
+    return classes
+
+
+@settings(max_examples=150, deadline=None)
+@given(maps(crowds=True), maps(crowds=False), maps(crowds=False), st.integers(0, 12), st.data())
+def test_each_map_is_judged_as_by_itself(
+    truth: PanopticMap, answer: PanopticMap, other: PanopticMap, limit: int, data: st.DataObject
+) -> None:
+    semantic = torch.tensor(data.draw(st.lists(st.integers(0, 2), min_size=40, max_size=40))).view(SHAPE)
+    overlay = Overlay(truth, semantic, answer.ids, other.ids)
+    assert torch.equal(overlay.confuse_semantic(3).pixels, confuse(semantic, class_map(truth), 3).pixels)
+    for ids, judged in zip(overlay.values, (answer, other), strict=True):
+        trimmed = drop_small_stuff(judged, min_area_px=limit)
+        found, expected = (
+            overlay.match(ids, judged.segments, CLASSES, min_stuff_area_px=limit),
+            match_maps(trimmed, truth),
+        )
+        assert all(np.array_equal(one, two) for one, two in zip(found, expected, strict=True))
+        assert torch.equal(confuse_matched(found, 3).pixels, confuse(class_map(trimmed), class_map(truth), 3).pixels)
