@@ -65,11 +65,14 @@ def coco_small() -> Config:
             small.model,
             masks=True,
             variant="C",
+            void_channel=False,
             detector=replace(_SMALL_DETECTOR, proposals=200, roi_samples=128, box_channels=512),
         ),
         data=DataConfig(source="coco", merge="supercategory", short_side=256, long_side=448, jitter=0.2),
         loss=LossConfig(panoptic=0.2),
-        train=replace(small.train, steps=800, learning_rate=0.005, warmup_steps=100, decay_steps=(600, 730), save_every=200),
+        train=replace(
+            small.train, steps=800, learning_rate=0.005, warmup_steps=100, decay_steps=(600, 730), clip_norm=10.0, save_every=200
+        ),
         inference=InferenceConfig(score_threshold=0.5, min_stuff_area_px=4096),
     )
 
