@@ -94,8 +94,10 @@ def test_torch_works_in_forks_after_its_threads_ran_here() -> None:
 
 
 PROGRAM = """
-import os, time
+import os, signal, time
 from unipan.recipes.forks import shared_out
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 
 def work(item):
     if os.getppid() != {parent}:
@@ -116,7 +118,10 @@ def test_no_fork_outlives_the_first_process(number: int) -> None:
         assert process.stdout is not None
         forks = {int(process.stdout.readline()) for _ in range(12)}
         process.send_signal(number)
-        process.communicate(timeout=60)  # the output ends when the last fork has
+        try:
+            process.communicate(timeout=60)  # the output ends when the last fork has
+        finally:
+            process.kill()
     assert len(forks) == 2
 
 
