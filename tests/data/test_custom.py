@@ -90,10 +90,10 @@ def test_paths_start_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_byte_order_mark_is_no_fault(config: DataConfig) -> None:
     """Some editors on Windows begin every file with one."""
-    path = Path(config.train)
-    plain = training_dataset(config)[0].truth.segments
+    path = Path(config.val)
+    plain = validation_dataset(config)[0].truth.segments
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
-    assert training_dataset(config)[0].truth.segments == plain
+    assert validation_dataset(config)[0].truth.segments == plain
 
 
 def test_super_categories_merge(tmp_path: Path) -> None:
