@@ -17,7 +17,7 @@ from unipan.metrics.report import Report
 from unipan.ops.overlap import joint_areas_of_runs
 from unipan.recipes.forks import shared_out, worthwhile_processes
 
-PAIRS_EACH = 100
+PAIRS_EACH = 20
 """From so many pairs on a further process is clearly worth its start."""
 
 
