@@ -1,8 +1,6 @@
 """A run on the disk: exact, whole or not at all, and never code."""
 
 import gc
-import os
-import pickle
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from stored_network import Network
 from torch import nn
 
 from unipan.checkpoint import (
@@ -19,25 +18,8 @@ from unipan.checkpoint import (
     save_model,
     save_training,
 )
-from unipan.classes import ClassTable
 from unipan.errors import InputError
-from unipan.presets import PRESETS
 from unipan.tensor_file import TensorFile, write_tensor_file
-
-CONFIG = PRESETS["demo"]()
-CLASSES = ClassTable.from_categories([{"id": 1, "name": "sky", "isthing": 0}, {"id": 2, "name": "cat", "isthing": 1}])
-
-
-class Network(nn.Module):
-    """Weights, a buffer that is not a number of the usual type, and one that is not saved."""
-
-    def __init__(self, *, width: int = 3, seed: int = 0) -> None:
-        super().__init__()
-        torch.manual_seed(seed)
-        self.layer = nn.Linear(2, width)
-        self.scale = nn.Parameter(torch.rand(()))
-        self.register_buffer("seen", torch.tensor(seed))
-        self.register_buffer("derived", torch.ones(1), persistent=False)
 
 
 def no_leftovers(folder: Path, *names: str) -> bool:
@@ -82,109 +64,6 @@ def test_training_state_round_trips_exactly(tmp_path: Path) -> None:
     for saved, read in ((state.weights, loaded.weights), (state.momentum, loaded.momentum)):
         assert set(saved) == set(read)
         assert all(torch.equal(saved[name], read[name]) and saved[name].dtype == read[name].dtype for name in saved)
-
-
-# --- what cannot be read ---
-
-
-def truncate(path: Path) -> None:
-    os.truncate(path, path.stat().st_size - 5)
-
-
-def empty(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-class Bomb:
-    """Unpickling it would be seen."""
-
-    def __reduce__(self):
-        return os.putenv, ("UNIPAN_EXPLODED", "1")
-
-
-def put_pickle(path: Path) -> None:
-    path.write_bytes(pickle.dumps(Bomb()))
-
-
-def put_torch_pickle(path: Path) -> None:
-    torch.save(Network().state_dict(), path)
-
-
-def put_header(path: Path, length: int, header: bytes) -> None:
-    path.write_bytes(length.to_bytes(8, "little") + header)
-
-
-def huge_header(path: Path) -> None:
-    put_header(path, 2**60, b"{}")
-
-
-def header_longer_than_the_file(path: Path) -> None:
-    put_header(path, 50_000_000, b"{}")
-
-
-def deep_header(path: Path) -> None:
-    put_header(path, 200_000, b'{"a":' * 40_000)
-
-
-def tensor_beyond_the_end(path: Path) -> None:
-    header = b'{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}'
-    put_header(path, len(header), header + bytes(4))
-
-
-def numbers_of_an_unknown_type(path: Path) -> None:
-    header = b'{"a":{"dtype":"F9","shape":[4],"data_offsets":[0,16]}}'
-    put_header(path, len(header), header + bytes(16))
-
-
-def shape_beyond_counting(path: Path) -> None:
-    header = b'{"a":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,0]}}'
-    put_header(path, len(header), header)
-
-
-DAMAGES = [
-    truncate,
-    empty,
-    put_pickle,
-    put_torch_pickle,
-    huge_header,
-    header_longer_than_the_file,
-    deep_header,
-    tensor_beyond_the_end,
-    shape_beyond_counting,
-    numbers_of_an_unknown_type,
-]
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_file_is_named(model: Path, damage: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_, **__):
-        raise AssertionError("nothing may be unpickled")
-
-    damage(model)
-    for name in ("load", "loads", "Unpickler"):
-        monkeypatch.setattr(pickle, name, refuse)
-    network = Network()
-    with pytest.raises(InputError, match=r"model\.safetensors is damaged or no safetensors file"):
-        load_model(model, network)
-    assert torch.equal(network.layer.weight, Network().layer.weight)
-
-
-@pytest.mark.parametrize(("name", "size"), [("F4", 2), ("F8_E8M0", 4)])
-def test_numbers_that_cannot_be_read_are_named(model: Path, name: str, size: int) -> None:
-    """Types that the format knows and its reader for PyTorch does not."""
-    header = f'{{"a":{{"dtype":"{name}","shape":[4],"data_offsets":[0,{size}]}}}}'.encode()
-    put_header(model, len(header), header + bytes(size))
-    with pytest.raises(InputError, match=rf"model\.safetensors holds numbers of the type '{name}', which cannot be read"):
-        load_model(model, Network())
-
-
-def test_a_flipped_bit_is_noticed(model: Path) -> None:
-    """Anywhere among the numbers: the format itself checks its header alone."""
-    whole = model.read_bytes()
-    for place in range(1, 30, 7):
-        model.write_bytes(whole[:-place] + bytes([whole[-place] ^ 1]) + whole[len(whole) - place + 1 :])
-        with pytest.raises(InputError, match=r"model\.safetensors is damaged: its numbers are not those that were written"):
-            load_model(model, Network())
 
 
 def test_reading_leaves_nothing_in_memory(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from unipan.data.transforms import resized_size
 from unipan.errors import InputError
 from unipan.models import heuristic, upsnet
 from unipan.models.build import build_network
-from unipan.models.decode import at_size, best_channel, decode, in_photo
+from unipan.models.decode import at_size, best_channel, decode, ids_of_channels, in_photo
 from unipan.models.network import PanopticNetwork
 from unipan.models.panoptic import UnifiedHead, unary_logits
 from unipan.ops.device import find_device
@@ -88,8 +88,9 @@ class Predictor:
         return self._decoded(outputs, size, self.decoder if decoder is None else self.able(decoder))
 
     def unpropagated(self, outputs: Outputs, size: Size) -> Tensor:
-        """(H, W) channels that the dynamic potential alone would choose: what propagation adds shows against them."""
-        return best_channel(unary_logits(outputs.potentials[0]), self.network_size(size), size)
+        """(H, W) ids of the answer that the dynamic potential alone would give: what propagation adds shows against it."""
+        channel = best_channel(unary_logits(outputs.potentials[0]), self.network_size(size), size)
+        return ids_of_channels(channel, len(self.classes.stuff) + len(outputs.admitted[0]))
 
     def trimmed(self, panoptic: PanopticMap) -> PanopticMap:
         """The same answer, its stuff segments under the limit void."""

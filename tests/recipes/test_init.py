@@ -120,7 +120,7 @@ def test_a_training_starts_from_a_run_and_goes_on_without_it(
     train(config, tmp_path / "run")
     said = " ".join(capfd.readouterr().err.split())
     assert "Started from" in said
-    assert f"not in the run: {classes[0].name}" in said
+    assert f"not known there: {classes[0].name}" in said
     shutil.rmtree(earlier)
     train(config, tmp_path / "run", resume=True)
 

@@ -49,17 +49,20 @@ class Report:
         return table
 
     def class_table(self) -> Table:
-        """The same measures and the number of matched, extra and missed segments of each class that occurs."""
+        """The same measures, and matched, extra and missed segments, of each class that occurs; things are th, stuff st.
+
+        Where the terminal is narrow, names are folded and no number is cut: with short names 80 columns do.
+        """
         table = Table(title=f"{self.title}, by class")
         table.add_column("class", overflow="fold")
-        table.add_column("kind")
+        table.add_column("", no_wrap=True)
         for name in ("PQ", "SQ", "RQ", *(name for name, _ in self._ious()), "matched", "extra", "missed"):
-            table.add_column(name, justify="right")
+            table.add_column(name, justify="right", no_wrap=True)
         for index, entry in enumerate(self.quality.per_class):
             ious = [iou.per_class[index] for _, iou in self._ious()]
             if entry.occurs or not all(isnan(value) for value in ious):
                 values = map(percent, (entry.pq, entry.sq, entry.rq, *ious))
-                kind = "thing" if entry.is_thing else "stuff"
+                kind = "th" if entry.is_thing else "st"
                 table.add_row(entry.name, kind, *values, str(entry.matched), str(entry.extra), str(entry.missed))
         return table
 

@@ -30,10 +30,9 @@ def decode(panoptic_logits: Tensor, admitted: Detections, *, network_size: Size,
 
 
 def map_of_channels(channel: Tensor, detections: Detections, classes: ClassTable) -> PanopticMap:
-    """The answer in which each pixel belongs to its channel, (H, W) int64. Channel k gets id k + 1; one past S + N is void."""
+    """The answer in which each pixel belongs to its channel, (H, W) int64, by the ids of `ids_of_channels`."""
     labels = labels_of_channels(detections, classes)
-    ids = torch.where(channel < len(labels), channel + 1, VOID_ID)
-    return panoptic_map(ids.to(torch.int32).cpu(), labels, classes)
+    return panoptic_map(ids_of_channels(channel, len(labels)).cpu(), labels, classes)
 
 
 def labels_of_channels(detections: Detections, classes: ClassTable) -> list[Label]:
@@ -47,8 +46,13 @@ def labels_of_channels(detections: Detections, classes: ClassTable) -> list[Labe
     return stuff + things
 
 
+def ids_of_channels(channel: Tensor, number: int) -> Tensor:
+    """(H, W) int32 ids: channel k gets id k + 1, one past the S + N channels of the given number is void."""
+    return torch.where(channel < number, channel + 1, VOID_ID).to(torch.int32)
+
+
 def channels_of(ids: NDArray[np.integer], *, void: int) -> NDArray[np.integer]:
-    """From which channels `map_of_channels` made ids of an answer. void: the channel past the others."""
+    """From which channels `ids_of_channels` made ids. void: the channel past the others."""
     return np.where(ids == VOID_ID, void, ids - 1)
 
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from rich.table import Table
 
-from unipan.classes import VOID, VOID_ID
+from unipan.classes import VOID
 from unipan.losses.panoptic import panoptic_truth
 from unipan.losses.pixels import IGNORE
 from unipan.metrics.confusion import Confusion, confuse_matched, mean_iou
@@ -86,16 +86,15 @@ class PropagationTally:
     ) -> tuple[PropagationScore, Confusion]:
         """One image, and the pixels of its answer without propagation.
 
-        answer: (r,) the untrimmed answer's ids; without: (r,) the channels that are chosen without propagation.
+        answer, without: (r,) the ids of the untrimmed answers with and without propagation.
         """
         predictor, size = self.predictor, (overlay.truth.ids.shape[0], overlay.truth.ids.shape[1])
         admitted = in_photo(predictor.admitted(outputs), predictor.network_size(size), size)
         labels, num_classes = labels_of_channels(admitted, predictor.classes), len(predictor.classes)
-        ids = np.where(without < len(labels), without + 1, VOID_ID)
-        matching = overlay.match(ids, labels, predictor.classes, min_stuff_area_px=predictor.min_stuff_area_px)
+        matching = overlay.match(without, labels, predictor.classes, min_stuff_area_px=predictor.min_stuff_area_px)
         effect = effect_on(
             channels_of(answer, void=len(labels)),
-            without,
+            channels_of(without, void=len(labels)),
             admitted,
             overlay,
             stuff=predictor.classes.stuff,

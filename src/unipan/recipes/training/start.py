@@ -13,7 +13,7 @@ from unipan.models.network import PanopticNetwork
 from unipan.models.warm_start import warm_start
 from unipan.predictor import untrained_network
 from unipan.recipes.console import console
-from unipan.recipes.training.summary import inheritance_table, warm_start_table
+from unipan.recipes.training.summary import taken_table
 from unipan.types import Admission
 
 
@@ -45,7 +45,7 @@ def _from_run(config: Config, classes: ClassTable) -> PanopticNetwork:
     report = inherit(
         network, given.state_dict(), classes=classes, given_classes=given_classes, same_anchors=anchors[0] == anchors[1]
     )
-    console.print(inheritance_table(run, report))
+    console.print(taken_table(f"Started from {run}", report))
     return network
 
 
@@ -58,5 +58,5 @@ def _from_mask_rcnn(config: Config, classes: ClassTable) -> PanopticNetwork:
         anchor_scale=config.model.detector.anchor_scale,
         aspect_ratios=config.model.detector.aspect_ratios,
     )
-    console.print(warm_start_table(report))
+    console.print(taken_table(f"Warm start from {report.path.name}", report))
     return network

@@ -42,35 +42,19 @@ def training_table(
     return table
 
 
-def warm_start_table(report: WarmStart) -> Table:
-    """What was taken from a file, what was left, and why."""
-    table = Table(title=f"Warm start from {report.path.name}")
-    for name in ("part", "taken", "why not"):
-        table.add_column(name)
-    for part, count in report.taken.items():
-        table.add_row(part, f"{count} tensors", "")
-    for part, reason in report.left.items():
-        table.add_row(part, "left", reason)
-    if report.classes_taken:
-        table.add_row("classes", ", ".join(report.classes_taken), "")
-    if report.classes_left:
-        table.add_row("classes", "left", f"not in what was taken: {', '.join(report.classes_left)}")
-    return table
-
-
-def inheritance_table(run: str, report: Inheritance) -> Table:
-    """What was taken from another run, what starts anew, and why."""
-    table = Table(title=f"Started from {run}")
+def taken_table(title: str, report: WarmStart | Inheritance) -> Table:
+    """What a training starts from: what was taken, what starts anew, and why."""
+    table = Table(title=title)
     for name in ("part", "", "why"):
         table.add_column(name)
-    for part, count in report.taken.items():
-        table.add_row(part, f"{count} tensors", "")
-    for layer, reason in report.left.items():
-        table.add_row(layer, "starts anew", reason)
+    for part, number in report.taken.items():
+        table.add_row(part, f"{number} tensors", "")
+    for part, reason in report.left.items():
+        table.add_row(part, "starts anew", reason)
     if report.classes_taken:
         table.add_row("classes", "kept", ", ".join(report.classes_taken))
     if report.classes_left:
-        table.add_row("classes", "start anew", f"not in the run: {', '.join(report.classes_left)}")
+        table.add_row("classes", "start anew", f"not known there: {', '.join(report.classes_left)}")
     return table
 
 
