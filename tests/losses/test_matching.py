@@ -1,7 +1,10 @@
 import torch
+from hypothesis import given, settings
+from hypothesis.strategies import integers
 from torch import Tensor
+from torchvision.ops import box_iou
 
-from unipan.losses.matching import match_detections
+from unipan.losses.matching import MIN_IOU, match_detections
 from unipan.types import Target
 
 SQUARE = [0.0, 0.0, 10.0, 10.0]
@@ -61,6 +64,31 @@ def test_nothing_on_either_side() -> None:
 def test_empty_boxes_and_nan_boxes_match_nothing_and_block_nobody() -> None:
     nan = [float("nan")] * 4
     assert match([nan, [3.0, 3.0, 3.0, 3.0], SQUARE], [1, 1, 1], truth([SQUARE], [1])) == [-1, -1, 0]
+
+
+def greedy(boxes: Tensor, labels: Tensor, target: Target) -> list[int]:
+    """The definition, pair by pair: the highest IoU first; of equals the earlier detection, then the earlier thing."""
+    iou = box_iou(boxes, target.boxes).tolist()
+    pairs = [(-iou[n][g], n, g) for n in range(len(labels)) for g in range(len(target.labels)) if labels[n] == target.labels[g]]
+    matched = [-1] * len(labels)
+    for negative, n, g in sorted(pairs):
+        if -negative > MIN_IOU and matched[n] < 0 and g not in matched:
+            matched[n] = g
+    return matched
+
+
+@given(integers(0, 10**6), integers(0, 12), integers(0, 12))
+@settings(max_examples=150, deadline=None)
+def test_equals_the_definition_pair_by_pair(seed: int, num: int, num_true: int) -> None:
+    draw = torch.Generator().manual_seed(seed)
+
+    def boxes(number: int) -> Tensor:
+        corners = torch.randint(0, 4, (number, 2), generator=draw)  # a coarse grid: many equal overlaps
+        return torch.cat([corners, corners + torch.randint(4, 9, (number, 2), generator=draw)], 1).float()
+
+    labels, true_labels = (torch.randint(0, 2, (number,), generator=draw) for number in (num, num_true))
+    found, target = boxes(num), truth(boxes(num_true).tolist(), true_labels.tolist())
+    assert match_detections(found, labels, target).tolist() == greedy(found, labels, target)
 
 
 def test_no_gradient() -> None:

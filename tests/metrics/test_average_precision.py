@@ -46,14 +46,14 @@ def boxes(*rows: tuple[float, float, float, float, float], kind: int = CAT, full
 
 
 def box_ap(found: Detections, true: PanopticMap) -> float:
-    return average_precision([instances_of(found, true)], CLASSES).box.ap
+    return average_precision(instances_of([found], [true]), CLASSES).box.ap
 
 
 # --- by hand ---
 
 
 def test_thresholds_up_to_the_iou_are_met() -> None:
-    image = instances_of(boxes((0, 0, 10, 6.2, 0.9), full=True), truth((0, 0, 10, 10)))
+    (image,) = instances_of([boxes((0, 0, 10, 6.2, 0.9), full=True)], [truth((0, 0, 10, 10))])
     result = average_precision([image], CLASSES).box  # IoU 0.62: over 0.5, 0.55 and 0.6
     assert (result.ap, result.ap50, result.ap75) == pytest.approx((0.3, 1, 0))
     assert result.per_class[CAT] == pytest.approx(0.3)
@@ -65,7 +65,7 @@ def test_masks_are_judged_and_not_their_boxes() -> None:
     assert halved.mask_logits is not None
     halved.mask_logits[:, :, 2:] = -9
     for found, fits in ((whole, 0), (halved, 1)):
-        result = average_precision([instances_of(found, true)], CLASSES)
+        result = average_precision(instances_of([found], [true]), CLASSES)
         assert result.mask is not None
         assert result.mask.ap75 == pytest.approx(fits)
         assert result.box.ap75 == 0
@@ -174,7 +174,7 @@ def by_pycocotools(images: list[tuple[Detections, PanopticMap]], kind: str) -> l
 def test_random_images_equal_pycocotools(seed: int) -> None:
     rng = np.random.default_rng(seed)
     images = [random_image(rng) for _ in range(12)]
-    records: list[ImageInstances] = [instances_of(*image) for image in images]
+    records: list[ImageInstances] = instances_of(*zip(*images, strict=True))
     precision = average_precision(records, CLASSES)
     for result, theirs in ((precision.box, "bbox"), (precision.mask, "segm")):
         assert result is not None

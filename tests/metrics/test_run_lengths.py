@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from unipan.metrics.run_lengths import texts_of_masks, texts_of_segments
 
+ONE_SIZE = np.array([[3, 4]])
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -27,35 +28,35 @@ def lengths_of(text: bytes, height: int, width: int) -> list[int]:
 
 def test_a_drawn_mask() -> None:
     part = np.array([[[1, 0], [1, 1]]], dtype=bool)  # of 3 rows and 4 columns: rows 1 and 2, columns 1 and 2
-    (text,) = texts_of_masks(part, np.array([[1, 1]]), (3, 4))
+    (text,) = texts_of_masks(part, np.array([[1, 1]]), ONE_SIZE)
     assert text == b"422O1"  # 4, 2, 2, then 1 - 2 and 3 - 2
     assert lengths_of(text, 3, 4) == [4, 2, 2, 1, 3]
 
 
 def test_runs_go_on_from_the_bottom_of_a_column_to_the_top_of_the_next() -> None:
-    assert texts_of_masks(np.ones((1, 3, 2), dtype=bool), np.array([[0, 1]]), (3, 4)) == [b"363"]
-    assert texts_of_masks(np.ones((1, 3, 4), dtype=bool), np.array([[0, 0]]), (3, 4)) == [b"0<"]
+    assert texts_of_masks(np.ones((1, 3, 2), dtype=bool), np.array([[0, 1]]), ONE_SIZE) == [b"363"]
+    assert texts_of_masks(np.ones((1, 3, 4), dtype=bool), np.array([[0, 0]]), ONE_SIZE) == [b"0<"]
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 3), (2, 0), (2, 2)])
 def test_masks_without_pixels_are_background(shape: tuple[int, int]) -> None:
-    assert texts_of_masks(np.zeros((2, *shape), dtype=bool), np.ones((2, 2), dtype=int), (3, 4)) == [b"<", b"<"]
+    assert texts_of_masks(np.zeros((2, *shape), dtype=bool), np.ones((2, 2), dtype=int), np.array([[3, 4]] * 2)) == [b"<", b"<"]
 
 
 def test_no_mask_is_no_text() -> None:
-    assert texts_of_masks(np.zeros((0, 2, 2), dtype=bool), np.zeros((0, 2), dtype=int), (3, 4)) == []
-    assert texts_of_segments(np.zeros((3, 4), dtype=int), 0) == []
+    assert texts_of_masks(np.zeros((0, 2, 2), dtype=bool), np.zeros((0, 2), dtype=int), np.zeros((0, 2), dtype=int)) == []
+    assert texts_of_segments(np.zeros((3, 4), dtype=int), []) == []
 
 
 @given(SEEDS)
 def test_random_parts_are_what_coco_makes_of_the_whole(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    height, width = (int(side) for side in rng.integers(1, rng.choice([9, 300]), 2))
-    tall, wide = int(rng.integers(0, height + 1)), int(rng.integers(0, width + 1))
-    masks = rng.random((int(rng.integers(1, 5)), tall, wide)) < rng.choice([0.01, 0.3, 0.8, 1.0])
-    corners = np.stack([rng.integers(0, height - tall + 1, len(masks)), rng.integers(0, width - wide + 1, len(masks))], 1)
-    for text, part, (top, left) in zip(texts_of_masks(masks, corners, (height, width)), masks, corners, strict=True):
-        whole = np.zeros((height, width), dtype=bool)
+    sizes = rng.integers(1, rng.choice([9, 300]), (int(rng.integers(1, 5)), 2))  # each mask's image has its own
+    tall, wide = (int(rng.integers(0, side + 1)) for side in sizes.min(0))
+    masks = rng.random((len(sizes), tall, wide)) < rng.choice([0.01, 0.3, 0.8, 1.0])
+    corners = rng.integers(0, sizes - (tall, wide) + 1)
+    for text, part, size, (top, left) in zip(texts_of_masks(masks, corners, sizes), masks, sizes, corners, strict=True):
+        whole = np.zeros(size, dtype=bool)
         whole[top : top + tall, left : left + wide] = part
         assert text == by_coco(whole)
 
@@ -65,6 +66,7 @@ def test_segments_of_a_map_are_what_coco_makes_of_their_masks(seed: int) -> None
     rng = np.random.default_rng(seed)
     height, width = (int(side) for side in rng.integers(1, rng.choice([9, 300]), 2))
     num = int(rng.integers(1, 6))
-    index = rng.integers(0, num + 1, (height, width))
-    index[rng.random((height, width)) < rng.random()] = int(rng.integers(0, num + 1))  # long runs, and segments without a pixel
-    assert texts_of_segments(index, num) == [by_coco(index == place) for place in range(num)]
+    known = rng.choice(2**24, num + 1, replace=False)  # the last is of no segment
+    ids = rng.choice(known, (height, width))
+    ids[rng.random((height, width)) < rng.random()] = rng.choice(known)  # long runs, and segments without a pixel
+    assert texts_of_segments(ids, known[:-1].tolist()) == [by_coco(ids == one) for one in known[:-1]]

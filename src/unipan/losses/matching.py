@@ -18,15 +18,14 @@ def match_detections(boxes: Tensor, labels: Tensor, target: Target) -> Tensor:
     pairs the one with the earlier (better) detection.
     """
     matched = labels.new_full((len(boxes),), -1)
-    num_true = len(target.boxes)
     iou = box_iou(boxes.float(), target.boxes.float())
-    allowed = (iou > MIN_IOU) & (labels[:, None] == target.labels)
-    iou = iou.where(allowed, -1.0)
-    # A loop, because each choice depends on the ones before it; at most min(N, G) rounds. Indices stay tensors of one element:
-    # as numbers they would make a GPU wait.
-    for _ in range(min(len(boxes), num_true)):
-        best = iou.argmax().view(1)
-        row, column = best // num_true, best % num_true
-        matched[row] = torch.where(iou[row, column] > 0, column, matched[row])
-        iou = iou.index_fill(0, row, -1.0).index_fill(1, column, -1.0)
+    free = iou.where((iou > MIN_IOU) & (labels[:, None] == target.labels), 0.0)  # 0: the two may not be matched, or no longer
+    # Of the pairs that are the best both of their detection and of their thing, none can take a partner from another, so all are
+    # matched at once: mostly one round does for all, and min(N, G) always do.
+    while free.any():
+        best, column = free.max(1)
+        chosen = (best > 0) & (free.argmax(0)[column] == torch.arange(len(free), device=free.device))
+        matched = column.where(chosen, matched)
+        taken = torch.zeros_like(free[0], dtype=torch.bool).index_fill(0, column[chosen], True)
+        free = free.masked_fill(chosen[:, None] | taken, 0.0)
     return matched

@@ -11,17 +11,18 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import islice
 from math import nan
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from unipan.classes import ClassTable
 from unipan.errors import InputError
 from unipan.metrics.pasting import pasted_parts
 from unipan.metrics.run_lengths import texts_of_masks, texts_of_segments
-from unipan.ops.segments import index_of_ids
 from unipan.types import Detections, PanopticMap, Size
 
 MISSING = "AP is left out, as faster-coco-eval is not installed; add the extra: pip install 'unipan[coco]'."
@@ -74,11 +75,14 @@ def is_available() -> bool:
     return find_spec("faster_coco_eval") is not None
 
 
-def instances_of(found: Detections, true: PanopticMap) -> ImageInstances:
-    """One image. found: all detections, boxes in the image's pixels. Masks become run lengths at once, so memory stays small."""
-    height, width = true.ids.shape
-    with_masks = found.mask_logits is not None
-    return ImageInstances((height, width), _true_instances(true, with_masks), _found_instances(found, (height, width)))
+def instances_of(found: Sequence[Detections], true: Sequence[PanopticMap]) -> list[ImageInstances]:
+    """Some images. found: all detections, boxes in the image's pixels. Masks become run lengths at once, so memory stays small."""
+    sizes = [(one.ids.shape[0], one.ids.shape[1]) for one in true]
+    masks = _texts_of_found(found, sizes)
+    return [
+        ImageInstances(size, _true_instances(truth, texts is not None), _found_instances(detections, texts))
+        for size, truth, detections, texts in zip(sizes, true, found, masks, strict=True)
+    ]
 
 
 def average_precision(images: Sequence[ImageInstances], classes: ClassTable) -> Precision:
@@ -150,7 +154,7 @@ def _true_instances(true: PanopticMap, with_masks: bool) -> Instances:
     things = [segment for segment in true.segments if segment.is_thing]
     masks = None
     if with_masks:
-        masks = texts_of_segments(index_of_ids(true.ids, [segment.id for segment in things]).numpy(), len(things))
+        masks = texts_of_segments(true.ids.numpy(), [segment.id for segment in things])
     boxes = np.array([segment.box for segment in things], dtype=np.float64).reshape(-1, 4)
     return Instances(
         class_index=np.array([segment.class_index for segment in things], dtype=np.int64),
@@ -161,15 +165,23 @@ def _true_instances(true: PanopticMap, with_masks: bool) -> Instances:
     )
 
 
-def _found_instances(found: Detections, size: Size) -> Instances:
+def _texts_of_found(found: Sequence[Detections], sizes: Sequence[Size]) -> Sequence[list[bytes] | None]:
+    """The masks of some images' detections; None of those without. All at once: what a call costs by itself, they share."""
+    masked = [(one.boxes, one.mask_logits, size) for one, size in zip(found, sizes, strict=True) if one.mask_logits is not None]
+    if not masked:
+        return [None] * len(found)
+    boxes, logits = (torch.cat([entry[part].detach().cpu().float() for entry in masked]) for part in (0, 1))
+    own_sizes = np.repeat(np.array([size for *_, size in masked]), [len(own) for own, *_ in masked], axis=0)
+    texts: list[bytes] = [b""] * len(boxes)
+    for places, parts, first in pasted_parts(logits, boxes, own_sizes):
+        for place, text in zip(places.tolist(), texts_of_masks(parts, first, own_sizes[places]), strict=True):
+            texts[place] = text
+    rest = iter(texts)
+    return [None if one.mask_logits is None else list(islice(rest, len(one.boxes))) for one in found]
+
+
+def _found_instances(found: Detections, masks: list[bytes] | None) -> Instances:
     corners, scores, labels = (values.detach().cpu().numpy() for values in found[:3])
-    masks = None
-    if found.mask_logits is not None:
-        texts: list[bytes] = [b""] * len(corners)
-        for places, parts, first in pasted_parts(found.mask_logits, found.boxes, size):
-            for place, text in zip(places.tolist(), texts_of_masks(parts, first, size), strict=True):
-                texts[place] = text
-        masks = texts
     return Instances(labels, _sides(corners.astype(np.float64)), np.zeros(len(corners), bool), scores.astype(np.float64), masks)
 
 

@@ -1,6 +1,6 @@
-"""Detections' masks at an image's pixels, each only where its box lies: the whole image for each of them would take seconds.
+"""Detections' masks at their images' pixels, each only where its box lies: the whole image for each of them would take seconds.
 
-H x W pixels of an image; N detections with masks of M x M points over their boxes.
+N detections of some images, with masks of M x M points over their boxes.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unipan.ops.boxes import paste_masks
-from unipan.types import Size
 
 MASK_PROBABILITY = 0.5
 """A pixel belongs to a mask above it."""
@@ -20,29 +19,31 @@ BATCH_PX = 2**18
 
 
 def pasted_parts(
-    mask_logits: Tensor, boxes: Tensor, size: Size
+    mask_logits: Tensor, boxes: Tensor, sizes: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]]:
     """Some detections at a time, in any order: their n places, their masks (n, h, w) in what the boxes reach of the image, and
     the first pixels (n, 2) of these parts, y and x.
 
-    mask_logits: (N, M, M). boxes: (N, 4) x1 y1 x2 y2 in the image's pixels, also beyond its border.
+    mask_logits: (N, M, M) float32 on the CPU. boxes: (N, 4) x1 y1 x2 y2 in the pixels of their images, also beyond the border.
+    sizes: (N, 2) height and width of each one's image.
     """
-    logits, boxes = mask_logits.detach().cpu().float(), boxes.detach().cpu().float()
-    windows = _windows(boxes.double().numpy(), size)
+    windows = _windows(boxes.double().numpy(), sizes)
+    crosses = (boxes[:, [3, 2]].numpy() > sizes).any(1)
     for places in _batches(windows[:, 2:]):
         top_left, extents = windows[places, :2], windows[places, 2:]
         index, origin = torch.from_numpy(places), torch.from_numpy(top_left[:, [1, 0, 1, 0]]).float()
         height, width = extents.max(0).tolist()
-        pasted = paste_masks(logits[index], boxes[index] - origin, height, width, stride=1).numpy() > MASK_PROBABILITY
-        for inside, (rows, columns) in zip(pasted, extents.tolist(), strict=True):
-            inside[rows:], inside[:, columns:] = False, False  # what a box reaches beyond the border
+        pasted = paste_masks(mask_logits[index], boxes[index] - origin, height, width, stride=1).numpy() > MASK_PROBABILITY
+        for place in np.flatnonzero(crosses[places]).tolist():  # what a box reaches beyond the border
+            rows, columns = extents[place]
+            pasted[place, rows:], pasted[place, :, columns:] = False, False
         yield places, pasted, top_left
 
 
-def _windows(boxes: NDArray[np.float64], size: Size) -> NDArray[np.int64]:
-    """(N, 4) the pixels that each box reaches: y and x of the first, height and width; none where it lies outside the image."""
-    low = np.floor(boxes[:, 1::-1]).clip(0, size)
-    high = np.ceil(boxes[:, :1:-1]).clip(0, size)
+def _windows(boxes: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N, 4) the pixels that each box reaches: y and x of the first, height and width; none where it lies outside its image."""
+    low = np.floor(boxes[:, 1::-1]).clip(0, sizes)
+    high = np.ceil(boxes[:, :1:-1]).clip(0, sizes)
     return np.concatenate([low, (high - low).clip(min=0)], 1).astype(np.int64)
 
 

@@ -1,24 +1,24 @@
-"""Masks as COCO's texts of run lengths, all masks of an image at once.
+"""Masks as COCO's texts of run lengths, many masks at once.
 
-H x W pixels of an image; n masks, each of a part of h x w pixels; t places, counted by columns, where masks begin or end.
+n masks, each of a part of h x w pixels of an image of H x W; t places, counted by columns, where masks begin or end.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unipan.ops.segments import true_places
-from unipan.types import Size
+from unipan.ops.segments import places_of, true_places
 
 
-def texts_of_masks(masks: NDArray[np.bool_], corners: NDArray[np.int64], size: Size) -> list[bytes]:
+def texts_of_masks(masks: NDArray[np.bool_], corners: NDArray[np.int64], sizes: NDArray[np.int64]) -> list[bytes]:
     """The text of each mask. Linear in n * h * w, not in n * H * W.
 
     masks: (n, h, w), where they may be set; elsewhere they are not, nor outside the image. corners: (n, 2) y and x of their first
-    pixels.
+    pixels. sizes: (n, 2) H and W of their images.
     """
-    height, width = size
+    height, pixels = sizes[:, 0], sizes.prod(1)
     num, part_height, part_width = masks.shape
     changes = np.zeros((num, part_height + 1, part_width), dtype=bool)  # background above and below ends each column's runs
     changes[:, :-1] = masks
@@ -29,8 +29,9 @@ def texts_of_masks(masks: NDArray[np.bool_], corners: NDArray[np.int64], size: S
     mask = row // (part_height + 1)
     row -= mask * (part_height + 1)
     top, left = corners.T
-    entire = height * width + 1  # a run may end past the last pixel
-    place = mask * entire + (left[mask] + column) * height + top[mask] + row
+    entire = pixels.max(initial=0) + 1  # a run may end past the last pixel
+    place = (column + left[mask]) * height[mask]
+    place += mask * entire + top[mask] + row
     place.sort()
     goes_on = place[1:] == place[:-1]  # from the bottom of one column to the top of the next
     kept = np.ones(len(place), dtype=bool)
@@ -38,23 +39,23 @@ def texts_of_masks(masks: NDArray[np.bool_], corners: NDArray[np.int64], size: S
     kept[:-1] &= ~goes_on
     place = place[kept]
     mask = place // entire
-    return _texts(mask, place - mask * entire, num, height * width)
+    return _texts(mask, place - mask * entire, num, pixels)
 
 
-def texts_of_segments(index: NDArray[np.int64], num: int) -> list[bytes]:
-    """The texts of the masks of an image's segments. index: (H, W) each pixel's segment, `num` for none."""
-    by_column = index.T.ravel()
+def texts_of_segments(ids: NDArray[np.integer], known: Sequence[int]) -> list[bytes]:
+    """The texts of the masks of some of an image's segments, by their ids in its map (H, W)."""
+    num, by_column = len(known), ids.T.ravel()
     begins = np.ones(by_column.size, dtype=bool)
     np.not_equal(by_column[1:], by_column[:-1], out=begins[1:])
     starts = true_places(begins)
-    segment = by_column.take(starts)
+    segment = places_of(by_column.take(starts), known)
     order = np.argsort(segment, kind="stable")[: np.count_nonzero(segment < num)]
     ends = np.append(starts[1:], by_column.size)
-    return _texts(np.repeat(segment[order], 2), np.stack([starts, ends], 1)[order].ravel(), num, by_column.size)
+    return _texts(np.repeat(segment[order], 2), np.stack([starts, ends], 1)[order].ravel(), num, np.full(num, by_column.size))
 
 
-def _texts(mask: NDArray[np.int64], place: NDArray[np.int64], num: int, pixels: int) -> list[bytes]:
-    """mask: (t,) whose place it is, in order; place: (t,) where that mask begins and ends by turns."""
+def _texts(mask: NDArray[np.int64], place: NDArray[np.int64], num: int, pixels: NDArray[np.int64]) -> list[bytes]:
+    """mask: (t,) whose place it is, in order; place: (t,) where that mask begins and ends by turns. pixels: (n,) of the images."""
     last = np.cumsum(np.bincount(mask, minlength=num) + 1) - 1  # each mask has one more run, to the image's end
     edges = np.empty(len(place) + num, dtype=np.int64)
     edges[np.arange(len(place)) + mask] = place
@@ -74,20 +75,23 @@ def _compressed(lengths: NDArray[np.int64], per_mask: NDArray[np.int64]) -> list
 
     A digit's sixth bit tells that more come; the highest bit of the last one is the sign.
     """
-    ends = np.cumsum(per_mask)
-    number_in_mask = np.arange(len(lengths)) - np.repeat(ends - per_mask, per_mask)
-    rest = lengths.copy()
-    rest[2:] -= lengths[:-2] * (number_in_mask[2:] > 2)
-    digits: list[NDArray[np.int64]] = []
-    more = np.ones(len(rest), dtype=bool)
-    while more.any():
-        digit = rest & 31
-        rest >>= 5
-        goes_on = more & (rest != -(digit >> 4))
-        digits.append((digit + 48 + 32 * goes_on) * more)
-        more = goes_on
-    letters = np.stack(digits, 1).astype(np.uint8) if digits else np.zeros((0, 1), np.uint8)
-    written = letters > 0
-    text = letters[written].tobytes()
-    stops = np.append(0, np.cumsum(written.sum(1)))[np.append(0, ends)].tolist()
+    begins = np.cumsum(per_mask) - per_mask
+    value = lengths.copy()
+    value[2:] -= lengths[:-2]
+    for place in range(3):
+        kept = begins[per_mask > place] + place
+        value[kept] = lengths[kept]
+    size = np.where(value < 0, ~value, value)
+    digits = np.ones(len(value), dtype=np.int64)
+    limits = [16 << 5 * more for more in range(int(size.max(initial=0)).bit_length() // 5)]  # of what one digit holds, two, ...
+    for limit in limits:
+        digits += size >= limit
+    ends = np.cumsum(digits)
+    letters = np.empty(digits.sum(), dtype=np.uint8)
+    for digit in range(len(limits) + 1):
+        long = np.flatnonzero(digits > digit)
+        five_bits = (value[long] >> 5 * digit) & 31
+        letters[ends[long] - digits[long] + digit] = five_bits + 48 + 32 * (digits[long] > digit + 1)
+    text = letters.tobytes()
+    stops = np.append(0, ends)[np.append(begins, len(value))].tolist()
     return [text[begin:end] for begin, end in pairwise(stops)]

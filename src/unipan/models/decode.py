@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unipan.classes import VOID_ID, ClassTable
+from unipan.ops.argmax import first_best, upsampled_argmax
 from unipan.ops.boxes import coverage
 from unipan.ops.segments import Label, panoptic_map
 from unipan.ops.upsample import upsample_logits
@@ -58,18 +59,17 @@ def channels_of(ids: NDArray[np.integer], *, void: int) -> NDArray[np.integer]:
 
 def best_channel(logits: Tensor, network_size: Size, size: Size) -> Tensor:
     """(H, W) int64 arg max over the channels at full resolution; K where nothing could be chosen."""
-    none = len(logits)
-    if not none:
+    if not len(logits):
         return torch.zeros(size, dtype=torch.int64, device=logits.device)
-    best, channel = at_size(logits[:CHUNK], network_size, size).max(0)
-    channel = channel.where(best > -torch.inf, none)
+    if network_size == size:
+        return upsampled_argmax(logits.to(torch.promote_types(logits.dtype, torch.float32)), *size)
+    best, channel = first_best(at_size(logits[:CHUNK], network_size, size))
     for start in range(CHUNK, len(logits), CHUNK):
-        part = at_size(logits[start : start + CHUNK], network_size, size)
-        value, index = part.max(0)
+        value, index = first_best(at_size(logits[start : start + CHUNK], network_size, size))
         better = value > best
         best = torch.where(better, value, best)
         channel = torch.where(better, index + start, channel)
-    return channel
+    return channel.where(best > -torch.inf, len(logits))
 
 
 def at_size(logits: Tensor, network_size: Size, size: Size) -> Tensor:

@@ -19,8 +19,7 @@ from unipan.predictor import Predictor, load
 from unipan.recipes.console import console, counted
 from unipan.recipes.evaluation.propagation import PropagationTally, propagation_tally
 from unipan.recipes.evaluation.result import Evaluation
-from unipan.recipes.evaluation.tally import ImageScore, PixelCounts, precision_of, score_image
-
+from unipan.recipes.evaluation.tally import ImageScore, PixelCounts, handfuls, precision_of, predict_image, score_images
 
 def evaluate(
     run: str,
@@ -106,11 +105,12 @@ def evaluate_predictor(predictor: Predictor, dataset: PanopticDataset, title: st
     processes = here()
     tally = propagation_tally(predictor)
     mine = range(processes.index, len(dataset), processes.count)
+    turns = counted(mine, "evaluating", len(mine)) if processes.is_main else mine
     scores, pixels = [], PixelCounts.zero(len(predictor.classes))
-    for index in counted(mine, "evaluating", len(mine)) if processes.is_main else mine:
-        score, counted_pixels = score_image(predictor, dataset[index], tally)
-        scores.append((index, score))
-        pixels += counted_pixels
+    for handful in handfuls(predict_image(predictor, dataset[index]) for index in turns):
+        for score, counted_pixels in score_images(predictor, handful, tally):
+            scores.append((mine[len(scores)], score))
+            pixels += counted_pixels
     in_order = sorted(processes.gather_objects(scores), key=lambda entry: entry[0])  # fractions add up alike in one order only
     pixels = sum(processes.gather_objects([pixels]), PixelCounts.zero(len(predictor.classes)))
     return summed_up(predictor, [score for _, score in in_order], pixels, tally, title)

@@ -17,12 +17,12 @@ from unipan.metrics.confusion import Confusion, confuse_matched, mean_iou
 from unipan.metrics.pq import PQCounts, quality, tally
 from unipan.metrics.propagation import PropagationEffect, propagation_effect
 from unipan.metrics.report import Report, percent, stuff_iou
-from unipan.models.decode import channels_of, in_photo, labels_of_channels
+from unipan.models.decode import channels_of, labels_of_channels
 from unipan.models.panoptic import UnifiedHead
 from unipan.models.potential import DynamicPotential
 from unipan.predictor import Predictor
 from unipan.recipes.evaluation.overlay import Overlay
-from unipan.types import Detections, Outputs, PanopticMap, Target
+from unipan.types import Detections, PanopticMap, Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,15 +81,12 @@ class PropagationTally:
     def __init__(self, predictor: Predictor, head: UnifiedHead, potential: DynamicPotential) -> None:
         self.predictor, self.head, self.potential = predictor, head, potential
 
-    def score(
-        self, outputs: Outputs, overlay: Overlay, answer: NDArray[np.integer], without: NDArray[np.integer]
-    ) -> tuple[PropagationScore, Confusion]:
+    def score(self, admitted: Detections, overlay: Overlay) -> tuple[PropagationScore, Confusion]:
         """One image, and the pixels of its answer without propagation.
 
-        answer, without: (r,) the ids of the untrimmed answers with and without propagation.
+        admitted: boxes in the photo's pixels. overlay: of the untrimmed answers' ids with and without propagation.
         """
-        predictor, size = self.predictor, (overlay.truth.ids.shape[0], overlay.truth.ids.shape[1])
-        admitted = in_photo(predictor.admitted(outputs), predictor.network_size(size), size)
+        (answer, without), predictor = overlay.values, self.predictor
         labels, num_classes = labels_of_channels(admitted, predictor.classes), len(predictor.classes)
         matching = overlay.match(without, labels, predictor.classes, min_stuff_area_px=predictor.min_stuff_area_px)
         effect = effect_on(

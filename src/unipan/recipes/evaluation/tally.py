@@ -1,6 +1,6 @@
 """What an evaluation takes from one image. H x W pixels, C classes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,7 +13,12 @@ from unipan.models.decode import best_channel, in_photo
 from unipan.predictor import Predictor, original_size
 from unipan.recipes.evaluation.overlay import Overlay
 from unipan.recipes.evaluation.propagation import PropagationScore, PropagationTally
-from unipan.types import Sample
+from unipan.types import Detections, Outputs, PanopticMap, Sample, Size
+
+
+HANDFUL_PX = 2**18
+"""Pixels of the images that are judged at once. Right after a prediction the processor's caches hold nothing of what judges it:
+one by one, small images took a third longer."""
 
 
 class ImageScore(NamedTuple):
@@ -48,22 +53,64 @@ class PixelCounts:
         return PixelCounts(*[Confusion.zero(num_classes)] * 3)
 
 
-def score_image(predictor: Predictor, sample: Sample, effect: PropagationTally | None) -> tuple[ImageScore, PixelCounts]:
-    """Predict one image and compare it with its truth."""
-    num_classes, size, truth = len(predictor.classes), original_size(sample.image), sample.truth
-    network_size = predictor.network_size(size)
+class Predicted(NamedTuple):
+    """One image before it is judged."""
+
+    truth: PanopticMap
+    outputs: Outputs
+    answer: PanopticMap  # untrimmed
+
+
+def predict_image(predictor: Predictor, sample: Sample) -> Predicted:
+    """The inference that is judged."""
     outputs = predictor.outputs(sample.image)
-    answer = predictor.untrimmed(outputs, size)
-    semantic = best_channel(outputs.semantic[0], network_size, size).cpu()
+    return Predicted(sample.truth, outputs, predictor.untrimmed(outputs, original_size(sample.image)))
+
+
+def handfuls(images: Iterable[Predicted]) -> Iterator[list[Predicted]]:
+    """All images, as many at a time as together reach HANDFUL_PX."""
+    handful: list[Predicted] = []
+    for image in images:
+        handful.append(image)
+        if sum(one.truth.ids.numel() for one in handful) >= HANDFUL_PX:
+            yield handful
+            handful = []
+    if handful:
+        yield handful
+
+
+def score_images(
+    predictor: Predictor, images: Sequence[Predicted], effect: PropagationTally | None
+) -> list[tuple[ImageScore, PixelCounts]]:
+    """Compare what was predicted for some images with their truths."""
+    found = [_in_photo(predictor, image) for image in images]
+    instances = instances_of(found, [image.truth for image in images]) if is_available() else [None] * len(images)
+    return [_score_image(predictor, image, effect, *own) for image, *own in zip(images, found, instances, strict=True)]
+
+
+def _in_photo(predictor: Predictor, image: Predicted) -> Detections:
+    size = _size(image)
+    return in_photo(image.outputs.detections[0], predictor.network_size(size), size)
+
+
+def _size(image: Predicted) -> Size:
+    return image.truth.ids.shape[0], image.truth.ids.shape[1]
+
+
+def _score_image(
+    predictor: Predictor, image: Predicted, effect: PropagationTally | None, found: Detections, instances: ImageInstances | None
+) -> tuple[ImageScore, PixelCounts]:
+    (truth, outputs, answer), size, num_classes = image, _size(image), len(predictor.classes)
+    semantic = best_channel(outputs.semantic[0], predictor.network_size(size), size).cpu()
     overlay = Overlay(truth, semantic, answer.ids, *([predictor.unpropagated(outputs, size).cpu()] if effect else []))
     limit = predictor.min_stuff_area_px
     matching = overlay.match(overlay.values[0], answer.segments, predictor.classes, min_stuff_area_px=limit)
-    propagation, unpropagated = effect.score(outputs, overlay, *overlay.values) if effect else (None, Confusion.zero(num_classes))
-    found = in_photo(outputs.detections[0], network_size, size)
+    admitted = found.take(outputs.admitted[0])
+    propagation, unpropagated = effect.score(admitted, overlay) if effect else (None, Confusion.zero(num_classes))
     score = ImageScore(
         counts=tally(matching, num_classes),
         by_size=tally_by_size(matching, num_classes),
-        instances=instances_of(found, truth) if is_available() else None,
+        instances=instances,
         propagation=propagation,
         mask_free=found.mask_logits is None,
     )
