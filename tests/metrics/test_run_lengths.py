@@ -45,7 +45,8 @@ def test_masks_without_pixels_are_background(shape: tuple[int, int]) -> None:
 
 def test_no_mask_is_no_text() -> None:
     assert texts_of_masks(np.zeros((0, 2, 2), dtype=bool), np.zeros((0, 2), dtype=int), np.zeros((0, 2), dtype=int)) == []
-    assert texts_of_segments(np.zeros((3, 4), dtype=int), []) == []
+    assert texts_of_segments([(np.zeros((3, 4), dtype=int), [])]) == [[]]
+    assert texts_of_segments([]) == []
 
 
 @given(SEEDS)
@@ -61,12 +62,17 @@ def test_random_parts_are_what_coco_makes_of_the_whole(seed: int) -> None:
         assert text == by_coco(whole)
 
 
-@given(SEEDS)
-def test_segments_of_a_map_are_what_coco_makes_of_their_masks(seed: int) -> None:
-    rng = np.random.default_rng(seed)
+def random_map(rng: np.random.Generator) -> tuple[np.ndarray, list[int]]:
+    """Ids and those that are wanted, up to five; one that occurs is of no segment, and one that is wanted may have no pixel."""
     height, width = (int(side) for side in rng.integers(1, rng.choice([9, 300]), 2))
-    num = int(rng.integers(1, 6))
-    known = rng.choice(2**24, num + 1, replace=False)  # the last is of no segment
+    known = rng.choice(2**24, int(rng.integers(1, 7)), replace=False)
     ids = rng.choice(known, (height, width))
-    ids[rng.random((height, width)) < rng.random()] = rng.choice(known)  # long runs, and segments without a pixel
-    assert texts_of_segments(ids, known[:-1].tolist()) == [by_coco(ids == one) for one in known[:-1]]
+    ids[rng.random((height, width)) < rng.random()] = rng.choice(known)  # long runs
+    return ids, known[:-1].tolist()
+
+
+@given(SEEDS)
+def test_segments_of_maps_are_what_coco_makes_of_their_masks(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    maps = [random_map(rng) for _ in range(int(rng.integers(1, 4)))]
+    assert texts_of_segments(maps) == [[by_coco(ids == one) for one in known] for ids, known in maps]

@@ -18,12 +18,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from unipan.classes import ClassTable
 from unipan.errors import InputError
 from unipan.metrics.pasting import pasted_parts
 from unipan.metrics.run_lengths import texts_of_masks, texts_of_segments
-from unipan.types import Detections, PanopticMap, Size
+from unipan.types import Detections, PanopticMap, Segment, Size
 
 MISSING = "AP is left out, as faster-coco-eval is not installed; add the extra: pip install 'unipan[coco]'."
 MAX_DETECTIONS = 100
@@ -76,13 +77,20 @@ def is_available() -> bool:
 
 
 def instances_of(found: Sequence[Detections], true: Sequence[PanopticMap]) -> list[ImageInstances]:
-    """Some images. found: all detections, boxes in the image's pixels. Masks become run lengths at once, so memory stays small."""
+    """Some images, with masks if the detections of all of them have some. They become run lengths at once: memory stays small.
+
+    found: all detections of each, boxes in the image's pixels.
+    """
     sizes = [(one.ids.shape[0], one.ids.shape[1]) for one in true]
-    masks = _texts_of_found(found, sizes)
-    return [
-        ImageInstances(size, _true_instances(truth, texts is not None), _found_instances(detections, texts))
-        for size, truth, detections, texts in zip(sizes, true, found, masks, strict=True)
-    ]
+    things = [[segment for segment in one.segments if segment.is_thing] for one in true]
+    logits = [one.mask_logits for one in found if one.mask_logits is not None]
+    true_masks: Sequence[list[bytes] | None] = [None] * len(found)
+    found_masks = true_masks
+    if found and len(logits) == len(found):
+        true_masks = texts_of_segments([(one.ids.numpy(), [s.id for s in own]) for one, own in zip(true, things, strict=True)])
+        found_masks = _texts_of_found(logits, [one.boxes for one in found], sizes)
+    sides = zip(sizes, map(_true_instances, things, true_masks), map(_found_instances, found, found_masks), strict=True)
+    return [ImageInstances(*side) for side in sides]
 
 
 def average_precision(images: Sequence[ImageInstances], classes: ClassTable) -> Precision:
@@ -150,11 +158,7 @@ def _annotations(images: Sequence[tuple[Size, Instances]]) -> list[dict[str, Any
     return entries
 
 
-def _true_instances(true: PanopticMap, with_masks: bool) -> Instances:
-    things = [segment for segment in true.segments if segment.is_thing]
-    masks = None
-    if with_masks:
-        masks = texts_of_segments(true.ids.numpy(), [segment.id for segment in things])
+def _true_instances(things: Sequence[Segment], masks: list[bytes] | None) -> Instances:
     boxes = np.array([segment.box for segment in things], dtype=np.float64).reshape(-1, 4)
     return Instances(
         class_index=np.array([segment.class_index for segment in things], dtype=np.int64),
@@ -165,19 +169,17 @@ def _true_instances(true: PanopticMap, with_masks: bool) -> Instances:
     )
 
 
-def _texts_of_found(found: Sequence[Detections], sizes: Sequence[Size]) -> Sequence[list[bytes] | None]:
-    """The masks of some images' detections; None of those without. All at once: what a call costs by itself, they share."""
-    masked = [(one.boxes, one.mask_logits, size) for one, size in zip(found, sizes, strict=True) if one.mask_logits is not None]
-    if not masked:
-        return [None] * len(found)
-    boxes, logits = (torch.cat([entry[part].detach().cpu().float() for entry in masked]) for part in (0, 1))
-    own_sizes = np.repeat(np.array([size for *_, size in masked]), [len(own) for own, *_ in masked], axis=0)
-    texts: list[bytes] = [b""] * len(boxes)
-    for places, parts, first in pasted_parts(logits, boxes, own_sizes):
+def _texts_of_found(logits: Sequence[Tensor], boxes: Sequence[Tensor], sizes: Sequence[Size]) -> list[list[bytes]]:
+    """The masks of some images' detections, all at once: what a call costs by itself, they share."""
+    counts = [len(own) for own in boxes]
+    all_logits, all_boxes = (torch.cat([own.detach().cpu().float() for own in of_images]) for of_images in (logits, boxes))
+    own_sizes = np.repeat(np.array(sizes), counts, axis=0)
+    texts: list[bytes] = [b""] * sum(counts)
+    for places, parts, first in pasted_parts(all_logits, all_boxes, own_sizes):
         for place, text in zip(places.tolist(), texts_of_masks(parts, first, own_sizes[places]), strict=True):
             texts[place] = text
     rest = iter(texts)
-    return [None if one.mask_logits is None else list(islice(rest, len(one.boxes))) for one in found]
+    return [list(islice(rest, count)) for count in counts]
 
 
 def _found_instances(found: Detections, masks: list[bytes] | None) -> Instances:

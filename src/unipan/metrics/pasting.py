@@ -28,7 +28,7 @@ def pasted_parts(
     sizes: (N, 2) height and width of each one's image.
     """
     windows = _windows(boxes.double().numpy(), sizes)
-    crosses = (boxes[:, [3, 2]].numpy() > sizes).any(1)
+    crosses = np.any(boxes[:, [3, 2]].numpy() > sizes, axis=1)
     for places in _batches(windows[:, 2:]):
         top_left, extents = windows[places, :2], windows[places, 2:]
         index, origin = torch.from_numpy(places), torch.from_numpy(top_left[:, [1, 0, 1, 0]]).float()

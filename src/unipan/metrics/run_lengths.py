@@ -42,20 +42,31 @@ def texts_of_masks(masks: NDArray[np.bool_], corners: NDArray[np.int64], sizes: 
     return _texts(mask, place - mask * entire, num, pixels)
 
 
-def texts_of_segments(ids: NDArray[np.integer], known: Sequence[int]) -> list[bytes]:
-    """The texts of the masks of some of an image's segments, by their ids in its map (H, W)."""
-    num, by_column = len(known), ids.T.ravel()
+def texts_of_segments(maps: Sequence[tuple[NDArray[np.integer], Sequence[int]]]) -> list[list[bytes]]:
+    """The texts of the masks of some images' segments. maps: an image's ids (H, W), and those of them that are wanted."""
+    runs = [_runs_by_column(ids, known) for ids, known in maps]
+    counts = [len(known) for _, known in maps]
+    before = np.cumsum([0, *counts]).tolist()
+    mask = np.concatenate([np.zeros(0, np.int64), *(segment + first for (segment, _), first in zip(runs, before, strict=False))])
+    place = np.concatenate([np.zeros((0, 2), np.int64), *(ends for _, ends in runs)])
+    pixels = np.repeat([ids.size for ids, _ in maps], counts).astype(np.int64)
+    texts = _texts(np.repeat(mask, 2), place.ravel(), before[-1], pixels)
+    return [texts[first:stop] for first, stop in pairwise(before)]
+
+
+def _runs_by_column(ids: NDArray[np.integer], known: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The runs of the known ids, in their order: which one's, (r,), and where they begin and end, (r, 2), counted by columns."""
+    by_column = ids.T.ravel()
     begins = np.ones(by_column.size, dtype=bool)
     np.not_equal(by_column[1:], by_column[:-1], out=begins[1:])
     starts = true_places(begins)
     segment = places_of(by_column.take(starts), known)
-    order = np.argsort(segment, kind="stable")[: np.count_nonzero(segment < num)]
-    ends = np.append(starts[1:], by_column.size)
-    return _texts(np.repeat(segment[order], 2), np.stack([starts, ends], 1)[order].ravel(), num, np.full(num, by_column.size))
+    order = np.argsort(segment, kind="stable")[: np.count_nonzero(segment < len(known))]
+    return segment[order], np.stack([starts, np.append(starts[1:], by_column.size)], 1)[order]
 
 
 def _texts(mask: NDArray[np.int64], place: NDArray[np.int64], num: int, pixels: NDArray[np.int64]) -> list[bytes]:
-    """mask: (t,) whose place it is, in order; place: (t,) where that mask begins and ends by turns. pixels: (n,) of the images."""
+    """mask: (t,) whose place it is, in order; place: (t,) where that mask begins and ends by turns; pixels: (n,) of its image."""
     last = np.cumsum(np.bincount(mask, minlength=num) + 1) - 1  # each mask has one more run, to the image's end
     edges = np.empty(len(place) + num, dtype=np.int64)
     edges[np.arange(len(place)) + mask] = place

@@ -1,10 +1,11 @@
 """Which channel of upsampled logits is the highest, without upsampling most of them. K channels, h x w cells, H x W pixels.
 
-A pixel's logits are a mean of those of the four cells around it, with weights that all channels share. So where one channel is the
-highest in all four, it is so in every pixel between them, and only where the four differ is there anything to interpolate.
+A pixel's logits are a mean of those of the four cells around it, with weights that all channels share. So where one channel is
+the highest in all four, it is so in every pixel between them, and only where the four differ is there anything to interpolate.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from unipan.ops.upsample import STRIDE
@@ -19,20 +20,20 @@ def upsampled_argmax(logits: Tensor, height: int, width: int) -> Tensor:
     logits: (K, h, w), K > 0, in float32 or float64. Of channels within a rounding error of each other either may be taken.
     """
     num, rows, columns = logits.shape
-    best_of_cell = best_channel_of(logits.clone())
-    row, column = (_around(cells, logits.device) for cells in (rows, columns))
-    best = best_of_cell[row][:, column]  # a frame of copies around, so that every pixel lies between four
+    framed = F.pad(logits[None], (1, 1, 1, 1), mode="replicate")[0]  # so that every pixel lies between four cells
+    best = best_channel_of(framed.clone())
     between = best[:-1, :-1]
     differ = (best[1:, :-1] != between) | (best[:-1, 1:] != between) | (best[1:, 1:] != between)
-    chosen = between[:, :, None].repeat(1, 1, STRIDE**2)
-    y, x = differ.nonzero().unbind(1)
-    corners = [row[y + down] * columns + column[x + right] for down in (0, 1) for right in (0, 1)]
-    flat, weights = logits.flatten(1), _weights(logits)
+    chosen = between.flatten()[:, None].repeat(1, STRIDE**2)
+    place = differ.flatten().nonzero()[:, 0]
+    first_cell = place + place // (columns + 1)  # a row of cells has one more than a row of places between them
+    others = first_cell.new_tensor([0, 1, columns + 2, columns + 3])
+    flat, weights = framed.flatten(1), _weights(logits)
     step = max(AT_ONCE // (num * STRIDE**2), 1)
-    for start in range(0, len(y), step):
+    for start in range(0, len(place), step):
         here = slice(start, start + step)
-        four = torch.stack([flat.index_select(1, corner[here]) for corner in corners], 2)
-        chosen[y[here], x[here]] = best_channel_of(four @ weights)
+        four = flat.index_select(1, (first_cell[here, None] + others).flatten()).view(num, -1, 4)
+        chosen.index_copy_(0, place[here], best_channel_of(four @ weights))
     pixels = chosen.view(rows + 1, columns + 1, STRIDE, STRIDE).transpose(1, 2).flatten(2).flatten(0, 1)
     half = STRIDE // 2
     return pixels[half : half + height, half : half + width]
@@ -53,11 +54,6 @@ def first_best(logits: Tensor) -> tuple[Tensor, Tensor]:
     from_last = torch.arange(len(logits), 0, -1, dtype=logits.dtype, device=logits.device)
     from_last = from_last.view(-1, *[1] * best.ndim)
     return best, (len(logits) - logits.eq_(best).mul_(from_last).amax(0)).long()
-
-
-def _around(cells: int, device: torch.device) -> Tensor:
-    """(cells + 2,) the cells along one axis, the first and the last twice."""
-    return torch.arange(-1, cells + 1, device=device).clamp(0, cells - 1)
 
 
 def _weights(logits: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from unipan.recipes.evaluation.propagation import PropagationTally, propagation_
 from unipan.recipes.evaluation.result import Evaluation
 from unipan.recipes.evaluation.tally import ImageScore, PixelCounts, handfuls, precision_of, predict_image, score_images
 
+
 def evaluate(
     run: str,
     *,

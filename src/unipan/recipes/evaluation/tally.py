@@ -15,7 +15,6 @@ from unipan.recipes.evaluation.overlay import Overlay
 from unipan.recipes.evaluation.propagation import PropagationScore, PropagationTally
 from unipan.types import Detections, Outputs, PanopticMap, Sample, Size
 
-
 HANDFUL_PX = 2**18
 """Pixels of the images that are judged at once. Right after a prediction the processor's caches hold nothing of what judges it:
 one by one, small images took a third longer."""
@@ -85,7 +84,7 @@ def score_images(
     """Compare what was predicted for some images with their truths."""
     found = [_in_photo(predictor, image) for image in images]
     instances = instances_of(found, [image.truth for image in images]) if is_available() else [None] * len(images)
-    return [_score_image(predictor, image, effect, *own) for image, *own in zip(images, found, instances, strict=True)]
+    return [_score_image(predictor, image, effect, own, its) for image, own, its in zip(images, found, instances, strict=True)]
 
 
 def _in_photo(predictor: Predictor, image: Predicted) -> Detections:
