@@ -17,6 +17,7 @@ from unipan.models.decode import best_channel
 from unipan.predictor import Predictor, load
 from unipan.recipes.console import results
 from unipan.recipes.evaluate import evaluate_predictor
+from unipan.recipes.evaluation import tally
 from unipan.recipes.evaluation.result import Evaluation
 from unipan.types import PanopticMap
 
@@ -102,6 +103,17 @@ def test_without_the_extra_ap_is_left_out_and_that_is_said(
     assert without.to_json() == evaluation.to_json() | {"average_precision": None}
     assert any("pip install 'unipan[coco]'" in sentence for sentence in without.sentences())
     assert not any("unipan[coco]" in sentence for sentence in evaluation.sentences())
+
+
+@pytest.mark.parametrize("images_at_once", [1, 3])
+def test_how_many_images_are_judged_at_once_changes_nothing(
+    predictor: Predictor, scenes: PanopticDataset, evaluation: Evaluation, images_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(scenes) % 3, "the last handful is a smaller one"
+    monkeypatch.setattr(tally, "HANDFUL_PX", images_at_once * scenes[0].truth.ids.numel())
+    again = evaluate_predictor(predictor, scenes, "here")
+    assert again.to_json() == evaluation.to_json()
+    assert again.answer.num_images == len(scenes)
 
 
 def test_tables_fit_eighty_columns(evaluation: Evaluation) -> None:
