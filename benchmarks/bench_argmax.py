@@ -63,7 +63,7 @@ def main() -> None:
     for name, draw in (("confident", confident), ("noise", noise)):
         for height, width, channels in CASES:
             logits, size = draw((height, width), channels), (height, width)
-            differ = (upsampled_argmax(logits, *size) != plainly(logits, *size)).sum().item()
+            differ = (upsampled_argmax(logits, size) != plainly(logits, *size)).sum().item()
             assert not differ, f"{differ} pixels differ"
             times = [(milliseconds(plainly, logits, size), milliseconds(upsampled_argmax, logits, size)) for _ in range(rounds)]
             plain, ours = (median(column) for column in zip(*times, strict=True))

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
-from hypothesis.strategies import booleans, integers
+from hypothesis.strategies import booleans, integers, tuples
 from torch import Tensor
 
 from unipan.ops import argmax
-from unipan.ops.argmax import upsampled_argmax
+from unipan.ops.argmax import resized_argmax, upsampled_argmax
 from unipan.ops.upsample import upsample_logits
 
 INF, NAN = float("inf"), float("nan")
@@ -24,33 +25,40 @@ def drawn(seed: int, channels: int, height: int, width: int, *, smooth: bool) ->
 def test_equals_the_arg_max_of_all_pixels(seed: int, channels: int, height: int, width: int, smooth: bool) -> None:
     logits = drawn(seed, channels, height, width, smooth=smooth)
     expected = upsample_logits(logits, (height, width)).argmax(0)
-    assert torch.equal(upsampled_argmax(logits, height, width), expected)
+    assert torch.equal(upsampled_argmax(logits, (height, width)), expected)
+
+
+@given(integers(0, 10**6), tuples(*[integers(1, 30)] * 4), integers(1, 40), booleans())
+def test_equals_the_arg_max_of_all_pixels_resized(seed: int, sides: tuple[int, int, int, int], channels: int, smooth: bool) -> None:
+    logits, middle, size = drawn(seed, channels, *sides[:2], smooth=smooth), sides[:2], sides[2:]
+    resized = F.interpolate(upsample_logits(logits, middle)[None], size, mode="bilinear")[0]
+    assert torch.equal(resized_argmax(logits, middle, size), resized.argmax(0))
 
 
 @given(integers(0, 10**6))
 def test_of_equal_channels_the_first(seed: int) -> None:
     logits = torch.randint(0, 3, (5, 3, 4), generator=torch.Generator().manual_seed(seed)).float()  # exact in any order of sums
     pixels = upsample_logits(logits, (12, 16))
-    assert torch.equal(upsampled_argmax(logits, 12, 16), (pixels == pixels.amax(0)).int().argmax(0))
+    assert torch.equal(upsampled_argmax(logits, (12, 16)), (pixels == pixels.amax(0)).int().argmax(0))
 
 
 def test_in_many_parts_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
     logits = drawn(0, 20, 50, 70, smooth=False)
-    whole = upsampled_argmax(logits, 50, 70)
+    whole = upsampled_argmax(logits, (50, 70))
     monkeypatch.setattr(argmax, "AT_ONCE", 1000)
-    assert torch.equal(upsampled_argmax(logits, 50, 70), whole)
+    assert torch.equal(upsampled_argmax(logits, (50, 70)), whole)
 
 
 def test_nothing_is_chosen_where_nothing_can_be() -> None:
     logits = torch.full((2, 1, 3), -INF)
     logits[1, 0, 0] = -5.0
-    assert upsampled_argmax(logits, 4, 12)[0].tolist() == [1, 1] + [2] * 10  # right of the cell's centre -inf has a share
+    assert upsampled_argmax(logits, (4, 12))[0].tolist() == [1, 1] + [2] * 10  # right of the cell's centre -inf has a share
     logits[0, 0, 2] = NAN
-    assert upsampled_argmax(logits, 4, 12)[0].tolist() == [1, 1] + [2] * 10
+    assert upsampled_argmax(logits, (4, 12))[0].tolist() == [1, 1] + [2] * 10
 
 
 def test_the_logits_stay_as_they_are() -> None:
     logits = drawn(0, 3, 9, 9, smooth=False)
     before = logits.clone()
-    upsampled_argmax(logits, 9, 9)
+    upsampled_argmax(logits, (9, 9))
     assert torch.equal(logits, before)

@@ -12,14 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unipan.classes import VOID_ID, ClassTable
-from unipan.ops.argmax import first_best, upsampled_argmax
+from unipan.ops.argmax import resized_argmax, upsampled_argmax
 from unipan.ops.boxes import coverage
 from unipan.ops.segments import Label, panoptic_map
 from unipan.ops.upsample import upsample_logits
 from unipan.types import Detections, PanopticMap, Size
-
-CHUNK = 16
-"""Channels brought to full resolution at once, so that memory does not grow with the number of detections."""
 
 
 def decode(panoptic_logits: Tensor, admitted: Detections, *, network_size: Size, size: Size, classes: ClassTable) -> PanopticMap:
@@ -58,18 +55,11 @@ def channels_of(ids: NDArray[np.integer], *, void: int) -> NDArray[np.integer]:
 
 
 def best_channel(logits: Tensor, network_size: Size, size: Size) -> Tensor:
-    """(H, W) int64 arg max over the channels at full resolution; K where nothing could be chosen."""
+    """(H, W) int64: the first of the highest channels of `at_size`; K where nothing could be chosen."""
     if not len(logits):
         return torch.zeros(size, dtype=torch.int64, device=logits.device)
-    if network_size == size:
-        return upsampled_argmax(logits.to(torch.promote_types(logits.dtype, torch.float32)), *size)
-    best, channel = first_best(at_size(logits[:CHUNK], network_size, size))
-    for start in range(CHUNK, len(logits), CHUNK):
-        value, index = first_best(at_size(logits[start : start + CHUNK], network_size, size))
-        better = value > best
-        best = torch.where(better, value, best)
-        channel = torch.where(better, index + start, channel)
-    return channel.where(best > -torch.inf, len(logits))
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return upsampled_argmax(logits, size) if network_size == size else resized_argmax(logits, network_size, size)
 
 
 def at_size(logits: Tensor, network_size: Size, size: Size) -> Tensor:

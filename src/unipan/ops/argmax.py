@@ -4,26 +4,29 @@ A pixel's logits are a mean of those of the four cells around it, with weights t
 the highest in all four, it is so in every pixel between them, and only where the four differ is there anything to interpolate.
 """
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from unipan.ops.upsample import STRIDE
+from unipan.types import Size
 
 AT_ONCE = 2**22
-"""Logits of pixels that are held at once, so that memory does not grow with the number of channels."""
+"""Logits that are held at once beside those of the cells, so that memory does not grow with the number of channels."""
 
 
-def upsampled_argmax(logits: Tensor, height: int, width: int) -> Tensor:
+def upsampled_argmax(logits: Tensor, size: Size) -> Tensor:
     """(H, W) int64: the first of the highest channels of `upsample_logits`; K where none is above minus infinity, or one is nan.
 
     logits: (K, h, w), K > 0, in float32 or float64. Of channels within a rounding error of each other either may be taken.
     """
-    num, rows, columns = logits.shape
+    (num, rows, columns), (height, width) = logits.shape, size
     framed = F.pad(logits[None], (1, 1, 1, 1), mode="replicate")[0]  # so that every pixel lies between four cells
-    best = best_channel_of(framed.clone())
+    best = _best_channel(framed.clone(), 0)
     between = best[:-1, :-1]
-    differ = (best[1:, :-1] != between) | (best[:-1, 1:] != between) | (best[1:, 1:] != between)
+    differ = _differ(best)[:-1, :-1]
     chosen = between.flatten()[:, None].repeat(1, STRIDE**2)
     place = differ.flatten().nonzero()[:, 0]
     first_cell = place + place // (columns + 1)  # a row of cells has one more than a row of places between them
@@ -33,27 +36,82 @@ def upsampled_argmax(logits: Tensor, height: int, width: int) -> Tensor:
     for start in range(0, len(place), step):
         here = slice(start, start + step)
         four = flat.index_select(1, (first_cell[here, None] + others).flatten()).view(num, -1, 4)
-        chosen.index_copy_(0, place[here], best_channel_of(four @ weights))
+        chosen.index_copy_(0, place[here], _best_channel(four @ weights, 0))
     pixels = chosen.view(rows + 1, columns + 1, STRIDE, STRIDE).transpose(1, 2).flatten(2).flatten(0, 1)
     half = STRIDE // 2
     return pixels[half : half + height, half : half + width]
 
 
-def best_channel_of(logits: Tensor) -> Tensor:
-    """`first_best`'s channel of (K, ...), K where none is above minus infinity, or one is nan. Overwrites the logits."""
-    best, channel = first_best(logits)
-    return channel.where(best > -torch.inf, len(logits))
+def resized_argmax(logits: Tensor, middle: Size, size: Size) -> Tensor:
+    """`upsampled_argmax` after a second bilinear step: the logits of `middle`, height and width in pixels, are resized to `size`.
 
-
-def first_best(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """The maximum over the channels of (K, ...) and the first channel that has it, int64. Overwrites the logits.
-
-    In passes that the processor's vector units take: `max(0)`, which finds both in one, takes 2 to 5 times as long.
+    Each pixel lies between four of those of `middle`, and has a share in at most 3 x 3 cells.
     """
-    best = logits.amax(0)
-    from_last = torch.arange(len(logits), 0, -1, dtype=logits.dtype, device=logits.device)
-    from_last = from_last.view(-1, *[1] * best.ndim)
-    return best, (len(logits) - logits.eq_(best).mul_(from_last).amax(0)).long()
+    nearest = upsampled_argmax(logits, middle)
+    rows, columns = (_axis(*lengths, logits) for lengths in zip(logits.shape[1:], middle, size, strict=True))
+    chosen, differ = (of.index_select(1, columns.low).index_select(0, rows.low) for of in (nearest, _differ(nearest)))
+    place = differ.flatten().nonzero()[:, 0]
+    y, x = place // size[1], place % size[1]
+    of_cell = logits.flatten(1).T.contiguous()  # (h * w, K)
+    step = max(AT_ONCE // (len(logits) * 9), 1)
+    for part in range(0, len(place), step):
+        here = slice(part, part + step)
+        cells = rows.cells[y[here], :, None] * logits.shape[2] + columns.cells[x[here], None]  # (n, 3, 3)
+        weights = rows.weights[y[here], :, None] * columns.weights[x[here], None]
+        nine = of_cell.index_select(0, cells.flatten()).view(-1, 9, len(logits))
+        chosen.view(-1).index_copy_(0, place[here], _best_channel((weights.flatten(1)[:, None] @ nine)[:, 0], 1))
+    return chosen
+
+
+def _differ(channel: Tensor) -> Tensor:
+    """(H, W) bool: whether the one to the right, the one below or the one between these has another channel."""
+    differ = torch.zeros_like(channel, dtype=torch.bool)
+    differ[:-1] = channel[1:] != channel[:-1]
+    differ[:, :-1] |= channel[:, 1:] != channel[:, :-1]
+    differ[:-1, :-1] |= channel[1:, 1:] != channel[:-1, :-1]
+    return differ
+
+
+class _Axis(NamedTuple):
+    """One axis of both steps; of each of its n pixels:"""
+
+    low: Tensor  # (n,) the first of the two pixels of the middle size between which it lies
+    cells: Tensor  # (n, 3) the cells in which it has a share
+    weights: Tensor  # (n, 3) these shares, 0 for a cell that is only named to make three
+
+
+def _axis(cells: int, middle: int, size: int, like: Tensor) -> _Axis:
+    low, far = _neighbours(size, middle / size, middle, like)
+    high = (low + 1).clamp(max=middle - 1)
+    cell, share = _neighbours(middle, 1 / STRIDE, cells, like)
+    weights = torch.zeros(size, 3, dtype=like.dtype, device=like.device)
+    for pixel, part in ((low, 1 - far), (high, far)):
+        shift = (cell[pixel] - cell[low])[:, None]  # 0 or 1
+        weights.scatter_add_(1, shift, (part * (1 - share[pixel]))[:, None])
+        weights.scatter_add_(1, shift + 1, (part * share[pixel])[:, None])
+    named = torch.arange(3, device=like.device).where(weights > 0, weights.argmax(1, keepdim=True))
+    return _Axis(low, cell[low, None] + named, weights)
+
+
+def _neighbours(size: int, factor: float, others: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Of `size` points along an axis the first of the two other points around each, and how far it is on the way to the second."""
+    centres = torch.arange(size, dtype=like.dtype, device=like.device) + 0.5
+    place = (centres * factor - 0.5).clamp(0, others - 1)
+    first = place.floor()
+    return first.long(), place - first
+
+
+def _best_channel(logits: Tensor, dim: int) -> Tensor:
+    """The first of the highest along one dimension; their number where none is above minus infinity, or one is nan.
+
+    Overwrites the logits, in passes that the processor's vector units take: `max`, which finds both in one, takes 2 to 5 times as
+    long.
+    """
+    best, number = logits.amax(dim, keepdim=True), logits.shape[dim]
+    from_last = torch.arange(number, 0, -1, dtype=logits.dtype, device=logits.device)
+    from_last = from_last.view(-1, *[1] * (logits.ndim - 1 - dim))
+    channel = number - logits.eq_(best).mul_(from_last).amax(dim).long()
+    return channel.where(best.squeeze(dim) > -torch.inf, number)
 
 
 def _weights(logits: Tensor) -> Tensor:
