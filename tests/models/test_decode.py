@@ -25,7 +25,7 @@ def detections(labels: list[int], scores: list[float]) -> Detections:
 
 def written_out(logits: Tensor, size: Size) -> Tensor:
     pixels = F.interpolate(logits[None], scale_factor=4, mode="bilinear")[:, :, : NETWORK_SIZE[0], : NETWORK_SIZE[1]]
-    return F.interpolate(pixels, size, mode="bilinear")[0].argmax(0)
+    return F.interpolate(pixels, size, mode="bilinear")[0].argmax(0).int()
 
 
 @pytest.mark.parametrize("size", [NETWORK_SIZE, (46, 74), (11, 90), (1, 1)])

@@ -24,22 +24,24 @@ def drawn(seed: int, channels: int, height: int, width: int, *, smooth: bool) ->
 @given(integers(0, 10**6), integers(1, 40), integers(1, 30), integers(1, 30), booleans())
 def test_equals_the_arg_max_of_all_pixels(seed: int, channels: int, height: int, width: int, smooth: bool) -> None:
     logits = drawn(seed, channels, height, width, smooth=smooth)
-    expected = upsample_logits(logits, (height, width)).argmax(0)
+    expected = upsample_logits(logits, (height, width)).argmax(0).int()
     assert torch.equal(upsampled_argmax(logits, (height, width)), expected)
 
 
 @given(integers(0, 10**6), tuples(*[integers(1, 30)] * 4), integers(1, 40), booleans())
-def test_equals_the_arg_max_of_all_pixels_resized(seed: int, sides: tuple[int, int, int, int], channels: int, smooth: bool) -> None:
+def test_equals_the_arg_max_of_all_pixels_resized(
+    seed: int, sides: tuple[int, int, int, int], channels: int, smooth: bool
+) -> None:
     logits, middle, size = drawn(seed, channels, *sides[:2], smooth=smooth), sides[:2], sides[2:]
     resized = F.interpolate(upsample_logits(logits, middle)[None], size, mode="bilinear")[0]
-    assert torch.equal(resized_argmax(logits, middle, size), resized.argmax(0))
+    assert torch.equal(resized_argmax(logits, middle, size), resized.argmax(0).int())
 
 
 @given(integers(0, 10**6))
 def test_of_equal_channels_the_first(seed: int) -> None:
     logits = torch.randint(0, 3, (5, 3, 4), generator=torch.Generator().manual_seed(seed)).float()  # exact in any order of sums
     pixels = upsample_logits(logits, (12, 16))
-    assert torch.equal(upsampled_argmax(logits, (12, 16)), (pixels == pixels.amax(0)).int().argmax(0))
+    assert torch.equal(upsampled_argmax(logits, (12, 16)), (pixels == pixels.amax(0)).int().argmax(0).int())
 
 
 def test_in_many_parts_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ def decode(panoptic_logits: Tensor, admitted: Detections, *, network_size: Size,
 
 
 def map_of_channels(channel: Tensor, detections: Detections, classes: ClassTable) -> PanopticMap:
-    """The answer in which each pixel belongs to its channel, (H, W) int64, by the ids of `ids_of_channels`."""
+    """The answer in which each pixel belongs to its channel, (H, W) integers, by the ids of `ids_of_channels`."""
     labels = labels_of_channels(detections, classes)
     return panoptic_map(ids_of_channels(channel, len(labels)).cpu(), labels, classes)
 
@@ -55,9 +55,9 @@ def channels_of(ids: NDArray[np.integer], *, void: int) -> NDArray[np.integer]:
 
 
 def best_channel(logits: Tensor, network_size: Size, size: Size) -> Tensor:
-    """(H, W) int64: the first of the highest channels of `at_size`; K where nothing could be chosen."""
+    """(H, W) int32: the first of the highest channels of `at_size`; K where nothing could be chosen."""
     if not len(logits):
-        return torch.zeros(size, dtype=torch.int64, device=logits.device)
+        return torch.zeros(size, dtype=torch.int32, device=logits.device)
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     return upsampled_argmax(logits, size) if network_size == size else resized_argmax(logits, network_size, size)
 

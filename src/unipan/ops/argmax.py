@@ -18,7 +18,7 @@ AT_ONCE = 2**22
 
 
 def upsampled_argmax(logits: Tensor, size: Size) -> Tensor:
-    """(H, W) int64: the first of the highest channels of `upsample_logits`; K where none is above minus infinity, or one is nan.
+    """(H, W) int32: the first of the highest channels of `upsample_logits`; K where none is above minus infinity, or one is nan.
 
     logits: (K, h, w), K > 0, in float32 or float64. Of channels within a rounding error of each other either may be taken.
     """
@@ -110,7 +110,7 @@ def _best_channel(logits: Tensor, dim: int) -> Tensor:
     best, number = logits.amax(dim, keepdim=True), logits.shape[dim]
     from_last = torch.arange(number, 0, -1, dtype=logits.dtype, device=logits.device)
     from_last = from_last.view(-1, *[1] * (logits.ndim - 1 - dim))
-    channel = number - logits.eq_(best).mul_(from_last).amax(dim).long()
+    channel = number - logits.eq_(best).mul_(from_last).amax(dim).int()
     return channel.where(best.squeeze(dim) > -torch.inf, number)
 
 
