@@ -9,28 +9,30 @@ import gc
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import mean
 from time import process_time
 
 import torch
 from torch import Tensor
 
+from unipan.checkpoint import open_run
 from unipan.classes import ClassTable
 from unipan.config import Config, PanopticHead
+from unipan.data.dataset import PanopticDataset
 from unipan.data.scenes import SceneDataset
 from unipan.models.build import build_network
 from unipan.predictor import Predictor, build_predictor, load
 from unipan.presets import cityscapes_r50, demo
-from unipan.recipes.evaluate import evaluate_predictor
+from unipan.recipes.evaluate import evaluate_predictor, held_out
 from unipan.types import Outputs, PanopticMap, Sample, Size
 
 
-class Scenes:
-    """Scenes that are drawn already."""
+class First:
+    """The first images of a data set, read already."""
 
-    def __init__(self, size: Size, number: int) -> None:
-        drawn = SceneDataset(difficulty="standard", size=size, seed=0, length=number)
-        self.classes: ClassTable = drawn.classes
-        self.samples: Sequence[Sample] = [drawn[index] for index in range(number)]
+    def __init__(self, dataset: PanopticDataset, number: int) -> None:
+        self.classes: ClassTable = dataset.classes
+        self.samples: Sequence[Sample] = [dataset[index] for index in range(min(number, len(dataset)))]
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -59,44 +61,49 @@ class Watch:
         return found
 
 
-def untrained(config: Config, size: Size) -> Predictor:
+def scenes(size: Size) -> SceneDataset:
+    return SceneDataset(difficulty="standard", size=size, seed=0, length=100)
+
+
+def untrained(config: Config, classes: ClassTable) -> Predictor:
     """Random weights find little of worth, so the score threshold is lowered until the detector keeps all that it may."""
-    classes = Scenes(size, 0).classes
     detector = replace(config.model.detector, score_threshold=0.0)
     torch.manual_seed(0)
     network = build_network(replace(config.model, pretrained=False, detector=detector), classes)
     return build_predictor(network, classes, config)
 
 
-def shares(predictor: Predictor, size: Size, number: int) -> str:
+def shares(predictor: Predictor, images: First) -> str:
     """The first evaluation of all warms up: it loads the library for AP."""
-    scenes = Scenes(size, number)
-    evaluate_predictor(predictor, scenes, "scenes")
-    detections = sum(len(predictor.outputs(sample.image).detections[0].boxes) for sample in scenes.samples) / number
+    evaluate_predictor(predictor, images, "images")
+    found = [len(predictor.outputs(sample.image).detections[0].boxes) for sample in images.samples]
     watch, start = Watch(predictor), process_time()
-    evaluate_predictor(predictor, scenes, "scenes")
+    evaluate_predictor(predictor, images, "images")
     own = process_time() - start - watch.seconds
+    size = tuple(images[0].image.shape[1:])
     return (
-        f"{size[0]} x {size[1]}, {number} images of {detections:.0f} detections: inference {1000 * watch.seconds / number:.1f} "
-        f"ms an image, evaluation's own {1000 * own / number:.2f} ms, {own / watch.seconds:.1%}"
+        f"{len(images)} images as {size}, {mean(found):.0f} detections: inference {1000 * watch.seconds / len(images):.1f} ms an "
+        f"image, evaluation's own {1000 * own / len(images):.2f} ms, {own / watch.seconds:.1%}"
     )
 
 
 def main() -> None:
-    """Of networks with random weights, or of the runs whose folders are given, on scenes of the demo's size."""
+    """Of networks with random weights on scenes, or of the runs whose folders are given on their held-out images."""
     torch.set_num_threads(1)
     gc.freeze()  # a collection that walks over all that torch has loaded takes 0.2 s, wherever it falls
-    small = demo()
     if runs := sys.argv[1:]:
         for run in runs:
-            print(f"{run}:", shares(load(run), small.data.scene_size, 60))
+            print(f"{run}:", shares(load(run), First(held_out(run, open_run(run)[1].data), 60)))
         return
+    small = demo()
     masks = replace(small, model=replace(small.model, masks=True, variant="B"))
     for name, config in (("demo, mask-free:", small), ("demo, masks:    ", masks)):
-        print(name, shares(untrained(config, small.data.scene_size), small.data.scene_size, 40))
+        images = First(scenes(config.data.scene_size), 40)
+        print(name, shares(untrained(config, images.classes), images))
     city = cityscapes_r50()
     city = replace(city, model=replace(city.model, checkpointing=False), data=replace(city.data, source="scenes"))
-    print("cityscapes_r50: ", shares(untrained(city, (512, 1024)), (512, 1024), 4))
+    images = First(scenes((512, 1024)), 4)
+    print("cityscapes_r50: ", shares(untrained(city, images.classes), images))
 
 
 if __name__ == "__main__":

@@ -29,10 +29,11 @@ def test_equals_the_arg_max_of_all_pixels(seed: int, channels: int, height: int,
 
 
 @given(integers(0, 10**6), tuples(*[integers(1, 30)] * 4), integers(1, 40), booleans())
-def test_equals_the_arg_max_of_all_pixels_resized(
+def test_resized_equals_the_arg_max_of_all_pixels(
     seed: int, sides: tuple[int, int, int, int], channels: int, smooth: bool
 ) -> None:
-    logits, middle, size = drawn(seed, channels, *sides[:2], smooth=smooth), sides[:2], sides[2:]
+    middle, size = (sides[0], sides[1]), (sides[2], sides[3])
+    logits = drawn(seed, channels, *middle, smooth=smooth)
     resized = F.interpolate(upsample_logits(logits, middle)[None], size, mode="bilinear")[0]
     assert torch.equal(resized_argmax(logits, middle, size), resized.argmax(0).int())
 

@@ -14,7 +14,7 @@ from unipan.ops.upsample import STRIDE
 from unipan.types import Size
 
 AT_ONCE = 2**22
-"""Logits that are held at once beside those of the cells, so that memory does not grow with the number of channels."""
+"""Logits that are held at once beside those of the cells; so memory does not grow with the number of channels."""
 
 
 def upsampled_argmax(logits: Tensor, size: Size) -> Tensor:
@@ -94,7 +94,7 @@ def _axis(cells: int, middle: int, size: int, like: Tensor) -> _Axis:
 
 
 def _neighbours(size: int, factor: float, others: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Of `size` points along an axis the first of the two other points around each, and how far it is on the way to the second."""
+    """Of `size` points along an axis the first of the two other points around each, and how far it is on to the second."""
     centres = torch.arange(size, dtype=like.dtype, device=like.device) + 0.5
     place = (centres * factor - 0.5).clamp(0, others - 1)
     first = place.floor()
