@@ -47,9 +47,10 @@ def test_of_equal_channels_the_first(seed: int) -> None:
 
 def test_in_many_parts_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
     logits = drawn(0, 20, 50, 70, smooth=False)
-    whole = upsampled_argmax(logits, (50, 70))
+    whole, resized = upsampled_argmax(logits, (50, 70)), resized_argmax(logits, (50, 70), (80, 60))
     monkeypatch.setattr(argmax, "AT_ONCE", 1000)
     assert torch.equal(upsampled_argmax(logits, (50, 70)), whole)
+    assert torch.equal(resized_argmax(logits, (50, 70), (80, 60)), resized)
 
 
 def test_nothing_is_chosen_where_nothing_can_be() -> None:
@@ -58,6 +59,27 @@ def test_nothing_is_chosen_where_nothing_can_be() -> None:
     assert upsampled_argmax(logits, (4, 12))[0].tolist() == [1, 1] + [2] * 10  # right of the cell's centre -inf has a share
     logits[0, 0, 2] = NAN
     assert upsampled_argmax(logits, (4, 12))[0].tolist() == [1, 1] + [2] * 10
+
+
+@pytest.mark.parametrize("size", [(40, 40), (53, 80), (10, 7)])
+def test_a_channel_that_can_never_be_chosen_changes_nothing(size: tuple[int, int]) -> None:
+    logits = drawn(0, 6, 40, 40, smooth=False)
+    never = torch.cat([logits[:3], torch.full_like(logits[:1], -INF), logits[3:]])
+    expected = resized_argmax(logits, (40, 40), size)
+    assert torch.equal(resized_argmax(never, (40, 40), size), expected + (expected >= 3))
+
+
+def test_autocast_rounds_nothing() -> None:
+    logits = drawn(0, 400, 40, 40, smooth=False).float()
+    expected = upsampled_argmax(logits, (40, 40)), resized_argmax(logits, (40, 40), (50, 30))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = upsampled_argmax(logits, (40, 40)), resized_argmax(logits, (40, 40), (50, 30))
+    assert all(map(torch.equal, found, expected))
+
+
+def test_cells_of_another_image_are_refused() -> None:
+    with pytest.raises(AssertionError, match="40x40 has"):
+        upsampled_argmax(torch.zeros(2, 5, 5), (40, 40))
 
 
 def test_the_logits_stay_as_they_are() -> None:

@@ -4,6 +4,8 @@ import json
 from importlib.util import find_spec
 from math import isnan
 from pathlib import Path
+from typing import Any, cast
+from weakref import WeakSet
 
 import pytest
 import torch
@@ -114,6 +116,22 @@ def test_how_many_images_are_judged_at_once_changes_nothing(
     again = evaluate_predictor(predictor, scenes, "here")
     assert again.to_json() == evaluation.to_json()
     assert again.answer.num_images == len(scenes)
+
+
+def test_nothing_of_a_judged_image_stays_while_the_next_is_predicted() -> None:
+    class Image:
+        pixels = tally.HANDFUL_PX // 2
+
+    alive: WeakSet[Image] = WeakSet()
+
+    def predicted(place: int) -> Image:
+        assert len(alive) == place % 2
+        image = Image()
+        alive.add(image)
+        return image
+
+    counts = [len(handful) for handful in tally.handfuls(cast(Any, map(predicted, range(5))))]
+    assert counts == [2, 2, 1]
 
 
 def test_tables_fit_eighty_columns(evaluation: Evaluation) -> None:

@@ -21,11 +21,12 @@ def match_detections(boxes: Tensor, labels: Tensor, target: Target) -> Tensor:
     iou = box_iou(boxes.float(), target.boxes.float())
     free = iou.where((iou > MIN_IOU) & (labels[:, None] == target.labels), 0.0)  # 0: the two may not be matched, or no longer
     # Of the pairs that are the best both of their detection and of their thing, none can take a partner from another, so all are
-    # matched at once: mostly one round does for all, and min(N, G) always do.
+    # matched at once: mostly one round does for all, and min(N, G) always do. A GPU waits for each round's question whether to go
+    # on; going through min(N, G) of them unasked took hundreds of calls.
     while free.any():
         best, column = free.max(1)
         chosen = (best > 0) & (free.argmax(0)[column] == torch.arange(len(free), device=free.device))
         matched = column.where(chosen, matched)
-        taken = torch.zeros_like(free[0], dtype=torch.bool).index_fill(0, column[chosen], True)
-        free = free.masked_fill(chosen[:, None] | taken, 0.0)
+        taken = torch.zeros_like(free[0]).index_add(0, column, chosen.to(free.dtype))
+        free = free.masked_fill(chosen[:, None] | (taken > 0), 0.0)
     return matched

@@ -10,18 +10,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unipan.ops.upsample import STRIDE
+from unipan.ops.upsample import STRIDE, check_cells
 from unipan.types import Size
 
 AT_ONCE = 2**22
-"""Logits that are held at once beside those of the cells; so memory does not grow with the number of channels."""
+"""Pixels' logits that are held at once, however many channels there are, beside two copies of the cells'."""
 
 
 def upsampled_argmax(logits: Tensor, size: Size) -> Tensor:
     """(H, W) int32: the first of the highest channels of `upsample_logits`; K where none is above minus infinity, or one is nan.
 
-    logits: (K, h, w), K > 0, in float32 or float64. Of channels within a rounding error of each other either may be taken.
+    logits: (K, h, w), K > 0, in float32 or float64. Of channels within a rounding error of each other either may be taken; it is
+    a matrix product's, so TF32's where a GPU is told to use that.
     """
+    check_cells(logits, size)
     (num, rows, columns), (height, width) = logits.shape, size
     framed = F.pad(logits[None], (1, 1, 1, 1), mode="replicate")[0]  # so that every pixel lies between four cells
     best = _best_channel(framed.clone(), 0)
@@ -36,7 +38,7 @@ def upsampled_argmax(logits: Tensor, size: Size) -> Tensor:
     for start in range(0, len(place), step):
         here = slice(start, start + step)
         four = flat.index_select(1, (first_cell[here, None] + others).flatten()).view(num, -1, 4)
-        chosen.index_copy_(0, place[here], _best_channel(four @ weights, 0))
+        chosen[place[here]] = _best_channel(_product(four, weights), 0)
     pixels = chosen.view(rows + 1, columns + 1, STRIDE, STRIDE).transpose(1, 2).flatten(2).flatten(0, 1)
     half = STRIDE // 2
     return pixels[half : half + height, half : half + width]
@@ -49,17 +51,18 @@ def resized_argmax(logits: Tensor, middle: Size, size: Size) -> Tensor:
     """
     nearest = upsampled_argmax(logits, middle)
     rows, columns = (_axis(*lengths, logits) for lengths in zip(logits.shape[1:], middle, size, strict=True))
-    chosen, differ = (of.index_select(1, columns.low).index_select(0, rows.low) for of in (nearest, _differ(nearest)))
-    place = differ.flatten().nonzero()[:, 0]
+    agreed = nearest.masked_fill(_differ(nearest), -1)
+    chosen = agreed.index_select(1, columns.low).index_select(0, rows.low)
+    place = (chosen.flatten() < 0).nonzero()[:, 0]
     y, x = place // size[1], place % size[1]
-    of_cell = logits.flatten(1).T.contiguous()  # (h * w, K)
+    of_cell, flat = logits.flatten(1).T.contiguous(), chosen.view(-1)  # (h * w, K), (H * W,)
     step = max(AT_ONCE // (len(logits) * 9), 1)
     for part in range(0, len(place), step):
         here = slice(part, part + step)
         cells = rows.cells[y[here], :, None] * logits.shape[2] + columns.cells[x[here], None]  # (n, 3, 3)
         weights = rows.weights[y[here], :, None] * columns.weights[x[here], None]
         nine = of_cell.index_select(0, cells.flatten()).view(-1, 9, len(logits))
-        chosen.view(-1).index_copy_(0, place[here], _best_channel((weights.flatten(1)[:, None] @ nine)[:, 0], 1))
+        flat[place[here]] = _best_channel(_product(weights.flatten(1)[:, None], nine)[:, 0], 1)
     return chosen
 
 
@@ -76,8 +79,8 @@ class _Axis(NamedTuple):
     """One axis of both steps; of each of its n pixels:"""
 
     low: Tensor  # (n,) the first of the two pixels of the middle size between which it lies
-    cells: Tensor  # (n, 3) the cells in which it has a share
-    weights: Tensor  # (n, 3) these shares, 0 for a cell that is only named to make three
+    cells: Tensor  # (n, 3) the cells in which it has a share, some twice or thrice to make three
+    weights: Tensor  # (n, 3) these shares; a cell that is named several times has it in equal parts
 
 
 def _axis(cells: int, middle: int, size: int, like: Tensor) -> _Axis:
@@ -90,7 +93,9 @@ def _axis(cells: int, middle: int, size: int, like: Tensor) -> _Axis:
         weights.scatter_add_(1, shift, (part * (1 - share[pixel]))[:, None])
         weights.scatter_add_(1, shift + 1, (part * share[pixel])[:, None])
     named = torch.arange(3, device=like.device).where(weights > 0, weights.argmax(1, keepdim=True))
-    return _Axis(low, cell[low, None] + named, weights)
+    same = named[:, :, None] == named[:, None]
+    shares = (weights[:, None] * same).sum(2) / same.sum(2)  # none is 0, as 0 times minus infinity is nan
+    return _Axis(low, cell[low, None] + named, shares)
 
 
 def _neighbours(size: int, factor: float, others: int, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,6 +117,12 @@ def _best_channel(logits: Tensor, dim: int) -> Tensor:
     from_last = from_last.view(-1, *[1] * (logits.ndim - 1 - dim))
     channel = number - logits.eq_(best).mul_(from_last).amax(dim).int()
     return channel.where(best.squeeze(dim) > -torch.inf, number)
+
+
+def _product(left: Tensor, right: Tensor) -> Tensor:
+    """The matrix product in its operands' own precision, under autocast too."""
+    with torch.autocast(left.device.type, enabled=False):
+        return left @ right
 
 
 def _weights(logits: Tensor) -> Tensor:

@@ -98,7 +98,7 @@ def name(config: Config, *, trim: bool) -> str:
 
 
 def evaluate_predictor(predictor: Predictor, dataset: PanopticDataset, title: str) -> Evaluation:
-    """Score a predictor, by its decoder, on every image of a data set, one at a time.
+    """Score a predictor, by its decoder, on every image of a data set: predicted one by one, judged by the handful.
 
     Under several processes, all of which must call it, each takes every so many-th image, and all return the same: what one
     process alone would have found, to the last digit.

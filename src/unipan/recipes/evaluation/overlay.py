@@ -50,7 +50,7 @@ class Overlay:
 
     def confuse_semantic(self, num_classes: int) -> Confusion:
         """The semantic head's classes against the truth's."""
-        shape = len(self.truth.segments) + 1, num_classes
+        shape = len(self.truth.segments) + 1, num_classes + 1  # a pixel whose logits are nan has the index past the classes
         joint = joint_areas_of_places(self._classes, self.true_place, shape, self.lengths)
         true_class = np.array([segment.class_index for segment in self.truth.segments], dtype=np.int64)
-        return confuse_shared(joint[1:], true_class, np.arange(num_classes), num_classes)
+        return confuse_shared(joint[1:], true_class, np.arange(num_classes + 1), num_classes)

@@ -1,4 +1,4 @@
-"""What an evaluation takes from one image. H x W pixels, C classes."""
+"""What an evaluation takes from images. H x W pixels, C classes."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,13 +10,14 @@ from unipan.metrics.confusion import Confusion, confuse_matched
 from unipan.metrics.pq import PQCounts, tally
 from unipan.metrics.sizes import SizeCounts, tally_by_size
 from unipan.models.decode import best_channel, in_photo
+from unipan.ops.upsample import STRIDE
 from unipan.predictor import Predictor, original_size
 from unipan.recipes.evaluation.overlay import Overlay
 from unipan.recipes.evaluation.propagation import PropagationScore, PropagationTally
 from unipan.types import Detections, Outputs, PanopticMap, Sample, Size
 
 HANDFUL_PX = 2**18
-"""Pixels of the images that are judged at once. Right after a prediction the processor's caches hold nothing of what judges it:
+"""Pixels of the images that are judged together. Right after a prediction the processor's caches hold nothing of what judges it:
 one by one, small images took a third longer."""
 
 
@@ -59,6 +60,11 @@ class Predicted(NamedTuple):
     outputs: Outputs
     answer: PanopticMap  # untrimmed
 
+    @property
+    def pixels(self) -> int:
+        """Of the photo or of what the network saw of it, whichever has more."""
+        return max(self.truth.ids.numel(), STRIDE**2 * self.outputs.semantic[0][0].numel())
+
 
 def predict_image(predictor: Predictor, sample: Sample) -> Predicted:
     """The inference that is judged."""
@@ -67,13 +73,14 @@ def predict_image(predictor: Predictor, sample: Sample) -> Predicted:
 
 
 def handfuls(images: Iterable[Predicted]) -> Iterator[list[Predicted]]:
-    """All images, as many at a time as together reach HANDFUL_PX."""
+    """All images, as many at a time as together reach HANDFUL_PX. A list is emptied when the next is asked for."""
     handful: list[Predicted] = []
     for image in images:
         handful.append(image)
-        if sum(one.truth.ids.numel() for one in handful) >= HANDFUL_PX:
+        del image  # nothing of the judged ones stays while the next are predicted
+        if sum(one.pixels for one in handful) >= HANDFUL_PX:
             yield handful
-            handful = []
+            handful.clear()
     if handful:
         yield handful
 
