@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
+
 from unipan.classes import ClassTable
 from unipan.metrics.average_precision import ImageInstances, Precision, average_precision, instances_of, is_available
 from unipan.metrics.confusion import Confusion, confuse_matched
@@ -85,6 +87,7 @@ def handfuls(images: Iterable[Predicted]) -> Iterator[list[Predicted]]:
         yield handful
 
 
+@torch.inference_mode()
 def score_images(
     predictor: Predictor, images: Sequence[Predicted], effect: PropagationTally | None
 ) -> list[tuple[ImageScore, PixelCounts]]:
