@@ -96,7 +96,7 @@ def test_a_killed_process_leaves_the_former_file(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_save_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
-    for name in (".model.safetensors.tmp", "model.safetensors", ".hidden", "notes.tmp"):
+    for name in (".model.safetensors.tmp", ".tmpdLkxAW", "model.safetensors", ".hidden", "notes.tmp"):
         (tmp_path / name).write_text("")
     (tmp_path / ".folder.tmp").mkdir()
     sweep(tmp_path)

@@ -10,6 +10,8 @@ from unipan.errors import InputError
 
 TEMPORARY = ".tmp"
 """End of the names that files have while they are written; such names begin with a dot."""
+SAFETENSORS_TEMPORARY = ".tmp??????"
+"""What safetensors 0.8 writes beside the file that it is asked for, and then moves over it; a kill in between leaves it."""
 
 
 def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -46,6 +48,7 @@ def flush(path: Path) -> None:
 
 def sweep(folder: Path) -> None:
     """Remove the temporary files that a killed process left in a folder."""
-    for path in folder.glob(f".*{TEMPORARY}"):
-        if not path.is_dir():
-            path.unlink(missing_ok=True)
+    for pattern in (f".*{TEMPORARY}", SAFETENSORS_TEMPORARY):
+        for path in folder.glob(pattern):
+            if not path.is_dir():
+                path.unlink(missing_ok=True)
