@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import assert_never
 
-from unipan.config import DataConfig
+from unipan.config import Config, DataConfig
 from unipan.data.cityscapes import Cityscapes
 from unipan.data.coco import CocoPanoptic, coco_split, json_set
 from unipan.data.dataset import PanopticDataset
 from unipan.data.scenes import SceneDataset
+from unipan.data.statistics import FINEST_STRIDE, SetStatistics, lost_by_settings
 from unipan.data.transforms import Augmentation
 from unipan.errors import InputError
 
@@ -60,6 +61,22 @@ def remarks(dataset: PanopticDataset) -> list[str]:
         number, verbs = (f"{dataset.left_out} images", ("have", "are")) if dataset.left_out > 1 else ("1 image", ("has", "is"))
         return [f"{number} of {dataset.json_path} {verbs[0]} no annotation and {verbs[1]} left out; {len(dataset)} remain."]
     return []
+
+
+def setting_remarks(config: Config, statistics: SetStatistics) -> list[str]:
+    """What of a set can't be learnt or found with a run's settings, a sentence each, with the option that mends it."""
+    detector = config.model.detector
+    return lost_by_settings(
+        statistics,
+        limits={
+            "model.detector.max_detections": detector.max_detections,
+            "inference.max_admitted": config.inference.max_admitted,
+        },
+        min_stuff_area_px=config.inference.min_stuff_area_px,
+        short_side=config.data.short_side,
+        long_side=config.data.long_side,
+        smallest_anchor_px=FINEST_STRIDE * detector.anchor_scale if detector.kind == "two_stage" else 0.0,
+    )
 
 
 def _training_json(config: DataConfig) -> CocoPanoptic:

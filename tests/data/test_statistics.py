@@ -1,0 +1,96 @@
+"""A set's statistics, counted by hand, and what they say of settings."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from unipan.classes import ClassInfo, ClassTable
+from unipan.config import Config
+from unipan.data.build import setting_remarks
+from unipan.data.statistics import SetStatistics, sampled_statistics, statistics_of
+from unipan.ops.segments import Label, panoptic_map
+from unipan.types import PanopticMap, Sample
+
+CLASSES = ClassTable(
+    tuple(
+        ClassInfo(name=name, is_thing=name == "cat", dataset_id=index, color=(0, 0, 0), supercategory=name)
+        for index, name in enumerate(("cat", "sea"))
+    )
+)
+
+
+def truth(cats: int, *, side: int = 20, size: int = 200) -> PanopticMap:
+    """A sea with square cats in a row and, at its end, a crowd of cats."""
+    ids = torch.full((size, size), 100, dtype=torch.int32)
+    for number in range(cats):
+        ids[:side, number * side : (number + 1) * side] = number + 1
+    ids[-3:] = 99
+    labels = [*(Label(number + 1, 0) for number in range(cats)), Label(99, 0, is_crowd=True), Label(100, 1)]
+    return panoptic_map(ids, labels, CLASSES)
+
+
+@pytest.fixture
+def statistics() -> SetStatistics:
+    return statistics_of([truth(3), truth(0), truth(7, side=10)])
+
+
+def test_things_and_stuff_are_counted(statistics: SetStatistics) -> None:
+    assert statistics.things_an_image.tolist() == [3, 0, 7]
+    assert [statistics.things_beyond(limit) for limit in (0, 2, 5, 7)] == [10, 6, 2, 0]
+    assert statistics.stuff_areas.tolist() == [197 * 200 - 3 * 400, 197 * 200, 197 * 200 - 7 * 100]
+    assert statistics.thing_sides(short_side=0, long_side=0).tolist() == 3 * [20] + 7 * [10]
+    assert statistics.thing_sides(short_side=100, long_side=0).tolist() == 3 * [10] + 7 * [5]
+
+
+def test_no_images_have_no_statistics() -> None:
+    nothing = statistics_of([])
+    assert nothing.things_beyond(0) == 0
+    assert setting_remarks(Config(), nothing) == []
+
+
+def test_what_is_lost_is_said_with_its_option(statistics: SetStatistics) -> None:
+    fits = Config()
+    assert (
+        setting_remarks(
+            replace(fits, model=replace(fits.model, detector=replace(fits.model.detector, anchor_scale=2.0))), statistics
+        )
+        == []
+    )
+    tight = replace(
+        fits,
+        model=replace(fits.model, detector=replace(fits.model.detector, max_detections=5)),
+        data=replace(fits.data, short_side=100),
+        inference=replace(fits.inference, max_admitted=2, min_stuff_area_px=38_500),
+    )
+    detections, admitted, stuff, anchors = setting_remarks(tight, statistics)
+    assert detections.startswith(
+        "2 of 10 true things lie beyond model.detector.max_detections 5: 1 of 3 images have more, up to 7"
+    )
+    assert "--model.detector.max-detections 10" in detections
+    assert admitted.startswith("6 of 10 true things lie beyond inference.max_admitted 2: 2 of 3 images")
+    assert "removes 1 of 3 true stuff segments; set --inference.min-stuff-area-px 0" in stuff
+    assert anchors.startswith("10 of 10 true things are less than half as wide as the smallest anchor (32 px)")
+    assert "--model.detector.anchor-scale 1.2" in anchors
+
+
+def test_a_detector_without_anchors_has_none_too_large(statistics: SetStatistics) -> None:
+    one_stage = replace(Config().model, detector=replace(Config().model.detector, kind="one_stage"))
+    assert setting_remarks(replace(Config(), model=one_stage), statistics) == []
+
+
+def test_a_sample_is_evenly_spaced() -> None:
+    read = []
+
+    class Images:
+        classes = CLASSES
+
+        def __len__(self) -> int:
+            return 10
+
+        def __getitem__(self, index: int, /) -> Sample:
+            read.append(index)
+            return Sample(image=torch.zeros(3, 200, 200), truth=truth(1), image_id=index, file_name="")
+
+    assert len(sampled_statistics(Images(), most=4).images) == 4
+    assert read == [0, 2, 5, 7]
