@@ -180,15 +180,22 @@ def test_momentum_of_another_network_is_refused(momentum: dict[str, torch.Tensor
 
 
 @pytest.mark.parametrize(
-    "name", ["../a.png", "/etc/passwd", "b/../../a.png", "..\\a.png", "C:\\a.png", "C:a.png", "\\\\host\\a.png"]
+    "name", ["../a.png", "/etc/passwd", "b/../../a.png", "..\\a.png", "C:\\a.png", "C:/a.png", "a:../b.png", "\\\\host\\a.png"]
 )
 def test_a_name_that_leads_out_is_seen(name: str) -> None:
     assert leads_out(name)
 
 
-@pytest.mark.parametrize("name", ["a.png", "city/a.png", "a..b.png", "..a.png", "ab:c.png", "a b.png", ".a.png"])
+@pytest.mark.parametrize(
+    "name", ["a.png", "city/a.png", "a..b.png", "..a.png", "ab:c.png", "0:02.png", "day/0:02.png", "a b.png", ".a.png"]
+)
 def test_a_name_that_stays_is_left_alone(name: str) -> None:
     assert not leads_out(name)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there a colon is no letter of a name")
+def test_a_letter_before_a_colon_is_a_drive_only_where_there_are_drives() -> None:
+    assert not leads_out("C:a.png")
 
 
 @pytest.mark.parametrize("part", ["images", "annotations"])

@@ -11,6 +11,7 @@ from cityscapes_files import OFFICIAL, write_download
 from PIL import Image
 
 from unipan.classes import VOID
+from unipan.data.checks.cityscapes import frames
 from unipan.data.cityscapes import Cityscapes
 from unipan.data.cityscapes_labels import CITYSCAPES
 from unipan.errors import InputError
@@ -166,3 +167,10 @@ def test_a_damaged_truth_names_its_file(tmp_path: Path, damage: Callable[[Path],
     with pytest.raises(InputError, match=complaint):
         dataset[0]
     assert torch.equal(dataset[1].truth.ids, Cityscapes(tmp_path, "val", merge="none")[1].truth.ids)
+
+
+def test_names_that_begin_with_a_dot_are_no_data(tmp_path: Path) -> None:
+    root = write_download(tmp_path)
+    for file in [*root.rglob("*_leftImg8bit.png"), *root.rglob("*_instanceIds.png")]:
+        file.with_name(f"._{file.name}").write_bytes(b"left by a system")
+    assert len(Cityscapes(root, "val", merge="none")) == len(frames(root, "val")) == 2

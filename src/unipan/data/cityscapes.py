@@ -6,7 +6,6 @@ repeat these labels without the instances, so reading them too would cost a seco
 """
 
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,9 +13,10 @@ from PIL import Image
 from torch import Tensor
 
 from unipan.classes import ClassTable
-from unipan.data.cityscapes_labels import CITYSCAPES, LABEL_IDS, image_id_of
+from unipan.data.cityscapes_labels import CITYSCAPES, LABEL_IDS
 from unipan.data.coco import Merge, size_text
 from unipan.data.coco_json import listing
+from unipan.data.image_paths import is_hidden
 from unipan.errors import InputError
 from unipan.ops.images import UNREADABLE, read_image
 from unipan.ops.segments import Label, joined_stuff, panoptic_map, runs_of
@@ -29,14 +29,6 @@ INSTANCES_OF_A_LABEL = 1000
 """Instance n of a label is stored as label * 1000 + n."""
 
 
-class _Place(NamedTuple):
-    """An image, as its path and its truth's path are built from it."""
-
-    city: str
-    image_id: str
-    """CITY_SEQUENCE_FRAME."""
-
-
 class Cityscapes:
     """A split of the download, cities and frames in order. Image ids are CITY_SEQUENCE_FRAME, as the official tools write them.
 
@@ -47,26 +39,27 @@ class Cityscapes:
         """merge: as in `CocoPanoptic`."""
         _check_layout(root, split)
         self._images, self._truths, self._merge = root / IMAGES / split, root / TRUTH / split, merge
-        self._places = _annotated(self._images, self._truths)
+        self._frames = _annotated(self._images, self._truths)
         self._class_of = tuple(range(len(CITYSCAPES)))
         self.classes: ClassTable = CITYSCAPES
         if merge == "supercategory":
             self.classes, self._class_of = CITYSCAPES.merged_by_supercategory()
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._frames)
 
     def __getitem__(self, index: int, /) -> Sample:
-        city, image_id = self._places[index]
-        image = read_image(self._images / city / f"{image_id}{IMAGE_END}")
-        truth = self._truths / city / f"{image_id}{TRUTH_END}"
+        frame = self._frames[index]
+        image = read_image(self._images / f"{frame}{IMAGE_END}")
+        truth = self._truths / f"{frame}{TRUTH_END}"
         ids = read_instance_ids(truth)
         if image.shape[-2:] != ids.shape:
             raise InputError(
-                f"{image_id}{IMAGE_END} is {size_text(image)} but {truth.name} is {size_text(ids)} (width x height); "
+                f"{frame}{IMAGE_END} is {size_text(image)} but {truth.name} is {size_text(ids)} (width x height); "
                 "unpack both again from the download."
             )
-        return Sample(image=image, truth=self._truth(ids, truth), image_id=image_id, file_name=f"{city}/{image_id}{IMAGE_END}")
+        file_name = f"{frame}{IMAGE_END}"
+        return Sample(image=image, truth=self._truth(ids, truth), image_id=Path(frame).name, file_name=file_name)
 
     def _truth(self, ids: Tensor, path: Path) -> PanopticMap:
         """What the values (H, W) of an *_instanceIds.png stand for."""
@@ -111,10 +104,15 @@ def _labels(values: np.ndarray, path: Path) -> list[Label]:
     return labels
 
 
-def _annotated(images: Path, truths: Path) -> list[_Place]:
+def frames_below(folder: Path, end: str) -> set[str]:
+    """CITY/CITY_SEQUENCE_FRAME of each file CITY/*END in a split's folder that is data."""
+    files = (path.relative_to(folder) for path in folder.glob(f"*/*{end}"))
+    return {file.as_posix().removesuffix(end) for file in files if not any(map(is_hidden, file.parts))}
+
+
+def _annotated(images: Path, truths: Path) -> list[str]:
     """The split's images, by city and name; each must have its truth, and the reverse."""
-    found = {_Place(path.parent.name, image_id_of(path.name)) for path in images.glob(f"*/*{IMAGE_END}")}
-    known = {_Place(path.parent.name, path.name.removesuffix(TRUTH_END)) for path in truths.glob(f"*/*{TRUTH_END}")}
+    found, known = frames_below(images, IMAGE_END), frames_below(truths, TRUTH_END)
     if not found:
         raise InputError(f"{images} holds no CITY/*{IMAGE_END}; unpack leftImg8bit_trainvaltest.zip in {images.parents[1]}.")
     for folder, end, missing, archive in (
@@ -122,7 +120,7 @@ def _annotated(images: Path, truths: Path) -> list[_Place]:
         (images, IMAGE_END, known - found, "leftImg8bit_trainvaltest.zip"),
     ):
         if missing:
-            first = listing(f"{place.city}/{place.image_id}{end}" for place in sorted(missing))
+            first = listing(f"{frame}{end}" for frame in sorted(missing))
             raise InputError(
                 f"{folder} lacks {len(missing)} of the {len(found | known)} files that belong there: {first}. Unpack {archive} "
                 "completely, or remove the files that have no partner."

@@ -10,7 +10,7 @@ from torch import Tensor
 from unipan.classes import ClassTable
 from unipan.data.coco_json import PanopticJson, check_consistency, checked_map, listing, read_json_as
 from unipan.data.id_maps import read_id_map
-from unipan.data.pictures import found_pictures
+from unipan.data.image_paths import found_images
 from unipan.errors import InputError
 from unipan.ops.images import read_image
 from unipan.ops.segments import Label, joined_stuff
@@ -125,7 +125,7 @@ def _compact(content: PanopticJson, classes: ClassTable, images_dir: Path, json_
     segments = [segment for annotation in annotations for segment in annotation.segments_info]
     return _Index(
         image_ids=[image.id for image in images],
-        file_names=found_pictures(images_dir, [image.file_name for image in images], json_path),
+        file_names=found_images(images_dir, [image.file_name for image in images], json_path),
         png_names=[annotation.file_name for annotation in annotations],
         starts=array("q", accumulate((len(annotation.segments_info) for annotation in annotations), initial=0)),
         segment_ids=array("i", (segment.id for segment in segments)),

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from torch import Tensor
@@ -84,9 +84,9 @@ def _adapter(form: type[Form]) -> "TypeAdapter[Form]":
 
 
 def leads_out(name: str) -> bool:
-    """Whether a file name out of a JSON is absolute or climbs, on any system."""
-    parts = name.replace("\\", "/").split("/")
-    return parts[0] == "" or parts[0][1:2] == ":" or ".." in parts
+    """Whether a file name out of a JSON is empty, absolute on any system, or climbs; C:a.png leads out only where drives are."""
+    path = PureWindowsPath(name)
+    return bool(not path.name or path.root or Path(name).drive) or ".." in path.parts
 
 
 def stem_below(name: str) -> str:

@@ -18,7 +18,7 @@ class Entry(NamedTuple):
 
     image_id: int | str
     file_name: str
-    """The picture's, below the images folder; the PNG gets the same place and stem."""
+    """The image's, below the images folder; the PNG gets the same place and stem (`png_of`)."""
     panoptic: PanopticMap
 
 
@@ -40,6 +40,11 @@ def annotation_of(
     return {"image_id": image_id, "file_name": file_name, "segments_info": segments}
 
 
+def png_of(file_name: str) -> str:
+    """Where an image's segments are drawn, below the PNG folder."""
+    return stem_below(file_name) + ".png"
+
+
 def write_panoptic(
     folder: Path, entries: Iterable[Entry], classes: ClassTable, *, json_name: str, png_folder: str, scores: bool
 ) -> Path:
@@ -52,7 +57,7 @@ def write_panoptic(
     images, annotations, taken = [], [], dict[str, str]()
     for image_id, file_name, panoptic in entries:
         assert not leads_out(file_name), file_name
-        png_name = stem_below(file_name) + ".png"
+        png_name = png_of(file_name)
         if png_name in taken:
             raise InputError(f"{taken[png_name]} and {file_name} would both become {png_name}; rename one or write them apart.")
         taken[png_name] = file_name

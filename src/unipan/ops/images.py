@@ -14,9 +14,6 @@ from unipan.errors import InputError
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 """What Pillow raises, depending on the format, for a file that is damaged, no image, or unreasonably large."""
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
-"""Files of a folder that are taken for images."""
-
 MAX_16_BIT = 2**16 - 1
 
 

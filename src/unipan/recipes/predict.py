@@ -10,8 +10,9 @@ from unipan.config import Device, PanopticHead
 from unipan.data.cityscapes_labels import image_id_of, with_label_ids
 from unipan.data.coco_json import stem_below
 from unipan.data.coco_writer import Entry, write_panoptic
+from unipan.data.image_paths import find_files
 from unipan.errors import InputError
-from unipan.ops.images import SUFFIXES, read_image
+from unipan.ops.images import read_image
 from unipan.predictor import load
 from unipan.recipes.console import counted
 from unipan.types import PanopticMap
@@ -51,23 +52,19 @@ def predict(
 
 
 def image_files(paths: Sequence[Path]) -> list[Path]:
-    """The files named, and those in the folders named, in order; of a folder that holds only folders, those in these."""
+    """The files named, and those in the folders named, in order, of all levels."""
     if not paths:
         raise InputError("no image is named; name at least one file, or a folder of them.")
     files: list[Path] = []
     for path in paths:
-        found = (_images_in(path, "*") or _images_in(path, "*/*")) if path.is_dir() else [path]
+        found = find_files(path).paths if path.is_dir() else [path]
         if not found:
-            raise InputError(f"the folder {path} holds no image ({', '.join(sorted(SUFFIXES))}).")
+            raise InputError(f"the folder {path} holds no image; name one that does.")
         files += found
     missing = [str(path) for path in files if not path.is_file()]
     if missing:
         raise InputError(f"there is no image file {missing[0]}; check the path.")
     return files
-
-
-def _images_in(folder: Path, pattern: str) -> list[Path]:
-    return sorted(path for path in folder.glob(pattern) if path.suffix.lower() in SUFFIXES)
 
 
 def segment_table(file: Path, panoptic: PanopticMap) -> Table:

@@ -10,7 +10,15 @@ from unipan.data.checks.json_entries import Picture
 from unipan.data.checks.kinds import Kind
 from unipan.data.checks.pixels import Look, check_ids, check_sizes, look_at_image
 from unipan.data.checks.rows import Category, Row
-from unipan.data.cityscapes import IMAGE_END, IMAGES, INSTANCES_OF_A_LABEL, TRUTH, TRUTH_END, read_instance_ids
+from unipan.data.cityscapes import (
+    IMAGE_END,
+    IMAGES,
+    INSTANCES_OF_A_LABEL,
+    TRUTH,
+    TRUTH_END,
+    frames_below,
+    read_instance_ids,
+)
 from unipan.data.cityscapes_labels import CITYSCAPES, LABEL_IDS
 from unipan.errors import InputError
 from unipan.ops.segments import places_of
@@ -20,10 +28,7 @@ CATEGORIES = {info.dataset_id: Category(info.dataset_id, info.name, info.is_thin
 
 def frames(root: Path, split: str) -> list[str]:
     """CITY/CITY_SEQUENCE_FRAME of a split, whether picture and truth are both there or only one."""
-    sides = ((root / IMAGES / split, IMAGE_END), (root / TRUTH / split, TRUTH_END))
-    return sorted(
-        {f"{path.parent.name}/{path.name.removesuffix(end)}" for folder, end in sides for path in folder.glob(f"*/*{end}")}
-    )
+    return sorted(frames_below(root / IMAGES / split, IMAGE_END) | frames_below(root / TRUTH / split, TRUTH_END))
 
 
 def look_at_frame(root: Path, split: str, frame: str) -> Look:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from unipan.classes import VOID, VOID_ID, ClassTable
-from unipan.data.coco_json import leads_out, read_json_as
+from unipan.data.coco_json import leads_out, read_json_as, stem_below
+from unipan.data.image_paths import check_apart, find_files
 from unipan.errors import InputError
-from unipan.ops.images import SUFFIXES, UNREADABLE, is_file
+from unipan.ops.images import UNREADABLE, is_file
 from unipan.ops.segments import Label, joined_stuff, panoptic_map
 from unipan.types import PanopticMap, Size
 
@@ -117,17 +118,16 @@ def safe_name(name: str) -> str:
     return str(PurePosixPath(name.replace("\\", "/")))
 
 
-def images_by_stem(folder: Path) -> dict[str, Path]:
-    """The pictures of a folder by their file names without suffix."""
-    found: dict[str, Path] = {}
-    for path in sorted(checked_folder(folder, "images").iterdir()):
-        if path.suffix.lower() in SUFFIXES and path.is_file():
-            if path.stem in found:
-                raise InputError(f"{found[path.stem].name} and {path.name} in {folder} bear one name; keep one of them.")
-            found[path.stem] = path
-    if not found:
-        raise InputError(f"the folder {folder} holds no image ({', '.join(sorted(SUFFIXES))}); name the one that does.")
-    return found
+def files_by_stem(folder: Path, what: str, suffixes: set[str] | None = None) -> dict[str, Path]:
+    """The files below a folder, by their paths below it without suffix. what: they in words. suffixes: None for all images."""
+    files = find_files(checked_folder(folder, f"{what}s"), suffixes)
+    if not files.paths:
+        raise InputError(
+            f"the folder {folder} holds no {what} (left out: {files.left_out or 'nothing'}); name the one that does."
+        )
+    stems = [stem_below(path.relative_to(folder).as_posix()) for path in files.paths]
+    check_apart(files.paths, [f"{stem}.png" for stem in stems])
+    return dict(zip(stems, files.paths, strict=True))
 
 
 def checked_folder(folder: Path, what: str) -> Path:

@@ -11,6 +11,7 @@ from unipan.data.coco_json import listing, read_json_as
 from unipan.data.convert.form import Converted, about, assembled, check_size, checked_folder, read_categories
 from unipan.data.convert.labelme_shapes import LabelmeShape, shape_patch
 from unipan.data.convert.overlap import Shape, paint
+from unipan.data.image_paths import find_files
 from unipan.errors import InputError
 
 WHAT = "a labelme JSON (shapes, imagePath, imageHeight, imageWidth)"
@@ -94,11 +95,13 @@ class LabelmeForm:
 
 
 def labelme_files(folder: Path) -> list[Path]:
-    """The JSON files of a folder, by name."""
-    paths = sorted(checked_folder(folder, "labelme JSON files").glob("*.json"))
-    if not paths:
-        raise InputError(f"the folder {folder} holds no JSON file; name the folder that holds labelme's.")
-    return paths
+    """The JSON files of a folder and its subfolders, by name."""
+    found = find_files(checked_folder(folder, "labelme JSON files"), {".json"})
+    if not found.paths:
+        raise InputError(
+            f"the folder {folder} holds no JSON file (left out: {found.left_out or 'nothing'}); name the one with labelme's."
+        )
+    return found.paths
 
 
 def read_labelme(path: Path) -> LabelmeFile:

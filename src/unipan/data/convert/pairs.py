@@ -1,6 +1,6 @@
 """Pairs of PNGs, one of class numbers and one of instance numbers for each image, as the COCO panoptic format needs them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from unipan.classes import VOID, ClassTable
 from unipan.data.coco_json import listing
-from unipan.data.convert.form import Converted, Unclaimed, assembled, check_size, checked_folder, images_by_stem
+from unipan.data.convert.form import Converted, Unclaimed, assembled, check_size, files_by_stem
 from unipan.data.convert.label_maps import LARGEST, ClassNumbers, read_label_map
 from unipan.data.convert.overlap import NOBODY
 from unipan.errors import InputError
@@ -21,7 +21,7 @@ NO_INSTANCE = 0
 
 
 class PairForm:
-    """Folders of semantic and instance maps, named STEM.png like the images.
+    """Folders of semantic and instance maps, named STEM.png like the images and in the same subfolders.
 
     Pixels of one thing class and one instance number are one segment, so that numbers may be unique in the image or in the class
     alone; the numbers of stuff count for nothing.
@@ -40,10 +40,11 @@ class PairForm:
         unclaimed: Unclaimed,
     ) -> None:
         self.classes, self.images_dir = classes, images_dir
-        self._semantic, self._instances = semantic, instances
-        images = images_by_stem(images_dir)
-        self._stems = _common_stems(semantic, instances, images_dir, images)
-        self.file_names = [images[stem].name for stem in self._stems]
+        self._semantic, self._instances = (files_by_stem(folder, "PNG file", {".png"}) for folder in (semantic, instances))
+        images = files_by_stem(images_dir, "image")
+        _check_partners({semantic: self._semantic, instances: self._instances}, {images_dir: images})
+        self._stems = list(self._semantic)
+        self.file_names = [images[stem].relative_to(images_dir).as_posix() for stem in self._stems]
         self._numbers = ClassNumbers(classes, ignore)
         self._unclaimed: Unclaimed = unclaimed
         self._is_thing = np.zeros(VOID + 1, dtype=bool)
@@ -54,7 +55,7 @@ class PairForm:
 
     def __getitem__(self, index: int, /) -> Converted:
         stem, file_name = self._stems[index], self.file_names[index]
-        semantic_path, instance_path = self._semantic / f"{stem}.png", self._instances / f"{stem}.png"
+        semantic_path, instance_path = self._semantic[stem], self._instances[stem]
         semantic, instances = self._numbers.read(semantic_path), read_label_map(instance_path)
         height, width = semantic.shape
         for path in (instance_path, self.images_dir / file_name):
@@ -78,22 +79,16 @@ class PairForm:
         return np.repeat(owner, runs.lengths).reshape(semantic.shape), claims
 
 
-def _common_stems(semantic: Path, instances: Path, images_dir: Path, images: Iterable[str]) -> list[str]:
-    """The names of the maps: each has its partner and its image, which further images need not."""
-    maps = (semantic, instances)
-    stems = {folder: {path.stem for path in checked_folder(folder, "PNG files").glob("*.png")} for folder in maps}
-    for folder in maps:
-        if not stems[folder]:
-            raise InputError(f"the folder {folder} holds no PNG file; name the folder that holds the maps.")
-    stems[images_dir] = set(images)
-    if not set.intersection(*stems.values()):
-        firsts = ", ".join(f"{folder} (first {min(names)})" for folder, names in stems.items())
+def _check_partners(maps: dict[Path, dict[str, Path]], images: dict[Path, dict[str, Path]]) -> None:
+    """Each map has its partner and its image, which further images need not. Each folder's files by stem."""
+    folders = maps | images
+    if not set.intersection(*(set(files) for files in folders.values())):
+        firsts = ", ".join(f"{folder} (first {min(files)})" for folder, files in folders.items())
         raise InputError(f"no file name stands in all of {firsts}; name both maps like their image, as in STEM.png and STEM.jpg.")
-    for folder, other in product(maps, stems):
-        lone = sorted(stems[folder] - stems[other])
+    for folder, other in product(maps, folders):
+        lone = sorted(set(maps[folder]) - set(folders[other]))
         if lone:
             raise InputError(
-                f"{len(lone)} of the {len(stems[folder])} maps in {folder} have no partner in {other}: {listing(lone)}; "
+                f"{len(lone)} of the {len(maps[folder])} maps in {folder} have no partner in {other}: {listing(lone)}; "
                 "add the partners or remove these maps."
             )
-    return sorted(stems[semantic])

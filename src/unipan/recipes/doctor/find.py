@@ -12,7 +12,7 @@ from unipan.data.checks.pixels import Look, look_at
 from unipan.data.checks.rows import Category
 from unipan.data.cityscapes import IMAGES, TRUTH
 from unipan.data.coco_json import listing
-from unipan.data.pictures import found_pictures
+from unipan.data.image_paths import found_images
 from unipan.errors import InputError
 
 UNREADABLE_SPLITS = ("test", "train_extra")
@@ -148,6 +148,6 @@ def picture_names(split: CocoSplit, listed: Listed) -> list[str]:
     """Each picture's path below the images folder, found as training finds it; where that fails, as the JSON has it."""
     names = [picture.file_name for picture in listed.pictures]
     try:
-        return found_pictures(split.images_dir, names, split.json_path)
+        return found_images(split.images_dir, names, split.json_path)
     except InputError:  # none is there, or one could be any of several: each will be reported as missing
         return names

@@ -1,0 +1,133 @@
+"""Which files of a folder are data, and where the images lie that a JSON names. The one lister of folders."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from PIL import Image
+
+from unipan.data.cityscapes_labels import picture_name
+from unipan.data.coco_json import listing
+from unipan.errors import InputError
+from unipan.ops.images import is_file
+
+NO_PIXELS = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
+"""Formats of documents, films and measurements: Pillow knows their names, but can't read them by itself."""
+
+
+@cache
+def image_suffixes() -> frozenset[str]:
+    """Lower-case suffixes of the formats that Pillow reads, as in ".jpg"."""
+    Image.init()
+    known = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN and kind not in NO_PIXELS}
+    return frozenset(known | {".mpo"})  # of its own reader, which Pillow's of JPEG calls
+
+
+@dataclass(frozen=True)
+class FoundFiles:
+    """The files of a folder and all its subfolders that are data, and how many are not."""
+
+    paths: list[Path]
+    """Sorted; each begins with the folder as it was given."""
+    hidden: int
+    """Files and folders whose names begin with a dot: what systems leave beside data."""
+    other: Counter[str]
+    """Files of other kinds, by lower-case suffix."""
+
+    @property
+    def left_out(self) -> str:
+        """What was left out and why, for a message; empty where nothing was."""
+        kinds = ", ".join(f"{suffix or 'no suffix'}: {number}" for suffix, number in sorted(self.other.items()))
+        parts = [f"{self.hidden} whose names begin with a dot"] if self.hidden else []
+        return " and ".join(parts + ([f"{self.other.total()} of other kinds ({kinds})"] if kinds else []))
+
+
+def find_files(folder: Path, suffixes: Iterable[str] | None = None) -> FoundFiles:
+    """All files below a folder that bear one of the suffixes, in whichever case. suffixes: lower case; None for all images.
+
+    Raises: InputError where the folder is not there or can't be listed.
+    """
+    wanted = image_suffixes() if suffixes is None else frozenset(suffixes)
+    paths, hidden, other = [], 0, Counter[str]()
+    for path in _walk(folder, ()):
+        suffix = path.suffix.lower()
+        if is_hidden(path.name):
+            hidden += 1
+        elif suffix in wanted:
+            paths.append(path)
+        else:
+            other[suffix] += 1
+    return FoundFiles(sorted(paths), hidden, other)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is no data."""
+    return name.startswith(".")
+
+
+def _walk(folder: Path, above: tuple[str, ...]) -> Iterator[Path]:
+    """Every file below a folder, and whatever is hidden, unopened. above: the folders that lead here; a link back to one ends."""
+    real = os.path.realpath(folder)
+    if real in above:
+        return
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise InputError(f"cannot list the folder {folder}: {error.strerror}. Name a folder that can be read.") from error
+    for entry in entries:
+        if entry.is_dir() and not is_hidden(entry.name):
+            yield from _walk(folder / entry.name, (*above, real))
+        else:
+            yield folder / entry.name
+
+
+def check_apart(sources: Sequence[Path | str], outputs: Sequence[str]) -> None:
+    """Refuse two sources that would be written to one output; told before anything is written. The n-th output is the n-th's.
+
+    Raises: InputError that names both sources in full.
+    """
+    taken: dict[str, Path | str] = {}
+    for source, output in zip(sources, outputs, strict=True):
+        first = taken.setdefault(output, source)
+        if first is not source:
+            raise InputError(f"{first} and {source} would both become {output}; rename one, or write them apart.")
+
+
+def image_places(folder: Path, file_names: Sequence[str]) -> list[list[str]]:
+    """For each file name all paths below `folder` that it may mean: itself or, where it names no folder, any file so named below.
+
+    None: it is missing; several: nobody can tell which. Cityscapes' images lie in a folder for each city, and its official JSON
+    names them with `_gtFine` inserted: both are found.
+    """
+    # One look at the folder, because one for each of COCO's images would take long on a network disk.
+    top = {path.name for path in folder.iterdir()}
+    lost = {name for name in file_names if name not in top and not is_file(folder / name)}
+    wanted = {other: name for name in lost if name == Path(name).name for other in (name, picture_name(name))}
+    found: dict[str, list[str]] = {name: [] for name in lost}
+    for path in _walk(folder, ()) if wanted else ():
+        if path.name in wanted:
+            found[wanted[path.name]].append(str(path.relative_to(folder)))
+    return [found.get(name, [name]) for name in file_names]
+
+
+def found_images(folder: Path, file_names: Sequence[str], json_path: Path) -> list[str]:
+    """Each file name's path below `folder`, as `image_places` finds it; a missing one stays as it is, and reading it is an error.
+
+    Raises: InputError where all are missing, or one could be any of several.
+    """
+    places = image_places(folder, file_names)
+    if file_names and not any(places):
+        raise InputError(
+            f"none of the {len(file_names)} images that {json_path} names is in {folder} or its subfolders, first "
+            f"{file_names[0]}; name the folder that holds them."
+        )
+    for name, several in zip(file_names, places, strict=True):
+        if len(several) > 1:
+            raise InputError(
+                f"the image {name} could be {listing(sorted(several))}, all below {folder}; write the subfolder into the JSON's "
+                "file_name."
+            )
+    return [several[0] if several else name for name, several in zip(file_names, places, strict=True)]

@@ -1,0 +1,78 @@
+"""One lister of folders: what is data, what is left out, and where a JSON's images lie."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from unipan.data.image_paths import check_apart, find_files, found_images, image_places, image_suffixes
+from unipan.errors import InputError
+from unipan.ops.images import read_image
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+@pytest.mark.parametrize(
+    "suffix", [".jpg", ".jfif", ".JPE", ".png", ".gif", ".ppm", ".pgm", ".bmp", ".TIFF", ".webp", ".tga", ".avif"]
+)
+def test_a_format_that_is_read_is_found(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    try:
+        Image.new("L" if suffix == ".pgm" else "RGB", (4, 3), 50).save(path)
+    except (KeyError, OSError):
+        pytest.skip("this Pillow was built without it")
+    assert read_image(path).shape == (3, 3, 4)
+    assert find_files(tmp_path).paths == [path]
+
+
+@pytest.mark.parametrize("suffix", [".pdf", ".h5", ".txt", ".json", ".mp4", ".mpg", ".eps", ""])
+def test_what_is_no_image_is_none(suffix: str) -> None:
+    assert suffix not in image_suffixes()
+
+
+def test_all_levels_are_searched_and_the_rest_is_counted(tmp_path: Path) -> None:
+    data = [".home/data/a.jpg", ".home/data/b/c/d.PNG", ".home/data/b.x/e.gif"]
+    touch(tmp_path, *data, *(f".home/data/{name}" for name in ("._a.jpg", ".git/f.png", "b/n.txt", "m.TXT", "Makefile")))
+    found = find_files(tmp_path / ".home" / "data")
+    assert found.paths == sorted(tmp_path / name for name in data)
+    assert (found.hidden, dict(found.other)) == (2, {".txt": 2, "": 1})
+    assert found.left_out == "2 whose names begin with a dot and 3 of other kinds (no suffix: 1, .txt: 2)"
+
+
+def test_nothing_left_out_is_nothing_to_say(tmp_path: Path) -> None:
+    touch(tmp_path, "a.json", "b/c.JSON")
+    found = find_files(tmp_path, {".json"})
+    assert (len(found.paths), found.left_out) == (2, "")
+
+
+def test_links_are_followed_but_never_in_circles(tmp_path: Path) -> None:
+    touch(tmp_path, "data/a.jpg", "other/b.jpg")
+    (tmp_path / "data" / "to_other").symlink_to(tmp_path / "other")
+    (tmp_path / "other" / "back").symlink_to(tmp_path / "data")
+    assert [path.name for path in find_files(tmp_path / "data").paths] == ["a.jpg", "b.jpg"]
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot list the folder .*gone: No such file"):
+        find_files(tmp_path / "gone")
+
+
+def test_what_would_be_written_to_one_place_is_named_in_full() -> None:
+    check_apart([Path("a/1.jpg"), Path("b/1.jpg")], ["a/1.png", "b/1.png"])
+    with pytest.raises(InputError, match=r"^train/2\.jpg and val/2\.jpg would both become 2\.png"):
+        check_apart([Path("train/2.jpg"), Path("val/2.jpg")], ["2.png", "2.png"])
+
+
+def test_a_name_may_mean_one_file_none_or_several(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "c1/b.jpg", "c1/x.jpg", "c2/x.jpg", ".trash/gone.jpg")
+    names = ["a.jpg", "b.jpg", "x.jpg", "gone.jpg", "c2/x.jpg", "c2/b.jpg"]
+    places = [sorted(some) for some in image_places(tmp_path, names)]
+    assert places == [["a.jpg"], ["c1/b.jpg"], ["c1/x.jpg", "c2/x.jpg"], [], ["c2/x.jpg"], []]
+    with pytest.raises(InputError, match=r"x\.jpg could be c1/x\.jpg, c2/x\.jpg"):
+        found_images(tmp_path, names, Path("train.json"))
+    assert found_images(tmp_path, ["b.jpg", "gone.jpg"], Path("train.json")) == ["c1/b.jpg", "gone.jpg"]
