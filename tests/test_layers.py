@@ -12,7 +12,7 @@ import unipan
 
 PACKAGE = Path(unipan.__file__).parent
 FLOORS = [
-    ["errors"],
+    ["errors", "console"],
     ["classes", "disk"],
     ["types", "config", "tensor_file"],
     ["ops", "presets", "checkpoint"],
@@ -72,6 +72,12 @@ def wrong_imports(package: Path) -> list[str]:
     return wrong
 
 
+def test_only_the_console_imports_rich() -> None:
+    """Whose consoles read no markup: elsewhere, a name in square brackets might vanish or end a command."""
+    modules = {str(file.relative_to(PACKAGE)): imported_modules(ast.parse(file.read_text())) for file in source_files(PACKAGE)}
+    assert [file for file, names in modules.items() if any(name.split(".")[0] == "rich" for name in names)] == ["console.py"]
+
+
 def test_imports_only_go_down() -> None:
     assert len(source_files(PACKAGE)) > 40
     assert wrong_imports(PACKAGE) == []
@@ -81,7 +87,7 @@ def test_the_checker_sees_what_it_must(tmp_path: Path) -> None:
     files = {
         "__init__.py": "from unipan.cli import main",
         "cli.py": "from unipan.recipes.train import train",
-        "recipes/train.py": "from unipan.recipes.console import console\nfrom unipan.engine import fit",
+        "recipes/train.py": "from unipan.recipes.start import fresh\nfrom unipan.engine import fit",
         "models/network.py": "def forward():\n    from unipan.metrics.pq import count",  # sideways, inside a function
         "models/build.py": "from unipan.models.network import Network\nfrom unipan.types import Outputs",
         "ops/boxes.py": "import unipan.engine.fit\nimport math",  # upwards

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from unipan.checkpoint import open_run
+from unipan.console import results
 from unipan.data.build import validation_dataset
 from unipan.data.dataset import PanopticDataset
 from unipan.metrics import average_precision
 from unipan.metrics.confusion import confuse, mean_iou
 from unipan.models.decode import best_channel
 from unipan.predictor import Predictor, load
-from unipan.recipes.console import results
 from unipan.recipes.evaluate import evaluate_predictor
 from unipan.recipes.evaluation import tally
 from unipan.recipes.evaluation.result import Evaluation

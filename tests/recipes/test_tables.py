@@ -10,8 +10,8 @@ import pytest
 
 from unipan.cli import main
 from unipan.config import Config
+from unipan.console import results
 from unipan.errors import InputError
-from unipan.recipes.console import results
 from unipan.recipes.evaluate import evaluate
 from unipan.recipes.tables import trials
 from unipan.recipes.tables.make import Figure, FilledTable, make_table

@@ -161,10 +161,10 @@ def labelme(
 
 
 def _convert(parts: "Sequence[Part]", out: Path) -> None:
-    from unipan.recipes.console import results
+    from unipan.console import results
     from unipan.recipes.convert import convert, sentences, summary
 
     tallies = convert(parts, out)
     results.print(summary(tallies))
     for sentence in sentences(tallies, parts, out):
-        results.print(sentence, soft_wrap=True, markup=False)
+        results.print(sentence, soft_wrap=True)

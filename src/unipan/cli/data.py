@@ -38,7 +38,7 @@ def doctor(
         out: A new folder for the mended copy.
         as_json: Print the findings as JSON.
     """
-    from unipan.recipes.console import console, results
+    from unipan.console import console, results
     from unipan.recipes.doctor import fix as mend
     from unipan.recipes.doctor import report as told
     from unipan.recipes.doctor.examine import examine
@@ -70,7 +70,7 @@ def _inspect_with(preset: Callable[[], Config]) -> Callable[..., None]:
     """The command that shows what training with one preset would see."""
 
     def command(config: Settings, *, out: Path, samples: int = 12) -> None:
-        from unipan.recipes.console import results
+        from unipan.console import results
         from unipan.recipes.inspection import inspect_samples
 
         results.print(inspect_samples(config, out, samples=samples), soft_wrap=True)

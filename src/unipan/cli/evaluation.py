@@ -58,7 +58,7 @@ def predict(
         device: auto is the GPU where there is one.
         as_json: Print the panoptic.json.
     """
-    from unipan.recipes.console import results
+    from unipan.console import results
     from unipan.recipes.predict import predict as recipe
     from unipan.recipes.predict import segment_table
 
@@ -97,8 +97,8 @@ def compare(
         device: auto is the GPU where there is one.
         as_json: Print the comparison as JSON.
     """
+    from unipan.console import results
     from unipan.recipes.compare import compare as recipe
-    from unipan.recipes.console import results
 
     comparison = recipe(run, images, out, samples=samples, root=root, trim=trim, device=device)
     if as_json:
@@ -131,7 +131,7 @@ def score(
         merge: Merge the truth's classes as training did; a class's stuff in one image becomes one segment.
         as_json: Print the metrics as JSON.
     """
-    from unipan.recipes.console import results
+    from unipan.console import results
     from unipan.recipes.score import score as recipe
 
     report = recipe(truth, predictions, truth_dir=truth_dir, predictions_dir=predictions_dir, merge=merge)

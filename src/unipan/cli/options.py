@@ -19,8 +19,8 @@ def print_json(value: Any) -> None:
 
 def print_evaluation(evaluation: Any, *, as_json: bool) -> None:
     """Print it once, however many processes measured it together."""
+    from unipan.console import results
     from unipan.engine.processes import here
-    from unipan.recipes.console import results
 
     if not here().is_main:
         return

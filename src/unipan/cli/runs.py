@@ -15,7 +15,7 @@ def runs(folder: Positional[Path] = Path("runs"), *, as_json: Annotated[bool, ar
         folder: Where to look.
         as_json: Print the list as JSON.
     """
-    from unipan.recipes.console import results
+    from unipan.console import results
     from unipan.recipes.runs import list_runs
 
     found = list_runs(folder)
@@ -25,4 +25,4 @@ def runs(folder: Positional[Path] = Path("runs"), *, as_json: Annotated[bool, ar
     if found.rows:
         results.print(found.table())
     for sentence in found.sentences():
-        results.print(sentence, soft_wrap=True, markup=False)
+        results.print(sentence, soft_wrap=True)

@@ -26,8 +26,8 @@ def _table_of(letter: Letter, preset: Callable[[], Config]) -> Callable[..., Non
         seeds: tuple[int, ...] = (0, 1, 2),
         as_json: Annotated[bool, arg(name="json")] = False,
     ) -> None:
+        from unipan.console import results
         from unipan.engine.processes import here
-        from unipan.recipes.console import results
         from unipan.recipes.tables.make import make_table
 
         filled = make_table(letter, config, out, seeds)

@@ -32,8 +32,8 @@ def demo(
         show: Only draw a contact sheet of the scenes (OUT/scenes.png) and print what they are like.
         as_json: Print the metrics as JSON.
     """
+    from unipan.console import results
     from unipan.recipes import demo as recipe
-    from unipan.recipes.console import results
 
     if show:
         path, statistics = recipe.show_scenes(config, out)
@@ -49,7 +49,7 @@ def _train_with(preset: Callable[[], Config]) -> Callable[..., None]:
     """The command that trains with one preset."""
 
     def command(config: Settings, *, out: Path, resume: bool = False) -> None:
-        from unipan.recipes.console import results
+        from unipan.console import results
         from unipan.recipes.train import train
 
         train(config, out, resume=resume)

@@ -6,8 +6,7 @@ from math import isnan, nan
 from pathlib import Path
 from typing import Any, Literal
 
-from rich.table import Table
-
+from unipan.console import Table
 from unipan.errors import InputError
 from unipan.metrics.confusion import MeanIoU
 from unipan.metrics.pq import PanopticQuality
@@ -38,7 +37,7 @@ class Report:
     def table(self) -> Table:
         """PQ, SQ, RQ and, where it was measured, IoU: a row each for all classes, things and stuff."""
         images = "1 image" if self.num_images == 1 else f"{self.num_images} images"
-        table = Table(title=f"{self.title}, {images}")
+        table = Table(f"{self.title}, {images}")
         table.add_column("")
         for name in ("PQ", "SQ", "RQ", *(name for name, _ in self._ious()), "classes"):
             table.add_column(name, justify="right")
@@ -53,7 +52,7 @@ class Report:
 
         Where the terminal is narrow, names are folded and no number is cut: with short names 80 columns do.
         """
-        table = Table(title=f"{self.title}, by class")
+        table = Table(f"{self.title}, by class")
         table.add_column("class", overflow="fold")
         table.add_column("", no_wrap=True)
         for name in ("PQ", "SQ", "RQ", *(name for name, _ in self._ious()), "matched", "extra", "missed"):
@@ -69,7 +68,7 @@ class Report:
     def size_table(self) -> Table:
         """PQ of small, medium and large segments; only where it was measured."""
         assert self.by_size is not None
-        table = Table(title="By size of the segments, small under 32^2 px, large over 96^2", title_justify="left")
+        table = Table("By size of the segments, small under 32^2 px, large over 96^2", title_justify="left")
         table.add_column("")
         for name in ("PQ", "PQ things", "PQ stuff", "SQ", "RQ", "matched", "extra", "missed"):
             table.add_column(name, justify="right")

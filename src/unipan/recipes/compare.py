@@ -9,6 +9,7 @@ from torch import Tensor
 
 from unipan.checkpoint import make_folder, open_run, write_json
 from unipan.config import Device, PanopticHead
+from unipan.console import counted
 from unipan.data.dataset import PanopticDataset
 from unipan.errors import InputError
 from unipan.metrics.confusion import Confusion, confuse_matched, mean_iou
@@ -18,7 +19,6 @@ from unipan.metrics.report import Report, percent
 from unipan.ops.images import read_image
 from unipan.predictor import Predictor, load, original_size
 from unipan.recipes.comparison import Comparison, Content, content_of, title
-from unipan.recipes.console import counted
 from unipan.recipes.evaluate import evaluated, held_out, name
 from unipan.recipes.evaluation.result import MASK_FREE
 from unipan.recipes.predict import image_files

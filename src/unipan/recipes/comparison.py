@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
 
-from rich.table import Table
-
 from unipan.classes import VOID_ID
 from unipan.config import PanopticHead
+from unipan.console import Table
 from unipan.metrics.report import GROUPS, Report, percent, stuff_iou
 from unipan.types import PanopticMap
 
@@ -53,7 +52,7 @@ class Comparison:
 
     def _score_table(self) -> Table:
         first = next(iter(self.reports.values()))
-        table = Table(title=f"One checkpoint, {len(self.reports)} decoders: {first.title}, {first.num_images} image(s)")
+        table = Table(f"One checkpoint, {len(self.reports)} decoders: {first.title}, {first.num_images} image(s)")
         table.add_column("decoder")
         for column in ("PQ", "PQ things", "PQ stuff", "IoU stuff"):
             table.add_column(column, justify="right")
@@ -64,7 +63,7 @@ class Comparison:
         return table
 
     def _content_table(self) -> Table:
-        table = Table(title=f"One checkpoint, {len(self.contents)} decoders: {len(self.pictures)} image(s) without truth")
+        table = Table(f"One checkpoint, {len(self.contents)} decoders: {len(self.pictures)} image(s) without truth")
         table.add_column("decoder")
         for column in ("things", "stuff segments", "void pixels"):
             table.add_column(column, justify="right")

@@ -7,15 +7,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.table import Table
-
 from unipan.checkpoint import make_folder
 from unipan.classes import ClassTable
+from unipan.console import Table, counted
 from unipan.data.coco_json import listing
 from unipan.data.coco_writer import Entry, write_panoptic
 from unipan.data.convert.form import Converted, Form, read_panoptic_categories, void_px
 from unipan.errors import InputError
-from unipan.recipes.console import counted
 
 
 class Part(NamedTuple):
@@ -100,7 +98,7 @@ def parts_of(form: Form, file_names: Sequence[str], *, split: str, val_share: fl
 
 def summary(tallies: Iterable[Tally]) -> Table:
     """A row for each split."""
-    table = Table(title="Converted")
+    table = Table("Converted")
     columns: dict[str, Callable[[Tally], str]] = {
         "split": lambda tally: tally.split,
         "images": lambda tally: f"{tally.images:,}",

@@ -6,18 +6,17 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from PIL import Image
-from rich.table import Table
 
 from unipan.checkpoint import RunFolder, make_folder, write_json
 from unipan.classes import ClassTable
 from unipan.config import Config, load_config
+from unipan.console import Table, console
 from unipan.data.build import validation_dataset
 from unipan.data.coco_writer import Entry, write_panoptic
 from unipan.data.scene_statistics import SceneStatistics, measure_scenes
 from unipan.data.scenes import SceneDataset
 from unipan.errors import InputError
 from unipan.predictor import build_predictor
-from unipan.recipes.console import console
 from unipan.recipes.evaluate import evaluate_predictor, name
 from unipan.recipes.evaluation.result import Evaluation
 from unipan.recipes.illustrate import illustrate
@@ -93,7 +92,7 @@ def _scene_sheet(samples: Sequence[Sample], classes: ClassTable) -> Image.Image:
 
 def statistics_table(statistics: SceneStatistics, difficulty: str) -> Table:
     """What the scenes are like, as a table."""
-    table = Table(title=f"{difficulty} scenes, measured on {statistics.scenes}")
+    table = Table(f"{difficulty} scenes, measured on {statistics.scenes}")
     table.add_column("share of scenes with")
     table.add_column("", justify="right")
     words = {

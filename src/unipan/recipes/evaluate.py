@@ -7,6 +7,7 @@ from pathlib import Path
 
 from unipan.checkpoint import RunFolder, open_run, write_json
 from unipan.config import Config, DataConfig, Device, PanopticHead
+from unipan.console import console, counted
 from unipan.data.build import remarks, validation_dataset
 from unipan.data.dataset import PanopticDataset
 from unipan.engine.processes import here
@@ -16,7 +17,6 @@ from unipan.metrics.pq import PQCounts, quality
 from unipan.metrics.report import Report
 from unipan.metrics.sizes import SizeCounts, quality_by_size
 from unipan.predictor import Predictor, load
-from unipan.recipes.console import console, counted
 from unipan.recipes.evaluation.propagation import PropagationTally, propagation_tally
 from unipan.recipes.evaluation.result import Evaluation
 from unipan.recipes.evaluation.tally import ImageScore, PixelCounts, handfuls, precision_of, predict_image, score_images

@@ -8,10 +8,10 @@ from PIL import Image
 from unipan.checkpoint import make_folder, replace_atomically
 from unipan.classes import ClassTable
 from unipan.config import Config
+from unipan.console import console, counted
 from unipan.data.build import augmentation, remarks, training_dataset
 from unipan.data.loader import StepBatches, TrainingItem
 from unipan.errors import InputError
-from unipan.recipes.console import console, counted
 from unipan.viz.canvas import as_pil, enlarge, readable_scale
 from unipan.viz.samples import draw_target
 from unipan.viz.sheet import contact_sheet

@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rich.table import Table
-
 from unipan.checkpoint import make_folder
 from unipan.config import Device, PanopticHead
+from unipan.console import Table, counted
 from unipan.data.cityscapes_labels import image_id_of, with_label_ids
 from unipan.data.coco_json import stem_below
 from unipan.data.coco_writer import Entry, write_panoptic
@@ -14,7 +13,6 @@ from unipan.data.image_paths import find_files
 from unipan.errors import InputError
 from unipan.ops.images import read_image
 from unipan.predictor import load
-from unipan.recipes.console import counted
 from unipan.types import PanopticMap
 from unipan.viz.overlay import overlay
 
@@ -69,7 +67,7 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
 
 def segment_table(file: Path, panoptic: PanopticMap) -> Table:
     """The segments of one answer, things first, large ones first."""
-    table = Table(title=file.name)
+    table = Table(file.name)
     for name in ("segment", "class", "kind", "score", "area, px", "box x1 y1 x2 y2"):
         table.add_column(name, justify="left" if name in ("class", "kind") else "right")
     for segment in sorted(panoptic.segments, key=lambda s: (not s.is_thing, -s.area)):

@@ -7,11 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
-from rich.table import Table
-
 from unipan.checkpoint import RunFolder, open_run
 from unipan.config import Config, flat_settings
+from unipan.console import Table
 from unipan.errors import InputError
 from unipan.metrics.report import GROUPS
 from unipan.recipes.training.journal import read_log
@@ -68,7 +66,7 @@ class RunList:
 
     def table(self) -> Table:
         """A line for each run, the latest last; columns for what differs."""
-        table, usual = Table(title=f"{len(self.rows)} run(s) in {self.folder}"), self.usual
+        table, usual = Table(f"{len(self.rows)} run(s) in {self.folder}"), self.usual
         short = self._short(usual)
         columns = short if len(usual) <= MAX_COLUMNS else {}
         table.add_column("run", overflow="fold", min_width=8)
@@ -87,7 +85,7 @@ class RunList:
             cells = [", ".join(unlike[:MAX_SHOWN] + further)] if in_words else [_shown(row.settings[name]) for name in columns]
             scores = [_percent(row.scores.get(group)) for group in GROUPS]
             state = f"{row.step}" if row.finished else f"{row.step} of {row.steps}"
-            table.add_row(*map(escape, [row.name, row.network, *cells, state, *scores, f"{row.date:%d %b %H:%M}"]))
+            table.add_row(row.name, row.network, *cells, state, *scores, f"{row.date:%d %b %H:%M}")
         return table
 
     def sentences(self) -> list[str]:

@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console
-from rich.progress import track
-
+from unipan.console import counted
 from unipan.data.coco_files import ImageId, PanopticFile, read_panoptic_file
 from unipan.data.coco_json import stem_below
 from unipan.data.id_maps import ids_at, read_colours, shared_runs
@@ -110,9 +108,8 @@ def _count_all(
         return found or _match_carefully(truth, true_id, predictions, predicted_id)
 
     total, pixels = PQCounts.zero(num_classes), Confusion.zero(num_classes)
-    console = Console(stderr=True)
     with shared_out(match_pair, pairs, worthwhile_processes(len(pairs), PAIRS_EACH)) as matchings:
-        for found in track(matchings, "Scoring", len(pairs), console=console, transient=True, disable=not console.is_terminal):
+        for found in counted(matchings, "scoring", len(pairs), transient=True):
             total, pixels = total + tally(found, num_classes), pixels + confuse_matched(found, num_classes)
     return total, pixels
 

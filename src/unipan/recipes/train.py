@@ -10,6 +10,7 @@ from torch import nn
 from unipan.checkpoint import RunFolder, TrainingState, fill, save_model, write_settings
 from unipan.classes import ClassTable
 from unipan.config import Config
+from unipan.console import console, speak_if, training_progress
 from unipan.data.build import augmentation, remarks, training_dataset
 from unipan.data.dataset import PanopticDataset
 from unipan.data.loader import training_batches
@@ -24,7 +25,6 @@ from unipan.engine.trackers import need_trackers
 from unipan.losses.build import build_criterion
 from unipan.models.network import PanopticNetwork
 from unipan.predictor import untrained_network
-from unipan.recipes.console import console, speak_if, training_progress
 from unipan.recipes.training.faulty import with_all_complaints
 from unipan.recipes.training.observer import Observer, observe
 from unipan.recipes.training.saving import keep_checkpoint, resumed_state, start_folder, stopping

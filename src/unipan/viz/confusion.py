@@ -46,7 +46,7 @@ def _heat_map(shares: NDArray[np.float64], rows: list[str], columns: list[str], 
     with_numbers = len(rows) <= MAX_CLASSES_WITH_NUMBERS
     cell, points = (CELL_INCHES, FONT_POINTS) if with_numbers else (SMALL_CELL_INCHES, SMALL_FONT_POINTS)
     label = 0.5 + LABEL_INCHES_PER_LETTER * max(map(len, rows + columns))
-    with rc_context({"font.family": "sans-serif", "font.size": points}):
+    with rc_context({"font.family": "sans-serif", "font.size": points, "text.parse_math": False}):  # names may hold $
         figure = Figure(figsize=(cell * len(columns) + label + 0.2, cell * len(rows) + label + 0.2), layout="constrained")
         axes = figure.add_subplot()
         axes.imshow(100 * shares, cmap="Blues", norm=PowerNorm(0.4, 0, 100), aspect="equal")  # small errors are to be seen

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
+from unipan.console import counted
 from unipan.data.checks.findings import Fault, Finding, Findings
 from unipan.data.checks.kinds import Kind, Severity
 from unipan.data.checks.whole_set import Balance, Doubles, difference
-from unipan.recipes.console import counted
 from unipan.recipes.doctor.find import Split, open_split
 
 T = TypeVar("T")

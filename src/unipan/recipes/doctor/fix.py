@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unipan.checkpoint import make_folder, write_json
+from unipan.console import counted
 from unipan.data.checks.json_entries import Picture, read_listed
 from unipan.data.checks.kinds import Severity
 from unipan.data.checks.mend import mended
@@ -14,7 +15,6 @@ from unipan.data.checks.pixels import Look, read_ids
 from unipan.data.checks.rows import Category
 from unipan.data.id_maps import write_id_map
 from unipan.errors import InputError
-from unipan.recipes.console import counted
 from unipan.recipes.doctor.examine import Diagnosis, in_threads
 from unipan.recipes.doctor.find import CityscapesSplit, CocoSplit, Split
 

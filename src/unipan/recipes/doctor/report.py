@@ -3,10 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
-
+from unipan.console import Renderable, Table, Text
 from unipan.data.checks.findings import Finding
 from unipan.data.checks.kinds import Severity
 from unipan.data.checks.whole_set import Balance
@@ -16,7 +13,7 @@ SHOWN_CLASSES = 24
 """Of longer class tables only the ends are shown, half of this each."""
 
 
-def report(diagnosis: Diagnosis) -> Iterator[RenderableType]:
+def report(diagnosis: Diagnosis) -> Iterator[Renderable]:
     """Everything for people, in the order in which it is read."""
     yield overview_table(diagnosis)
     yield class_table(diagnosis.balances)
@@ -27,7 +24,7 @@ def report(diagnosis: Diagnosis) -> Iterator[RenderableType]:
 
 def overview_table(diagnosis: Diagnosis) -> Table:
     """What there is."""
-    table = Table(title="Data set")
+    table = Table("Data set")
     table.add_column("split", no_wrap=True)
     for name in ("images", "labelled", "things", "in parts", "crowds", "void", "classes"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -47,7 +44,7 @@ def overview_table(diagnosis: Diagnosis) -> Table:
 
 def findings_table(findings: list[Finding]) -> Table:
     """Each finding: how bad, how many, what, the first offenders, and the remedy. Reads well at any width."""
-    table = Table(title="Findings", show_lines=True)
+    table = Table("Findings", show_lines=True)
     table.add_column("")
     table.add_column("count", justify="right")
     table.add_column("what, where, and what to do")
@@ -69,7 +66,7 @@ def class_table(balances: list[Balance]) -> Table:
     """Class balance: share of labelled pixels, segments and images with one; most pixels of the first split first."""
     order = sorted(balances[0].categories, key=lambda id: -balances[0].pixels[id])
     shown = order
-    table = Table(title="Class balance")
+    table = Table("Class balance")
     if len(order) > SHOWN_CLASSES:
         seen = [id for id in order if balances[0].segments[id]]
         half = SHOWN_CLASSES // 2

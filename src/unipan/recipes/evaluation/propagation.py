@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.table import Table
 
 from unipan.classes import VOID
+from unipan.console import Table
 from unipan.losses.panoptic import panoptic_truth
 from unipan.losses.pixels import IGNORE
 from unipan.metrics.confusion import Confusion, confuse_matched, mean_iou
@@ -39,7 +39,7 @@ class PropagationPart:
 
     def table(self, answer: Report) -> Table:
         """Both answers of one checkpoint."""
-        table = Table(title="One checkpoint, with and without its propagation", title_justify="left")
+        table = Table("One checkpoint, with and without its propagation", title_justify="left")
         for name in ("", "PQ", "PQ things", "PQ stuff", "IoU stuff"):
             table.add_column(name, justify="left" if not name else "right")
         for name, report in (("as trained", answer), ("propagation switched off", self.without)):

@@ -3,10 +3,9 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich.table import Table
-
 from unipan.classes import ClassTable
 from unipan.config import PanopticHead
+from unipan.console import Table
 from unipan.metrics.average_precision import MISSING, Precision
 from unipan.metrics.confusion import Confusion, ThingStuffConfusion, pixels_by_name, thing_stuff_confusion
 from unipan.metrics.report import IOU_SENTENCE, Report, percent, without_nan
@@ -85,7 +84,7 @@ class Evaluation:
 
 
 def _precision_table(precision: Precision) -> Table:
-    table = Table(title="Detections, COCO's AP", title_justify="left")
+    table = Table("Detections, COCO's AP", title_justify="left")
     table.add_column("")
     for name in ("AP", "AP50", "AP75"):
         table.add_column(name, justify="right")
@@ -96,7 +95,7 @@ def _precision_table(precision: Precision) -> Table:
 
 
 def _thing_stuff_table(sides: dict[str, ThingStuffConfusion]) -> Table:
-    table = Table(title="Pixels taken for, in percent", title_justify="left")
+    table = Table("Pixels taken for, in percent", title_justify="left")
     table.add_column("")
     with_void = any(shares.things_as_void > 0 or shares.stuff_as_void > 0 for shares in sides.values())
     for name in ("thing", "stuff", *(["void"] if with_void else [])):

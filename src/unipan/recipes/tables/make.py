@@ -7,10 +7,9 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from rich.table import Table
-
 from unipan.checkpoint import make_folder, replace_atomically, write_json
 from unipan.config import Config
+from unipan.console import Table
 from unipan.engine.processes import here
 from unipan.errors import InputError
 from unipan.recipes.tables.methods import Method
@@ -60,7 +59,7 @@ class FilledTable:
 
     def table(self) -> Table:
         """For the terminal: narrow, as people have about 100 columns."""
-        table = Table(title=self.title)
+        table = Table(self.title)
         table.add_column("")
         for column in self.columns:
             table.add_column(column.replace(", ", ",\n"), justify="right")

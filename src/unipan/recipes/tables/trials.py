@@ -9,11 +9,11 @@ from typing import Any
 
 from unipan.checkpoint import RunFolder, load_model, open_run, write_json
 from unipan.config import Config
+from unipan.console import console
 from unipan.data.build import validation_dataset
 from unipan.engine.processes import here
 from unipan.errors import InputError
 from unipan.predictor import build_predictor, untrained_network
-from unipan.recipes.console import console
 from unipan.recipes.evaluate import evaluate_predictor, name
 from unipan.recipes.tables.methods import Method, method_config
 from unipan.recipes.train import train

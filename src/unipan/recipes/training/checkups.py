@@ -15,13 +15,13 @@ from torch import Tensor
 from unipan.checkpoint import RunFolder, make_folder
 from unipan.classes import ClassTable
 from unipan.config import Config
+from unipan.console import console
 from unipan.data.build import validation_dataset
 from unipan.data.dataset import PanopticDataset
 from unipan.disk import replace_atomically
 from unipan.engine.processes import here
 from unipan.metrics.report import percent
 from unipan.predictor import Predictor, build_predictor, untrained_network
-from unipan.recipes.console import console
 from unipan.recipes.evaluate import evaluate_predictor, name
 from unipan.tensor_file import TensorFile, write_tensor_file
 from unipan.types import Sample

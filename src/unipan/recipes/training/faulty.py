@@ -3,10 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from rich.markup import escape
-
+from unipan.console import warn
 from unipan.engine.processes import Processes
-from unipan.recipes.console import console
 from unipan.types import Batch
 
 
@@ -18,17 +16,14 @@ def reported(batches: Iterable[Batch], note: Callable[[Mapping[str, object]], No
         if batch.skipped:
             new = [complaint for complaint in dict.fromkeys(batch.skipped) if complaint not in met]
             for complaint in new:
-                console.print(f"[yellow]skipped:[/] {escape(complaint)}", soft_wrap=True)
+                warn("skipped:", complaint)
             met.update(new)
             times += len(batch.skipped)
             note({"step": step, "skipped": list(batch.skipped)})
         yield batch
     if met:
         images, often = ("image was", "it") if len(met) == 1 else ("images were", "they")
-        console.print(
-            f"[yellow]{len(met)} faulty {images} skipped[/]; in {times} places {often} would have come, the next one was taken.",
-            soft_wrap=True,
-        )
+        warn(f"{len(met)} faulty {images} skipped;", f"in {times} places {often} would have come, the next one was taken.")
 
 
 def with_all_complaints(batches: Iterable[Batch], processes: Processes) -> Iterator[Batch]:

@@ -5,18 +5,17 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Self
 
-from rich.markup import escape
 from torch import nn
 
 from unipan.checkpoint import RunFolder, TrainingState
 from unipan.classes import ClassTable
 from unipan.config import Config, flat_settings
+from unipan.console import console, warn
 from unipan.engine.ema import WeightAverage
 from unipan.engine.fit import Step
 from unipan.engine.runtime import Runtime
 from unipan.engine.trackers import Tracker, open_trackers
 from unipan.metrics.report import percent
-from unipan.recipes.console import console
 from unipan.recipes.training.checkups import Checkups
 from unipan.recipes.training.faulty import reported
 from unipan.recipes.training.journal import Journal, Stopwatch, read_log, trim_log
@@ -73,7 +72,7 @@ class Observer:
                 self.left_out.append(step.number)
                 warnings.append(f"Step {step.number} was left out: {', '.join(step.broken)} not finite.")
             for warning in warnings:
-                console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
+                warn("warning:", warning)
             self.journal.step(step, found | ({"warnings": warnings} if warnings else {}))
             self._picture(step.number)
             progress(step.number, step.losses["loss"], self.stopwatch.images_per_second)
@@ -101,8 +100,7 @@ class Observer:
         """Give the network the weights that the run is to be known by, and say which: the best, averaged or last ones."""
         if self.left_out:
             first = ", ".join(map(str, self.left_out[:5]))
-            told = f"[yellow]{len(self.left_out)} step(s) were left out[/], first {first}: losses or gradients were not finite."
-            console.print(told, soft_wrap=True)
+            warn(f"{len(self.left_out)} step(s) were left out,", f"first {first}: losses or gradients were not finite.")
         kind = f"moving average of the weights (train.ema {self.config.train.ema:g})" if self.average else "weights"
         if self.checkups and self.checkups.best_step:
             self.network.load_state_dict(read_tensor_file(self.folder.best, "model").tensors)

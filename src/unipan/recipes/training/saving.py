@@ -4,17 +4,15 @@ import re
 import signal
 from collections.abc import Callable
 
-from rich.markup import escape
-
 from unipan.checkpoint import RunFolder, TrainingState, load_training, make_folder, open_run, save_training
 from unipan.classes import ClassTable
 from unipan.config import Config, absent_settings, flat_settings
+from unipan.console import console, warn
 from unipan.disk import flush, sweep
 from unipan.engine.fit import Step
 from unipan.engine.interrupt import Asked, Stopped
 from unipan.engine.processes import here
 from unipan.errors import InputError
-from unipan.recipes.console import console
 
 FREE = (
     *("data.faulty", "train.keep", "train.on_nonfinite", "train.panels_every", "train.save_every", "train.trackers"),
@@ -65,11 +63,11 @@ def newest_state(folder: RunFolder) -> TrainingState | None:
         try:
             state = load_training(folder.checkpoint(step))
         except InputError as error:
-            console.print(f"[yellow]passed over:[/] {escape(str(error))}", soft_wrap=True)
+            warn("passed over:", str(error))
             continue
         if state.step == step:
             return state
-        console.print(f"[yellow]passed over:[/] {folder.checkpoint(step)} is of step {state.step}, not {step}.", soft_wrap=True)
+        warn("passed over:", f"{folder.checkpoint(step)} is of step {state.step}, not {step}.")
     if steps or folder.model.exists():
         raise InputError(
             f"--resume: {folder.path} has no checkpoint that is whole ({len(steps)} are damaged), so there is nothing to go on "

@@ -7,12 +7,12 @@ import torch
 from unipan.checkpoint import load_model, open_run
 from unipan.classes import ClassTable
 from unipan.config import Config
+from unipan.console import console
 from unipan.models.build import build_network
 from unipan.models.inherit import inherit
 from unipan.models.network import PanopticNetwork
 from unipan.models.warm_start import warm_start
 from unipan.predictor import untrained_network
-from unipan.recipes.console import console
 from unipan.recipes.training.summary import taken_table
 from unipan.types import Admission
 

@@ -1,10 +1,10 @@
 """What a training is about to do, as tables: said before it starts, on stderr."""
 
-from rich.table import Table
 from torch import nn
 
 from unipan.classes import ClassTable
 from unipan.config import Config
+from unipan.console import Table
 from unipan.engine.optimize import scaled_rate
 from unipan.models.inherit import Inheritance
 from unipan.models.warm_start import WarmStart
@@ -36,7 +36,7 @@ def training_table(
         "device": device,
         "precision": schedule.precision,
     }
-    table = Table(title="Training", show_header=False)
+    table = Table("Training", show_header=False)
     for name, value in parts.items():
         table.add_row(name, value)
     return table
@@ -44,7 +44,7 @@ def training_table(
 
 def taken_table(title: str, report: WarmStart | Inheritance) -> Table:
     """What a training starts from: what was taken, what starts anew, and why."""
-    table = Table(title=title)
+    table = Table(title)
     for name in ("part", "", "why"):
         table.add_column(name)
     for part, number in report.taken.items():

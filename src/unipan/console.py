@@ -1,0 +1,106 @@
+"""Where people are spoken to: messages and progress go to stderr, so that stdout stays for results.
+
+The only file that imports rich, so that names and paths, which may hold square brackets, are nowhere read as markup: consoles
+and progress bars have it switched off, and tables hold their texts as they are, whatever console prints them.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import rich.table
+from rich.console import Console
+from rich.console import RenderableType as Renderable
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+__all__ = ["Renderable", "Table", "Text", "console", "counted", "results", "speak_if", "training_progress", "warn"]
+
+console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+results = Console(highlight=False, markup=False, emoji=False)
+
+LINE_EVERY_S = 60
+"""Where there is no terminal to draw a bar on."""
+
+T = TypeVar("T")
+
+
+class Table(rich.table.Table):
+    """A table whose title, heads and cells are shown as they are written."""
+
+    def __init__(self, title: str, **options: Any) -> None:
+        super().__init__(title=Text(title, style="table.title"), **options)
+
+    def add_column(self, header: Renderable = "", *more: Any, **options: Any) -> None:
+        super().add_column(_plain(header), *more, **options)
+
+    def add_row(self, *cells: Renderable | None, **options: Any) -> None:
+        super().add_row(*map(_plain, cells), **options)
+
+
+def _plain(text: Any) -> Any:
+    return Text(text) if isinstance(text, str) else text
+
+
+def speak_if(main: bool) -> None:
+    """Let the main process speak for all: the others' messages, bars and results are not shown. Errors are, in each."""
+    console.quiet = results.quiet = not main
+
+
+def warn(opening: str, rest: str) -> None:
+    """A sentence on stderr whose opening words, which say of what kind it is, are coloured."""
+    console.print(Text.assemble((opening, "yellow"), " ", rest), soft_wrap=True)
+
+
+def counted(items: Iterable[T], what: str, total: int, *, transient: bool = False) -> Iterable[T]:
+    """Show a bar while going through `items`; nothing where no one looks on. transient: the bar goes when it is done."""
+    if not console.is_terminal:
+        return items
+    return _tracked(items, what, total, transient=transient)
+
+
+def _tracked(items: Iterable[T], what: str, total: int, *, transient: bool) -> Iterator[T]:
+    with Progress(*_columns(), console=console, transient=transient) as progress:
+        yield from progress.track(items, total=total, description=what)
+
+
+def _columns() -> tuple[ProgressColumn, ...]:
+    description = TextColumn("{task.description}", style="progress.description", markup=False)
+    return description, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+
+
+@contextmanager
+def training_progress(steps: int, done: int) -> Iterator[Callable[[int, float, float], None]]:
+    """A bar for training, or a line every minute in a file; call the result with the step, its loss and the images per second."""
+    if not console.is_terminal:
+        yield _lines(steps, done)
+        return
+    numbers = TextColumn("{task.fields[speed]:.3g} images/s, loss {task.fields[loss]:.3f}", markup=False)
+    with Progress(*_columns(), numbers, console=console) as progress:
+        task = progress.add_task("training", total=steps, completed=done, loss=float("nan"), speed=0.0)
+        yield lambda step, loss, speed: progress.update(task, completed=step, loss=loss, speed=speed)
+
+
+def _lines(steps: int, done: int) -> Callable[[int, float, float], None]:
+    began = told = time.monotonic()
+
+    def tell(step: int, loss: float, speed: float) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told < LINE_EVERY_S and step < steps:
+            return
+        told = now
+        left = timedelta(seconds=round((steps - step) * (now - began) / (step - done)))
+        console.print(f"step {step} of {steps}: loss {loss:.3f}, {speed:.3g} images/s, {left} left", soft_wrap=True)
+
+    return tell
