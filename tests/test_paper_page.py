@@ -96,7 +96,7 @@ def test_the_levels_share_their_blocks() -> None:
 
 def test_the_affinity_head_has_a_decoder_of_its_own() -> None:
     settings = dict(in_channels=8, channels=(16, 16), checkpointing=False)
-    semantic, affinity = SemanticHead(num_classes=3, **settings), AffinityHead(affinity_dim=5, **settings)  # type: ignore[arg-type]
+    semantic, affinity = SemanticHead(num_classes=3, **settings), AffinityHead(affinity_dim=5, position=False, **settings)  # type: ignore[arg-type]
     shapes = [{name: value.shape for name, value in head.decoder.state_dict().items()} for head in (semantic, affinity)]
     assert shapes[0] == shapes[1]
     pairs = zip(semantic.decoder.blocks, affinity.decoder.blocks, strict=True)

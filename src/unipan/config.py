@@ -91,14 +91,20 @@ class ModelConfig:
     """Dynamic potential: A boxes only, B product with masks, C sum with masks (paper, section A.3)."""
     score_factor: bool = True
     """Multiply each detection's channel by its score under B and C (our choice); A always does."""
+    affinity_position: bool = False
+    """Show the affinity head where each cell lies (our choice): two things that look alike can be told apart by their place."""
+    existence: bool = False
+    """Learn which admitted detections stand for a thing of their own, and let the others lose (our choice)."""
+    rounds: int = 1
+    """How often evidence is gathered: from the second time on, by the answer so far instead of the potential (our choice)."""
     propagation: Propagation = "pooled"
     """How evidence spreads along affinities (our choice)."""
     residual: bool = True
     """Add the logarithm of the unpropagated potential, with a learnt weight (our choice)."""
     panoptic: PanopticHead = "unified"
-    """unified: potential, affinity and propagation (the paper's); it alone has use for affinity_dim, variant, score_factor,
-    propagation and residual. upsnet: UPSNet's parameter-free head, trained with its own loss. heuristic: Panoptic FPN, no
-    panoptic loss, a merger of finished parts."""
+    """unified: potential, affinity and propagation (the paper's); it alone has use for affinity_dim, affinity_position, variant,
+    score_factor, existence, propagation, rounds and residual. upsnet: UPSNet's parameter-free head, trained with its own loss.
+    heuristic: Panoptic FPN, no panoptic loss, a merger of finished parts."""
     freeze_batchnorm: bool = True
     """Keep the backbone's batch-norm statistics (paper, section B); off, they are fine-tuned."""
     checkpointing: bool = False
@@ -121,7 +127,7 @@ class ModelConfig:
             raise InputError(
                 "model.panoptic heuristic has no panoptic channels, so no void channel; set --model.no-void-channel."
             )
-        _positive(self, "model", "fpn_channels", "affinity_dim")
+        _positive(self, "model", "fpn_channels", "affinity_dim", "rounds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,6 +244,10 @@ class LossConfig:
     """Both losses of the region proposal network."""
     box: float = 1.0
     """The box head's losses: class, regression and, one-stage, centerness."""
+    affinity: float = 0.0
+    """Whether two cells belong to one segment, by their affinity alone (our choice)."""
+    existence: float = 0.5
+    """Whether an admitted detection stands for a true thing, with model.existence (our choice)."""
     mask: float = 1.0
     """Lovasz hinge of the mask head (paper, section A.2)."""
     group: int = 1

@@ -4,7 +4,7 @@ B images in a batch; H x W pixels of an image; h x w cells at stride 4 (h = ceil
 G true things and N admitted detections of one image; K = S + N panoptic channels (+ 1 with the void channel, the last).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -161,6 +161,7 @@ class Outputs(NamedTuple):
     affinity: list[Tensor]  # (D, h, w) affinity features Q; D = 0 where none are learnt
     panoptic: list[Tensor]  # (K, h, w) panoptic logits, channels as in potentials
     detector_losses: dict[str, Term]  # empty when no truth was given
+    existence: Sequence[Tensor] = ()  # (N,) logits that an admitted detection stands for a thing of its own; (0,) if not learnt
 
 
 @dataclass(frozen=True)

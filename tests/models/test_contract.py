@@ -62,7 +62,15 @@ def settings_of(kind: DetectorKind, variant: Variant, config: ModelConfig) -> di
 def tensors(outputs: Outputs) -> list[Tensor]:
     """Everything but the losses, flat, in a fixed order."""
     found = [entry for detections in outputs.detections for entry in detections if entry is not None]
-    return [*outputs.semantic, *found, *outputs.admitted, *outputs.potentials, *outputs.affinity, *outputs.panoptic]
+    return [
+        *outputs.semantic,
+        *found,
+        *outputs.admitted,
+        *outputs.potentials,
+        *outputs.affinity,
+        *outputs.existence,
+        *outputs.panoptic,
+    ]
 
 
 def assert_same(one: Outputs, other: Outputs) -> None:
@@ -85,7 +93,7 @@ def assert_shapes(outputs: Outputs, case: Case, *, num_admitted: int, masks: boo
         assert all(values.isfinite().all() for values in (outputs.panoptic[place], found.boxes, found.scores))
 
 
-def assert_learns(network: PanopticNetwork, losses: Losses, *, affinity: bool) -> None:
+def assert_learns(network: PanopticNetwork, losses: Losses, *, affinity: bool, existence: bool = False) -> None:
     """Every loss and gradient is finite, and every part of the network that can learn gets some."""
     assert all(value.isfinite() for _, value in losses)
     network.zero_grad()
@@ -95,7 +103,8 @@ def assert_learns(network: PanopticNetwork, losses: Losses, *, affinity: bool) -
         gradients = [p.grad for p in parameters if p.grad is not None]
         assert all(gradient.isfinite().all() for gradient in gradients), name
         reached = any(gradient.any() for gradient in gradients)
-        assert reached == (bool(parameters) and (affinity or name != "affinity_head")), name
+        learns = {"affinity_head": affinity, "existence_head": existence}.get(name, True)
+        assert reached == (bool(parameters) and learns), name
 
 
 @pytest.mark.parametrize("void_channel", [False, True])
@@ -124,6 +133,31 @@ def test_every_network_keeps_the_contract(
         assert_same(trained, inferred)
         losses = case.losses(trained, classes, void_channel=void_channel)
         assert_learns(network, losses, affinity=propagation != "none")
+
+
+@pytest.mark.parametrize(("kind", "variant"), [("two_stage", "A"), ("one_stage", "B"), ("two_stage", "C")])
+def test_position_existence_and_rounds_keep_the_contract(
+    small_network: Networks,
+    small_config: Callable[..., ModelConfig],
+    classes: ClassTable,
+    picture: Pictures,
+    scene: Scenes,
+    kind: DetectorKind,
+    variant: Variant,
+) -> None:
+    settings = settings_of(kind, variant, small_config())
+    network = small_network(**settings, void_channel=True, affinity_position=True, existence=True, rounds=2)
+    criterion = build_criterion(replace(EVERY_TERM, affinity=0.5), classes, void_channel=True, existence=True)
+    for num_images, (num_admitted, admission) in product((1, 2), ADMISSIONS.items()):
+        case = Case(picture, scene, num_images)
+        inferred = case.run(network, admission, training=False, told=False)
+        assert_shapes(inferred, case, num_admitted=num_admitted, masks=variant != "A", void_channel=True)
+        assert [len(logits) for logits in inferred.existence] == [num_admitted] * num_images
+        trained = case.run(network, admission, training=True, told=True)
+        assert_same(trained, inferred)
+        losses = criterion(trained, case.targets)
+        assert {"affinity", "existence"} <= dict(losses).keys()
+        assert_learns(network, losses, affinity=True, existence=num_admitted > 0)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -125,7 +125,9 @@ def test_reordered_detections_reorder_their_channels(
     channels = torch.cat([torch.arange(3), 3 + order, torch.arange(11, 11 + void_channel)])
     assert outputs.potentials[0][3:11].flatten(1).unique(dim=0).shape[0] == 8  # or the order could not be seen
     torch.testing.assert_close(potentials, outputs.potentials[0][channels])
-    torch.testing.assert_close(network.panoptic_head(potentials, outputs.affinity[0]), outputs.panoptic[0][channels])
+    torch.testing.assert_close(
+        network.panoptic_head(potentials, outputs.affinity[0], torch.zeros(0)), outputs.panoptic[0][channels]
+    )
 
 
 @pytest.mark.parametrize("fresh", [False, True])

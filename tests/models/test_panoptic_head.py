@@ -7,12 +7,21 @@ import torch
 from torch import Tensor
 
 from unipan.config import Propagation
-from unipan.models.panoptic import FLOOR, UnifiedHead
+from unipan.models.panoptic import FLOOR, UnifiedHead, channel_bias
 from unipan.models.potential import dynamic_potential
+from unipan.ops.propagation import propagate
 from unipan.types import Detections
 
 FORMS: tuple[Propagation, ...] = get_args(Propagation)
 LEARNT: tuple[Propagation, ...] = ("dot", "pooled", "normalised", "softmax")
+
+
+NONE = torch.zeros(0)
+"""Existence that is not learnt."""
+
+
+def unified(*, form: Propagation, residual: bool, rounds: int = 1) -> UnifiedHead:
+    return UnifiedHead(form=form, residual=residual, rounds=rounds, num_stuff=1)
 
 
 def ball_on_grass() -> Tensor:
@@ -41,32 +50,32 @@ def winners(logits: Tensor) -> str:
 @pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize("form", LEARNT)
 def test_affinity_brings_a_pixel_outside_its_box_home(form: Propagation, residual: bool) -> None:
-    psi, head = ball_on_grass(), UnifiedHead(form=form, residual=residual)
+    psi, head = ball_on_grass(), unified(form=form, residual=residual)
     assert winners(psi) == "ggggbbbg"
     with torch.no_grad():
         assert head.log_scale is not None
         head.log_scale.fill_(30.0).log_()  # means of rows stay below 1 and have the floor's logarithm to overcome
-    assert winners(head(psi, two_groups(4.0))) == "ggggbbbb"
+    assert winners(head(psi, two_groups(4.0), NONE)) == "ggggbbbb"
 
 
 @pytest.mark.parametrize("residual", [False, True])
 def test_without_propagation_the_pixel_stays_wrong(residual: bool) -> None:
-    assert winners(UnifiedHead(form="none", residual=residual)(ball_on_grass(), two_groups(2.0))) == "ggggbbbg"
+    assert winners(unified(form="none", residual=residual)(ball_on_grass(), two_groups(2.0), NONE)) == "ggggbbbg"
 
 
 @pytest.mark.parametrize("form", LEARNT)
 def test_affinity_that_knows_nothing_tells_no_cell_from_another(form: Propagation) -> None:
     psi = ball_on_grass()
-    added = UnifiedHead(form=form, residual=True)(psi, two_groups(0.0)) - (psi + FLOOR).log()
+    added = unified(form=form, residual=True)(psi, two_groups(0.0), NONE) - (psi + FLOOR).log()
     torch.testing.assert_close(added, added[..., :1].expand_as(added))
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_scales_start_at_ten_and_one(form: Propagation) -> None:
-    head = UnifiedHead(form=form, residual=True)
+    head = unified(form=form, residual=True)
     torch.testing.assert_close(head.scale, torch.tensor(0.0 if form == "none" else 10.0))
     torch.testing.assert_close(head.unary_scale, torch.tensor(1.0))
-    bare = UnifiedHead(form=form, residual=False)
+    bare = unified(form=form, residual=False)
     assert [name for name, _ in bare.named_parameters()] == ["log_unary_scale" if form == "none" else "log_scale"]
 
 
@@ -74,29 +83,62 @@ def test_without_propagation_the_logits_are_the_logarithm_of_the_potential() -> 
     """So their softmax is the potential's own share of all channels, but for the floor."""
     psi = ball_on_grass()
     shares = (psi + FLOOR) / (psi + FLOOR).sum(0)
-    logits = UnifiedHead(form="none", residual=True)(psi, two_groups(1.0))
+    logits = unified(form="none", residual=True)(psi, two_groups(1.0), NONE)
     torch.testing.assert_close(logits.softmax(0), shares)
 
 
 @pytest.mark.parametrize("form", LEARNT)
 def test_each_part_has_its_own_scale(form: Propagation) -> None:
     psi, q = ball_on_grass(), two_groups(1.0)
-    bare, head = UnifiedHead(form=form, residual=False), UnifiedHead(form=form, residual=True)
-    evidence = bare(psi, q) / 10
+    bare, head = unified(form=form, residual=False), unified(form=form, residual=True)
+    evidence = bare(psi, q, NONE) / 10
     with torch.no_grad():
         for parameter, value in ((head.log_scale, 3.0), (head.log_unary_scale, 0.5)):
             assert parameter is not None
             parameter.fill_(value).log_()
-    torch.testing.assert_close(head(psi, q), 3 * evidence + 0.5 * (psi + FLOOR).log())
+    torch.testing.assert_close(head(psi, q, NONE), 3 * evidence + 0.5 * (psi + FLOOR).log())
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_scales_are_learnt(form: Propagation) -> None:
-    head = UnifiedHead(form=form, residual=True)
-    head(ball_on_grass(), two_groups(1.0)).square().sum().backward()
+    head = unified(form=form, residual=True)
+    head(ball_on_grass(), two_groups(1.0), NONE).square().sum().backward()
     assert all(p.grad is not None and p.grad != 0 for p in head.parameters())
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_no_channels(form: Propagation) -> None:
-    assert UnifiedHead(form=form, residual=True)(torch.zeros(0, 3, 5), torch.ones(4, 3, 5)).shape == (0, 3, 5)
+    assert unified(form=form, residual=True)(torch.zeros(0, 3, 5), torch.ones(4, 3, 5), NONE).shape == (0, 3, 5)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_existence_speaks_for_its_own_channel_alone(form: Propagation) -> None:
+    """Grass, the ball, and a void channel, which no existence speaks of."""
+    psi, q, existence = torch.cat([ball_on_grass(), torch.full((1, 1, 8), 0.1)]), two_groups(1.0), torch.tensor([-1.5])
+    head = unified(form=form, residual=True)
+    added = head(psi, q, existence) - head(psi, q, NONE)
+    expected = torch.tensor([0.0, existence.sigmoid().log().item(), 0.0])[:, None, None].expand_as(psi)
+    torch.testing.assert_close(added, expected)
+
+
+def test_a_bias_of_channels_without_detections() -> None:
+    assert torch.equal(channel_bias(NONE, 2, 3), torch.zeros(3, 1, 1))
+
+
+@pytest.mark.parametrize("form", LEARNT)
+def test_a_second_round_gathers_from_the_first_one_s_answer(form: Propagation) -> None:
+    psi, q, existence = ball_on_grass(), two_groups(1.0), torch.tensor([0.5])
+    once, twice = unified(form=form, residual=True), unified(form=form, residual=True, rounds=2)
+    own = (psi + FLOOR).log() + channel_bias(existence, 1, 2)
+    weights = once(psi, q, existence).softmax(0)
+    evidence = propagate(weights.flatten(1), q.flatten(1).T, form).view_as(psi)
+    torch.testing.assert_close(twice(psi, q, existence), 10 * evidence + own)
+
+
+def test_a_second_round_mends_a_descriptor_that_two_things_share() -> None:
+    """A ball's box reaches into the next one: its descriptor is a mixture, until the cells that it loses no longer count."""
+    q = two_groups(0.3)
+    psi = torch.tensor([[0.8] * 8, [0.0] * 3 + [0.8] * 5])[:, None]  # the first box spans both, the second starts too early
+    once, twice = (unified(form="pooled", residual=True, rounds=rounds)(psi, q, NONE).softmax(0) for rounds in (1, 2))
+    right = torch.tensor([0] * 4 + [1] * 4)
+    assert (twice.gather(0, right[None, None]) > once.gather(0, right[None, None])).all()

@@ -5,13 +5,15 @@ from unipan.config import LossConfig
 from unipan.losses.criterion import Criterion
 
 
-def build_criterion(config: LossConfig, classes: ClassTable, *, void_channel: bool) -> Criterion:
-    """The criterion of a run. void_channel: as in the model's settings."""
+def build_criterion(config: LossConfig, classes: ClassTable, *, void_channel: bool, existence: bool = False) -> Criterion:
+    """The criterion of a run. void_channel, existence: as in the model's settings."""
     weights = {
         "semantic": config.semantic,
         "semantic_lovasz": config.semantic_lovasz,
         "panoptic": config.panoptic,
         "panoptic_lovasz": config.panoptic_lovasz,
+        "affinity": config.affinity,
+        "existence": config.existence if existence else 0.0,
         "rpn_objectness": config.rpn,
         "rpn_box": config.rpn,
         "box_class": config.box,

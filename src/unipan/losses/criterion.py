@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from unipan.losses.affinity import affinity_terms
+from unipan.losses.existence import existence_terms
 from unipan.losses.panoptic import panoptic_terms
 from unipan.losses.semantic import semantic_terms
 from unipan.types import Losses, Outputs, Target, Term
@@ -48,6 +50,10 @@ class Criterion:
             cross_entropy=self.weights["panoptic"] > 0,
             lovasz=self.weights["panoptic_lovasz"] > 0,
         )
+        if self.weights["affinity"] > 0:
+            panoptic |= affinity_terms(outputs.affinity, targets, stuff=self.stuff)
+        if self.weights["existence"] > 0:
+            panoptic |= existence_terms(outputs, targets)
         detector = {name: term for name, term in outputs.detector_losses.items() if self.weights[name] > 0}
         return {**semantic, **panoptic, **detector}
 

@@ -10,10 +10,12 @@ from unipan.config import ModelConfig
 from unipan.models.backbone import Backbone
 from unipan.models.decoder import AffinityHead, SemanticHead, group_norm
 from unipan.models.detector import Detector, NoDetector
+from unipan.models.existence import ExistenceHead, NoExistence
 from unipan.models.network import PanopticNetwork
 from unipan.models.one_stage import OneStageDetector
 from unipan.models.panoptic import (
     AffinityFeatures,
+    Existence,
     NoAffinity,
     NoPotential,
     PanopticLogits,
@@ -49,7 +51,8 @@ def build_network(config: ModelConfig, classes: ClassTable) -> PanopticNetwork:
         detector=build_detector(config, classes),
         potential=build_potential(config, classes),
         affinity_head=build_affinity_head(config),
-        panoptic_head=build_panoptic_head(config),
+        existence_head=build_existence_head(config, classes),
+        panoptic_head=build_panoptic_head(config, classes),
     )
 
 
@@ -79,15 +82,23 @@ def build_affinity_head(config: ModelConfig) -> AffinityFeatures:
         in_channels=config.fpn_channels,
         channels=config.decoder_channels,
         affinity_dim=config.affinity_dim,
+        position=config.affinity_position,
         checkpointing=config.checkpointing,
     )
 
 
-def build_panoptic_head(config: ModelConfig) -> PanopticLogits:
+def build_existence_head(config: ModelConfig, classes: ClassTable) -> Existence:
+    """What says which detections stand for a thing of their own; only the unified head has use for it."""
+    if config.panoptic != "unified" or not config.existence:
+        return NoExistence()
+    return ExistenceHead(num_stuff=len(classes.stuff))
+
+
+def build_panoptic_head(config: ModelConfig, classes: ClassTable) -> PanopticLogits:
     """What turns the channels into logits; for the baselines they are that already."""
     if config.panoptic != "unified":
         return PotentialAlone()
-    return UnifiedHead(form=config.propagation, residual=config.residual)
+    return UnifiedHead(form=config.propagation, residual=config.residual, rounds=config.rounds, num_stuff=len(classes.stuff))
 
 
 def build_detector(config: ModelConfig, classes: ClassTable) -> Detector:

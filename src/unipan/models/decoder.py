@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import gcd
+from math import gcd, pi
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +25,21 @@ class AnyGroupNorm(nn.GroupNorm):
 def group_norm(channels: int) -> nn.GroupNorm:
     """In 32 groups, or as many as divide the channels (Wu and He, ECCV 2018; the paper uses it wherever it normalises)."""
     return AnyGroupNorm(gcd(32, channels), channels)
+
+
+WAVELENGTHS = (16, 32, 64, 128, 256)
+"""In cells, of the waves that say where a cell lies: the shortest tells neighbours apart, the longest spans 1024 pixels."""
+
+
+def position_waves(height: int, width: int, like: Tensor) -> Tensor:
+    """(20, height, width): sine and cosine of each cell's row and column, for each of WAVELENGTHS; of `like`'s type and device.
+
+    They follow from the cell alone, so a map of any size and its padding agree where they overlap.
+    """
+    rows = torch.arange(height, device=like.device, dtype=torch.float32)[:, None].expand(height, width)
+    columns = torch.arange(width, device=like.device, dtype=torch.float32).expand(height, width)
+    angles = [2 * pi * place / length for place in (rows, columns) for length in WAVELENGTHS]
+    return torch.stack([wave for angle in angles for wave in (angle.sin(), angle.cos())]).to(like.dtype)
 
 
 class DeformBlock(nn.Module):
@@ -86,13 +101,22 @@ class SemanticHead(nn.Module):
 class AffinityHead(nn.Module):
     """A second decoder with its own weights and a 1x1 projection: affinity features Q, (B, D, h, w)."""
 
-    def __init__(self, *, in_channels: int, channels: Sequence[int], affinity_dim: int, checkpointing: bool) -> None:
+    def __init__(
+        self, *, in_channels: int, channels: Sequence[int], affinity_dim: int, position: bool, checkpointing: bool
+    ) -> None:
+        """position: the projection also sees where a cell lies; else two things that look alike have the same features."""
         super().__init__()
+        self.position = position
         self.decoder = FeatureDecoder(in_channels=in_channels, channels=channels, checkpointing=checkpointing)
-        self.projection = nn.Conv2d(self.decoder.out_channels, affinity_dim, 1)
+        waves = 4 * len(WAVELENGTHS) if position else 0
+        self.projection = nn.Conv2d(self.decoder.out_channels + waves, affinity_dim, 1)
         # Small, so that the potential leads at first: random affinities of full size would drown it and the gradients with it.
         nn.init.normal_(self.projection.weight, std=0.01)
         nn.init.zeros_(self.projection.bias)  # pyright: ignore[reportArgumentType]
 
     def forward(self, pyramid: Sequence[Tensor]) -> Tensor:
-        return self.projection(self.decoder(pyramid))
+        features = self.decoder(pyramid)
+        if self.position:
+            waves = position_waves(features.shape[-2], features.shape[-1], features)
+            features = torch.cat([features, waves.expand(len(features), -1, -1, -1)], 1)
+        return self.projection(features)

@@ -12,7 +12,7 @@ from unipan.errors import InputError
 from unipan.models.backbone import Backbone
 from unipan.models.decoder import SemanticHead
 from unipan.models.detector import Detector
-from unipan.models.panoptic import AffinityFeatures, PanopticLogits, Potential
+from unipan.models.panoptic import AffinityFeatures, Existence, PanopticLogits, Potential
 from unipan.ops.upsample import STRIDE
 from unipan.types import Admission, Detections, Outputs, Size, Target, add_terms
 
@@ -32,6 +32,7 @@ class PanopticNetwork(nn.Module):
         detector: Detector,
         potential: Potential,
         affinity_head: AffinityFeatures,
+        existence_head: Existence,
         panoptic_head: PanopticLogits,
     ) -> None:
         """fpn gives P2..P6."""
@@ -42,6 +43,7 @@ class PanopticNetwork(nn.Module):
         self.detector = detector
         self.potential = potential
         self.affinity_head = affinity_head
+        self.existence_head = existence_head
         self.panoptic_head = panoptic_head
 
     def forward(
@@ -80,12 +82,11 @@ class PanopticNetwork(nn.Module):
             if admission.from_truth:
                 detections = true_detections(self.detector, pyramid, sizes, targets)
             admitted = [admit(found, admission) for found in detections]
-            potentials = [
-                self.potential(logits, found.take(chosen))
-                for logits, found, chosen in zip(semantic, detections, admitted, strict=True)
-            ]
-            panoptic = [self.panoptic_head(psi, q) for psi, q in zip(potentials, affinity, strict=True)]
-        return Outputs(list(semantic), detections, admitted, potentials, list(affinity), panoptic, detector_losses)
+            chosen = [found.take(index) for found, index in zip(detections, admitted, strict=True)]
+            potentials = [self.potential(logits, found) for logits, found in zip(semantic, chosen, strict=True)]
+            existence = [self.existence_head(*image) for image in zip(potentials, affinity, chosen, strict=True)]
+            panoptic = [self.panoptic_head(*image) for image in zip(potentials, affinity, existence, strict=True)]
+        return Outputs(list(semantic), detections, admitted, potentials, list(affinity), panoptic, detector_losses, existence)
 
     def _pyramid(self, images: Tensor) -> list[Tensor]:
         """P2..P6."""
@@ -138,4 +139,5 @@ def _join(parts: Sequence[Outputs], groups: Sequence[Sequence[int]]) -> Outputs:
         affinity=lists("affinity"),
         panoptic=lists("panoptic"),
         detector_losses=add_terms([part.detector_losses for part in parts]),
+        existence=lists("existence"),
     )

@@ -8,6 +8,7 @@ from math import log
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unipan.config import Propagation
@@ -41,21 +42,35 @@ class AffinityFeatures(Protocol):
         ...
 
 
+class Existence(Protocol):
+    """Says which of the admitted detections of one image stand for a thing of their own."""
+
+    def __call__(self, potentials: Tensor, affinity: Tensor, admitted: Detections) -> Tensor:
+        """(K, h, w), (D, h, w) and N detections -> (N,) logits; (0,) where this is not learnt."""
+        ...
+
+
 class PanopticLogits(Protocol):
     """Turns the channels of one image into logits."""
 
-    def __call__(self, potentials: Tensor, affinity: Tensor) -> Tensor:
-        """(K, h, w) and (D, h, w), true cells only -> (K, h, w) logits."""
+    def __call__(self, potentials: Tensor, affinity: Tensor, existence: Tensor) -> Tensor:
+        """(K, h, w) and (D, h, w), true cells only, and (N,) or (0,) logits -> (K, h, w) logits."""
         ...
 
 
 class UnifiedHead(nn.Module):
-    """logits = scale * propagate(Psi, Q) + unary_scale * log Psi, with learnt positive scales."""
+    """logits = scale * propagate(Psi, Q) + unary_scale * log Psi + log sigmoid(existence), with learnt positive scales."""
 
-    def __init__(self, *, form: Propagation, residual: bool) -> None:
-        """residual: without it there is no unary part, unless there is nothing else (form `none`)."""
+    def __init__(self, *, form: Propagation, residual: bool, rounds: int, num_stuff: int) -> None:
+        """residual: without it there is no unary part, unless there is nothing else (form `none`).
+
+        rounds: how often evidence is gathered; from the second on, where the channels won the round before (softmax over them)
+        takes Psi's place in it. num_stuff: channels before those of the detections.
+        """
         super().__init__()
         self.form: Propagation = form
+        self.rounds = rounds
+        self.num_stuff = num_stuff
         self.log_scale = nn.Parameter(torch.tensor(log(START_SCALE))) if form != "none" else None
         self.log_unary_scale = nn.Parameter(torch.tensor(0.0)) if residual or form == "none" else None
 
@@ -69,10 +84,20 @@ class UnifiedHead(nn.Module):
         """Factor of the potential's own logits; 0 without a residual."""
         return _factor(self.log_unary_scale)
 
-    def forward(self, potentials: Tensor, affinity: Tensor) -> Tensor:
-        """potentials: (K, h, w); affinity: (D, h, w), one image's true cells only -> (K, h, w) logits."""
-        evidence = propagate(potentials.flatten(1), affinity.flatten(1).T, self.form).view_as(potentials)
-        return self.scale * evidence + self.unary_scale * unary_logits(potentials)
+    def forward(self, potentials: Tensor, affinity: Tensor, existence: Tensor) -> Tensor:
+        """potentials: (K, h, w); affinity: (D, h, w); existence: (N,) or (0,) -> (K, h, w) logits; of one image's true cells."""
+        own = self.unary_scale * unary_logits(potentials) + channel_bias(existence, self.num_stuff, len(potentials))
+        weights, logits = potentials, own
+        for _ in range(self.rounds):
+            evidence = propagate(weights.flatten(1), affinity.flatten(1).T, self.form).view_as(potentials)
+            logits = self.scale * evidence + own
+            weights = logits.softmax(0)
+        return logits
+
+
+def channel_bias(existence: Tensor, num_stuff: int, num_channels: int) -> Tensor:
+    """(K, 1, 1): log sigmoid of existence (N,) on the detections' channels, 0 on all others; all 0 where it is (0,)."""
+    return F.pad(F.logsigmoid(existence), (num_stuff, num_channels - num_stuff - len(existence)))[:, None, None]
 
 
 def _factor(logarithm: Tensor | None) -> Tensor:
@@ -97,5 +122,5 @@ class NoAffinity(nn.Module):
 class PotentialAlone(nn.Module):
     """For potentials that are logits already."""
 
-    def forward(self, potentials: Tensor, affinity: Tensor) -> Tensor:
+    def forward(self, potentials: Tensor, affinity: Tensor, existence: Tensor) -> Tensor:
         return potentials

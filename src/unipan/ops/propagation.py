@@ -20,6 +20,10 @@ MAX_SOFTMAX_CELLS = 32_768
 MIN_WEIGHT = 1e-3
 """Cells of evidence below which a channel's pooled descriptor fades to 0, so that its gradient stays bounded."""
 
+PAIR_SCALE, PAIR_OFFSET = 10.0, 4.0
+"""Log odds of two cells are PAIR_SCALE * q_i . q_j / sqrt(D) - PAIR_OFFSET. Neither is learnt: the length of Q takes any
+scale, and features at right angles have odds of e^-4."""
+
 
 def propagate(potentials: Tensor, features: Tensor, form: Propagation, *, max_softmax_cells: int = MAX_SOFTMAX_CELLS) -> Tensor:
     """Evidence (K, P) from potentials (K, P) and features (P, D), in float32 at least, autocast or not."""
@@ -102,6 +106,11 @@ def affinity_rows(features: Tensor, cells: Tensor, form: Propagation) -> Tensor:
             case "softmax":
                 return (q[cells] @ q.T / q.shape[1] ** 0.5).softmax(1)
         assert_never(form)
+
+
+def pair_log_odds(features: Tensor) -> Tensor:
+    """(n, n): log odds that two cells belong to one segment, from their features (n, D), as `loss.affinity` teaches them."""
+    return PAIR_SCALE * (features @ features.T) / features.shape[1] ** 0.5 - PAIR_OFFSET
 
 
 def _positive(features: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ def replay(run: str | Path, batch: Path, *, device: Device = "auto") -> dict[str
     network = untrained_network(config, classes)
     fill(network, state.weights, folder.checkpoint(state.step))
     network = network.to(find_device(device)).train()
-    criterion = build_criterion(config.loss, classes, void_channel=config.model.void_channel)
+    criterion = build_criterion(config.loss, classes, void_channel=config.model.void_channel, existence=config.model.existence)
     losses = {}
     with torch.no_grad():
         for place, name in enumerate(saved.batch.names):

@@ -58,7 +58,7 @@ def train(config: Config, out: Path, *, resume: bool = False) -> PanopticNetwork
         save = partial(_save, folder, schedule.keep, network, optimizer, runtime, observer)
         fit(
             prepared,
-            build_criterion(config.loss, classes, void_channel=config.model.void_channel),
+            build_criterion(config.loss, classes, void_channel=config.model.void_channel, existence=config.model.existence),
             optimizer,
             observer.batches(_step_batches(config, dataset, processes, done), done + 1),
             runtime,
