@@ -1,0 +1,81 @@
+"""Does the affinity tell instances apart, whatever the boxes? P cells of one image, each with features (P, D) and a true segment.
+
+Neither measure needs an answer: both ask the features alone, with the truth's segments.
+"""
+
+from dataclasses import dataclass
+from math import nan
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+MARKED_CELLS = 64
+"""Cells of things of one image whose affinities to all cells are looked at, evenly spaced among them."""
+
+
+@dataclass(frozen=True)
+class AffinityCounts:
+    """What both measures need to know of any number of images; adds up."""
+
+    rival_cells: int = 0
+    """Cells of things that share the image with another thing of their class."""
+    told_apart: int = 0
+    """Those of them whose features are nearest to their own thing's mean, by scalar product, among the things of its class."""
+    chance: float = 0.0
+    """Those that drawing lots between these things would get right."""
+    marked: int = 0
+    """Marked cells of things."""
+    own: float = 0.0
+    """Sum over them of the share of their positive affinity that falls on their own thing."""
+    area: float = 0.0
+    """Sum over them of the share of all cells that their own thing has."""
+
+    def __add__(self, other: "AffinityCounts") -> "AffinityCounts":
+        return AffinityCounts(
+            self.rival_cells + other.rival_cells,
+            self.told_apart + other.told_apart,
+            self.chance + other.chance,
+            self.marked + other.marked,
+            self.own + other.own,
+            self.area + other.area,
+        )
+
+    def shares(self) -> dict[str, float]:
+        """Fractions 0..1; nan where there is nothing to judge."""
+        rivals, marked = self.rival_cells or nan, self.marked or nan
+        return {
+            "told_apart": self.told_apart / rivals,
+            "told_apart_by_chance": self.chance / rivals,
+            "affinity_on_own": self.own / marked,
+            "area_of_own": self.area / marked,
+        }
+
+
+def affinity_counts(features: Tensor, things: Tensor, labels: Tensor) -> AffinityCounts:
+    """One image. features: (P, D). things: (P,) int64, which of the G true things a cell belongs to, -1 for none.
+
+    labels: (G,) int64, their classes.
+    """
+    cells = torch.where(things >= 0)[0]
+    if not len(cells):
+        return AffinityCounts()
+    owner, own_features = things[cells], features[cells].double()
+    of_thing = F.one_hot(owner, len(labels)).double()  # (p, G)
+    areas = of_thing.sum(0)
+    means = of_thing.T @ own_features / areas.clamp(min=1)[:, None]
+    rival = (labels[owner][:, None] == labels) & (areas > 0)  # (p, G): the things among which a cell must find its own
+    nearest = (own_features @ means.T).masked_fill(~rival, -torch.inf).argmax(1)
+    judged = rival.sum(1) > 1
+    number = min(MARKED_CELLS, len(cells))
+    marked = torch.arange(number, device=cells.device) * len(cells) // number
+    positive = (own_features[marked] @ features.double().T).clamp(min=0)
+    on_own = (positive * (things == owner[marked][:, None])).sum(1)
+    return AffinityCounts(
+        rival_cells=int(judged.sum()),
+        told_apart=int((nearest == owner)[judged].sum()),
+        chance=float((1 / rival.sum(1)[judged]).sum()),
+        marked=number,
+        own=float((on_own / positive.sum(1).clamp(min=torch.finfo(torch.float64).tiny)).sum()),
+        area=float((areas[owner[marked]] / len(things)).sum()),
+    )
