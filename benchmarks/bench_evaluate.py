@@ -17,14 +17,14 @@ from torch import Tensor
 
 from unipan.checkpoint import open_run
 from unipan.classes import ClassTable
-from unipan.config import Config, PanopticHead
+from unipan.config import Config
 from unipan.data.dataset import PanopticDataset
 from unipan.data.scenes import SceneDataset
 from unipan.models.build import build_network
 from unipan.predictor import Predictor, build_predictor, load
 from unipan.presets import cityscapes_r50, demo
 from unipan.recipes.evaluate import evaluate_predictor, held_out
-from unipan.types import Outputs, PanopticMap, Sample, Size
+from unipan.types import Inference, PanopticMap, Sample, Size
 
 
 class First:
@@ -45,18 +45,18 @@ class Watch:
     """Adds up the time in a predictor's inference."""
 
     def __init__(self, predictor: Predictor) -> None:
-        self.seconds, self._outputs, self._untrimmed = 0.0, predictor.outputs, predictor.untrimmed
-        predictor.outputs, predictor.untrimmed = self.outputs, self.untrimmed
+        self.seconds, self._infer, self._answer = 0.0, predictor.infer, predictor.answer
+        predictor.infer, predictor.answer = self.infer, self.answer
 
-    def outputs(self, pixels: Tensor) -> Outputs:
+    def infer(self, image: Tensor) -> Inference:
         start = process_time()
-        found = self._outputs(pixels)
+        found = self._infer(image)
         self.seconds += process_time() - start
         return found
 
-    def untrimmed(self, outputs: Outputs, size: Size, *, decoder: PanopticHead | None = None) -> PanopticMap:
+    def answer(self, inference: Inference, *, trim: bool) -> PanopticMap:
         start = process_time()
-        found = self._untrimmed(outputs, size, decoder=decoder)
+        found = self._answer(inference, trim=trim)
         self.seconds += process_time() - start
         return found
 
@@ -76,7 +76,7 @@ def untrained(config: Config, classes: ClassTable) -> Predictor:
 def shares(predictor: Predictor, images: First) -> str:
     """The first evaluation of all warms up: it loads the library for AP."""
     evaluate_predictor(predictor, images, "images")
-    found = [len(predictor.outputs(sample.image).detections[0].boxes) for sample in images.samples]
+    found = [len(predictor.infer(sample.image).detections.boxes) for sample in images.samples]
     watch, start = Watch(predictor), process_time()
     evaluate_predictor(predictor, images, "images")
     own = process_time() - start - watch.seconds

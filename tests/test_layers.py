@@ -15,7 +15,7 @@ FLOORS = [
     ["errors", "console"],
     ["classes", "disk"],
     ["types", "config", "tensor_file"],
-    ["ops", "presets", "checkpoint"],
+    ["ops", "overrides", "presets", "checkpoint"],
     ["models", "losses", "data", "metrics", "viz"],
     ["engine", "predictor"],
     ["recipes"],

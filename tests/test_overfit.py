@@ -153,7 +153,7 @@ def _quality(answers: list[PanopticMap], samples: list[Sample], classes: ClassTa
 
 def _truth_found(predictor: Predictor, sample: Sample, target) -> list[float]:
     """For each true thing the best box IoU of an admitted detection of its class: the detector's part of a failure."""
-    admitted = predictor.admitted(predictor.outputs(sample.image))
+    admitted = predictor.infer(sample.image).admitted
     iou = box_iou(target.boxes, admitted.boxes) * (target.labels[:, None] == admitted.labels)
     return [round(max(row, default=0.0), 2) for row in iou.tolist()]
 

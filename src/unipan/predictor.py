@@ -1,7 +1,8 @@
 """The one way from an image to an answer: prediction, evaluation, the report and the explorer all go through it."""
 
+import warnings
 from pathlib import Path
-from typing import assert_never, get_args
+from typing import get_args
 
 import torch
 from PIL import Image
@@ -10,18 +11,20 @@ from torchvision.transforms.v2 import functional as transforms
 
 from unipan.checkpoint import load_model, open_run
 from unipan.classes import ClassTable
-from unipan.config import Config, Device, PanopticHead
+from unipan.config import Config, PanopticHead
 from unipan.data.transforms import resized_size
 from unipan.errors import InputError
 from unipan.models import heuristic, upsnet
 from unipan.models.build import build_network
-from unipan.models.decode import at_size, best_channel, decode, ids_of_channels, in_photo
+from unipan.models.decode import at_size, decode, in_photo
 from unipan.models.network import PanopticNetwork
-from unipan.models.panoptic import UnifiedHead, unary_logits
+from unipan.models.panoptic import UnifiedHead
+from unipan.models.upsnet import decode_upsnet
 from unipan.ops.device import find_device
 from unipan.ops.images import read_image
 from unipan.ops.segments import drop_small_stuff
-from unipan.types import Admission, Detections, Outputs, PanopticMap, Size
+from unipan.overrides import NO_OVERRIDES, Overrides
+from unipan.types import Admission, Inference, PanopticMap, Size
 
 
 class Predictor:
@@ -34,111 +37,109 @@ class Predictor:
         *,
         short_side: int,
         long_side: int,
+        scale: float | None = None,
         admission: Admission,
         min_stuff_area_px: int,
-        decoder: PanopticHead,
+        head: PanopticHead,
     ) -> None:
-        """short_side, long_side: how images are resized for the network, in pixels, 0 for not at all.
+        """short_side, long_side: how images are resized for the network, in pixels, 0 for not at all. scale: by a factor instead.
 
         min_stuff_area_px: stuff segments with fewer pixels of the original image become void; 0 trims nothing.
-        decoder: how answers are read off the outputs, unless one is named.
+        head: the way from the outputs to an answer, unless one is named.
         """
         self.network = network.eval()
         self.classes = classes
         self.short_side = short_side
         self.long_side = long_side
+        self.scale = scale
         self.admission = admission
         self.min_stuff_area_px = min_stuff_area_px
-        self.decoder: PanopticHead = self.able(decoder)
+        self.head: PanopticHead = self.checked_head(head)
 
     @property
-    def decoders(self) -> tuple[PanopticHead, ...]:
+    def heads(self) -> tuple[PanopticHead, ...]:
         """The ways to an answer that this network has: the unified one needs an affinity that was learnt."""
         learnt = isinstance(self.network.panoptic_head, UnifiedHead)
-        return tuple(decoder for decoder in get_args(PanopticHead) if learnt or decoder != "unified")
+        return tuple(head for head in get_args(PanopticHead) if learnt or head != "unified")
 
-    def able(self, decoder: PanopticHead) -> PanopticHead:
-        """The decoder, if this network has what it needs."""
-        if decoder not in self.decoders:
+    def checked_head(self, head: PanopticHead) -> PanopticHead:
+        """The head, if this network has what it needs.
+
+        Raises: InputError where it has not.
+        """
+        if head not in self.heads:
             raise InputError(
-                f"decoder {decoder} needs an affinity head, but this network was trained without one (model.panoptic in its "
-                f"settings); choose {' or '.join(self.decoders)}."
+                f"head {head} needs an affinity head, but this network was trained without one (model.panoptic in its "
+                f"settings); choose {' or '.join(self.heads)}."
             )
-        return decoder
+        return head
 
-    def __call__(self, image: str | Path | Image.Image | Tensor) -> PanopticMap:
-        """image: a file, a PIL image, or a (3, H, W) uint8 RGB tensor."""
-        pixels = as_pixels(image)
-        return self.answer(self.outputs(pixels), original_size(pixels))
+    def __call__(
+        self,
+        image: str | Path | Image.Image | Tensor,
+        *,
+        head: PanopticHead | None = None,
+        trim: bool = True,
+        threshold: float | None = None,
+    ) -> PanopticMap:
+        """image: a file, a PIL image, or a (3, H, W) uint8 RGB tensor. head, trim: as in `answer`; threshold: as in `infer`."""
+        return self.answer(self.infer(image, threshold=threshold), head=head, trim=trim)
 
     @torch.no_grad()
-    def outputs(self, pixels: Tensor) -> Outputs:
-        """Everything that the network predicts for one image, (3, H, W) uint8; lists of one entry, boxes in network pixels."""
-        size = self.network_size(original_size(pixels))
-        resized = transforms.resize(pixels, list(size), antialias=True).float().div(255)  # as the training's images are
+    def infer(self, image: str | Path | Image.Image | Tensor, *, threshold: float | None = None) -> Inference:
+        """Everything that the network predicts for one image; several answers can be read off it.
+
+        threshold: the lowest score of a detection that enters the answers, where it is not the predictor's own.
+        """
+        pixels = as_pixels(image)
+        size = pixels.shape[-2], pixels.shape[-1]
+        network_size = self.network_size(size)
+        resized = transforms.resize(pixels, list(network_size), antialias=True).float().div(255)  # as the training's images are
         device = next(self.network.parameters()).device
-        return self.network(resized[None].to(device), [size], admission=self.admission)
+        admission = self.admission if threshold is None else self.admission._replace(score_threshold=threshold)
+        outputs = self.network(resized[None].to(device), [network_size], admission=admission)
+        return Inference(outputs, size, network_size, admission)
 
-    def answer(self, outputs: Outputs, size: Size, *, decoder: PanopticHead | None = None) -> PanopticMap:
-        """The answer for the outputs of one image, at its original `size`. decoder: another than the predictor's own."""
-        return self.trimmed(self.untrimmed(outputs, size, decoder=decoder))
-
-    def untrimmed(self, outputs: Outputs, size: Size, *, decoder: PanopticHead | None = None) -> PanopticMap:
-        """The answer before its small stuff segments become void."""
-        return self._decoded(outputs, size, self.decoder if decoder is None else self.able(decoder))
-
-    def unpropagated(self, outputs: Outputs, size: Size) -> Tensor:
-        """(H, W) ids of the answer that the dynamic potential alone would give: what propagation adds shows against it."""
-        channel = best_channel(unary_logits(outputs.potentials[0]), self.network_size(size), size)
-        return ids_of_channels(channel, len(self.classes.stuff) + len(outputs.admitted[0]))
-
-    def trimmed(self, panoptic: PanopticMap) -> PanopticMap:
-        """The same answer, its stuff segments under the limit void."""
-        return drop_small_stuff(panoptic, min_area_px=self.min_stuff_area_px)
-
-    def _decoded(self, outputs: Outputs, size: Size, decoder: PanopticHead) -> PanopticMap:
-        if decoder == "unified":
-            return self._read_off(outputs.panoptic[0], outputs, size)
-        network_size, threshold = self.network_size(size), self.admission.score_threshold
-        semantic = at_size(outputs.semantic[0], network_size, size)
-        found = in_photo(outputs.detections[0], network_size, size)
-        match decoder:
-            case "upsnet":
-                return upsnet.decode_upsnet(
-                    semantic, found, score_threshold=threshold, max_overlap=upsnet.MAX_OVERLAP, classes=self.classes
-                )
-            case "heuristic":
-                return heuristic.merge(
-                    semantic, found, score_threshold=threshold, max_overlap=heuristic.MAX_OVERLAP, classes=self.classes
-                )
-        assert_never(decoder)
-
-    def _read_off(self, logits: Tensor, outputs: Outputs, size: Size) -> PanopticMap:
-        """Arg max of (K, h, w) channels."""
-        return decode(logits, self.admitted(outputs), network_size=self.network_size(size), size=size, classes=self.classes)
-
-    def admitted(self, outputs: Outputs) -> Detections:
-        """The detections of the thing channels, in their order."""
-        return outputs.detections[0].take(outputs.admitted[0])
+    def answer(self, inference: Inference, *, head: PanopticHead | None = None, trim: bool = True) -> PanopticMap:
+        """The answer for one image. head: another than the predictor's own. trim: stuff segments under the limit become void."""
+        head = self.head if head is None else self.checked_head(head)
+        outputs, size, network_size, admission = inference
+        if head == "unified":
+            answer = decode(outputs.panoptic[0], inference.admitted, network_size=network_size, size=size, classes=self.classes)
+        else:
+            merge, most = (decode_upsnet, upsnet.MAX_OVERLAP) if head == "upsnet" else (heuristic.merge, heuristic.MAX_OVERLAP)
+            semantic, found = at_size(outputs.semantic[0], network_size, size), in_photo(inference.detections, network_size, size)
+            answer = merge(semantic, found, score_threshold=admission.score_threshold, max_overlap=most, classes=self.classes)
+        return drop_small_stuff(answer, min_area_px=self.min_stuff_area_px) if trim else answer
 
     def network_size(self, size: Size) -> Size:
         """The size at which the network sees an image of `size`."""
-        return resized_size(size, short_side=self.short_side, long_side=self.long_side)
+        if self.scale is None:
+            return resized_size(size, short_side=self.short_side, long_side=self.long_side)
+        return max(1, round(size[0] * self.scale)), max(1, round(size[1] * self.scale))
 
 
-def load(run: str | Path, *, decoder: PanopticHead | None = None, device: Device = "auto") -> Predictor:
+def load(
+    run: str | Path,
+    *,
+    head: PanopticHead | None = None,
+    device: str | int | torch.device = "auto",
+    overrides: Overrides = NO_OVERRIDES,
+    decoder: PanopticHead | None = None,
+) -> Predictor:
     """Load a run's predictor: `run` is a folder, or `hf:OWNER/NAME` on the Hugging Face Hub.
 
-    decoder: how answers are read off the outputs; without it the way that the run was trained for. device: auto is the GPU where
-    there is one.
+    head: the way from the outputs to an answer; without it the one that the run was trained for. device: auto is the GPU where
+    there is one. overrides: limits and sizes to set otherwise than the run. decoder: the former name of `head`.
     """
+    if decoder is not None:
+        warnings.warn("decoder= is now called head=; the next version knows that alone.", DeprecationWarning, stacklevel=2)
+        head = decoder
     folder, config, classes = open_run(run)
+    config = overrides.applied_to(config)
     network = untrained_network(config, classes)
     load_model(folder.model, network)
-    predictor = build_predictor(network.to(find_device(device)), classes, config)
-    if decoder is not None:
-        predictor.decoder = predictor.able(decoder)
-    return predictor
+    return build_predictor(network.to(find_device(device)), classes, config, head=head, scale=overrides.scale)
 
 
 def untrained_network(config: Config, classes: ClassTable) -> PanopticNetwork:
@@ -148,8 +149,10 @@ def untrained_network(config: Config, classes: ClassTable) -> PanopticNetwork:
     return build_network(replace(config.model, pretrained=False), classes)
 
 
-def build_predictor(network: PanopticNetwork, classes: ClassTable, config: Config) -> Predictor:
-    """A predictor with a run's settings."""
+def build_predictor(
+    network: PanopticNetwork, classes: ClassTable, config: Config, *, head: PanopticHead | None = None, scale: float | None = None
+) -> Predictor:
+    """A predictor with a run's settings. head: another than the run's own. scale: a factor to resize by instead of its sides."""
     return Predictor(
         network,
         classes,
@@ -157,7 +160,8 @@ def build_predictor(network: PanopticNetwork, classes: ClassTable, config: Confi
         long_side=config.data.long_side,
         admission=Admission(config.inference.score_threshold, config.inference.max_admitted),
         min_stuff_area_px=config.inference.min_stuff_area_px,
-        decoder=config.model.panoptic,
+        scale=scale,
+        head=config.model.panoptic if head is None else head,
     )
 
 
@@ -173,7 +177,3 @@ def as_pixels(image: str | Path | Image.Image | Tensor) -> Tensor:
             "give such a tensor, a PIL image or a file."
         )
     return image
-
-
-def original_size(pixels: Tensor) -> Size:
-    return pixels.shape[-2], pixels.shape[-1]

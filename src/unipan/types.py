@@ -164,6 +164,25 @@ class Outputs(NamedTuple):
     existence: Sequence[Tensor] = ()  # (N,) logits that an admitted detection stands for a thing of its own; (0,) if not learnt
 
 
+class Inference(NamedTuple):
+    """Everything that the network predicts for one image, before an answer is read off it."""
+
+    outputs: Outputs  # of a batch of this image alone; boxes in the pixels of network_size
+    size: Size  # the image's own
+    network_size: Size  # at which the network saw it
+    admission: Admission
+
+    @property
+    def detections(self) -> Detections:
+        """All of them, best first."""
+        return self.outputs.detections[0]
+
+    @property
+    def admitted(self) -> Detections:
+        """The detections of the thing channels, in their order."""
+        return self.detections.take(self.outputs.admitted[0])
+
+
 @dataclass(frozen=True)
 class Losses:
     """Named, weighted losses and their sum."""

@@ -11,6 +11,7 @@ from PIL import Image
 
 from unipan.config import Config, PanopticHead
 from unipan.errors import InputError
+from unipan.overrides import Overrides
 from unipan.predictor import load
 from unipan.recipes.compare import compare
 from unipan.recipes.demo import demo
@@ -45,7 +46,7 @@ def test_with_truth_the_scores_are_those_of_evaluate(copied_run: Path, tmp_path:
     comparison = compare(str(copied_run), [], tmp_path / "out", samples=4)
     assert list(comparison.reports) == list(DECODERS)
     for decoder in DECODERS:
-        evaluation = evaluate(str(copied_run), decoder=decoder)
+        evaluation = evaluate(str(copied_run), head=decoder)
         assert comparison.reports[decoder].quality == evaluation.answer.quality
         assert (evaluation.propagation is None) == (decoder != "unified")
     assert len({report.quality.all.pq for report in comparison.reports.values()}) > 1
@@ -62,12 +63,12 @@ def test_untrimmed_scores_are_those_of_evaluate_untrimmed(copied_run: Path, tmp_
     assert any("trimmed alike (stuff under" in note for note in trimmed.notes)
     assert any("trimmed alike (not at all)" in note for note in whole.notes)
     for decoder in DECODERS:
-        assert whole.reports[decoder].quality == evaluate(str(copied_run), decoder=decoder, trim=False).answer.quality
+        assert whole.reports[decoder].quality == evaluate(str(copied_run), head=decoder, trim=False).answer.quality
 
 
 def test_another_decoder_leaves_the_runs_own_metrics_alone(copied_run: Path) -> None:
     own = evaluate(str(copied_run))
-    other = evaluate(str(copied_run), decoder="heuristic")
+    other = evaluate(str(copied_run), head="heuristic")
     assert json.loads((copied_run / "metrics.json").read_text()) == own.to_json()
     assert json.loads((copied_run / "metrics_heuristic.json").read_text()) == other.to_json()
     assert "without_propagation" not in other.to_json()
@@ -81,8 +82,7 @@ def test_photos_without_truth(learnt_run: Path, photos: Path, tmp_path: Path) ->
     assert not (tmp_path / "comparison.json").exists()
     predictor = load(learnt_run)
     for decoder in DECODERS:
-        predictor.decoder = decoder
-        answers = [predictor(photos / name) for name in ("a.png", "b.png")]
+        answers = [predictor(photos / name, head=decoder) for name in ("a.png", "b.png")]
         content = comparison.contents[decoder]
         assert content.pixels == 2 * 80 * 48
         assert content.things == sum(segment.is_thing for answer in answers for segment in answer.segments)
@@ -123,39 +123,38 @@ def test_a_run_trained_for_a_baseline(decoder: PanopticHead, tiny_config: Config
     comparison = compare(str(run), [photos], tmp_path / "out")
     assert set(comparison.contents) == {"upsnet", "heuristic"}
     assert any("no unified answer" in note for note in comparison.notes)
-    with pytest.raises(InputError, match=r"decoder unified needs an affinity head.*choose upsnet or heuristic"):
-        load(run, decoder="unified")
+    with pytest.raises(InputError, match=r"head unified needs an affinity head.*choose upsnet or heuristic"):
+        load(run, head="unified")
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_predicting_by_a_decoder(decoder: PanopticHead, learnt_run: Path, photos: Path, tmp_path: Path) -> None:
-    answers = predict(str(learnt_run), [photos / "a.png"], tmp_path, decoder=decoder)
-    expected = load(learnt_run, decoder=decoder)(photos / "a.png")
+    answers = predict(str(learnt_run), [photos / "a.png"], tmp_path, head=decoder)
+    expected = load(learnt_run, head=decoder)(photos / "a.png")
     assert torch.equal(answers[0][1].ids, expected.ids)
-    assert load(learnt_run, decoder=decoder).decoder == decoder
+    assert load(learnt_run, head=decoder).head == decoder
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_all_are_trimmed_alike_at_the_photos_size(decoder: PanopticHead, learnt_run: Path, photos: Path) -> None:
-    predictor = load(learnt_run, decoder=decoder)
-    predictor.short_side = 64  # the network sees 64 x 107 of 48 x 80
-    answers = []
-    for predictor.min_stuff_area_px in (0, 400):
-        answers.append(predictor(photos / "b.png"))
-        assert answers[-1].ids.shape == (48, 80)
-    whole, trimmed = answers
+    overrides = Overrides(short_side=64, min_stuff_area_px=400)  # the network sees 64 x 107 of 48 x 80
+    predictor = load(learnt_run, head=decoder, overrides=overrides)
+    inference = predictor.infer(photos / "b.png")
+    assert (inference.size, inference.network_size) == ((48, 80), (64, 107))
+    whole, trimmed = (predictor.answer(inference, trim=trim) for trim in (False, True))
+    assert whole.ids.shape == (48, 80)
     assert {s.id for s in trimmed.segments} == {s.id for s in whole.segments if s.is_thing or s.area >= 400}
 
 
 @pytest.mark.parametrize("decoder", ["upsnet", "heuristic"])
 def test_boxes_are_brought_to_the_photos_size(decoder: PanopticHead, learnt_run: Path) -> None:
     """The network saw the photo at half its size: a box of its pixels is twice as large in the answer."""
-    predictor = load(learnt_run, decoder=decoder)
-    predictor.long_side = 64
+    predictor = load(learnt_run, head=decoder, overrides=Overrides(long_side=64))
     thing = predictor.classes.things[0]
-    outputs = predictor.outputs(torch.zeros(3, 128, 96, dtype=torch.uint8))
-    semantic = torch.zeros_like(outputs.semantic[0])
+    inference = predictor.infer(torch.zeros(3, 128, 96, dtype=torch.uint8))
+    semantic = torch.zeros_like(inference.outputs.semantic[0])
     semantic[thing] = 1.0
     found = Detections(torch.tensor([[8.0, 16, 24, 40]]), torch.tensor([0.9]), torch.tensor([thing]), None)
-    answer = predictor.answer(outputs._replace(semantic=[semantic], detections=[found]), (128, 96))
+    outputs = inference.outputs._replace(semantic=[semantic], detections=[found])
+    answer = predictor.answer(inference._replace(outputs=outputs))
     assert [(s.class_index, s.box, s.area) for s in answer.segments] == [(thing, (16, 32, 48, 80), 32 * 48)]

@@ -52,7 +52,7 @@ def test_the_two_ious_are_of_the_answer_and_of_the_semantic_head(
     answers, heads, truths = [], [], []
     for index in range(len(scenes)):
         sample = scenes[index]
-        outputs = predictor.outputs(sample.image)
+        outputs = predictor.infer(sample.image).outputs
         answers.append(class_map(predictor(sample.image)))
         heads.append(best_channel(outputs.semantic[0], (64, 64), (64, 64)))
         truths.append(class_map(sample.truth))

@@ -30,7 +30,7 @@ def judged(run: Path) -> dict[str, Any]:
     """By number of images, and once by the merger."""
     predictor = load(run)
     found = {str(number): evaluate_predictor(predictor, some_scenes(run, number), "here").to_json() for number in COUNTS}
-    return found | {"merger": evaluate_predictor(load(run, decoder="heuristic"), some_scenes(run, 3), "here").to_json()}
+    return found | {"merger": evaluate_predictor(load(run, head="heuristic"), some_scenes(run, 3), "here").to_json()}
 
 
 def work(rank: int, meeting: str, run: str, out: str) -> None:

@@ -8,6 +8,9 @@ from tyro.conf import Positional, arg
 from unipan.cli.options import Run, print_evaluation, print_json
 from unipan.config import Device, PanopticHead
 
+Head = Annotated[PanopticHead | None, arg(aliases=["--decoder"])]
+"""The option's former name stays one version."""
+
 
 def evaluate(
     run: Positional[Run],
@@ -15,7 +18,7 @@ def evaluate(
     root: Annotated[str | None, arg(name="data.root")] = None,
     val: Annotated[str, arg(name="data.val")] = "",
     images: Annotated[str, arg(name="data.images")] = "",
-    decoder: PanopticHead | None = None,
+    head: Head = None,
     trim: bool = True,
     device: Device = "auto",
     as_json: Annotated[bool, arg(name="json")] = False,
@@ -29,14 +32,14 @@ def evaluate(
         root: The data set's folder, where it is not the one that the run was trained on.
         val: A panoptic JSON to evaluate on instead of the run's held-out images, as a test set; writes RUN/metrics_NAME.json.
         images: The folder of its images.
-        decoder: The way to the answer, where it is not the one trained for; writes RUN/metrics_DECODER.json.
+        head: The way to the answer, where it is not the one trained for; writes RUN/metrics_HEAD.json.
         trim: Turn small stuff segments into void, by the run's own limit (part of evaluation as published).
         device: auto is the GPU where there is one.
         as_json: Print the metrics as JSON.
     """
     from unipan.recipes.evaluate import evaluate as recipe
 
-    print_evaluation(recipe(run, root=root, val=val, images=images, trim=trim, decoder=decoder, device=device), as_json=as_json)
+    print_evaluation(recipe(run, root=root, val=val, images=images, trim=trim, head=head, device=device), as_json=as_json)
 
 
 def predict(
@@ -44,7 +47,7 @@ def predict(
     images: Positional[list[Path]],
     *,
     out: Path,
-    decoder: PanopticHead | None = None,
+    head: Head = None,
     device: Device = "auto",
     as_json: Annotated[bool, arg(name="json")] = False,
 ) -> None:
@@ -54,7 +57,7 @@ def predict(
         run: The run.
         images: Image files, or folders of them.
         out: Folder for the results.
-        decoder: The way to the answer, where it is not the one trained for.
+        head: The way to the answer, where it is not the one trained for.
         device: auto is the GPU where there is one.
         as_json: Print the panoptic.json.
     """
@@ -62,7 +65,7 @@ def predict(
     from unipan.recipes.predict import predict as recipe
     from unipan.recipes.predict import segment_table
 
-    answers = recipe(run, images, out, decoder=decoder, device=device)
+    answers = recipe(run, images, out, head=head, device=device)
     if as_json:
         print((out / "panoptic.json").read_text())
         return

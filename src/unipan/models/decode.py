@@ -24,7 +24,9 @@ def decode(panoptic_logits: Tensor, admitted: Detections, *, network_size: Size,
 
     panoptic_logits: (K, h, w). admitted: the N detections of the thing channels, in order. A channel past them is void.
     """
-    return map_of_channels(best_channel(panoptic_logits, network_size, size), admitted, classes)
+    labels = labels_of_channels(admitted, classes)
+    channel = best_channel(panoptic_logits, network_size, size)
+    return panoptic_map(ids_of_channels(channel, len(labels)).cpu(), labels, classes)
 
 
 def map_of_channels(channel: Tensor, detections: Detections, classes: ClassTable) -> PanopticMap:

@@ -2,20 +2,27 @@
 
 import torch
 
-from unipan.config import Device
 from unipan.errors import InputError
 
 
-def find_device(name: Device) -> torch.device:
-    """The device of that name; `auto` is the GPU where there is one. One that is not there is an InputError."""
-    found = [device for device, there in _available().items() if there]
-    if name == "auto":
+def find_device(device: str | int | torch.device) -> torch.device:
+    """The device of that name ("auto", "cpu", "cuda:1") or GPU of that number; `auto` is the GPU where there is one.
+
+    Raises: InputError for one that is not there.
+    """
+    found = [name for name, there in _available().items() if there]
+    if device == "auto":
         return torch.device(found[0])
-    if name not in found:
+    try:
+        wanted = torch.device("cuda", device) if isinstance(device, int) else torch.device(device)
+    except (RuntimeError, TypeError):  # no name of a device
+        wanted = None
+    number = torch.cuda.device_count() if wanted and wanted.type == "cuda" else 1
+    if wanted is None or wanted.type not in found or (wanted.index or 0) >= number:
         raise InputError(
-            f"the device is to be {name}, but PyTorch finds none on this machine; choose auto or {', '.join(found)}."
+            f"the device is to be {device}, but PyTorch finds none on this machine; choose auto or {', '.join(found)}."
         )
-    return torch.device(name)
+    return wanted
 
 
 def _available() -> dict[str, bool]:

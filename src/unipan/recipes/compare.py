@@ -17,7 +17,8 @@ from unipan.metrics.matching import match_maps
 from unipan.metrics.pq import PQCounts, quality, tally
 from unipan.metrics.report import Report, percent
 from unipan.ops.images import read_image
-from unipan.predictor import Predictor, load, original_size
+from unipan.overrides import NO_OVERRIDES, Overrides
+from unipan.predictor import Predictor, load
 from unipan.recipes.comparison import Comparison, Content, content_of, title
 from unipan.recipes.evaluate import evaluated, held_out, name
 from unipan.recipes.evaluation.result import MASK_FREE
@@ -62,9 +63,7 @@ def compare(
         raise InputError(f"--samples is {samples}, but the run has {len(dataset)} held-out images; ask for at most so many.")
     files = image_files(images) if dataset is None else []
     _refuse_equal_stems(files)
-    predictor = load(run, device=device)
-    if not trim:
-        predictor.min_stuff_area_px = 0
+    predictor = load(run, device=device, overrides=NO_OVERRIDES if trim else Overrides(min_stuff_area_px=0))
     make_folder(out)
     entries = _photos(files) if dataset is None else _samples(dataset, samples)
     comparison = compare_predictor(predictor, entries, samples or len(files), out, name(config, trim=trim))
@@ -75,16 +74,14 @@ def compare(
 
 def compare_predictor(predictor: Predictor, entries: Iterator[Entry], number: int, out: Path, where: str) -> Comparison:
     """Compare on `number` images. where: what the reports say they are of."""
-    contents: dict[PanopticHead, Content] = {decoder: Content() for decoder in predictor.decoders}
+    contents: dict[PanopticHead, Content] = {decoder: Content() for decoder in predictor.heads}
     totals: dict[PanopticHead, PQCounts] = {}
     pixels: dict[PanopticHead, Confusion] = {}
     pictures, mask_free, num_classes = [], False, len(predictor.classes)
     for entry in counted(entries, "comparing", number):
-        outputs, size = predictor.outputs(entry.pixels), original_size(entry.pixels)
-        mask_free = outputs.detections[0].mask_logits is None
-        answers: dict[PanopticHead, PanopticMap] = {
-            decoder: predictor.answer(outputs, size, decoder=decoder) for decoder in predictor.decoders
-        }
+        inference = predictor.infer(entry.pixels)
+        mask_free = inference.detections.mask_logits is None
+        answers: dict[PanopticHead, PanopticMap] = {head: predictor.answer(inference, head=head) for head in predictor.heads}
         scores: dict[PanopticHead, PQCounts] = {}
         for decoder, answer in answers.items():
             contents[decoder] += content_of(answer)
@@ -127,12 +124,12 @@ def notes(predictor: Predictor, mask_free: bool) -> list[str]:
     """What the run was trained for, what is the same for all, and what the baselines do without masks."""
     limit, threshold = predictor.min_stuff_area_px, predictor.admission.score_threshold
     told = [
-        f"The run was trained for the answer '{title(predictor.decoder)}'; every answer takes detections with a score of at "
+        f"The run was trained for the answer '{title(predictor.head)}'; every answer takes detections with a score of at "
         f"least {threshold:g} and is trimmed alike ({f'stuff under {limit} px' if limit else 'not at all'})."
     ]
-    if "unified" not in predictor.decoders:
+    if "unified" not in predictor.heads:
         told.append("It has no affinity head, so there is no unified answer.")
-    return told + ([MASK_FREE[decoder] for decoder in predictor.decoders if decoder in MASK_FREE] if mask_free else [])
+    return told + ([MASK_FREE[decoder] for decoder in predictor.heads if decoder in MASK_FREE] if mask_free else [])
 
 
 def _refuse_equal_stems(files: Sequence[Path]) -> None:

@@ -16,6 +16,7 @@ from unipan.metrics.confusion import mean_iou
 from unipan.metrics.pq import PQCounts, quality
 from unipan.metrics.report import Report
 from unipan.metrics.sizes import SizeCounts, quality_by_size
+from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor, load
 from unipan.recipes.evaluation.propagation import PropagationTally, propagation_tally
 from unipan.recipes.evaluation.result import Evaluation
@@ -29,10 +30,10 @@ def evaluate(
     val: str = "",
     images: str = "",
     trim: bool = True,
-    decoder: PanopticHead | None = None,
+    head: PanopticHead | None = None,
     device: Device = "auto",
 ) -> Evaluation:
-    """Score a run on its held-out images and write RUN/metrics.json; by another decoder than its own, RUN/metrics_DECODER.json.
+    """Score a run on its held-out images and write RUN/metrics.json; by another head than its own, RUN/metrics_HEAD.json.
 
     root: the data set's folder where it is no longer the one trained on. val, images: a panoptic JSON and its folder of images to
     take instead of the held-out ones, whose file is RUN/metrics_NAME.json. trim: turn small stuff segments into void, by the
@@ -41,12 +42,10 @@ def evaluate(
     folder, config, _ = open_run(run)
     config = replace(config, data=evaluated(config.data, root=root, val=val, images=images))
     dataset = held_out(run, config.data)
-    predictor = load(run, decoder=decoder, device=device)
-    if not trim:
-        predictor.min_stuff_area_px = 0
+    predictor = load(run, head=head, device=device, overrides=NO_OVERRIDES if trim else Overrides(min_stuff_area_px=0))
     evaluation = evaluate_predictor(predictor, dataset, name(config, trim=trim))
     if here().is_main:
-        write_json(_metrics_file(folder, config, predictor.decoder, val), evaluation.to_json())
+        write_json(_metrics_file(folder, config, predictor.head, val), evaluation.to_json())
     return evaluation
 
 
@@ -78,9 +77,9 @@ def held_out(run: str, data: DataConfig) -> PanopticDataset:
     return dataset
 
 
-def _metrics_file(folder: RunFolder, config: Config, decoder: PanopticHead, val: str) -> Path:
+def _metrics_file(folder: RunFolder, config: Config, head: PanopticHead, val: str) -> Path:
     marks = [Path(val).stem] if val else []
-    marks += [decoder] if decoder != config.model.panoptic else []
+    marks += [head] if head != config.model.panoptic else []
     return folder.metrics.with_stem("_".join([folder.metrics.stem, *marks]))
 
 
@@ -98,7 +97,7 @@ def name(config: Config, *, trim: bool) -> str:
 
 
 def evaluate_predictor(predictor: Predictor, dataset: PanopticDataset, title: str) -> Evaluation:
-    """Score a predictor, by its decoder, on every image of a data set: predicted one by one, judged by the handful.
+    """Score a predictor, by its head, on every image of a data set: predicted one by one, judged by the handful.
 
     Under several processes, all of which must call it, each takes every so many-th image, and all return the same: what one
     process alone would have found, to the last digit.
@@ -135,7 +134,7 @@ def summed_up(
         semantic_head=pixels.semantic_head,
         final_answer=pixels.final_answer,
         classes=classes,
-        decoder=predictor.decoder,
+        decoder=predictor.head,
         mask_free=any(score.mask_free for score in scores),
         propagation=tally.part(title, [s.propagation for s in scores if s.propagation], pixels.unpropagated) if tally else None,
     )

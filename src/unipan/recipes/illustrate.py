@@ -17,7 +17,7 @@ from unipan.models.panoptic import UnifiedHead
 from unipan.ops.propagation import affinity_rows
 from unipan.ops.segments import index_of_ids
 from unipan.ops.upsample import STRIDE
-from unipan.predictor import Predictor, original_size
+from unipan.predictor import Predictor
 from unipan.recipes.evaluation.result import Evaluation
 from unipan.types import Outputs, PanopticMap, Sample
 from unipan.viz.canvas import as_pil, enlarge, readable_scale
@@ -100,21 +100,20 @@ def _plain(table) -> ReportTable:
 
 def example(predictor: Predictor, sample: Sample) -> Example:
     """Everything about one held-out image."""
-    size = original_size(sample.image)
-    outputs = predictor.outputs(sample.image)
-    answer = predictor.answer(outputs, size)
+    inference = predictor.infer(sample.image)
+    answer = predictor.answer(inference)
     picture = as_pil(sample.image)
-    network_size = predictor.network_size(size)
-    seen = picture.resize((network_size[1], network_size[0]))  # boxes and cells refer to what the network saw
+    height, width = inference.network_size
+    seen = picture.resize((width, height))  # boxes and cells refer to what the network saw
     scored = quality(count(answer, sample.truth, len(predictor.classes)), predictor.classes)
     return Example(
         name=sample.file_name,
         summary=f"PQ {percent(scored.all.pq)}, things {percent(scored.things.pq)}, stuff {percent(scored.stuff.pq)}",
         picture=enlarge(picture, readable_scale(*picture.size)),
         truth=overlay(sample.truth, picture, predictor.classes),
-        detections=draw_detections(seen, outputs.detections[0], predictor.classes, outputs.admitted[0]),
+        detections=draw_detections(seen, inference.detections, predictor.classes, inference.outputs.admitted[0]),
         answer=overlay(answer, picture, predictor.classes),
-        affinity=affinity_pictures(predictor, outputs, answer, seen),
+        affinity=affinity_pictures(predictor, inference.outputs, answer, seen),
     )
 
 

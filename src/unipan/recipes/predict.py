@@ -18,19 +18,19 @@ from unipan.viz.overlay import overlay
 
 
 def predict(
-    run: str, images: Sequence[Path], out: Path, *, decoder: PanopticHead | None = None, device: Device = "auto"
+    run: str, images: Sequence[Path], out: Path, *, head: PanopticHead | None = None, device: Device = "auto"
 ) -> list[tuple[Path, PanopticMap]]:
     """Write out/STEM_overlay.png for each image, and out/panoptic.json with out/panoptic/STEM.png; return the answers.
 
     images: files, or folders of them; where two bear one stem, all are named with their folders (FOLDER/STEM).
-    decoder: another than the one that the run was trained for. Trims small stuff exactly as
+    head: another than the one that the run was trained for. Trims small stuff exactly as
     `evaluate` does. For Cityscapes' pictures and classes this is the form that its official evaluation reads: image ids are
     CITY_SEQUENCE_FRAME and categories are label ids, also where the run learnt from the JSON with train ids.
     """
     files = image_files(images)
     is_clear = len({file.stem for file in files}) == len(files)
     names = [file.name if is_clear else f"{file.absolute().parent.name}/{file.name}" for file in files]
-    predictor = load(run, decoder=decoder, device=device)
+    predictor = load(run, head=head, device=device)
     answers: list[tuple[Path, PanopticMap]] = []
 
     def entries() -> Iterator[Entry]:

@@ -117,9 +117,9 @@ class PropagationTally:
 
 
 def propagation_tally(predictor: Predictor) -> PropagationTally | None:
-    """None where the predictor's answers come without propagation: another decoder."""
+    """None where the predictor's answers come without propagation: another head."""
     head, potential = predictor.network.panoptic_head, predictor.network.potential
-    if predictor.decoder != "unified" or not isinstance(head, UnifiedHead) or not isinstance(potential, DynamicPotential):
+    if predictor.head != "unified" or not isinstance(head, UnifiedHead) or not isinstance(potential, DynamicPotential):
         return None
     return PropagationTally(predictor, head, potential)
 

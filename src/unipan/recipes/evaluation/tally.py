@@ -5,18 +5,20 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from unipan.classes import ClassTable
 from unipan.metrics.average_precision import ImageInstances, Precision, average_precision, instances_of, is_available
 from unipan.metrics.confusion import Confusion, confuse_matched
 from unipan.metrics.pq import PQCounts, tally
 from unipan.metrics.sizes import SizeCounts, tally_by_size
-from unipan.models.decode import best_channel, in_photo
+from unipan.models.decode import best_channel, ids_of_channels, in_photo
+from unipan.models.panoptic import unary_logits
 from unipan.ops.upsample import STRIDE
-from unipan.predictor import Predictor, original_size
+from unipan.predictor import Predictor
 from unipan.recipes.evaluation.overlay import Overlay
 from unipan.recipes.evaluation.propagation import PropagationScore, PropagationTally
-from unipan.types import Detections, Outputs, PanopticMap, Sample, Size
+from unipan.types import Detections, Inference, PanopticMap, Sample
 
 HANDFUL_PX = 2**18
 """Pixels of the images that are judged together. Right after a prediction the processor's caches hold nothing of what judges it:
@@ -59,19 +61,19 @@ class Predicted(NamedTuple):
     """One image before it is judged."""
 
     truth: PanopticMap
-    outputs: Outputs
+    inference: Inference
     answer: PanopticMap  # untrimmed
 
     @property
     def pixels(self) -> int:
         """Of the photo or of what the network saw of it, whichever has more."""
-        return max(self.truth.ids.numel(), STRIDE**2 * self.outputs.semantic[0][0].numel())
+        return max(self.truth.ids.numel(), STRIDE**2 * self.inference.outputs.semantic[0][0].numel())
 
 
 def predict_image(predictor: Predictor, sample: Sample) -> Predicted:
     """The inference that is judged."""
-    outputs = predictor.outputs(sample.image)
-    return Predicted(sample.truth, outputs, predictor.untrimmed(outputs, original_size(sample.image)))
+    inference = predictor.infer(sample.image)
+    return Predicted(sample.truth, inference, predictor.answer(inference, trim=False))
 
 
 def handfuls(images: Iterable[Predicted]) -> Iterator[list[Predicted]]:
@@ -92,26 +94,18 @@ def score_images(
     predictor: Predictor, images: Sequence[Predicted], effect: PropagationTally | None
 ) -> list[tuple[ImageScore, PixelCounts]]:
     """Compare what was predicted for some images with their truths."""
-    found = [_in_photo(predictor, image) for image in images]
+    found = [in_photo(one.detections, one.network_size, one.size) for one in (image.inference for image in images)]
     instances = instances_of(found, [image.truth for image in images]) if is_available() else [None] * len(images)
     return [_score_image(predictor, image, effect, own, its) for image, own, its in zip(images, found, instances, strict=True)]
-
-
-def _in_photo(predictor: Predictor, image: Predicted) -> Detections:
-    size = _size(image)
-    return in_photo(image.outputs.detections[0], predictor.network_size(size), size)
-
-
-def _size(image: Predicted) -> Size:
-    return image.truth.ids.shape[0], image.truth.ids.shape[1]
 
 
 def _score_image(
     predictor: Predictor, image: Predicted, effect: PropagationTally | None, found: Detections, instances: ImageInstances | None
 ) -> tuple[ImageScore, PixelCounts]:
-    (truth, outputs, answer), size, num_classes = image, _size(image), len(predictor.classes)
-    semantic = best_channel(outputs.semantic[0], predictor.network_size(size), size).cpu()
-    overlay = Overlay(truth, semantic, answer.ids, *([predictor.unpropagated(outputs, size).cpu()] if effect else []))
+    (truth, inference, answer), num_classes = image, len(predictor.classes)
+    outputs, size, network_size, _ = inference
+    semantic = best_channel(outputs.semantic[0], network_size, size).cpu()
+    overlay = Overlay(truth, semantic, answer.ids, *([unpropagated_ids(inference, predictor.classes)] if effect else []))
     limit = predictor.min_stuff_area_px
     matching = overlay.match(overlay.values[0], answer.segments, predictor.classes, min_stuff_area_px=limit)
     admitted = found.take(outputs.admitted[0])
@@ -124,6 +118,13 @@ def _score_image(
         mask_free=found.mask_logits is None,
     )
     return score, PixelCounts(overlay.confuse_semantic(num_classes), confuse_matched(matching, num_classes), unpropagated)
+
+
+def unpropagated_ids(inference: Inference, classes: ClassTable) -> Tensor:
+    """(H, W) ids of the answer that the dynamic potential alone would give: what propagation adds shows against it."""
+    outputs, size, network_size, _ = inference
+    channel = best_channel(unary_logits(outputs.potentials[0]), network_size, size)
+    return ids_of_channels(channel, len(classes.stuff) + len(outputs.admitted[0])).cpu()
 
 
 def precision_of(scores: Sequence[ImageScore], classes: ClassTable) -> Precision | None:

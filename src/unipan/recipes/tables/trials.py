@@ -13,6 +13,7 @@ from unipan.console import console
 from unipan.data.build import validation_dataset
 from unipan.engine.processes import here
 from unipan.errors import InputError
+from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import build_predictor, untrained_network
 from unipan.recipes.evaluate import evaluate_predictor, name
 from unipan.recipes.tables.methods import Method, method_config
@@ -60,9 +61,8 @@ def measured(run: Path, base: Config, *, trim: bool) -> dict[str, Any]:
         return known
     network = untrained_network(config, classes)
     load_model(folder.model, network)
-    predictor = build_predictor(network, classes, config)
-    if not trim:
-        predictor.min_stuff_area_px = 0
+    limits = NO_OVERRIDES if trim else Overrides(min_stuff_area_px=0)
+    predictor = build_predictor(network, classes, limits.applied_to(config))
     _say(f"{run}: evaluating")
     evaluation = evaluate_predictor(predictor, validation_dataset(config.data), name(config, trim=trim)).to_json()
     if here().is_main:

@@ -1,0 +1,67 @@
+"""What a call of evaluate or predict may set otherwise than the run that it takes."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from unipan.config import Config
+from unipan.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overrides:
+    """Limits, thresholds and sizes that change no weight; None keeps the run's own."""
+
+    threshold: float | None = None
+    """Lowest score of a detection that enters the answer, 0..1."""
+    max_admitted: int | None = None
+    """Detections of one image that may enter the answer."""
+    max_detections: int | None = None
+    """Detections kept for one image, before the best of them enter the answer."""
+    proposals: int | None = None
+    """Proposals of one image that reach the box head (two-stage)."""
+    short_side: int | None = None
+    """Shorter side in pixels at which the network sees an image; 0 keeps its own."""
+    long_side: int | None = None
+    """Longest side in pixels; 0 for no limit."""
+    scale: float | None = None
+    """Resize by this factor instead, whatever the image's size."""
+    min_stuff_area_px: int | None = None
+    """Stuff segments with fewer pixels of the original image become void; 0 trims nothing."""
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise InputError(f"the threshold is {self.threshold:g}; a score lies in [0, 1].")
+        if self.scale is not None and not 0 < self.scale < float("inf"):
+            raise InputError(f"the scale is {self.scale:g}; a factor lies above 0: 0.5 halves the sides.")
+        if self.scale is not None and (self.short_side is not None or self.long_side is not None):
+            raise InputError(f"the scale {self.scale:g} and a side came; a factor takes no sides: give one or the other.")
+
+    def applied_to(self, config: Config) -> Config:
+        """The run's settings with these; the scale, which settings don't know, is left to the predictor.
+
+        Raises: InputError for what a run could not have been trained with either.
+        """
+        detector, lowest = config.model.detector, config.model.detector.score_threshold
+        detector = _with(
+            detector,
+            max_detections=self.max_detections,
+            proposals=self.proposals,
+            proposals_before_nms=self.proposals and max(self.proposals, detector.proposals_before_nms),
+            score_threshold=None if self.threshold is None else min(self.threshold, lowest),
+        )
+        inference = _with(
+            config.inference,
+            score_threshold=self.threshold,
+            max_admitted=self.max_admitted,
+            min_stuff_area_px=self.min_stuff_area_px,
+        )
+        data = _with(config.data, short_side=self.short_side, long_side=self.long_side)
+        return replace(config, model=replace(config.model, detector=detector), inference=inference, data=data)
+
+
+NO_OVERRIDES = Overrides()
+
+
+def _with(section: Any, **values: Any) -> Any:
+    """The section of settings with those of the values that are given."""
+    return replace(section, **{name: value for name, value in values.items() if value is not None})
