@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from unipan.classes import ClassInfo, ClassTable
     from unipan.errors import InputError
+    from unipan.overrides import Overrides
     from unipan.predictor import Predictor, load
-    from unipan.types import Detections, Outputs, PanopticMap, Segment
+    from unipan.types import Detections, Inference, Outputs, PanopticMap, Segment
     from unipan.viz.overlay import overlay
 
 __version__ = version("unipan")
@@ -24,8 +25,10 @@ __all__ = [
     "ClassInfo",
     "ClassTable",
     "Detections",
+    "Inference",
     "InputError",
     "Outputs",
+    "Overrides",
     "PanopticMap",
     "Predictor",
     "Segment",
@@ -37,8 +40,10 @@ _HOMES = {
     "ClassInfo": "unipan.classes",
     "ClassTable": "unipan.classes",
     "Detections": "unipan.types",
+    "Inference": "unipan.types",
     "InputError": "unipan.errors",
     "Outputs": "unipan.types",
+    "Overrides": "unipan.overrides",
     "PanopticMap": "unipan.types",
     "Predictor": "unipan.predictor",
     "Segment": "unipan.types",
