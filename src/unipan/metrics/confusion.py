@@ -11,6 +11,7 @@ from torch import Tensor
 from unipan.classes import VOID, ClassTable
 from unipan.errors import InputError
 from unipan.metrics.matching import Matching
+from unipan.ops.overlap import SharedAreas
 
 VOID_NAME = "(void)"
 """What tables and pictures call predicted void; in brackets, as a class may have any other name."""
@@ -83,16 +84,20 @@ def confuse(predicted_class_map: Tensor, true_class_map: Tensor, num_classes: in
 def confuse_matched(found: Matching, num_classes: int) -> Confusion:
     """`confuse` of an image whose segments are matched, from the areas that they share; crowds have their class."""
     predicted_class = np.append(num_classes, found.predicted_class)  # predicted void, which stands first, has the last column
-    return confuse_shared(found.joint[1:], found.true_class, predicted_class, num_classes)
+    return confuse_shared(found.shared, found.true_class, predicted_class, num_classes)
 
 
 def confuse_shared(
-    joint: NDArray[np.int64], true_class: NDArray[np.int64], predicted_class: NDArray[np.int64], num_classes: int
+    shared: SharedAreas, true_class: NDArray[np.int64], predicted_class: NDArray[np.int64], num_classes: int
 ) -> Confusion:
-    """From the pixels (n, m) that regions of the truth and of a prediction share, and their classes; num_classes is void."""
+    """From the pixels that n true segments, rows 1 to n, share with m regions of a prediction, columns 0 to m - 1.
+
+    true_class: (n,). predicted_class: (m,), num_classes for void.
+    """
+    on_truth = shared.row > 0
     columns = num_classes + 1
-    cell = columns * true_class[:, None] + predicted_class
-    pixels = np.bincount(cell.ravel(), joint.ravel(), minlength=num_classes * columns)
+    cell = columns * true_class[shared.row[on_truth] - 1] + predicted_class[shared.column[on_truth]]
+    pixels = np.bincount(cell, shared.area[on_truth], minlength=num_classes * columns)
     return Confusion(torch.from_numpy(pixels.astype(np.int64).reshape(num_classes, columns)))
 
 

@@ -6,16 +6,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from unipan.classes import VOID_ID
 from unipan.errors import InputError
-from unipan.ops.overlap import joint_areas_of_runs, runs_of_maps
-from unipan.ops.segments import Label
+from unipan.ops.overlap import SharedAreas, runs_of_maps, shared_areas
+from unipan.ops.segments import Label, places_of
 from unipan.types import PanopticMap, Segment
 
 
 class Matching(NamedTuple):
     """Which segments of one image found each other; k pairs."""
 
-    joint: NDArray[np.int64]  # (n + 1, m + 1) pixels that true and predicted segments share; row and column 0 are void
+    shared: SharedAreas  # rows are true segments, columns predicted ones, counted from 1; 0 is void
     true_class: NDArray[np.int64]  # (n,)
     predicted_class: NDArray[np.int64]  # (m,)
     true_areas: NDArray[np.int64]  # (n,) pixels
@@ -34,49 +35,65 @@ def match_maps(predicted: PanopticMap, true: PanopticMap) -> Matching:
             f"the prediction is {came} pixels but its truth {expected} (height x width); predict at the truth's size."
         )
     (predicted_ids, true_ids), lengths = runs_of_maps([predicted.ids.numpy(), true.ids.numpy()])
-    joint = joint_areas_of_runs(
-        predicted_ids, [s.id for s in predicted.segments], true_ids, [s.id for s in true.segments], lengths
+    rows, columns = (
+        places_of(ids, [VOID_ID, *(segment.id for segment in side.segments)])
+        for ids, side in ((true_ids, true), (predicted_ids, predicted))
     )
-    return match_known(joint, predicted.segments, true.segments)
+    return match_segments(rows, columns, lengths, predicted.segments, true.segments)
 
 
-def match_known(joint: NDArray[np.int64], predicted: Sequence[Segment | Label], true: Sequence[Segment | Label]) -> Matching:
-    """`match_segments` of areas (n + 2, m + 2) whose last row and column, of ids that no segment bears, must be empty."""
-    if joint[-1].any() or joint[:, -1].any():
-        raise InputError("a panoptic map has ids that none of its segments bears; make it with unipan.ops.segments.panoptic_map.")
-    return match_segments(joint[:-1, :-1], predicted, true)
+def match_segments(
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    predicted: Sequence[Segment | Label],
+    true: Sequence[Segment | Label],
+) -> Matching:
+    """Match by what true and predicted segments share, of r runs of pixels.
 
-
-def match_segments(joint: NDArray[np.int64], predicted: Sequence[Segment | Label], true: Sequence[Segment | Label]) -> Matching:
-    """Match by the areas (n + 1, m + 1) that true and predicted segments share; row and column 0 are void.
+    rows, columns: (r,) which true and which predicted segment a run is of, counted from 1; 0 is void. lengths: (r,) pixels.
 
     - A pair of one class matches when its IoU, with the prediction's void pixels left out of the union, is over 0.5.
     - A true crowd is neither matched nor missed.
     - A prediction without a match is forgiven when void and the crowd of its class cover more than half of it. Where a
       class has several crowds only the last of `true` counts, as in the reference.
     """
-    shared, void = joint[1:, 1:], joint[0, 1:]  # (n, m), (m,)
-    predicted_areas, true_areas = joint.sum(0)[1:], joint.sum(1)[1:]
+    num_true, num_predicted = len(true), len(predicted)
+    shared = shared_areas(rows, columns, (num_true + 2, num_predicted + 2), lengths)
+    if (shared.row > num_true).any() or (shared.column > num_predicted).any():
+        raise InputError("a panoptic map has ids that none of its segments bears; make it with unipan.ops.segments.panoptic_map.")
+    true_areas, predicted_areas = _sums(shared.row, shared.area, num_true), _sums(shared.column, shared.area, num_predicted)
+    on_void = shared.row == 0
+    void = _sums(shared.column[on_void], shared.area[on_void], num_predicted)  # (m,)
     predicted_class, true_class = _classes(predicted), _classes(true)
     crowd = np.array([segment.is_crowd for segment in true], dtype=bool)
-    union = true_areas[:, None] + predicted_areas - shared - void
-    match = (true_class[:, None] == predicted_class) & ~crowd[:, None] & (2 * shared > union)
-    row, column = match.nonzero()  # at most one match in each row and column
-    absorbed = void.copy()
-    last_crowd = {segment.class_index: place for place, segment in enumerate(true) if segment.is_crowd}
-    for class_index, place in last_crowd.items():
-        absorbed += shared[place] * (predicted_class == class_index)
+    both = ~on_void & (shared.column > 0)
+    row, column, area = shared.row[both] - 1, shared.column[both] - 1, shared.area[both]
+    of_one_class = true_class[row] == predicted_class[column]
+    union = true_areas[row] + predicted_areas[column] - area - void[column]
+    match = of_one_class & ~crowd[row] & (2 * area > union)  # at most one of each row and column
+    last_crowd = np.zeros(num_true, dtype=bool)
+    last_crowd[list({segment.class_index: place for place, segment in enumerate(true) if segment.is_crowd}.values())] = True
+    forgiven = of_one_class & last_crowd[row]
+    absorbed = void + _sums(column[forgiven] + 1, area[forgiven], num_predicted)
+    unmatched, unfound = np.ones(num_predicted, dtype=bool), ~crowd
+    unmatched[column[match]], unfound[row[match]] = False, False
     return Matching(
-        joint=joint,
+        shared=shared,
         true_class=true_class,
         predicted_class=predicted_class,
         true_areas=true_areas,
         predicted_areas=predicted_areas,
-        pairs=row,
-        iou=shared[row, column] / union[row, column],
-        extra=~match.any(0) & (2 * absorbed <= predicted_areas),
-        missed=~match.any(1) & ~crowd,
+        pairs=row[match],
+        iou=area[match] / union[match],
+        extra=unmatched & (2 * absorbed <= predicted_areas),
+        missed=unfound,
     )
+
+
+def _sums(place: NDArray[np.int64], areas: NDArray[np.int64], num: int) -> NDArray[np.int64]:
+    """(num,) areas of the segments 1 to num, from those of parts of them."""
+    return np.bincount(place, areas, minlength=num + 1).astype(np.int64)[1:]
 
 
 def _classes(segments: Sequence[Segment | Label]) -> NDArray[np.int64]:

@@ -1,12 +1,23 @@
-"""How the segments of two id maps overlap, in one pass that is linear in the pixels. n true and m predicted segments."""
+"""How the regions of two maps overlap, in one pass that is linear in the pixels."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unipan.classes import VOID_ID
-from unipan.ops.segments import places_of, true_places
+from unipan.ops.segments import true_places
+
+TABLE_ENTRIES_A_RUN = 4
+"""A table of all pairs is counted in, where it has at most so many entries for each run of pixels."""
+
+
+class SharedAreas(NamedTuple):
+    """The pairs of a row and a column that share any pixel: p of them, ordered by row and then by column."""
+
+    row: NDArray[np.int64]  # (p,)
+    column: NDArray[np.int64]  # (p,)
+    area: NDArray[np.int64]  # (p,) shared pixels
 
 
 def runs_of_maps(maps: Sequence[NDArray[np.integer]]) -> tuple[list[NDArray[np.integer]], NDArray[np.int64]]:
@@ -25,26 +36,20 @@ def runs_of_maps(maps: Sequence[NDArray[np.integer]]) -> tuple[list[NDArray[np.i
     return [one.take(starts) for one in flat], np.diff(starts, append=begins.size)
 
 
-def joint_areas_of_runs(
-    predicted_ids: NDArray[np.integer],
-    predicted_known: Sequence[int],
-    true_ids: NDArray[np.integer],
-    true_known: Sequence[int],
-    lengths: NDArray[np.int64],
-) -> NDArray[np.int64]:
-    """(n + 2, m + 2) pixels that each true (row) and each predicted segment (column) share, in the order of the known ids.
+def shared_areas(
+    rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int, int], lengths: NDArray[np.int64]
+) -> SharedAreas:
+    """What rows and columns share of runs of pixels, of which each has a row and a column, (r,) below the shape, and a length.
 
-    Of runs of pixels in which neither id changes: both ids (r,) of each run, and its length in pixels. The first row and column
-    are void, the last those ids that are neither void nor known.
+    Memory grows with the runs, not with the shape: a table of all pairs of ten thousand cells would take a gigabyte.
     """
-    places = places_of(predicted_ids, [VOID_ID, *predicted_known]), places_of(true_ids, [VOID_ID, *true_known])
-    return joint_areas_of_places(*places, (len(true_known) + 2, len(predicted_known) + 2), lengths)
-
-
-def joint_areas_of_places(
-    predicted: NDArray[np.int64], true: NDArray[np.int64], shape: tuple[int, int], lengths: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Pixels that each row and column of the shape share, of runs whose columns and rows, (r,), are given, and their lengths."""
-    rows, columns = shape
-    joint = np.bincount(true * columns + predicted, lengths, minlength=rows * columns)  # float64, exact far beyond any image
-    return joint.astype(np.int64).reshape(rows, columns)
+    height, width = shape
+    pair = rows * width + columns
+    if height * width <= TABLE_ENTRIES_A_RUN * len(pair):
+        areas = np.bincount(pair, lengths)  # float64, exact far beyond any image; sorting would take several times as long
+        pair = np.flatnonzero(areas)
+        areas = areas[pair]
+    else:
+        pair, place = np.unique(pair, return_inverse=True)
+        areas = np.bincount(place, lengths)
+    return SharedAreas(pair // width, pair % width, areas.astype(np.int64))

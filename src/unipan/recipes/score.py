@@ -3,6 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from unipan.classes import VOID_ID
 from unipan.console import counted
 from unipan.data.coco_files import ImageId, PanopticFile, read_panoptic_file
 from unipan.data.coco_json import stem_below
@@ -12,7 +16,7 @@ from unipan.metrics.confusion import Confusion, confuse_matched, mean_iou
 from unipan.metrics.matching import Matching, match_maps, match_segments
 from unipan.metrics.pq import PQCounts, quality, tally
 from unipan.metrics.report import Report
-from unipan.ops.overlap import joint_areas_of_runs
+from unipan.ops.segments import places_of
 from unipan.recipes.forks import shared_out, worthwhile_processes
 
 PAIRS_EACH = 20
@@ -130,12 +134,19 @@ def _match_colours(truth: PanopticFile, true_id: ImageId, predictions: PanopticF
         return None
     true, predicted = truth.labels(true_id), predictions.labels(predicted_id)
     starts, lengths = shared_runs(colours, true_colours)
-    ids, true_ids = ids_at(colours, starts), ids_at(true_colours, starts)
-    joint = joint_areas_of_runs(ids, [label.id for label in predicted], true_ids, [label.id for label in true], lengths)
-    without_pixels = not joint[1:-1].any(1).all() or not joint[:, 1:-1].any(0).all()
-    if joint[-1].any() or joint[:, -1].any() or without_pixels:
+    rows, columns = (
+        places_of(ids_at(side, starts), [VOID_ID, *(label.id for label in labels)])
+        for side, labels in ((true_colours, true), (colours, predicted))
+    )
+    if not (_all_there(rows, len(true)) and _all_there(columns, len(predicted))):
         return None
-    return match_segments(joint[:-1, :-1], predicted, true)
+    return match_segments(rows, columns, lengths, predicted, true)
+
+
+def _all_there(places: NDArray[np.int64], num_labels: int) -> bool:
+    """Whether each label's id has a pixel, and each pixel but void's a label: whether places has 1 to num_labels, and no more."""
+    there = np.bincount(places, minlength=num_labels + 2) > 0
+    return bool(there[1:-1].all() and not there[-1])
 
 
 def _translated(predictions: PanopticFile, truth: PanopticFile) -> PanopticFile:

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from unipan.classes import VOID_ID, ClassTable
 from unipan.metrics.confusion import Confusion, confuse_shared
-from unipan.metrics.matching import Matching, match_known
-from unipan.ops.overlap import joint_areas_of_places, runs_of_maps
+from unipan.metrics.matching import Matching, match_segments
+from unipan.ops.overlap import runs_of_maps, shared_areas
 from unipan.ops.segments import Label, is_small_stuff, places_of
 from unipan.types import PanopticMap, Segment
 
@@ -37,20 +37,22 @@ class Overlay:
 
         ids: (r,). labels: of all ids but void; those without a pixel are no segments.
         """
-        num_true, num = len(self.truth.segments), len(labels)
-        place = places_of(ids, [VOID_ID, *(label.id for label in labels)])
-        joint = joint_areas_of_places(place, self.true_place, (num_true + 2, num + 2), self.lengths)
-        kept = np.ones(num + 2, dtype=bool)
-        for column, (label, area) in enumerate(zip(labels, joint.sum(0)[1:-1].tolist(), strict=True), 1):
+        num = len(labels)
+        columns = places_of(ids, [VOID_ID, *(label.id for label in labels)])
+        areas = np.bincount(columns, self.lengths, minlength=num + 1)[1:].tolist()
+        kept: list[Segment | Label] = []
+        own_column = np.zeros(num + 2, dtype=np.int64)
+        for column, (label, area) in enumerate(zip(labels, areas, strict=False), 1):
             is_thing = classes[label.class_index].is_thing
-            kept[column] = area > 0 and not is_small_stuff(area, is_thing=is_thing, min_area_px=min_stuff_area_px)
-        joint[:, 0] += joint[:, ~kept].sum(1)
-        segments = [label for label, stays in zip(labels, kept[1:-1].tolist(), strict=True) if stays]
-        return match_known(joint[:, kept], segments, self.truth.segments)
+            if area > 0 and not is_small_stuff(area, is_thing=is_thing, min_area_px=min_stuff_area_px):
+                kept.append(label)
+                own_column[column] = len(kept)
+        own_column[-1] = len(kept) + 1  # an id without a label
+        return match_segments(self.true_place, own_column[columns], self.lengths, kept, self.truth.segments)
 
     def confuse_semantic(self, num_classes: int) -> Confusion:
         """The semantic head's classes against the truth's."""
         shape = len(self.truth.segments) + 1, num_classes + 1  # a pixel whose logits are nan has the index past the classes
-        joint = joint_areas_of_places(self._classes, self.true_place, shape, self.lengths)
+        shared = shared_areas(self.true_place, self._classes, shape, self.lengths)
         true_class = np.array([segment.class_index for segment in self.truth.segments], dtype=np.int64)
-        return confuse_shared(joint[1:], true_class, np.arange(num_classes + 1), num_classes)
+        return confuse_shared(shared, true_class, np.arange(num_classes + 1), num_classes)
