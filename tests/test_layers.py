@@ -12,7 +12,7 @@ import unipan
 
 PACKAGE = Path(unipan.__file__).parent
 FLOORS = [
-    ["errors", "console"],
+    ["errors", "console", "json_values"],
     ["classes", "disk"],
     ["types", "config", "tensor_file"],
     ["ops", "overrides", "presets", "checkpoint"],

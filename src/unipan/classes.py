@@ -1,11 +1,13 @@
 """The class table: the only home of dataset ids, names and colours. Everywhere else a class is an index 0..C-1."""
 
+from collections.abc import Sequence
 from colorsys import hsv_to_rgb
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from unipan.errors import InputError
+from unipan.json_values import read_as
 
 VOID = 255
 """Unlabelled, in every class map (H, W)."""
@@ -74,14 +76,8 @@ class ClassTable:
         return {info.dataset_id: index for index, info in enumerate(self.classes)}
 
     def difference(self, other: "ClassTable") -> str:
-        """The first difference that matters to a network: names, kinds and order; empty where there is none.
-
-        Dataset ids, colours and super-categories may differ: they stay at the edge.
-        """
-        for place, (own, its) in enumerate(zip(self.classes, other.classes, strict=False)):
-            if (own.name, own.is_thing) != (its.name, its.is_thing):
-                return f"class {place + 1} is {own.described} in the one, {its.described} in the other"
-        return "" if len(self) == len(other) else f"there are {len(self)} classes in the one, {len(other)} in the other"
+        """See `difference` below."""
+        return difference(self.classes, other.classes)
 
     def merged_by_supercategory(self) -> "tuple[ClassTable, tuple[int, ...]]":
         """Merge the classes of one super-category (things and stuff apart) into one class.
@@ -118,23 +114,26 @@ class ClassTable:
 
     @staticmethod
     def from_categories(categories: list[dict[str, Any]]) -> "ClassTable":
-        """Read a COCO panoptic `categories` list; colours and super-categories may be missing."""
+        """Read a COCO panoptic `categories` list; colours and super-categories may be missing.
+
+        Raises: InputError for an entry that is no class, and for ids or names that stand twice.
+        """
         for entry in categories:
             fault = category_fault(entry)
             if fault:
                 raise InputError(f"category {entry} {fault}.")
-        return ClassTable(
-            tuple(
-                ClassInfo(
-                    name=entry["name"],
-                    is_thing=bool(entry["isthing"]),
-                    dataset_id=entry["id"],
-                    color=default_color(index) if entry.get("color") is None else tuple(entry["color"]),
-                    supercategory=entry.get("supercategory") or entry["name"],
-                )
-                for index, entry in enumerate(categories)
-            )
-        )
+        return ClassTable(tuple(class_of(entry, index) for index, entry in enumerate(categories)))
+
+
+def difference(classes: Sequence[ClassInfo], others: Sequence[ClassInfo]) -> str:
+    """The first difference that matters to a network: names, kinds and order; empty where there is none.
+
+    Dataset ids, colours and super-categories may differ: they stay at the edge.
+    """
+    for place, (own, its) in enumerate(zip(classes, others, strict=False), start=1):
+        if (own.name, own.is_thing) != (its.name, its.is_thing):
+            return f"class {place} is {own.described} in the one, {its.described} in the other"
+    return "" if len(classes) == len(others) else f"there are {len(classes)} classes in the one, {len(others)} in the other"
 
 
 def category_fault(entry: dict[str, Any]) -> str:
@@ -142,24 +141,34 @@ def category_fault(entry: dict[str, Any]) -> str:
     missing = [key for key in ("id", "name", "isthing") if key not in entry]
     if missing:
         return f"lacks {', '.join(missing)}; each needs id, name and isthing (0 or 1)"
-    if not _is_whole(entry["id"]):
+    if read_as(int, entry["id"]) is None:
         return "has an id that is no whole number"
     if not isinstance(entry["name"], str) or not entry["name"]:
         return "has a name that is no text"
-    if entry["isthing"] not in (0, 1):
+    if read_as(int, entry["isthing"]) not in (0, 1):
         return "has an isthing that is neither 0 (stuff) nor 1 (thing)"
     if not isinstance(entry.get("supercategory"), str | None):
         return "has a supercategory that is no text"
     color = entry.get("color")
-    is_color = isinstance(color, list) and len(color) == 3 and all(_is_whole(part) and 0 <= part <= 255 for part in color)
-    return (
-        "" if color is None or is_color else "has a color that is not [red, green, blue], each 0 to 255; mend it, or leave it out"
+    if color is None or _read_color(color) is not None:
+        return ""
+    return "has a color that is not [red, green, blue], each 0 to 255; mend it, or leave it out"
+
+
+def class_of(entry: dict[str, Any], index: int) -> ClassInfo:
+    """An entry of `categories` without a fault as the class at `index`."""
+    return ClassInfo(
+        name=entry["name"],
+        is_thing=bool(read_as(int, entry["isthing"])),
+        dataset_id=read_as(int, entry["id"]) or 0,
+        color=_read_color(entry.get("color")) or default_color(index),
+        supercategory=entry.get("supercategory") or entry["name"],
     )
 
 
-def _is_whole(value: Any) -> bool:
-    """Whether a JSON value is a whole number; true and false are none."""
-    return isinstance(value, int) and not isinstance(value, bool)
+def _read_color(value: Any) -> tuple[int, int, int] | None:
+    color = read_as(tuple[int, int, int], value)
+    return color if color is not None and all(0 <= part <= 255 for part in color) else None
 
 
 def default_color(index: int) -> tuple[int, int, int]:

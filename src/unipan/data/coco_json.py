@@ -4,23 +4,21 @@ from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from torch import Tensor
 
 from unipan.classes import VOID_ID, ClassTable
 from unipan.data.id_maps import MAX_ID
 from unipan.errors import InputError
+from unipan.json_values import adapter
 from unipan.ops.segments import Label, panoptic_map, runs_of
 from unipan.types import PanopticMap
 
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
-
 Form = TypeVar("Form")
 
+RENUMBER = "Renumber these segments, in the JSON and in the PNG: 0 is void, and three bytes hold no more."
 SHOWN = 5
 """How many of the faulty entries a message lists."""
 
@@ -66,7 +64,7 @@ def read_json_as(form: type[Form], path: Path, what: str = PANOPTIC) -> Form:
     from pydantic import ValidationError
 
     try:
-        return _adapter(form).validate_json(path.read_bytes().removeprefix(BOM_UTF8))
+        return adapter(form).validate_json(json_bytes(path))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}. Expected {what}.") from error
     except ValidationError as error:
@@ -75,18 +73,20 @@ def read_json_as(form: type[Form], path: Path, what: str = PANOPTIC) -> Form:
         raise InputError(f"{path} is not {what}: at {place}: {first['msg']}. Export it again in that form.") from error
 
 
-@cache
-def _adapter(form: type[Form]) -> "TypeAdapter[Form]":
-    """The form's checker; making it takes longer than a small file."""
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(form)
+def json_bytes(path: Path) -> bytes:
+    """A JSON file's content without the byte order mark that Windows' editors put before it."""
+    return path.read_bytes().removeprefix(BOM_UTF8)
 
 
 def leads_out(name: str) -> bool:
     """Whether a file name out of a JSON is empty, absolute on any system, or climbs; C:a.png leads out only where drives are."""
     path = PureWindowsPath(name)
     return bool(not path.name or path.root or Path(name).drive) or ".." in path.parts
+
+
+def twin(id: int | str) -> int | str:
+    """An image id's other form, as text or as a number; one that has none as it is."""
+    return str(id) if isinstance(id, int) else int(id) if id.isdecimal() and str(int(id)) == id else id
 
 
 def stem_below(name: str) -> str:
@@ -108,13 +108,18 @@ def check_consistency(content: PanopticJson, classes: ClassTable, path: Path) ->
     _complain(path, "image ids that stand more than once in images", _repeated(images))
     _complain(path, "image ids with more than one annotation", _repeated(annotated))
     with_image = set(images)
-    _complain(path, "annotations whose image_id is not in images", [i for i in annotated if i not in with_image])
+    strange = [i for i in annotated if i not in with_image]
+    twins = [repr(i) for i in strange if twin(i) in with_image]
+    _complain(
+        path, "image_ids of annotations that are a text where images has a number, or the reverse", twins, "Write both alike."
+    )
+    _complain(path, "annotations whose image_id is not in images", strange)
     known = classes.index_of_dataset_id
     for annotation in content.annotations:
         segments, where = annotation.segments_info, f", annotation {annotation.file_name}"
         _complain(path, "segment ids that stand more than once" + where, _repeated(segment.id for segment in segments))
         outside = [segment.id for segment in segments if not VOID_ID < segment.id <= MAX_ID]
-        _complain(path, f"segment ids outside 1..{MAX_ID}" + where, outside)
+        _complain(path, f"segment ids outside 1..{MAX_ID}" + where, outside, RENUMBER)
         unknown = [s.category_id for s in segments if s.category_id not in known]
         _complain(path, "category_ids that are not in categories" + where, unknown)
 
@@ -146,6 +151,6 @@ def _repeated(values: Iterable[Hashable]) -> list[Hashable]:
     return [value for value, times in Counter(values).items() if times > 1]
 
 
-def _complain(path: Path, what: str, faulty: list[Any]) -> None:
+def _complain(path: Path, what: str, faulty: list[Any], remedy: str = "Mend or remove these entries.") -> None:
     if faulty:
-        raise InputError(f"{path}: {what}: {listing(faulty)}. Mend or remove these entries.")
+        raise InputError(f"{path}: {what}: {listing(faulty)}. {remedy}")
