@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import assert_never
 
 from unipan.config import Config, DataConfig
-from unipan.data.cityscapes import Cityscapes
+from unipan.data.cityscapes import TRAIN_IDS_REMEDY, Cityscapes, may_be_train_ids
 from unipan.data.coco import CocoPanoptic, coco_split, json_set
 from unipan.data.dataset import PanopticDataset
 from unipan.data.scenes import SceneDataset
 from unipan.data.statistics import FINEST_STRIDE, SetStatistics, lost_by_settings
 from unipan.data.transforms import Augmentation
 from unipan.errors import InputError
+from unipan.ops.image_range import dim_range
 
 TRAINING_SCENES = 1_000_000
 """So many that no run of ours sees one twice."""
@@ -18,6 +19,10 @@ TRAINING_SCENES = 1_000_000
 VALIDATION_SEED = 0
 FIRST_TRAINING_SEED = 1000
 """Training scenes of run seed s use FIRST_TRAINING_SEED + s, which no s >= 0 makes the validation seed."""
+
+
+LOOKED_AT = 8
+"""Images that are read for a remark, evenly spaced."""
 
 
 def training_dataset(config: DataConfig, seed: int) -> PanopticDataset:
@@ -56,11 +61,25 @@ def validation_dataset(config: DataConfig) -> PanopticDataset:
 
 
 def remarks(dataset: PanopticDataset) -> list[str]:
-    """What a person should know of a data set before it is used."""
+    """What a person should know of a data set before it is used; some of its images are looked at."""
+    said = []
     if isinstance(dataset, CocoPanoptic) and dataset.left_out:
         number, verbs = (f"{dataset.left_out} images", ("have", "are")) if dataset.left_out > 1 else ("1 image", ("has", "is"))
-        return [f"{number} of {dataset.json_path} {verbs[0]} no annotation and {verbs[1]} left out; {len(dataset)} remain."]
-    return []
+        said = [f"{number} of {dataset.json_path} {verbs[0]} no annotation and {verbs[1]} left out; {len(dataset)} remain."]
+    some = min(LOOKED_AT, len(dataset))
+    indices = [number * len(dataset) // some for number in range(some)]
+    if isinstance(dataset, CocoPanoptic):
+        dim = [(path, found) for index in indices if (found := dim_range(path := dataset.image_path(index)))]
+        if dim:
+            said.append(
+                f"{len(dim)} of {some} images that were looked at are nearly black, first {dim[0][0]}: {dim[0][1]}. "
+                "Scale their values to the whole range, and save them again."
+            )
+    if isinstance(dataset, Cityscapes) and may_be_train_ids(set().union(*map(dataset.labels, indices))):
+        said.append(
+            f"The labels of {some} frames that were looked at may be train ids: no sky, no vegetation. {TRAIN_IDS_REMEDY}"
+        )
+    return said
 
 
 def setting_remarks(config: Config, statistics: SetStatistics) -> list[str]:

@@ -5,6 +5,7 @@ label value // 1000; a smaller one is the label itself, stuff or, for a label th
 repeat these labels without the instances, so reading them too would cost a second decoding and could only disagree.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,14 @@ IMAGE_END, TRUTH_END = "_leftImg8bit.png", "_gtFine_instanceIds.png"
 
 INSTANCES_OF_A_LABEL = 1000
 """Instance n of a label is stored as label * 1000 + n."""
+FIRST_WITH_INSTANCES = 24
+"""Labels below have none."""
+TRAIN_IDS = range(20)
+"""19 classes from 0, or from 1 with 0 for unlabelled. They collide with label ids: a car, 13, would be taken for a fence."""
+TRAIN_IDS_REMEDY = (
+    "In train ids a car is 13 (14 where 0 is unlabelled), in label ids 26. Take the *_gtFine_instanceIds.png of "
+    "gtFine_trainvaltest.zip, or say what each number stands for: unipan convert pairs."
+)
 
 
 class Cityscapes:
@@ -60,6 +69,14 @@ class Cityscapes:
             )
         file_name = f"{frame}{IMAGE_END}"
         return Sample(image=image, truth=self._truth(ids, truth), image_id=Path(frame).name, file_name=file_name)
+
+    def labels(self, index: int) -> set[int]:
+        """Every label of a frame, evaluated or not; none where its truth can't be read."""
+        try:
+            values = np.unique(read_instance_ids(self._truths / f"{self._frames[index]}{TRUTH_END}").numpy())
+        except InputError:
+            return set()
+        return {value // INSTANCES_OF_A_LABEL or value for value in values.tolist()}
 
     def _truth(self, ids: Tensor, path: Path) -> PanopticMap:
         """What the values (H, W) of an *_instanceIds.png stand for."""
@@ -97,11 +114,23 @@ def _labels(values: np.ndarray, path: Path) -> list[Label]:
                 f"{path} has the value {value}, which stands for the label {label_id}; Cityscapes has {LABEL_IDS[0]} to "
                 f"{LABEL_IDS[-1]}. Unpack it again from gtFine_trainvaltest.zip."
             )
+        if is_train_id(value):
+            raise InputError(f"{path} has the value {value}, an instance of label {label_id}, which has none. {TRAIN_IDS_REMEDY}")
         class_index = CITYSCAPES.index_of_dataset_id.get(label_id)
         if class_index is not None:
             is_group = CITYSCAPES[class_index].is_thing and value < INSTANCES_OF_A_LABEL
             labels.append(Label(value, class_index, is_group))
     return labels
+
+
+def is_train_id(value: int) -> bool:
+    """Whether a value must have been written in train ids: an instance of a label that has none."""
+    return INSTANCES_OF_A_LABEL <= value < FIRST_WITH_INSTANCES * INSTANCES_OF_A_LABEL
+
+
+def may_be_train_ids(labels: Iterable[int]) -> bool:
+    """Whether the labels of several frames may be train ids: no sky, no vegetation and no vehicle is among label ids so small."""
+    return max(labels, default=TRAIN_IDS.stop) in TRAIN_IDS
 
 
 def frames_below(folder: Path, end: str) -> set[str]:

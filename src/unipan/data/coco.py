@@ -73,6 +73,10 @@ class CocoPanoptic:
             file_name=self._index.file_names[place],
         )
 
+    def image_path(self, index: int) -> Path:
+        """Where an image lies."""
+        return self._images_dir / self._index.file_names[index]
+
     def _truth(self, ids: Tensor, place: int) -> PanopticMap:
         """What the PNG's ids (H, W) stand for."""
         png = self._png_dir / self._index.png_names[place]

@@ -122,7 +122,7 @@ def found_images(folder: Path, file_names: Sequence[str], json_path: Path) -> li
     if file_names and not any(places):
         raise InputError(
             f"none of the {len(file_names)} images that {json_path} names is in {folder} or its subfolders, first "
-            f"{file_names[0]}; name the folder that holds them."
+            f"{file_names[0]}; {_remedy(folder / file_names[0])}."
         )
     for name, several in zip(file_names, places, strict=True):
         if len(several) > 1:
@@ -131,3 +131,15 @@ def found_images(folder: Path, file_names: Sequence[str], json_path: Path) -> li
                 "file_name."
             )
     return [several[0] if several else name for name, several in zip(file_names, places, strict=True)]
+
+
+def _remedy(path: Path) -> str:
+    other = other_suffix(path)
+    return f"but {other} is there: write its suffix into the JSON's file_name" if other else "name the folder that holds them"
+
+
+def other_suffix(path: Path) -> str:
+    """The name of a file beside a missing one that differs from it in the suffix alone; empty where there is none."""
+    stem = str(path).removesuffix(path.suffix)
+    names = (stem + form for suffix in sorted(image_suffixes()) for form in (suffix, suffix.upper()))
+    return next((Path(name).name for name in names if is_file(name)), "")
