@@ -7,17 +7,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from unipan.classes import ClassInfo
 from unipan.data.checks.findings import FIRST, Fault, Findings
 from unipan.data.checks.json_entries import listed
 from unipan.data.checks.kinds import Kind, Severity
 from unipan.data.checks.mend import mended
 from unipan.data.checks.parts import parts_of
 from unipan.data.checks.pixels import Look
-from unipan.data.checks.rows import Category, Row
+from unipan.data.checks.rows import Row
 from unipan.data.checks.whole_set import Balance, Doubles
 from unipan.ops.segments import runs_of
 
-CLASSES = {0: Category(0, "cat", True), 7: Category(7, "sea", False)}
+
+def info(id: int, name: str, is_thing: bool) -> ClassInfo:
+    return ClassInfo(name=name, is_thing=is_thing, dataset_id=id, color=(0, 0, 0), supercategory=name)
+
+
+CLASSES = {0: info(0, "cat", True), 7: info(7, "sea", False)}
 
 id_maps = arrays(np.int32, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 2))
 
@@ -110,9 +116,9 @@ def test_no_entry_is_too_odd(entry: object) -> None:
 
 def test_findings_keep_the_first_few_and_errors_first() -> None:
     findings = Findings()
-    findings.add("train", [Fault(Kind.AREA, str(number)) for number in range(9)])
+    findings.add("train", [Fault(Kind.WRONG_AREA, str(number)) for number in range(9)])
     findings.add("val", [Fault(Kind.PNG_MISSING, "a")])
-    findings.add("train", [Fault(Kind.AREA, "9")])
+    findings.add("train", [Fault(Kind.WRONG_AREA, "9")])
     missing, area = findings.all()
     assert (missing.kind, missing.split, missing.count) == (Kind.PNG_MISSING, "val", 1)
     assert (area.count, area.first) == (10, ["0", "1", "2", "3", "4"][:FIRST])
@@ -130,15 +136,20 @@ def test_doubles_across_splits_and_within() -> None:
     assert kinds("train", "b/1.jpg", b"y") == []  # one name in two folders of a split is no fault
     assert kinds("train", "2.jpg", b"x") == [Kind.PICTURE_REPEATED]
     assert kinds("val", "3.jpg", b"y") == [Kind.OVERLAP_PICTURE]
-    assert kinds("val", "1.jpg", b"z") == [Kind.OVERLAP_NAME]
+    assert kinds("val", "1.jpg", b"z") == []
     assert kinds("val", "4.jpg", b"") == []  # two that can't be read are not the same
     assert kinds("val", "5.jpg", b"") == []
+    assert [fault.where for fault in doubles.end_of_split()] == ["1.jpg (also in train)"]
+    assert kinds("train", "2.jpg", b"x") == [Kind.PICTURE_REPEATED]  # the same name, listed twice
+    for name in ("1.jpg", "2.jpg"):
+        assert kinds("test", name, name.encode()) == []
+    assert doubles.end_of_split() == [], "each split counts from one"
 
 
 def test_unseen_classes_name_things_first() -> None:
-    balance = Balance("train", {7: CLASSES[7], 0: CLASSES[0], 9: Category(9, "dog", True)})
+    balance = Balance("train", {7: CLASSES[7], 0: CLASSES[0], 9: info(9, "dog", True)})
     look = Look("a.jpg", void=3)
     look.pixels[9], look.segments[9] = 5, 1
     balance.add(look)
-    assert [fault.where for fault in balance.unseen()] == ["cat (thing)", "sea (stuff)"]
+    assert [fault.where for fault in balance.faults()] == ["cat (thing)", "sea (stuff)"]
     assert balance.void_share == 3 / 8

@@ -1,35 +1,42 @@
-"""Read a COCO panoptic JSON whatever is wrong with it, and collect the faults of its entries. Nothing here opens a picture."""
+"""Read a COCO panoptic JSON whatever is wrong with it, and collect the faults of its entries. Nothing here opens an image."""
 
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from unipan.classes import VOID, category_fault
+from unipan.classes import VOID, ClassInfo, category_fault, class_of
 from unipan.data.checks.findings import Fault
-from unipan.data.checks.kinds import Kind
-from unipan.data.checks.rows import Category, Entry, Row, rows_of, short
-from unipan.data.coco_json import leads_out
+from unipan.data.checks.kinds import Kind, Severity
+from unipan.data.checks.rows import Entry, Refused, Row, part, rows_of, short
+from unipan.data.coco_json import AnnotationEntry, ImageEntry, json_bytes, leads_out, twin
 from unipan.errors import InputError
+from unipan.json_values import read_as, read_id
 from unipan.types import Size
+
+Id = int | str
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
     """An image with its annotation: what there is to look at."""
 
-    image_id: int | str
+    image_id: Id
     file_name: str
     png_name: str
     rows: tuple[Row, ...]
     size: Size | None
     """As the JSON has it."""
+    refused: Refused = field(default_factory=Refused)
+    """Ids of its segments that can't be used."""
 
 
 @dataclass(frozen=True)
 class Listed:
     """The usable rest of a JSON, and what is wrong with all else."""
 
-    categories: dict[int, Category]
+    categories: dict[int, ClassInfo]
     pictures: list[Picture]
     raw_categories: list[Entry]
     """Of the usable categories, every key that stands there."""
@@ -41,7 +48,7 @@ def read_listed(path: Path) -> Listed:
     from pydantic_core import from_json
 
     try:
-        content = from_json(path.read_bytes())  # training's own parser
+        content = from_json(json_bytes(path))  # training's own parser
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}. Expected a JSON file in the COCO panoptic format.") from error
     except ValueError as error:
@@ -58,81 +65,120 @@ def read_listed(path: Path) -> Listed:
 def listed(content: Entry) -> Listed:
     """The usable rest of a JSON's content, joined by image_id, in the order of `images`."""
     faults: list[Fault] = []
-    categories, raw = _categories(content["categories"], faults)
-    images = _images(content["images"], faults)
-    annotations = _annotations(content["annotations"], set(images), faults)
-    pictures = []
-    for image_id, image in images.items():
+    categories, raw, refused_categories = _categories(content["categories"], faults)
+    of_categories = len(faults)
+    images, refused_images = _images(content["images"], faults)
+    annotations, refused_annotations = _annotations(content["annotations"], images, refused_images, faults)
+    pictures, unlabelled = [], []
+    for image_id, (image, size) in images.items():
         annotation = annotations.get(image_id)
         if annotation is None:
-            faults.append(Fault(Kind.NO_ANNOTATION, f"{image['file_name']} (id {image_id})"))
-        elif _safe(image["file_name"], faults) and _safe(annotation["file_name"], faults):
-            rows = rows_of(annotation, categories, faults)
-            pictures.append(Picture(image_id, image["file_name"], annotation["file_name"], rows, _size(image)))
+            if not refused_annotations.explains(image_id):
+                unlabelled.append(Fault(Kind.IMAGE_WITHOUT_ANNOTATION, f"{image.file_name} (id {image_id})"))
+            continue
+        png_name = annotation["file_name"]
+        rows, refused = rows_of(annotation["segments_info"], png_name, categories, refused_categories, faults)
+        if not leads_out(image.file_name) and not leads_out(png_name):
+            pictures.append(Picture(image_id, image.file_name, png_name, rows, size, refused))
+    if pictures or any(fault.kind.severity is Severity.ERROR for fault in faults[of_categories:]):
+        faults += unlabelled
+    else:
+        faults.append(Fault(Kind.NOTHING_LABELLED, f"{len(images)} images, no annotation"))
     return Listed(categories, pictures, raw, faults)
 
 
-def _categories(entries: list[Any], faults: list[Fault]) -> tuple[dict[int, Category], list[Entry]]:
-    kept: dict[int, Category] = {}
-    raw: list[Entry] = []
+def _categories(entries: list[Any], faults: list[Fault]) -> tuple[dict[int, ClassInfo], list[Entry], Refused]:
+    kept: dict[int, ClassInfo] = {}
+    raw: dict[int, Entry] = {}
+    refused = Refused()
     if not 0 < len(entries) < VOID:
         faults.append(Fault(Kind.CATEGORY_COUNT, f"{len(entries)} categories"))
+        refused.add(None)
     names: set[str] = set()
     for entry in entries:
         fault = category_fault(entry) if isinstance(entry, dict) else "is no class"
         if fault:
             faults.append(Fault(Kind.CATEGORY_MALFORMED, f"{short(entry)} {fault}"))
+            refused.add(read_as(int, part(entry, "id")))
             continue
-        id, name = entry["id"], entry["name"]
-        if id in kept:
-            faults.append(Fault(Kind.CATEGORY_REPEATED, f"id {id} ({kept[id].name}, {name})"))
+        info = class_of(entry, len(kept))
+        id, first = info.dataset_id, kept.get(info.dataset_id)
+        if first is not None:
+            kind = Kind.CATEGORY_REPEATED if first.described == info.described else Kind.CATEGORY_AMBIGUOUS
+            faults.append(Fault(kind, f"id {id} is {first.described} and {info.described}"))
             continue
-        if name in names:
-            faults.append(Fault(Kind.CATEGORY_REPEATED, f"name {name} (id {id})"))
-            name = f"{name} {id}"
-        names.add(name)
-        kept[id] = Category(id, name, bool(entry["isthing"]))
-        raw.append({**entry, "name": name})
-    return kept, raw
+        if info.name in names:
+            faults.append(Fault(Kind.CATEGORY_REPEATED, f"name {info.name} (id {id})"))
+            info = replace(info, name=f"{info.name} {id}")
+        names.add(info.name)
+        kept[id] = info
+        raw[id] = {**entry, "id": id, "name": info.name, "isthing": int(info.is_thing)}
+    return kept, list(raw.values()), refused
 
 
-def _images(entries: list[Any], faults: list[Fault]) -> dict[int | str, Entry]:
-    kept: dict[int | str, Entry] = {}
+def _images(entries: list[Any], faults: list[Fault]) -> tuple[dict[Id, tuple[ImageEntry, Size | None]], Refused]:
+    """By id. Of an id that stands for several files nobody knows which its annotation means."""
+    by_id, refused = defaultdict[Id, list[tuple[ImageEntry, Size | None]]](list), Refused()
     for entry in entries:
-        if not _has(entry, "id", "file_name"):
+        image = read_as(ImageEntry, entry)
+        if image is None:
             faults.append(Fault(Kind.ENTRY_MALFORMED, f"images: {short(entry)}"))
-        elif entry["id"] in kept:
-            faults.append(Fault(Kind.IMAGE_REPEATED, f"{entry['id']} ({kept[entry['id']]['file_name']}, {entry['file_name']})"))
+            refused.add(read_id(part(entry, "id")))
+            continue
+        _check_name(image.file_name, faults)
+        height, width = read_as(int, entry.get("height")), read_as(int, entry.get("width"))
+        by_id[image.id].append((image, None if height is None or width is None else (height, width)))
+    kept = {}
+    for id, several in by_id.items():
+        names = [image.file_name for image, _ in several]
+        if len(names) > 1:
+            faults.append(Fault(Kind.IMAGE_REPEATED, f"{id} is {' and '.join(names)}"))
+        if len(set(names)) == 1:
+            kept[id] = several[0]
         else:
-            kept[entry["id"]] = entry
-    return kept
+            refused.add(id)
+    return kept, refused
 
 
-def _annotations(entries: list[Any], images: set[int | str], faults: list[Fault]) -> dict[int | str, Entry]:
-    kept: dict[int | str, Entry] = {}
+def _annotations(
+    entries: list[Any], images: dict[Id, Any], refused_images: Refused, faults: list[Fault]
+) -> tuple[dict[Id, Entry], Refused]:
+    """By image id. Of several annotations that disagree nobody knows which is right."""
+    by_id, refused = defaultdict[Id, list[Entry]](list), Refused()
     for entry in entries:
-        if not _has(entry, "image_id", "file_name") or not isinstance(entry.get("segments_info"), list):
+        shell = {**entry, "segments_info": []} if isinstance(entry, dict) else entry
+        annotation = read_as(AnnotationEntry, shell)
+        if annotation is None or not isinstance(part(entry, "segments_info"), list):
             faults.append(Fault(Kind.ENTRY_MALFORMED, f"annotations: {short(entry)}"))
-        elif entry["image_id"] not in images:
-            faults.append(Fault(Kind.NO_IMAGE, f"{entry['file_name']} (image_id {entry['image_id']})"))
-        elif entry["image_id"] in kept:
-            faults.append(Fault(Kind.ANNOTATION_REPEATED, f"{entry['file_name']} (image_id {entry['image_id']})"))
+            refused.add(read_id(part(entry, "image_id")))
+            continue
+        _check_name(annotation.file_name, faults)
+        image_id, where = annotation.image_id, f"{annotation.file_name} (image_id {annotation.image_id!r})"
+        if image_id not in images and twin(image_id) in images:
+            faults.append(Fault(Kind.IMAGE_ID_FORM, where))
+            image_id = twin(image_id)
+        if image_id in images:
+            by_id[image_id].append(entry)
+        elif not refused_images.explains(image_id):
+            faults.append(Fault(Kind.ANNOTATION_WITHOUT_IMAGE, where))
+    kept = {}
+    for id, several in by_id.items():
+        if len(several) > 1:
+            faults.append(Fault(Kind.ANNOTATION_REPEATED, f"image_id {id}: {_names(several)}"))
+        if all(
+            (one["file_name"], one["segments_info"]) == (several[0]["file_name"], several[0]["segments_info"]) for one in several
+        ):
+            kept[id] = several[0]
         else:
-            kept[entry["image_id"]] = entry
-    return kept
+            refused.add(id)
+    return kept, refused
 
 
-def _safe(name: str, faults: list[Fault]) -> bool:
-    """Whether a file name stays below its folder."""
+def _names(annotations: Sequence[Entry]) -> str:
+    return " and ".join(f"{one['file_name']} ({len(one['segments_info'])} segments)" for one in annotations)
+
+
+def _check_name(name: str, faults: list[Fault]) -> None:
+    """A file name must stay below its folder."""
     if leads_out(name):
-        faults.append(Fault(Kind.UNSAFE_NAME, name))
-    return not leads_out(name)
-
-
-def _size(image: Entry) -> Size | None:
-    height, width = image.get("height"), image.get("width")
-    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
-
-
-def _has(entry: Any, id_key: str, name_key: str) -> bool:
-    return isinstance(entry, dict) and isinstance(entry.get(id_key), int | str) and isinstance(entry.get(name_key), str)
+        faults.append(Fault(Kind.UNSAFE_FILE_NAME, name))

@@ -1,22 +1,20 @@
-"""The categories and segments of a JSON, as far as they are usable, and the faults of the rest."""
+"""The segments of a JSON, as far as they are usable, and the faults of the rest."""
 
 import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from unipan.classes import VOID_ID
+from unipan.classes import VOID_ID, ClassInfo
 from unipan.data.checks.findings import Fault
 from unipan.data.checks.kinds import Kind
+from unipan.data.coco_json import SegmentEntry
 from unipan.data.id_maps import MAX_ID
+from unipan.json_values import read_as
 
 Entry = dict[str, Any]
-
-
-class Category(NamedTuple):
-    """One usable entry of `categories`."""
-
-    id: int
-    name: str
-    is_thing: bool
+Categories = Mapping[int, ClassInfo]
+"""By the data set's own ids."""
 
 
 class Row(NamedTuple):
@@ -30,52 +28,96 @@ class Row(NamedTuple):
     """x, y, width, height."""
 
 
-_NUMBERS = (("id", None), ("category_id", None), ("iscrowd", 0))
-"""What of a segment must be a whole number, and what stands for it where it is missing."""
+class Refused:
+    """Ids of entries with a fault of their own: what is missing for want of them only follows from it, and is not named."""
+
+    def __init__(self) -> None:
+        self._ids: set[int | str | None] = set()
+
+    def add(self, id: int | str | None) -> None:
+        """None: it can't be read, and so may be any."""
+        self._ids.add(id)
+
+    def explains(self, id: int | str) -> bool:
+        """Whether that id may be missing because an entry was refused."""
+        return id in self._ids or None in self._ids
+
+    def __bool__(self) -> bool:
+        return bool(self._ids)
 
 
-def rows_of(annotation: Entry, categories: dict[int, Category], faults: list[Fault]) -> tuple[Row, ...]:
-    """The usable segments of one annotation; of an unknown category too, for its pixels are to be known as such."""
-    kept: dict[int, Row] = {}
-    name = annotation["file_name"]
+def rows_of(
+    segments: Sequence[Any], png_name: str, categories: Categories, refused_categories: Refused, faults: list[Fault]
+) -> tuple[tuple[Row, ...], Refused]:
+    """The usable entries of a `segments_info`, and the ids of the others.
+
+    Those of an unknown category are kept, for their pixels are to be known as such, and so is an id 0: see `repair.renumbered`.
+    """
+    by_id, refused = defaultdict[int, list[Row]](list), Refused()
+    for entry in segments:
+        segment = read_as(SegmentEntry, entry)
+        if segment is None:
+            faults.append(Fault(Kind.ENTRY_MALFORMED, f"{png_name}: {short(entry)}"))
+            refused.add(read_as(int, part(entry, "id")))
+            continue
+        if not VOID_ID < segment.id <= MAX_ID:
+            faults.append(Fault(Kind.SEGMENT_ID_RANGE, f"{png_name}: {segment.id}"))
+        if VOID_ID <= segment.id <= MAX_ID:
+            by_id[segment.id].append(_row(entry, segment))
+    rows: list[Row] = []
+    for id, several in by_id.items():
+        meanings = [_meaning(row, categories) for row in several]
+        if len(several) > 1:
+            faults.append(Fault(Kind.SEGMENT_REPEATED, f"{png_name}: {id} is {' and '.join(meanings)}"))
+        if len(set(meanings)) == 1:
+            rows.append(several[0])
+        else:
+            refused.add(id)
+    _check_categories(rows, png_name, categories, refused_categories, faults)
+    return tuple(rows), refused
+
+
+def _check_categories(
+    rows: Sequence[Row], png_name: str, categories: Categories, refused_categories: Refused, faults: list[Fault]
+) -> None:
     stuff: set[int] = set()
-    for entry in annotation["segments_info"]:
-        if not isinstance(entry, dict) or not all(is_int(entry.get(key, default)) for key, default in _NUMBERS):
-            faults.append(Fault(Kind.ENTRY_MALFORMED, f"{name}: {short(entry)}"))
-            continue
-        row = _row(entry)
-        if not VOID_ID < row.id <= MAX_ID:
-            faults.append(Fault(Kind.SEGMENT_ID_RANGE, f"{name}: {row.id}"))
-            continue
-        if row.id in kept:
-            faults.append(Fault(Kind.SEGMENT_REPEATED, f"{name}: {row.id}"))
-            continue
-        kept[row.id] = row
+    for row in rows:
         category = categories.get(row.category_id)
         if category is None:
-            faults.append(Fault(Kind.UNKNOWN_CATEGORY, f"{name}: segment {row.id}, category {row.category_id}"))
+            if not refused_categories.explains(row.category_id):
+                faults.append(Fault(Kind.UNKNOWN_CATEGORY, f"{png_name}: segment {row.id}, category {row.category_id}"))
         elif not category.is_thing and not row.is_crowd:
-            if category.id in stuff:
-                faults.append(Fault(Kind.SEVERAL_STUFF, f"{name}: {category.name}"))
-            stuff.add(category.id)
-    return tuple(kept.values())
+            if row.category_id in stuff and has_things(categories):
+                faults.append(Fault(Kind.SEVERAL_STUFF_SEGMENTS, f"{png_name}: {category.name}"))
+            stuff.add(row.category_id)
 
 
-def _row(entry: Entry) -> Row:
+def has_things(categories: Categories) -> bool:
+    """Where no class is a thing, the exporter did not know the flag: several segments of a class may be what is to be counted."""
+    return any(category.is_thing for category in categories.values())
+
+
+def _meaning(row: Row, categories: Categories) -> str:
+    category = categories.get(row.category_id)
+    name = f"category {row.category_id}" if category is None else category.name
+    return f"a crowd of {name}" if row.is_crowd else name
+
+
+def _row(entry: Entry, segment: SegmentEntry) -> Row:
+    """Areas and boxes are not read by training, so what is no number is no fault."""
     area, box = entry.get("area"), entry.get("bbox")
-    is_box = isinstance(box, list) and len(box) == 4 and all(isinstance(side, int | float) for side in box)
     return Row(
-        id=entry["id"],
-        category_id=entry["category_id"],
-        is_crowd=bool(entry.get("iscrowd", False)),
-        area=area if isinstance(area, int | float) else None,
-        box=tuple(box) if is_box and box is not None else None,
+        id=segment.id,
+        category_id=segment.category_id,
+        is_crowd=bool(segment.iscrowd),
+        area=read_as(float, area),
+        box=read_as(tuple[float, float, float, float], box),
     )
 
 
-def is_int(value: Any) -> bool:
-    """Whether a JSON value is a whole number; true and false are none."""
-    return isinstance(value, int) and not isinstance(value, bool)
+def part(entry: Any, key: str) -> Any:
+    """What stands at `key`, if the entry has any."""
+    return entry.get(key) if isinstance(entry, dict) else None
 
 
 def short(entry: Any) -> str:

@@ -1,89 +1,115 @@
 """What only a whole split, or all of them together, can show: class balance, classes never seen, pictures that come twice."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from unipan.data.checks.findings import Fault
 from unipan.data.checks.kinds import Kind
 from unipan.data.checks.pixels import Look
-from unipan.data.checks.rows import Category
+from unipan.data.checks.rows import Categories, has_things
+from unipan.data.statistics import ImageStatistics, SetStatistics
+
+LEAST_VOID = 0.1
+"""Things alone seldom leave less of a set's pixels void."""
 
 
 @dataclass
 class Balance:
-    """Counts over a split; they grow with the number of classes, not of images."""
+    """Counts over a split."""
 
     name: str
-    categories: dict[int, Category]
+    categories: Categories
     listed: int = 0
     """Images that the split names."""
     images: int = 0
     """... whose labels could be read."""
     void: int = 0
     """Pixels."""
-    things: int = 0
     things_in_parts: int = 0
     crowds: int = 0
     pixels: Counter[int] = field(default_factory=Counter)
     """Of each category id, as the two below."""
     segments: Counter[int] = field(default_factory=Counter)
     images_with: Counter[int] = field(default_factory=Counter)
+    images_with_several: Counter[int] = field(default_factory=Counter)
+    by_image: list[ImageStatistics] = field(default_factory=list)
 
     def add(self, look: Look) -> None:
         self.listed += 1
         self.images += bool(look.void or look.pixels)
         self.void += look.void
-        self.things += look.things
         self.things_in_parts += look.things_in_parts
         self.crowds += look.crowds
         self.pixels.update(look.pixels)
         self.segments.update(look.segments)
         self.images_with.update(look.segments.keys())
+        self.images_with_several.update(id for id, number in look.segments.items() if number > 1)
+        self.by_image += [look.statistics] if look.statistics else []
+
+    @property
+    def statistics(self) -> SetStatistics:
+        """Of the images whose labels could be read."""
+        return SetStatistics(tuple(self.by_image))
+
+    @property
+    def things(self) -> int:
+        """Crowds are none."""
+        return int(self.statistics.things_an_image.sum())
 
     @property
     def void_share(self) -> float:
         """0..1, of all pixels whose labels could be read."""
         return self.void / max(1, self.void + self.pixels.total())
 
-    def unseen(self) -> list[Fault]:
-        """Classes without a segment, the things first: those no detector can learn."""
+    def faults(self) -> list[Fault]:
+        """What only the whole split shows of its classes; nothing where no label could be read."""
+        if not self.images:
+            return []
         absent = [category for id, category in self.categories.items() if not self.segments[id]]
-        by_kind = sorted(absent, key=lambda category: not category.is_thing)
-        return [Fault(Kind.CLASS_UNSEEN, f"{c.name} ({'thing' if c.is_thing else 'stuff'})") for c in by_kind]
+        by_kind = sorted(absent, key=lambda category: not category.is_thing)  # first those that no detector can learn
+        return [Fault(Kind.CLASS_UNSEEN, category.described) for category in by_kind] + self._one_kind()
 
-
-class Doubles:
-    """Finds pictures that come twice, within a split or over several; remembers a digest and a name an image."""
-
-    def __init__(self) -> None:
-        self._by_digest: dict[bytes, tuple[str, str]] = {}
-        self._by_name: dict[str, str] = {}
-
-    def faults(self, split: str, look: Look) -> list[Fault]:
-        """What the next image of a split repeats."""
-        name = look.file_name.split("/")[-1]
-        split_of_name = self._by_name.setdefault(name, split)
-        if look.digest:
-            before, its_name = self._by_digest.setdefault(look.digest, (split, look.file_name))
-            if (before, its_name) != (split, look.file_name):
-                kind = Kind.PICTURE_REPEATED if before == split else Kind.OVERLAP_PICTURE
-                return [Fault(kind, f"{look.file_name} is {its_name} of {before}")]
-        if split_of_name != split:
-            return [Fault(Kind.OVERLAP_NAME, f"{look.file_name} (also in {split_of_name})")]
+    def _one_kind(self) -> list[Fault]:
+        """Classes that are all stuff, or all things, because whoever wrote the JSON did not know the flag."""
+        if self.categories and not has_things(self.categories):
+            several = [
+                f"{self.categories[id].name} has several segments in {number} images"
+                for id, number in self.images_with_several.most_common()
+            ]
+            return [Fault(Kind.NO_THINGS, where) for where in several or ["no class has several segments in an image"]]
+        if self.categories and all(category.is_thing for category in self.categories.values()) and self.void_share < LEAST_VOID:
+            once = [id for id, _ in self.pixels.most_common() if not self.images_with_several[id]]
+            return [Fault(Kind.NO_STUFF, f"{self.categories[id].name} has one segment an image") for id in once]
         return []
 
 
-def difference(first: Mapping[int, Category], other: Mapping[int, Category]) -> list[Fault]:
-    """What keeps two splits from being used together: names, kinds or order of their categories; ids may differ."""
-    pairs = zip(first.values(), other.values(), strict=False)
-    for place, (its, own) in enumerate(pairs, start=1):
-        if (its.name, its.is_thing) != (own.name, own.is_thing):
-            return [Fault(Kind.CLASSES_DIFFER, f"category {place} is {_described(own)}, not {_described(its)}")]
-    if len(first) != len(other):
-        return [Fault(Kind.CLASSES_DIFFER, f"{len(other)} categories, not {len(first)}")]
-    return []
+class Doubles:
+    """Finds images that come twice, within a split or over several; remembers a digest and a name an image."""
 
+    def __init__(self) -> None:
+        self._by_digest: dict[bytes, tuple[str, str]] = {}
+        self._split_of_name: dict[str, str] = {}
+        self._known_names: list[str] = []
+        self._images = 0
 
-def _described(category: Category) -> str:
-    return f"{category.name} ({'thing' if category.is_thing else 'stuff'})"
+    def faults(self, split: str, look: Look) -> list[Fault]:
+        """What the next image of a split repeats."""
+        self._images += 1
+        split_of_name = self._split_of_name.setdefault(look.file_name.split("/")[-1], split)
+        if look.digest in self._by_digest:
+            its_split, its_name = self._by_digest[look.digest]
+            if its_split != split:
+                return [Fault(Kind.OVERLAP_PICTURE, f"{look.file_name} is {its_name} of {its_split}")]
+            where = f"{look.file_name} is listed twice" if its_name == look.file_name else f"{look.file_name} is {its_name}"
+            return [Fault(Kind.PICTURE_REPEATED, where)]
+        if look.digest:
+            self._by_digest[look.digest] = (split, look.file_name)
+        if split_of_name != split:
+            self._known_names.append(f"{look.file_name} (also in {split_of_name})")
+        return []
+
+    def end_of_split(self) -> list[Fault]:
+        """File names of earlier splits; none where most are, for then each split has numbers of its own."""
+        names, images = self._known_names, self._images
+        self._known_names, self._images = [], 0
+        return [Fault(Kind.OVERLAP_NAME, name) for name in names] if 2 * len(names) <= images else []

@@ -7,14 +7,19 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
+from unipan.classes import difference
 from unipan.console import counted
+from unipan.data.checks.cityscapes import label_faults
 from unipan.data.checks.findings import Fault, Finding, Findings
 from unipan.data.checks.kinds import Kind, Severity
-from unipan.data.checks.whole_set import Balance, Doubles, difference
-from unipan.recipes.doctor.find import Split, open_split
+from unipan.data.checks.rows import Categories
+from unipan.data.checks.whole_set import Balance, Doubles
+from unipan.recipes.doctor.find import CityscapesSplit, Split, open_split
 
 T = TypeVar("T")
 
+OF_CATEGORIES = {Kind.CATEGORY_COUNT, Kind.CATEGORY_MALFORMED, Kind.CATEGORY_AMBIGUOUS}
+"""Where a split has one of these, that its classes are not another's only follows from it."""
 AHEAD = 4
 """Images a thread may be ahead of what is counted: so that memory does not grow with their number."""
 
@@ -41,16 +46,17 @@ class Diagnosis:
 
 
 def examine(splits: Sequence[Split]) -> Diagnosis:
-    """Read every image and PNG of the splits once, several at a time; only counts and a digest an image stay in memory."""
+    """Read every image and PNG of the splits once, several at a time; only counts, sizes and a digest an image stay in memory."""
     findings, doubles, balances, unusable = Findings(), Doubles(), list[Balance](), dict[str, set[int]]()
+    first: Categories = {}
     for split in splits:
         opened = open_split(split)
         balance = Balance(split.name, opened.categories)
         findings.add(split.name, opened.faults)
-        if not opened.looks:
-            findings.add(split.name, [Fault(Kind.NOTHING_LABELLED, split.name)])
-        if balances:
-            findings.add(split.name, difference(balances[0].categories, opened.categories))
+        if not any(fault.kind in OF_CATEGORIES for fault in opened.faults):
+            first = first or opened.categories
+            differs = difference(tuple(first.values()), tuple(opened.categories.values()))
+            findings.add(split.name, [Fault(Kind.CLASSES_DIFFER, differs)] if differs else [])
         unusable[split.name] = set()
         looks = in_threads(opened.looks)
         for place, look in enumerate(counted(looks, f"reading {split.name}", len(opened.looks))):
@@ -58,7 +64,9 @@ def examine(splits: Sequence[Split]) -> Diagnosis:
             findings.add(split.name, look.faults + doubles.faults(split.name, look))
             if not look.usable:
                 unusable[split.name].add(place)
-        findings.add(split.name, balance.unseen())
+        findings.add(split.name, doubles.end_of_split() + balance.faults())
+        if isinstance(split, CityscapesSplit):
+            findings.add(split.name, label_faults(balance.pixels))
         balances.append(balance)
     return Diagnosis(findings.all(), balances, unusable)
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from unipan.data.checks.cityscapes import CATEGORIES, frames, look_at_frame
 from unipan.data.checks.findings import Fault
-from unipan.data.checks.json_entries import Listed, read_listed
+from unipan.data.checks.json_entries import read_listed
+from unipan.data.checks.kinds import Kind
 from unipan.data.checks.pixels import Look, look_at
-from unipan.data.checks.rows import Category
+from unipan.data.checks.rows import Categories
 from unipan.data.cityscapes import IMAGES, TRUTH
 from unipan.data.coco_json import listing
-from unipan.data.image_paths import found_images
+from unipan.data.image_paths import image_places
 from unipan.errors import InputError
 
 UNREADABLE_SPLITS = ("test", "train_extra")
@@ -44,7 +45,7 @@ Split = CocoSplit | CityscapesSplit
 class Opened:
     """A split, ready to be looked at image by image."""
 
-    categories: dict[int, Category]
+    categories: Categories
     faults: list[Fault]
     """Of the JSON's entries."""
     looks: Sequence[Callable[[], Look]]
@@ -104,9 +105,10 @@ def _coco_split(json_path: Path, images: Path | None, masks: Path | None) -> Coc
         raise InputError(f"{json_path} is no .json file; name a data set's folder or a panoptic JSON.")
     name = json_path.stem.removeprefix("panoptic_")
     masks = masks or json_path.with_suffix("")
-    images = images or json_path.parents[json_path.parent.name == "annotations"] / name
-    if images == masks:
+    derived = json_path.parents[json_path.parent.name == "annotations"] / name
+    if images is None and derived == masks:
         raise InputError(f"name the folder with the images of {json_path} with --images.")
+    images = images or derived
     for folder, what, option in ((images, "images", "--images"), (masks, "panoptic PNGs", "--masks")):
         if not folder.is_dir():
             raise InputError(f"there is no folder {folder} with the {what} of {json_path.name}; name it with {option}.")
@@ -125,29 +127,21 @@ def _with_unique_names(splits: list[Split]) -> list[Split]:
 
 
 def open_split(split: Split) -> Opened:
-    """Read what a split lists; the pictures are opened later, one by one."""
+    """Read what a split lists; the images are opened later, one by one."""
     if isinstance(split, CityscapesSplit):
         looks = [partial(look_at_frame, split.root, split.name, frame) for frame in frames(split.root, split.name)]
-        return Opened(CATEGORIES, [], looks)
+        return Opened(CATEGORIES, [] if looks else [Fault(Kind.NOTHING_LABELLED, split.name)], looks)
     listed = read_listed(split.json_path)
-    paths = zip(listed.pictures, picture_names(split, listed), strict=True)
+    places = image_places(split.images_dir, [picture.file_name for picture in listed.pictures])
     looks = [
         partial(
             look_at,
             picture,
             listed.categories,
-            image_path=split.images_dir / name,
+            images_dir=split.images_dir,
+            places=own_places,
             png_path=split.png_dir / picture.png_name,
         )
-        for picture, name in paths
+        for picture, own_places in zip(listed.pictures, places, strict=True)
     ]
     return Opened(listed.categories, listed.faults, looks)
-
-
-def picture_names(split: CocoSplit, listed: Listed) -> list[str]:
-    """Each picture's path below the images folder, found as training finds it; where that fails, as the JSON has it."""
-    names = [picture.file_name for picture in listed.pictures]
-    try:
-        return found_images(split.images_dir, names, split.json_path)
-    except InputError:  # none is there, or one could be any of several: each will be reported as missing
-        return names

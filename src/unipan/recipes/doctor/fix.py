@@ -8,11 +8,11 @@ from typing import Any
 
 from unipan.checkpoint import make_folder, write_json
 from unipan.console import counted
+from unipan.data.checks.id_forms import read_ids
 from unipan.data.checks.json_entries import Picture, read_listed
 from unipan.data.checks.kinds import Severity
 from unipan.data.checks.mend import mended
-from unipan.data.checks.pixels import Look, read_ids
-from unipan.data.checks.rows import Category
+from unipan.data.checks.rows import Categories
 from unipan.data.id_maps import write_id_map
 from unipan.errors import InputError
 from unipan.recipes.doctor.examine import Diagnosis, in_threads
@@ -74,10 +74,10 @@ def _fix_split(split: CocoSplit, unusable: set[int], out: Path) -> Mended:
 
 
 def _mend_picture(
-    picture: Picture, png_name: str, source: Path, target: Path, categories: dict[int, Category]
+    picture: Picture, png_name: str, source: Path, target: Path, categories: Categories
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Write one PNG; returns the entries of `images` and `annotations`."""
-    ids = read_ids(Look(picture.file_name), picture, source / picture.png_name)
+    ids = read_ids(picture, source / picture.png_name)[0]
     if ids is None:
         raise InputError(f"{source / picture.png_name} could be read a moment ago, but not now; start again.")
     ids, segments = mended(ids, picture.rows, categories)

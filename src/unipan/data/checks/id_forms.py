@@ -1,0 +1,53 @@
+"""The ids that a panoptic PNG holds, in whatever form. H x W pixels."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from unipan.classes import VOID_ID
+from unipan.data.checks.findings import Fault
+from unipan.data.checks.json_entries import Picture
+from unipan.data.checks.kinds import Kind
+from unipan.data.id_maps import ids_from_rgb, read_id_map
+from unipan.errors import InputError
+from unipan.ops.images import UNREADABLE, is_file
+from unipan.ops.segments import runs_of
+
+GRAY = ("1", "L", "I", "I;16", "I;16B", "I;16L")
+"""Pillow's modes of one number a pixel."""
+
+
+def read_ids(picture: Picture, path: Path) -> tuple[Tensor | None, Fault | None]:
+    """The ids (H, W) of a PNG, None where none can be made out; and what is wrong where training would not read them so."""
+    if not is_file(path):
+        return None, Fault(Kind.PNG_MISSING, str(path))
+    listed, ids = {row.id for row in picture.rows}, None
+    try:
+        ids = read_id_map(path)  # training's own reader
+        found = set(runs_of(ids).ids.tolist()) - {VOID_ID}
+        if found & listed or not found:
+            return ids, None
+    except InputError:  # perhaps another form holds them
+        pass
+    try:
+        with Image.open(path) as file:
+            kind, mode = str(file.format), file.mode
+            readings = _readings(file)
+    except UNREADABLE as error:
+        return ids, Fault(Kind.PNG_UNREADABLE, f"{path}: {error}") if ids is None else None
+    if ids is not None and mode != "P":
+        return ids, None
+    fitting = next((ids for ids in readings if set(np.unique(ids).tolist()) - {VOID_ID} == listed), None)
+    return None if fitting is None else torch.from_numpy(fitting), Fault(Kind.PNG_MODE, f"{path.name} is a {kind} of mode {mode}")
+
+
+def _readings(file: Image.Image) -> list[NDArray[np.int32]]:
+    """What a PNG's pixels may mean as ids: its colours, or its gray values or places in the palette."""
+    if file.mode in GRAY:
+        return [np.asarray(file).astype(np.int32)]
+    colours = ids_from_rgb(np.asarray(file.convert("RGB")))
+    return [colours, np.asarray(file).astype(np.int32)] if file.mode == "P" else [colours]
