@@ -26,17 +26,17 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from soak_holds import Look, faults, growth, look
-from unipan.recipes.console import console
 
 from unipan.checkpoint import RunFolder
 from unipan.config import Config, load_config, save_config
+from unipan.console import console
 from unipan.data.build import validation_dataset
 from unipan.engine.interrupt import Stopped
 from unipan.presets import demo
 from unipan.recipes.evaluate import evaluate
 from unipan.recipes.predict import predict
 from unipan.recipes.train import train
-from unipan.recipes.training.saving import saved_steps
+from unipan.recipes.training.checkpoints import saved_steps
 from unipan.viz.canvas import as_pil
 
 MOMENT_S = 0.5

@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from unipan.recipes.training.journal import VARYING
+from unipan.recipes.training.log import VARYING
 
 ROOT = Path(__file__).parents[1]
 SMALL = {

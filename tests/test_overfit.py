@@ -16,7 +16,7 @@ from unipan.config import Config, DataConfig, DetectorConfig, LossConfig, ModelC
 from unipan.data.build import augmentation
 from unipan.data.loader import collate, training_item
 from unipan.data.scenes import SceneDataset
-from unipan.engine.fit import fit
+from unipan.engine.fit import Trainer, fit
 from unipan.engine.guards import Guard
 from unipan.engine.optimize import learning_rate
 from unipan.engine.runtime import Runtime
@@ -102,13 +102,11 @@ def _batch(samples: list[Sample], config: Config) -> Batch:
 def _train(network: PanopticNetwork, batch: Batch, config: Config, classes: ClassTable, folder: Path) -> None:
     """The project's own loop, rate and criterion; Adam, because SGD would need ten times the steps from random weights."""
     train = config.train
-    fit(
-        network,
-        build_criterion(config.loss, classes, void_channel=config.model.void_channel),
-        torch.optim.Adam(network.parameters(), lr=0.0),
-        _redrawn(batch, train.steps),
-        Runtime(device=train.device, precision=train.precision),
-        first_step=1,
+    trainer = Trainer(
+        network=network,
+        criterion=build_criterion(config.loss, classes, void_channel=config.model.void_channel),
+        optimizer=torch.optim.Adam(network.parameters(), lr=0.0),
+        runtime=Runtime(device=train.device, precision=train.precision),
         rate=partial(
             learning_rate,
             base=train.learning_rate,
@@ -121,8 +119,8 @@ def _train(network: PanopticNetwork, batch: Batch, config: Config, classes: Clas
         admission=Admission(train.score_threshold, train.max_admitted),
         passes=1,
         guard=Guard(folder, "stop"),
-        on_step=lambda _: None,
     )
+    fit(trainer, _redrawn(batch, train.steps), [], first_step=1)
 
 
 def _redrawn(batch: Batch, steps: int) -> Iterator[Batch]:

@@ -17,11 +17,11 @@ from torch import nn
 from unipan.checkpoint import RunFolder
 from unipan.config import load_config
 from unipan.engine.gradients import add_gradients
-from unipan.engine.processes import here
+from unipan.engine.processes import this_process
 from unipan.engine.runtime import Runtime
 from unipan.errors import InputError
 from unipan.recipes.train import train
-from unipan.recipes.training.saving import saved_steps
+from unipan.recipes.training.checkpoints import saved_steps
 
 
 def shared(folder: Path) -> Trained:
@@ -45,15 +45,15 @@ def lowered(folder: Path) -> Trained:
 
 
 def talk(_: Path) -> tuple:
-    processes = here()
+    processes = this_process()
     mine = [f"{processes.index}{letter}" for letter in "ab"[: 2 - processes.index]]  # another number of objects in each
     own = torch.tensor([1.0, 10.0]) * (processes.index + 1)
     told = torch.full((2,), float(processes.index))
-    processes.share(told)
+    processes.broadcast(told)
     return (
         (processes.index, processes.count, processes.is_main),
         processes.gather_objects(mine),
-        processes.total(own).tolist(),
+        processes.all_reduce(own).tolist(),
         own.tolist(),
         [processes.any_of(flag) for flag in (False, processes.index == 1, True)],
         told.tolist(),
@@ -64,10 +64,10 @@ def sums(_: Path) -> list[list[float] | None]:
     """Gradients of three weights: the first has one everywhere, the second in process 1 alone, the third nowhere."""
     weights = [nn.Parameter(torch.zeros(2, 1)) for _ in range(3)]
     frozen = nn.Parameter(torch.zeros(1), requires_grad=False)
-    weights[0].grad = torch.full((2, 1), 2.0 + here().index)
-    if here().index == 1:
+    weights[0].grad = torch.full((2, 1), 2.0 + this_process().index)
+    if this_process().index == 1:
         weights[1].grad = torch.tensor([[3.0], [4.0]])
-    add_gradients([*weights, frozen], here())
+    add_gradients([*weights, frozen], this_process())
     return [None if w.grad is None else w.grad.flatten().tolist() for w in weights]
 
 
@@ -78,7 +78,7 @@ def overflow(_: Path) -> tuple[float, float, float]:
     weight = nn.Parameter(torch.tensor(1.0))
     optimizer = torch.optim.SGD([weight], lr=0.5)
     seen: list[float] = []
-    for gradient in (0.1, inf if here().index == 1 else 0.1):
+    for gradient in (0.1, inf if this_process().index == 1 else 0.1):
         runtime.backward(weight * gradient)
         runtime.add_gradients([weight])
         runtime.clip(optimizer, [weight], 10.0)

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
+from seen import Seen
 from torch import Tensor
 
 from unipan.config import Config, DetectorConfig, LossConfig, ModelConfig
 from unipan.data.build import augmentation, training_dataset
 from unipan.data.dataset import PanopticDataset
 from unipan.data.loader import training_batches
-from unipan.engine.fit import Step, fit
+from unipan.engine.fit import Step, Trainer, fit
 from unipan.engine.guards import Guard
 from unipan.engine.optimize import build_optimizer, learning_rate
 from unipan.engine.runtime import Runtime
@@ -131,24 +132,23 @@ def train_case(case: Case, folder: Path, *, passes: int = 1) -> Trained:
     )
     prepared = runtime.prepare(network)
     optimizer = build_optimizer(network, momentum=0.9, weight_decay=1e-4)
-    steps: list[Step] = []
-    fit(
-        prepared,
-        build_criterion(config.loss, dataset.classes, void_channel=False),
-        optimizer,
-        prepared_for(case, batches, range(process * BATCH // processes, (process + 1) * BATCH // processes)),
-        runtime,
-        first_step=1,
+    seen = Seen()
+    trainer = Trainer(
+        network=prepared,
+        criterion=build_criterion(config.loss, dataset.classes, void_channel=False),
+        optimizer=optimizer,
+        runtime=runtime,
         rate=lambda step: rate_of(case, step),
         seed=5,
         clip_norm=10.0,
         admission=Admission(0.05, 5),
         passes=passes,
         guard=Guard(folder, "stop", process=process, processes=processes),
-        on_step=steps.append,
     )
+    own = range(process * BATCH // processes, (process + 1) * BATCH // processes)
+    fit(trainer, prepared_for(case, batches, own), [seen], first_step=1)
     moved = [name for name, parameter in network.named_parameters() if "momentum_buffer" in optimizer.state.get(parameter, {})]
-    return Trained(steps, {name: tensor.clone() for name, tensor in network.state_dict().items()}, moved)
+    return Trained(seen.steps, {name: tensor.clone() for name, tensor in network.state_dict().items()}, moved)
 
 
 def worst_difference(one: Trained, other: Trained) -> float:

@@ -7,16 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 from process_cases import FULL, ONE_SIDED, SHORT, Case, Trained, losses_of, train_case, worst_difference
+from seen import Seen
 from torch import Tensor, nn
 
 from unipan.config import Config, LossConfig, TrainConfig
-from unipan.engine.fit import Step, fit
+from unipan.engine.fit import Step, Trainer, fit
 from unipan.engine.guards import Guard
 from unipan.engine.optimize import build_optimizer
 from unipan.engine.runtime import Runtime
 from unipan.errors import InputError
 from unipan.presets import demo
-from unipan.recipes.training.shares import check_shares
+from unipan.recipes.training.setup import check_divisible
 from unipan.types import Admission, Batch, Losses, Term
 
 
@@ -57,23 +58,21 @@ def step_by_hand(values: list[float], passes: int, folder: Path) -> tuple[Weighi
     images = torch.tensor(values)[:, None, None, None].expand(-1, 3, 2, 2)
     sizes, names = tuple((2, 2) for _ in values), tuple(f"{value}.png" for value in values)
     batch = Batch(images=images, sizes=sizes, targets=(NoTarget(),) * len(values), names=names)  # type: ignore[arg-type]
-    network, steps, runtime = Weighing(), [], Runtime(device="cpu")
-    fit(
-        runtime.prepare(network),
-        AboveZero(),  # type: ignore[arg-type]
-        build_optimizer(network, momentum=0.0, weight_decay=0.0),
-        [batch],
-        runtime,
-        first_step=1,
+    network, seen, runtime = Weighing(), Seen(), Runtime(device="cpu")
+    trainer = Trainer(
+        network=runtime.prepare(network),
+        criterion=AboveZero(),  # type: ignore[arg-type]
+        optimizer=build_optimizer(network, momentum=0.0, weight_decay=0.0),
+        runtime=runtime,
         rate=lambda step: 0.1,
         seed=0,
         clip_norm=1e6,
         admission=Admission(0.5, 3),
         passes=passes,
         guard=Guard(folder, "stop"),
-        on_step=steps.append,
     )
-    return network, steps[0]
+    fit(trainer, [batch], [seen], first_step=1)
+    return network, seen.steps[0]
 
 
 @pytest.mark.parametrize("passes", [1, 2, 4])
@@ -115,9 +114,9 @@ def test_a_batch_that_cannot_be_cut_is_refused() -> None:
         TrainConfig(batch_size=4, accumulate=3)
     with pytest.raises(InputError, match=r"train\.accumulate is 0; it must be above 0"):
         TrainConfig(accumulate=0)
-    check_shares(config(batch_size=8, accumulate=2), 4)
+    check_divisible(config(batch_size=8, accumulate=2), 4)
     with pytest.raises(InputError, match=r"8 cannot be shared by 3 processes x train\.accumulate 2; it must be a multiple of 6"):
-        check_shares(config(batch_size=8, accumulate=2), 3)
+        check_divisible(config(batch_size=8, accumulate=2), 3)
 
 
 def test_batch_norms_that_are_fine_tuned_would_count_a_pass_twice() -> None:
@@ -128,9 +127,9 @@ def test_batch_norms_that_are_fine_tuned_would_count_a_pass_twice() -> None:
 
 def test_groups_that_would_straddle_shares_are_refused() -> None:
     grouped = replace(config(batch_size=12), loss=LossConfig(semantic_lovasz=1.0, group=4))
-    check_shares(grouped, 1)
-    check_shares(grouped, 3)
+    check_divisible(grouped, 1)
+    check_divisible(grouped, 3)
     with pytest.raises(InputError, match=r"shares of 6 images, but one Lovasz-softmax takes loss\.group 4.*a multiple of 8"):
-        check_shares(grouped, 2)
-    check_shares(replace(grouped, loss=LossConfig(group=4)), 2)  # without the loss there are no groups
-    check_shares(replace(grouped, train=TrainConfig(batch_size=10)), 1)  # one process alone may have a smaller last group
+        check_divisible(grouped, 2)
+    check_divisible(replace(grouped, loss=LossConfig(group=4)), 2)  # without the loss there are no groups
+    check_divisible(replace(grouped, train=TrainConfig(batch_size=10)), 1)  # one process alone may have a smaller last group

@@ -1,14 +1,16 @@
 """The loop on a network of one weight: what a step does, in which order, and what stops it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
 import torch
+from seen import Seen
 from torch import Tensor, nn
 
-from unipan.engine.fit import Step, fit
+from unipan.engine import fit as fit_file
+from unipan.engine.fit import Hook, Step, Trainer, fit
 from unipan.engine.guards import Guard
 from unipan.engine.optimize import build_optimizer
 from unipan.engine.runtime import Runtime
@@ -57,7 +59,7 @@ def batch(value: float, *names: str) -> Batch:
 
 
 def run(
-    batches: list[Batch],
+    batches: Iterable[Batch],
     *,
     network: OneWeight | None = None,
     first_step: int = 1,
@@ -65,32 +67,29 @@ def run(
     seed: int = 0,
     clip_norm: float = 1e6,
     criterion: Means = NEAR_AND_FAR,
-    on_step: Callable[[Step], None] | None = None,
+    seen: Seen | None = None,
+    hooks: Sequence[Hook] = (),
 ) -> tuple[OneWeight, list[Step]]:
-    network = network or OneWeight()
-    runtime = Runtime()
-    steps: list[Step] = []
-    fit(
-        runtime.prepare(network),
-        criterion,  # type: ignore[arg-type]
-        build_optimizer(network, momentum=0.0, weight_decay=0.0),
-        batches,
-        runtime,
-        first_step=first_step,
+    network, runtime, seen = network or OneWeight(), Runtime(), seen or Seen()
+    trainer = Trainer(
+        network=runtime.prepare(network),
+        criterion=criterion,  # type: ignore[arg-type]
+        optimizer=build_optimizer(network, momentum=0.0, weight_decay=0.0),
+        runtime=runtime,
         rate=rate,
         seed=seed,
         clip_norm=clip_norm,
         admission=ADMISSION,
         passes=1,
         guard=Guard(Path(mkdtemp()), "stop"),
-        on_step=on_step or steps.append,
     )
-    return network, steps
+    fit(trainer, batches, [seen, *hooks], first_step=first_step)
+    return network, seen.steps
 
 
 def test_steps_are_numbered_from_the_first_and_tell_what_happened() -> None:
     network, steps = run([batch(1.0), batch(2.0)], first_step=7, rate=lambda step: step / 100)
-    assert [step.number for step in steps] == [7, 8]
+    assert [step.index for step in steps] == [7, 8]
     assert [step.learning_rate for step in steps] == [0.07, 0.08]
     assert steps[0].losses == {"loss": 20.0, "loss/near": 5.0, "loss/far": 15.0}
     assert [step.gradient_norm for step in steps] == [4.0, 8.0], "the second step must not hold the first one's gradient"
@@ -125,12 +124,12 @@ def test_a_loss_that_is_not_finite_is_named_with_its_step_and_images(value: floa
     def breaking(output: Tensor) -> dict[str, Tensor]:
         return {"good": output, "bad": output * value if output > 9 else output, "fine": output}
 
-    network, told = OneWeight(), []
+    network, seen = OneWeight(), Seen()
     batches = [batch(1.0), batch(3.0, "one.png", "two.png"), batch(1.0)]
     with pytest.raises(InputError, match=r"^step 12: loss bad is not finite, on the images one\.png, two\.png ") as caught:
-        run(batches, network=network, first_step=11, criterion=Means(breaking, "good", "bad", "fine"), on_step=told.append)
+        run(batches, network=network, first_step=11, criterion=Means(breaking, "good", "bad", "fine"), seen=seen)
     assert "train.learning-rate" in str(caught.value)
-    assert [step.number for step in told] == [11]
+    assert [step.index for step in seen.steps] == [11]
     assert network.weight.item() == pytest.approx(5 - 0.1 * 3), "the broken step must not change the weights"
 
 
@@ -143,3 +142,78 @@ def test_no_batches_no_steps() -> None:
     network, steps = run([])
     assert steps == []
     assert network.weight.item() == 5.0
+
+
+class Told(Hook):
+    """Notes when it is called; may ask for an end, or fail."""
+
+    def __init__(self, name: str, calls: list[str], *, stop_at: int = 0, fail_at: int = 0) -> None:
+        self.name, self.calls, self.stop_at, self.fail_at = name, calls, stop_at, fail_at
+
+    def before_step(self, index: int, batch: Batch) -> None:
+        self.calls.append(f"{self.name} before {index} {batch.names[0]}")
+
+    def after_step(self, step: Step) -> None:
+        self.calls.append(f"{self.name} after {step.index} {step.fields}")
+        step.fields[self.name] = 1
+        step.stop = KeyError("asked") if step.index == self.stop_at else step.stop
+        if step.index == self.fail_at:
+            raise ZeroDivisionError
+
+    def at_end(self) -> None:
+        self.calls.append(f"{self.name} end")
+
+    def close(self) -> None:
+        self.calls.append(f"{self.name} close")
+
+
+def test_hooks_are_called_in_their_order_and_see_what_those_before_them_found() -> None:
+    calls: list[str] = []
+    run([batch(1.0, "a.png")], hooks=[Told("one", calls), Told("two", calls)])
+    assert calls == [
+        *("one before 1 a.png", "two before 1 a.png", "one after 1 {}", "two after 1 {'one': 1}"),
+        *("one end", "two end", "two close", "one close"),
+    ]
+
+
+def test_a_stop_comes_when_every_hook_has_seen_the_step_and_all_are_closed() -> None:
+    calls: list[str] = []
+    with pytest.raises(KeyError, match="asked"):
+        run([batch(1.0)] * 3, hooks=[Told("one", calls, stop_at=2), Told("two", calls)])
+    assert calls[-4:] == ["one after 2 {}", "two after 2 {'one': 1}", "two close", "one close"]
+
+
+@pytest.mark.parametrize("hooked", [True, False])
+def test_hooks_are_closed_after_an_error(hooked: bool) -> None:
+    calls: list[str] = []
+
+    def batches() -> Iterator[Batch]:
+        yield batch(1.0)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(batches(), hooks=[Told("one", calls, fail_at=int(hooked))])
+    assert calls[-1] == "one close"
+    assert "one end" not in calls
+
+
+def test_waiting_is_told_from_working(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(fit_file, "perf_counter", lambda: now[0])
+
+    def slow_batches() -> Iterator[Batch]:
+        for seconds in (3.0, 1.0):
+            now[0] += seconds
+            yield batch(1.0)
+
+    class Slow(OneWeight):
+        def forward(self, *arguments, **options) -> Tensor:
+            now[0] += 2.0
+            return super().forward(*arguments, **options)
+
+    class Evaluating(Hook):
+        def after_step(self, step: Step) -> None:
+            now[0] += 50.0
+
+    _, steps = run(slow_batches(), network=Slow(), hooks=[Evaluating()])
+    assert [(step.data_seconds, step.seconds) for step in steps] == [(3.0, 2.0), (1.0, 2.0)]

@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from seen import Seen
 from torch import Tensor, nn
 
 from unipan.classes import ClassInfo, ClassTable
 from unipan.config import LossConfig, OnNonfinite
-from unipan.engine.fit import Step, fit
+from unipan.engine.fit import Step, Trainer, fit
 from unipan.engine.guards import GRADIENT, MAX_IN_A_ROW, Guard
 from unipan.engine.optimize import build_optimizer
-from unipan.engine.replay import SavedBatch, load_batch, save_batch
 from unipan.engine.runtime import Runtime
+from unipan.engine.saved_batch import SavedBatch, load_batch, save_batch
 from unipan.errors import InputError
 from unipan.losses.build import build_criterion
 from unipan.types import Admission, Batch, Losses, Target, Term
@@ -121,23 +122,21 @@ class Planted:
 
 
 def run(folder: Path, criterion: Planted, on_nonfinite: OnNonfinite) -> tuple[OneWeight, list[Step]]:
-    network, runtime, steps = OneWeight(), Runtime(device="cpu"), []
-    fit(
-        runtime.prepare(network),
-        criterion,
-        build_optimizer(network, momentum=0.9, weight_decay=0.0),
-        [batch(), batch("bad.png", "worse.png", value=3.0), batch()],
-        runtime,
-        first_step=1,
+    network, runtime, seen = OneWeight(), Runtime(device="cpu"), Seen()
+    trainer = Trainer(
+        network=runtime.prepare(network),
+        criterion=criterion,
+        optimizer=build_optimizer(network, momentum=0.9, weight_decay=0.0),
+        runtime=runtime,
         rate=lambda step: 0.01 / len(TERMS),
         seed=0,
         clip_norm=1e6,
         admission=Admission(0.5, 3),
         passes=1,
         guard=Guard(folder, on_nonfinite),
-        on_step=steps.append,
     )
-    return network, steps
+    fit(trainer, [batch(), batch("bad.png", "worse.png", value=3.0), batch()], [seen], first_step=1)
+    return network, seen.steps
 
 
 @pytest.mark.parametrize("term", [*TERMS, GRADIENT])

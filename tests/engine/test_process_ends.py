@@ -20,7 +20,7 @@ assert distributed.is_initialized()
 
 @pytest.mark.parametrize(
     ("end", "status"),
-    [("", 0), ("processes.part()", 0), ("sys.exit(143)", 143), ("raise ValueError", 1)],
+    [("", 0), ("processes.shutdown()", 0), ("sys.exit(143)", 143), ("raise ValueError", 1)],
     ids=["well", "parted", "stopped", "failed"],
 )
 def test_connections_are_closed_at_any_end(end: str, status: int) -> None:

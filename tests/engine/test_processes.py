@@ -26,7 +26,7 @@ from process_cases import (
 )
 
 from unipan.checkpoint import RunFolder
-from unipan.engine.processes import Processes, here
+from unipan.engine.processes import Processes, this_process
 from unipan.recipes.evaluate import evaluate
 
 ROUNDING = 1e-12
@@ -45,12 +45,12 @@ def same_bits(one: Trained, other: Trained) -> bool:
 
 
 def test_alone_nothing_waits() -> None:
-    processes = here()
+    processes = this_process()
     assert processes == Processes(0, 1)
     assert processes.is_main
     processes.barrier()
     assert processes.gather_objects([1, 2]) == [1, 2]
-    assert processes.total(torch.tensor(3.0)) == 3
+    assert processes.all_reduce(torch.tensor(3.0)) == 3
     assert not processes.any_of(False)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from unipan.classes import ClassTable
 from unipan.config import Config, DetectorKind, LossConfig, ModelConfig, TrainConfig, TrainingDetections, Variant
+from unipan.engine.fit import Trainer
 from unipan.errors import InputError
 from unipan.losses.build import build_criterion
 from unipan.losses.panoptic import panoptic_truth
@@ -185,8 +186,8 @@ def test_training_passes_the_setting_on(
     class Stopped(Exception):
         pass
 
-    def fit(*_: object, admission: Admission, **__: object) -> None:
-        assert admission.from_truth is expected
+    def fit(trainer: Trainer, *_: object, **__: object) -> None:
+        assert trainer.admission.from_truth is expected
         raise Stopped
 
     monkeypatch.setattr(recipe, "fit", fit)

@@ -10,9 +10,9 @@ from unipan.checkpoint import load_training
 from unipan.config import Config
 from unipan.errors import InputError
 from unipan.losses.criterion import Criterion
-from unipan.recipes.replay import replay
 from unipan.recipes.train import train
-from unipan.recipes.training.journal import read_log
+from unipan.recipes.training.log import read_log
+from unipan.recipes.training.replay import replay
 from unipan.types import Term
 
 

@@ -16,7 +16,7 @@ from unipan.errors import InputError
 from unipan.models.build import build_network
 from unipan.models.inherit import Inheritance, inherit
 from unipan.recipes.train import train
-from unipan.recipes.training.start import fresh_network
+from unipan.recipes.training.setup import fresh_network
 
 
 def table(*names: str) -> ClassTable:

@@ -18,8 +18,8 @@ import pytest
 
 from unipan.checkpoint import RunFolder
 from unipan.config import Config, save_config
-from unipan.recipes.training.journal import VARYING
-from unipan.recipes.training.saving import newest_state, saved_steps
+from unipan.recipes.training.checkpoints import newest_state, saved_steps
+from unipan.recipes.training.log import VARYING
 
 SERVER = Path(__file__).with_name("training_server.py")
 MOMENT_S = 1.5

@@ -4,10 +4,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from planted_hooks import At, plant
 
 from unipan.checkpoint import RunFolder
 from unipan.config import Config
@@ -15,33 +15,17 @@ from unipan.data.build import augmentation, training_dataset
 from unipan.data.loader import training_batches
 from unipan.engine.fit import Step
 from unipan.engine.interrupt import Stopped, requests_to_stop
-from unipan.recipes import train as recipe
+from unipan.engine.processes import Processes
 from unipan.recipes.train import train
-from unipan.recipes.training.saving import newest_state, saved_steps, stopping
-
-LOSSES = Step(1, {"loss": 0.0}, 0.1, 0.0)
-
-
-def signal_at(patch: pytest.MonkeyPatch, step: int, number: signal.Signals) -> None:
-    """The system sends this process a signal while this step is under way."""
-    fit = recipe.fit
-
-    def signalled(*arguments, on_step: Callable[[Step], None], **options) -> None:
-        def after(told: Step) -> None:
-            if told.number == step:
-                os.kill(os.getpid(), number)
-            on_step(told)
-
-        fit(*arguments, on_step=after, **options)
-
-    patch.setattr(recipe, "fit", signalled)
+from unipan.recipes.training.checkpoints import newest_state, saved_steps
+from unipan.recipes.training.hooks import StopRequest
 
 
 def test_a_run_stopped_after_every_step_ends_with_the_same_bytes(tiny_run: Path, tiny_config: Config, tmp_path: Path) -> None:
     out = tmp_path / "run"
     for step in range(1, tiny_config.train.steps):
         with pytest.MonkeyPatch.context() as patch:
-            signal_at(patch, step, signal.SIGTERM if step % 2 else signal.SIGINT)
+            plant(patch, At(step, signal.SIGTERM if step % 2 else signal.SIGINT), first=True)
             with pytest.raises(Stopped, match=f"after step {step} of 6, which is saved; give the same command with --resume"):
                 train(tiny_config, out, resume=step > 1)
         state = newest_state(RunFolder(out))
@@ -53,13 +37,16 @@ def test_a_run_stopped_after_every_step_ends_with_the_same_bytes(tiny_run: Path,
         assert (out / name).read_bytes() == (tiny_run / name).read_bytes()
 
 
-def test_a_signal_during_the_last_step_stops_nothing(tiny_config: Config) -> None:
-    saved: list[int] = []
-    after = stopping(lambda step: None, lambda: signal.SIGTERM, saved.append, RunFolder(Path("run")), 2)
-    with pytest.raises(Stopped):
-        after(LOSSES)
-    after(LOSSES._replace(number=2))
-    assert saved == [1]
+def test_a_signal_is_answered_at_once_and_during_the_last_step_stops_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    hook = StopRequest(RunFolder(Path("run")), 3, 1, Processes(0, 1))
+    steps = [Step(index=index, losses={}, learning_rate=0.1) for index in (2, 3)]
+    os.kill(os.getpid(), signal.SIGINT)
+    assert capsys.readouterr().err == "SIGINT: finishing step 2 and saving; once more ends at once, without saving\n"
+    for step in steps:
+        hook.after_step(step)
+    hook.close()
+    assert isinstance(steps[0].stop, Stopped)
+    assert steps[1].stop is None
 
 
 def test_signals_to_the_whole_job_do_not_take_the_data_away(tiny_config: Config) -> None:
@@ -85,11 +72,13 @@ def test_signals_to_the_whole_job_do_not_take_the_data_away(tiny_config: Config)
 
 def test_the_first_signal_is_noted_and_a_further_ctrl_c_stops_at_once() -> None:
     former = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with requests_to_stop() as asked:
+    said: list[signal.Signals] = []
+    with requests_to_stop(said.append) as asked:
         assert asked() is None
         for number in (signal.SIGTERM, signal.SIGTERM):  # schedulers may repeat themselves
             os.kill(os.getpid(), number)
         assert asked() == signal.SIGTERM
+        assert said == [signal.SIGTERM]
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == former
@@ -97,7 +86,7 @@ def test_the_first_signal_is_noted_and_a_further_ctrl_c_stops_at_once() -> None:
 
 def test_the_former_handlers_return_after_an_error() -> None:
     former = signal.getsignal(signal.SIGINT)
-    with pytest.raises(ZeroDivisionError), requests_to_stop():
+    with pytest.raises(ZeroDivisionError), requests_to_stop(print):
         raise ZeroDivisionError
     assert signal.getsignal(signal.SIGINT) == former
 
@@ -106,7 +95,7 @@ def test_training_in_a_thread_leaves_signals_alone() -> None:
     seen = []
 
     def look() -> None:
-        with requests_to_stop() as asked:
+        with requests_to_stop(print) as asked:
             seen.append(asked())
 
     thread = threading.Thread(target=look)

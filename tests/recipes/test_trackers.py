@@ -8,7 +8,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 from PIL import Image
-from test_signals import signal_at
+from planted_hooks import At, plant
 
 from unipan.config import Config
 from unipan.engine.interrupt import Stopped
@@ -16,7 +16,7 @@ from unipan.engine.runtime import Runtime
 from unipan.engine.trackers import open_trackers
 from unipan.errors import InputError
 from unipan.recipes.train import train
-from unipan.recipes.training.journal import read_log
+from unipan.recipes.training.log import read_log
 
 
 def scalars(run: Path) -> tuple[dict[str, dict[int, float]], dict[str, list[int]]]:
@@ -34,7 +34,7 @@ def test_tensorboard_holds_what_the_log_holds(tiny_config: Config, tmp_path: Pat
     pytest.importorskip("tensorboard", reason="the extra tensorboard is not installed")
     config = replace(tiny_config, train=replace(tiny_config.train, steps=3, trackers=("tensorboard",), panels_every=2))
     with pytest.MonkeyPatch.context() as patch:
-        signal_at(patch, 2, signal.SIGTERM)
+        plant(patch, At(2, signal.SIGTERM), first=True)
         with pytest.raises(Stopped):
             train(config, tmp_path / "run")
     assert list(scalars(tmp_path / "run")[0]["loss"]) == [1, 2], "what was logged before a stop is written"

@@ -4,23 +4,21 @@ import errno
 import json
 import math
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from planted_hooks import At, plant
 
 from unipan.checkpoint import PARTS, RunFolder, TrainingState, open_run
 from unipan.config import Config
 from unipan.data.build import training_dataset
-from unipan.engine.fit import Step
 from unipan.errors import InputError
 from unipan.recipes.train import train
-from unipan.recipes.training.journal import VARYING, Journal
-from unipan.recipes.training.observer import Observer
-from unipan.recipes.training.saving import newest_state
+from unipan.recipes.training.checkpoints import newest_state
+from unipan.recipes.training.log import VARYING, Log
 
 FILES = ["classes.json", "config.json", "log.jsonl", "model.safetensors"]
 
@@ -41,26 +39,9 @@ def contents(run: Path) -> dict[str, bytes]:
     return {str(path.relative_to(run)): path.read_bytes() for path in run.rglob("*") if path.is_file()}
 
 
-def stop_at(step: int, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    """Let training fail right after this step was logged."""
-    after_step = Observer.after
-
-    def stopping(self: Observer, progress, save) -> Callable[[Step], None]:
-        after = after_step(self, progress, save)
-
-        def stop(told: Step) -> None:
-            after(told)
-            if told.number == step:
-                raise error
-
-        return stop
-
-    monkeypatch.setattr(Observer, "after", stopping)
-
-
 def stopped_run(config: Config, out: Path, *, step: int) -> Path:
     with pytest.MonkeyPatch.context() as patch:
-        stop_at(step, patch, KeyboardInterrupt())
+        plant(patch, At(step, KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             train(config, out)
     return out
@@ -190,4 +171,4 @@ def test_a_full_disk_stops_training_with_a_sentence(tiny_config: Config, tmp_pat
 
 def test_a_log_that_cannot_be_written_stops_training_with_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot write .*: Is a directory; the last checkpoint is untouched"):
-        Journal(tmp_path).note({"step": 1})
+        Log(tmp_path).note({"step": 1})

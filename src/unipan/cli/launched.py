@@ -21,7 +21,7 @@ def part() -> None:
     if _count() > 1:
         from unipan.engine import processes
 
-        processes.part()
+        processes.shutdown()
 
 
 def _rank() -> int:

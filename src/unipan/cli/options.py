@@ -20,9 +20,9 @@ def print_json(value: Any) -> None:
 def print_evaluation(evaluation: Any, *, as_json: bool) -> None:
     """Print it once, however many processes measured it together."""
     from unipan.console import results
-    from unipan.engine.processes import here
+    from unipan.engine.processes import this_process
 
-    if not here().is_main:
+    if not this_process().is_main:
         return
     if as_json:
         print_json(evaluation.to_json())

@@ -27,11 +27,11 @@ def _table_of(letter: Letter, preset: Callable[[], Config]) -> Callable[..., Non
         as_json: Annotated[bool, arg(name="json")] = False,
     ) -> None:
         from unipan.console import results
-        from unipan.engine.processes import here
+        from unipan.engine.processes import this_process
         from unipan.recipes.tables.make import make_table
 
         filled = make_table(letter, config, out, seeds)
-        if not here().is_main:
+        if not this_process().is_main:
             return
         if as_json:
             print_json(filled.to_json())

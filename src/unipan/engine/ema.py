@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from unipan.checkpoint import alike
+from unipan.engine.fit import Hook, Step
 from unipan.errors import InputError
 
 
-class WeightAverage:
+class WeightAverage(Hook):
     """The average after steps 1..t, in which step k counts in proportion to decay^(t - k): Adam's correction of the bias
     (Kingma and Ba, 2015, section 3), applied to weights. The weights from before the first step don't count at all.
 
@@ -30,6 +31,9 @@ class WeightAverage:
             )
         self.values = {name: start[name].detach().to(weight, copy=True) for name, weight in self._trained.items()}
         """By name, on the network's device; before the first step the network's own."""
+
+    def after_step(self, step: Step) -> None:
+        self.update(step.index)
 
     @torch.no_grad()
     def update(self, step: int) -> None:

@@ -1,16 +1,19 @@
 """The training loop. Nothing here knows about data sets, heads or metrics."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from math import nan
-from typing import NamedTuple, Protocol
+from time import perf_counter
+from typing import Any, Protocol
 
 import torch
 from torch import nn
 
+from unipan.engine.accumulate import Accumulation, Terms
 from unipan.engine.guards import GRADIENT, Guard
 from unipan.engine.optimize import set_learning_rate
 from unipan.engine.runtime import Runtime
-from unipan.engine.share import Share, Terms
 from unipan.types import Admission, Batch, Losses, Outputs, Target, Term
 
 
@@ -22,63 +25,113 @@ class Criterion(Terms, Protocol):
         ...
 
 
-class Step(NamedTuple):
-    """What one optimiser step tells."""
+@dataclass(kw_only=True)
+class Step:
+    """What one optimiser step was like. Hooks see it one after the other, and may add to `fields` and set `stop`."""
 
-    number: int  # from 1
-    losses: dict[str, float]  # "loss" is the total, "loss/NAME" the weighted terms
+    index: int
+    """From 1."""
+    losses: dict[str, float]
+    """ "loss" is the total, "loss/NAME" the weighted terms."""
     learning_rate: float
-    gradient_norm: float  # before clipping; nan where it was not computed
-    broken: tuple[str, ...] = ()  # what was not finite; then the step was left out
+    gradient_norm: float = nan
+    """Before clipping; nan where it was not computed."""
+    broken: tuple[str, ...] = ()
+    """What was not finite; then the step was left out."""
+    data_seconds: float = 0.0
+    """Waiting for the batch."""
+    seconds: float = 0.0
+    """From the batch's arrival to the new weights."""
+    fields: dict[str, Any] = field(default_factory=dict)
+    """What hooks found of this step, by name, for those after them: the log writes it down."""
+    stop: Exception | None = None
+    """Ends the training once every hook has seen this step."""
 
 
-def fit(
-    network: nn.Module,
-    criterion: Criterion,
-    optimizer: torch.optim.Optimizer,
-    batches: Iterable[Batch],
-    runtime: Runtime,
-    *,
-    first_step: int,
-    rate: Callable[[int], float],
-    seed: int,
-    clip_norm: float,
-    admission: Admission,
-    passes: int,
-    guard: Guard,
-    on_step: Callable[[Step], None],
-) -> None:
-    """One optimiser step for each batch, numbered from `first_step`.
+class Hook:
+    """Looks on while a network learns. A hook overrides what it needs; each process must have the same ones."""
 
-    batches: this process's share of each step. passes: how many forward and backward passes it is taken in. Neither the number of
-    processes nor that of passes changes what a step does, rounding apart.
-    All randomness of a step follows from (seed, step), so a run that goes on needs no saved random state.
-    guard: sees every loss before it reaches the weights.
-    """
-    network.train()
-    for number, batch in enumerate(batches, start=first_step):
+    def before_step(self, index: int, batch: Batch) -> None:
+        """The batch of step `index` has come."""
 
-        def terms(part: Batch, step: int = number) -> dict[str, Term]:
-            torch.manual_seed(seed * 1_000_003 + step)
-            part = part.to(runtime.device)
-            outputs = network(part.images, part.sizes, part.targets, admission=admission)
-            return criterion.terms(outputs, part.targets)
+    def after_step(self, step: Step) -> None:
+        """The weights are those after this step."""
 
-        set_learning_rate(optimizer, rate(number))
-        share = Share(batch, terms, passes=passes)
-        step_terms = share.forward(criterion.names, runtime.processes)
-        values, norm = loss_values(criterion.weigh(step_terms)), nan
-        broken = guard.broken(values, number, batch)
-        if not broken:
-            share.backward(criterion, step_terms, runtime)
-            runtime.add_gradients(network.parameters())
-            norm = float(runtime.clip(optimizer, network.parameters(), clip_norm))
+    def at_end(self) -> None:
+        """The last step is done; not called where an error, or `Step.stop`, ended the training."""
+
+    def close(self) -> None:
+        """The training has ended, whatever it ended by. Called once, in the reverse order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trainer:
+    """Takes optimiser steps."""
+
+    network: nn.Module
+    criterion: Criterion
+    optimizer: torch.optim.Optimizer
+    runtime: Runtime
+    rate: Callable[[int], float]
+    """The learning rate of each step."""
+    seed: int
+    """All randomness of a step follows from (seed, index), so a run that goes on needs no saved random state."""
+    clip_norm: float
+    admission: Admission
+    passes: int
+    """How many forward and backward passes a process takes its share of a step in."""
+    guard: Guard
+    """Sees every loss before it reaches the weights."""
+
+    def step(self, index: int, batch: Batch) -> Step:
+        """One optimiser step. batch: this process's share of it.
+
+        Neither the number of processes nor that of passes changes what a step does, rounding apart.
+        """
+        runtime, criterion, parameters = self.runtime, self.criterion, list(self.network.parameters())
+        set_learning_rate(self.optimizer, self.rate(index))
+        share = Accumulation(batch, lambda part: self._terms(index, part), passes=self.passes)
+        terms = share.forward(criterion.names, runtime.processes)
+        step = Step(index=index, losses=loss_values(criterion.weigh(terms)), learning_rate=self.rate(index))
+        step.broken = self.guard.broken(step.losses, index, batch)
+        if not step.broken:
+            share.backward(criterion, terms, runtime)
+            runtime.add_gradients(parameters)
+            step.gradient_norm = float(runtime.clip(self.optimizer, parameters, self.clip_norm))
             if not runtime.scaler_state:  # fp16's scaler leaves out steps that overflowed by itself
-                broken = guard.broken({GRADIENT: norm}, number, batch)
-        if not broken:
-            runtime.step(optimizer)
-        optimizer.zero_grad(set_to_none=True)
-        on_step(Step(number, values, rate(number), norm, broken))
+                step.broken = self.guard.broken({GRADIENT: step.gradient_norm}, index, batch)
+        if not step.broken:
+            runtime.step(self.optimizer)
+        self.optimizer.zero_grad(set_to_none=True)
+        return step
+
+    def _terms(self, index: int, batch: Batch) -> dict[str, Term]:
+        torch.manual_seed(self.seed * 1_000_003 + index)
+        batch = batch.to(self.runtime.device)
+        outputs = self.network(batch.images, batch.sizes, batch.targets, admission=self.admission)
+        return self.criterion.terms(outputs, batch.targets)
+
+
+def fit(trainer: Trainer, batches: Iterable[Batch], hooks: Sequence[Hook], *, first_step: int) -> None:
+    """One optimiser step for each batch, counted from `first_step`. At each moment the hooks are called in their order."""
+    trainer.network.train()
+    with ExitStack() as at_exit:
+        for hook in hooks:
+            at_exit.callback(hook.close)
+        asked = perf_counter()
+        for index, batch in enumerate(batches, start=first_step):
+            arrived = perf_counter()
+            for hook in hooks:
+                hook.before_step(index, batch)
+            step = trainer.step(index, batch)
+            step.data_seconds, step.seconds = arrived - asked, perf_counter() - arrived
+            for hook in hooks:
+                hook.after_step(step)
+            if step.stop:
+                raise step.stop
+            asked = perf_counter()
+        for hook in hooks:
+            hook.at_end()
 
 
 def loss_values(losses: Losses) -> dict[str, float]:

@@ -24,12 +24,12 @@ def add_gradients(parameters: Iterable[nn.Parameter], processes: Processes) -> N
     if processes.count == 1:
         return
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    holders = processes.total(torch.tensor([float(parameter.grad is not None) for parameter in trained]))
+    holders = processes.all_reduce(torch.tensor([float(parameter.grad is not None) for parameter in trained]))
     used = [parameter for parameter, number in zip(trained, holders.tolist(), strict=True) if number]
     for together in _buffers(used):
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in together]
         flat = torch.cat([gradient.flatten() for gradient in gradients])
-        processes.add(flat)
+        processes.all_reduce_in_place(flat)
         for parameter, total in zip(together, flat.split([g.numel() for g in gradients]), strict=True):
             parameter.grad = total.view_as(parameter)
 

@@ -5,7 +5,7 @@ from math import isfinite
 from pathlib import Path
 
 from unipan.config import OnNonfinite
-from unipan.engine.replay import SavedBatch, save_batch
+from unipan.engine.saved_batch import SavedBatch, save_batch
 from unipan.errors import InputError
 from unipan.types import Batch
 

@@ -23,9 +23,10 @@ class Stopped(Exception):
 
 
 @contextmanager
-def requests_to_stop() -> Iterator[Asked]:
-    """Within, SIGTERM and Ctrl-C only leave word, which the result tells; a Ctrl-C after the first of them stops at once.
+def requests_to_stop(understood: Callable[[signal.Signals], None]) -> Iterator[Asked]:
+    """Within, SIGTERM and Ctrl-C only leave word, which the result gives; a Ctrl-C after the first of them stops at once.
 
+    understood: called when the first one comes, in the midst of whatever is done then.
     Signals reach a program's main thread alone: in another this changes nothing.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -37,6 +38,8 @@ def requests_to_stop() -> Iterator[Asked]:
         if came and number == signal.SIGINT:
             signal.default_int_handler(number, frame)
         came.append(signal.Signals(number))
+        if len(came) == 1:
+            understood(came[0])
 
     former = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Processes:
-    """This process and its fellows. The methods wait for all: each process must call the same ones in the same order."""
+    """This process among the others. The methods wait for all: each process must call the same ones in the same order."""
 
     index: int
     """From 0; launchers call it the rank."""
@@ -34,42 +34,42 @@ class Processes:
 
     def barrier(self) -> None:
         """Wait until all have come here."""
-        self.total(torch.zeros(1))  # distributed.barrier waits on the GPU where there is one, and sees no process die there
+        self.all_reduce(torch.zeros(1))  # distributed.barrier waits on the GPU where there is one, and sees no process die there
 
-    def total(self, values: Tensor) -> Tensor:
+    def all_reduce(self, values: Tensor) -> Tensor:
         """The sum over all processes, the same bits in each. values: of one shape everywhere, on the CPU or the process's GPU."""
         summed = values.clone()
-        self.add(summed)
+        self.all_reduce_in_place(summed)
         return summed
 
-    def add(self, values: Tensor) -> None:
-        """`total` in place."""
+    def all_reduce_in_place(self, values: Tensor) -> None:
+        """Overwrite `values` with their sum over all processes."""
         if self.count > 1:
-            with _fellows_needed():
+            with _others_needed():
                 distributed.all_reduce(values)
 
     def any_of(self, flag: bool) -> bool:
         """Whether the flag is set in any process."""
-        return bool(self.total(torch.tensor(float(flag))) > 0)
+        return bool(self.all_reduce(torch.tensor(float(flag))) > 0)
 
     def gather_objects(self, mine: list[T]) -> list[T]:
         """The lists of all processes as one, in their order, in each of them. The objects are pickled, so never from a file."""
         if self.count == 1:
             return list(mine)
         lists: list[list[T]] = [[] for _ in range(self.count)]
-        with _fellows_needed():
+        with _others_needed():
             distributed.all_gather_object(lists, mine)
         return [entry for one in lists for entry in one]
 
-    def share(self, values: Tensor) -> None:
+    def broadcast(self, values: Tensor) -> None:
         """Overwrite `values` with the main process's, in place. They are on the CPU or on the process's GPU."""
         if self.count > 1:
-            with _fellows_needed():
+            with _others_needed():
                 distributed.broadcast(values, src=0)
 
 
-def here() -> Processes:
-    """This process among its fellows; 0 of 1 without a launcher. The first call under a launcher waits for all of them."""
+def this_process() -> Processes:
+    """This process among the others; 0 of 1 without a launcher. The first call under a launcher waits for all of them."""
     if not distributed.is_initialized():
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return Processes(0, 1)
@@ -92,7 +92,7 @@ def _meet() -> None:
     atexit.register(_close)
 
 
-def part() -> None:
+def shutdown() -> None:
     """Close the connections, at the end of a command that went well."""
     if distributed.is_initialized():
         distributed.destroy_process_group()
@@ -101,7 +101,7 @@ def part() -> None:
 def _close() -> None:
     """Close what is still open when this process ends, whatever it ends by.
 
-    gloo's threads, left to the interpreter's end after a fellow has gone, aborted one process in eight: its exit status was 134.
+    gloo's threads, left to the interpreter's end after another process has gone, aborted one in eight: its exit status was 134.
     NCCL's connections stay open: to close them may wait for a process that is no more.
     """
     if distributed.is_initialized() and distributed.get_backend() == "gloo":
@@ -109,8 +109,8 @@ def _close() -> None:
 
 
 @contextmanager
-def _fellows_needed() -> Iterator[None]:
-    """Say in a sentence that a fellow process has ended: its connections close at once, whatever it died of."""
+def _others_needed() -> Iterator[None]:
+    """Say in a sentence that another process has ended: its connections close at once, whatever it died of."""
     try:
         yield
     except RuntimeError as error:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from unipan.config import Device, Precision
 from unipan.engine.gradients import add_gradients
-from unipan.engine.processes import here
+from unipan.engine.processes import this_process
 from unipan.errors import InputError
 from unipan.ops.device import find_device
 
@@ -23,13 +23,13 @@ _MIXED: dict[Precision, Literal["no", "bf16", "fp16"]] = {"fp32": "no", "bf16": 
 
 
 class Runtime:
-    """This process on its device, `auto` being the GPU where there is one, and its fellows, if it was launched with some.
+    """This process on its device, `auto` being the GPU where there is one, and the other processes, if it was launched with some.
 
     Under bf16 and fp16 the prepared network runs under autocast; its weights, its outputs and the losses stay float32.
     """
 
     def __init__(self, *, device: Device = "auto", precision: Precision = "fp32") -> None:
-        self.processes = here()
+        self.processes = this_process()
         chosen = find_device(device)  # refuses one that is not there
         _check_launch(chosen, self.processes.count)
         # accelerate keeps device and precision for the whole process and refuses to change them; each of our runs states its own.
@@ -60,7 +60,7 @@ class Runtime:
         # evaluation_mode: without DistributedDataParallel, for the gradients are added by `add_gradients`.
         prepared = self.accelerator.prepare_model(network, evaluation_mode=True)
         for tensor in network.state_dict().values():
-            self.processes.share(tensor)
+            self.processes.broadcast(tensor)
         return prepared
 
     def release(self, prepared: nn.Module) -> None:

@@ -21,7 +21,7 @@ from unipan.recipes.evaluate import evaluate_predictor, name
 from unipan.recipes.evaluation.result import Evaluation
 from unipan.recipes.illustrate import illustrate
 from unipan.recipes.train import train
-from unipan.recipes.training.saving import saved_steps
+from unipan.recipes.training.checkpoints import saved_steps
 from unipan.types import Sample
 from unipan.viz.canvas import as_pil, enlarge
 from unipan.viz.curves import need_matplotlib

@@ -10,7 +10,7 @@ from unipan.config import Config, DataConfig, Device, PanopticHead
 from unipan.console import console, counted
 from unipan.data.build import remarks, validation_dataset
 from unipan.data.dataset import PanopticDataset
-from unipan.engine.processes import here
+from unipan.engine.processes import this_process
 from unipan.errors import InputError
 from unipan.metrics.confusion import mean_iou
 from unipan.metrics.pq import PQCounts, quality
@@ -44,7 +44,7 @@ def evaluate(
     dataset = held_out(run, config.data)
     predictor = load(run, head=head, device=device, overrides=NO_OVERRIDES if trim else Overrides(min_stuff_area_px=0))
     evaluation = evaluate_predictor(predictor, dataset, name(config, trim=trim))
-    if here().is_main:
+    if this_process().is_main:
         write_json(_metrics_file(folder, config, predictor.head, val), evaluation.to_json())
     return evaluation
 
@@ -72,7 +72,7 @@ def held_out(run: str, data: DataConfig) -> PanopticDataset:
             f"{run} was trained on other classes than this data set has: {difference}; evaluate it on data with its own class "
             "table."
         )
-    for remark in remarks(dataset) if here().is_main else []:
+    for remark in remarks(dataset) if this_process().is_main else []:
         console.print(remark, soft_wrap=True)
     return dataset
 
@@ -102,7 +102,7 @@ def evaluate_predictor(predictor: Predictor, dataset: PanopticDataset, title: st
     Under several processes, all of which must call it, each takes every so many-th image, and all return the same: what one
     process alone would have found, to the last digit.
     """
-    processes = here()
+    processes = this_process()
     tally = propagation_tally(predictor)
     mine = range(processes.index, len(dataset), processes.count)
     turns = counted(mine, "evaluating", len(mine)) if processes.is_main else mine

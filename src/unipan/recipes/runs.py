@@ -12,7 +12,7 @@ from unipan.config import Config, flat_settings
 from unipan.console import Table
 from unipan.errors import InputError
 from unipan.metrics.report import GROUPS
-from unipan.recipes.training.journal import read_log
+from unipan.recipes.training.log import read_log
 
 MAX_COLUMNS = 3
 """So many settings that differ get a column each; of more, a run shows those that are not as in most runs ..."""

@@ -7,30 +7,26 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from unipan.checkpoint import RunFolder, TrainingState, fill, save_model, write_settings
+from unipan.checkpoint import RunFolder, TrainingState, fill, write_settings
 from unipan.classes import ClassTable
 from unipan.config import Config
-from unipan.console import console, speak_if, training_progress
+from unipan.console import console, speak_if
 from unipan.data.build import augmentation, remarks, training_dataset
 from unipan.data.dataset import PanopticDataset
 from unipan.data.loader import training_batches
 from unipan.data.workers import dead_workers_named
-from unipan.engine.fit import fit
+from unipan.engine.fit import Trainer, fit
 from unipan.engine.guards import Guard
-from unipan.engine.interrupt import requests_to_stop
-from unipan.engine.optimize import build_optimizer, learning_rate, restore_momentum, training_state
+from unipan.engine.optimize import build_optimizer, learning_rate, restore_momentum
 from unipan.engine.processes import Processes
 from unipan.engine.runtime import Runtime
 from unipan.engine.trackers import need_trackers
 from unipan.losses.build import build_criterion
 from unipan.models.network import PanopticNetwork
 from unipan.predictor import untrained_network
-from unipan.recipes.training.faulty import with_all_complaints
-from unipan.recipes.training.observer import Observer, observe
-from unipan.recipes.training.saving import keep_checkpoint, resumed_state, start_folder, stopping
-from unipan.recipes.training.shares import check_shares
-from unipan.recipes.training.start import fresh_network, training_admission
-from unipan.recipes.training.summary import base_rate, training_table
+from unipan.recipes.training.checkpoints import resumed_state, start_folder
+from unipan.recipes.training.hooks import training_hooks
+from unipan.recipes.training.setup import base_rate, check_divisible, fresh_network, training_admission, training_table
 from unipan.types import Batch
 
 
@@ -49,33 +45,22 @@ def train(config: Config, out: Path, *, resume: bool = False) -> PanopticNetwork
     optimizer = _optimizer(config, network, runtime, state)
     device, count = runtime.device.type, processes.count
     console.print(training_table(config, network, classes, num_images=images, device=device, processes=count))
-    with (
-        observe(config, folder, network, classes, runtime, state, num_images=images) as observer,
-        training_progress(schedule.steps, done) as progress,
-        dead_workers_named(),
-        requests_to_stop() as asked,
-    ):
-        save = partial(_save, folder, schedule.keep, network, optimizer, runtime, observer)
-        fit(
-            prepared,
-            build_criterion(config.loss, classes, void_channel=config.model.void_channel, existence=config.model.existence),
-            optimizer,
-            observer.batches(_step_batches(config, dataset, processes, done), done + 1),
-            runtime,
-            first_step=done + 1,
-            rate=_rate(config),
-            seed=schedule.seed,
-            clip_norm=schedule.clip_norm,
-            admission=training_admission(config),
-            passes=schedule.accumulate,
-            guard=Guard(folder.path, schedule.on_nonfinite, process=processes.index, processes=processes.count),
-            on_step=stopping(observer.after(progress, save), asked, save, folder, schedule.steps),
-        )
+    trainer = Trainer(
+        network=prepared,
+        criterion=build_criterion(config.loss, classes, void_channel=config.model.void_channel, existence=config.model.existence),
+        optimizer=optimizer,
+        runtime=runtime,
+        rate=_rate(config),
+        seed=schedule.seed,
+        clip_norm=schedule.clip_norm,
+        admission=training_admission(config),
+        passes=schedule.accumulate,
+        guard=Guard(folder.path, schedule.on_nonfinite, process=processes.index, processes=processes.count),
+    )
+    hooks = training_hooks(config, folder, classes, network, optimizer, runtime, state, num_images=images)
+    with dead_workers_named():
+        fit(trainer, _step_batches(config, dataset, processes, done), hooks, first_step=done + 1)
     runtime.release(prepared)
-    observer.choose_model()
-    if processes.is_main:
-        save_model(folder.model, network)
-    processes.barrier()  # what follows may read it
     return network
 
 
@@ -84,7 +69,7 @@ def _runtime(config: Config) -> Runtime:
     need_trackers(config.train.trackers)
     runtime = Runtime(device=config.train.device, precision=config.train.precision)
     speak_if(main=runtime.processes.is_main)
-    check_shares(config, runtime.processes.count)
+    check_divisible(config, runtime.processes.count)
     return runtime
 
 
@@ -121,7 +106,7 @@ def _rate(config: Config) -> Callable[[int], float]:
 
 def _step_batches(config: Config, dataset: PanopticDataset, processes: Processes, done: int) -> Iterator[Batch]:
     """This process's share of the steps after `done`."""
-    batches = training_batches(
+    return training_batches(
         dataset,
         augmentation=augmentation(config.data),
         min_thing_px=config.data.min_thing_px,
@@ -134,7 +119,6 @@ def _step_batches(config: Config, dataset: PanopticDataset, processes: Processes
         processes=processes.count,
         faulty=config.data.faulty,
     )
-    return with_all_complaints(batches, processes)
 
 
 def _starting_network(config: Config, classes: ClassTable, state: TrainingState | None, folder: RunFolder) -> PanopticNetwork:
@@ -144,10 +128,3 @@ def _starting_network(config: Config, classes: ClassTable, state: TrainingState 
     network = untrained_network(config, classes)
     fill(network, state.weights, folder.checkpoint(state.step))
     return network
-
-
-def _save(folder: RunFolder, keep: int, network: nn.Module, optimizer, runtime: Runtime, observer: Observer, step: int) -> None:
-    if runtime.processes.is_main:
-        state = observer.with_average(training_state(step, network, optimizer, runtime.scaler_state))
-        keep_checkpoint(folder, state, keep=keep)
-    runtime.processes.barrier()  # a launcher may end all when one has ended, so none goes on before it is saved

@@ -10,7 +10,7 @@ from typing import Any
 from unipan.checkpoint import make_folder, replace_atomically, write_json
 from unipan.config import Config
 from unipan.console import Table
-from unipan.engine.processes import here
+from unipan.engine.processes import this_process
 from unipan.errors import InputError
 from unipan.recipes.tables.methods import Method
 from unipan.recipes.tables.paper_tables import Cell, Letter, Measured, PaperTable, paper_table
@@ -103,7 +103,7 @@ def make_table(letter: Letter, base: Config, out: Path, seeds: Sequence[int]) ->
 
     found: Found = {(method, trim): evaluations(method, trim) for method, trim in wanted}
     filled = _fill(form, found, tuple(seeds), base)
-    if here().is_main:
+    if this_process().is_main:
         replace_atomically(out / f"table_{letter}.md", lambda path: path.write_text(filled.markdown()))
         write_json(out / f"table_{letter}.json", filled.to_json())
     return filled

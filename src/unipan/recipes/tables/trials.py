@@ -11,7 +11,7 @@ from unipan.checkpoint import RunFolder, load_model, open_run, write_json
 from unipan.config import Config
 from unipan.console import console
 from unipan.data.build import validation_dataset
-from unipan.engine.processes import here
+from unipan.engine.processes import this_process
 from unipan.errors import InputError
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import build_predictor, untrained_network
@@ -65,7 +65,7 @@ def measured(run: Path, base: Config, *, trim: bool) -> dict[str, Any]:
     predictor = build_predictor(network, classes, limits.applied_to(config))
     _say(f"{run}: evaluating")
     evaluation = evaluate_predictor(predictor, validation_dataset(config.data), name(config, trim=trim)).to_json()
-    if here().is_main:
+    if this_process().is_main:
         write_json(kept, {"key": key, "evaluation": evaluation})
     return evaluation
 
@@ -84,7 +84,7 @@ def _kept(path: Path, key: dict[str, str]) -> dict[str, Any] | None:
 
 def _say(sentence: str) -> None:
     """Once, however many processes work on it together."""
-    if here().is_main:
+    if this_process().is_main:
         console.print(sentence, soft_wrap=True)
 
 

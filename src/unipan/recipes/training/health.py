@@ -1,9 +1,9 @@
-"""An eye on a training: says once, in a sentence, what would be found out only after days.
+"""Warnings while a network learns: said once, in a sentence, what would be found out only after days.
 
-What it has seen is written into the log (`new_classes`, `first_match`), so that a run that goes on knows it too.
+What was seen is written into the log (`new_classes`, `first_match`), so that a run that goes on knows it too.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
 from typing import Any
 
@@ -13,8 +13,10 @@ from torch.utils.hooks import RemovableHandle
 
 from unipan.classes import VOID, ClassTable
 from unipan.config import Config
+from unipan.console import warn
+from unipan.engine.fit import Hook, Step
 from unipan.losses.matching import match_detections
-from unipan.recipes.training.journal import WINDOW, Times
+from unipan.recipes.training.log import WINDOW
 from unipan.types import Batch, Outputs, Target
 
 STARVED_SHARE = 0.5
@@ -27,44 +29,66 @@ TOO_SHORT_STEPS = 100
 """... unless it is as short as this."""
 
 
-class Watch:
-    """Sees batches, outputs and times go by."""
+class Health(Hook):
+    """Looks at batches, outputs and times."""
 
     def __init__(
-        self, config: Config, classes: ClassTable, *, num_images: int, share: int, log: Sequence[Mapping[str, Any]]
+        self,
+        config: Config,
+        classes: ClassTable,
+        network: nn.Module,
+        window: Sequence[Step],
+        *,
+        num_images: int,
+        share: int,
+        log: Sequence[Mapping[str, Any]],
     ) -> None:
-        """num_images: of the data set. share: images of a step that this process sees. log: the lines so far."""
+        """window: the last steps, as they come. num_images: of the data set. share: images of a step that this process sees.
+
+        log: the lines so far. The network's outputs are looked at until a detection matches; every later step costs nothing.
+        """
         self.config = config
         self.classes = classes
-        self.unseen = set(range(len(classes)))
+        self.window = window
         known = {name for line in log for name in line.get("new_classes", ())}
-        self.unseen -= {index for index in self.unseen if classes[index].name in known}
+        self.unseen = {index for index in range(len(classes)) if classes[index].name not in known}
+        self.left_out = [line["step"] for line in log if "left_out" in line]
         self.share = share
         self.judged_classes_at = max(1, ceil(min(UNSEEN_IMAGES, 2 * num_images) / share))
         self.judged_matches_at = min(config.train.warmup_steps + UNMATCHED_STEPS, config.train.steps)
         panoptic = config.loss.panoptic or config.loss.panoptic_lovasz
         self.wants_match = bool(panoptic and classes.things) and not any("first_match" in line for line in log)
         self._handle: RemovableHandle | None = None
+        if self.wants_match:
+            self._handle = network.register_forward_hook(self._look, with_kwargs=True)
         self._told: set[str] = set()
         self._new: list[str] = []
         self._matched = False
 
-    def seeing(self, batches: Iterable[Batch], first_step: int) -> Iterator[Batch]:
-        """Pass on the batches of the steps from `first_step`, and note which classes they hold until that was judged."""
-        for step, batch in enumerate(batches, start=first_step):
-            if self.unseen and step <= self.judged_classes_at:
-                found = sorted(self.unseen & _class_indices(batch.targets))
-                self.unseen -= set(found)
-                self._new += [self.classes[index].name for index in found]
-            yield batch
+    def before_step(self, index: int, batch: Batch) -> None:
+        """Note which classes the batch holds, until that was judged."""
+        if self.unseen and index <= self.judged_classes_at:
+            found = sorted(self.unseen & _class_indices(batch.targets))
+            self.unseen -= set(found)
+            self._new += [self.classes[place].name for place in found]
 
-    def attach(self, network: nn.Module) -> None:
-        """Look at the network's outputs until a detection matches; every later step costs nothing."""
-        if self.wants_match:
-            self._handle = network.register_forward_hook(self._look, with_kwargs=True)
+    def after_step(self, step: Step) -> None:
+        step.fields |= self._news()
+        warnings = self._warnings(step.index)
+        if step.broken:
+            self.left_out.append(step.index)
+            warnings.append(f"Step {step.index} was left out: {', '.join(step.broken)} not finite.")
+        for warning in warnings:
+            warn("warning:", warning)
+        if warnings:
+            step.fields["warnings"] = warnings
 
-    def detach(self) -> None:
-        """Look no longer."""
+    def at_end(self) -> None:
+        if self.left_out:
+            first = ", ".join(map(str, self.left_out[:5]))
+            warn(f"{len(self.left_out)} step(s) were left out,", f"first {first}: losses or gradients were not finite.")
+
+    def close(self) -> None:
         if self._handle:
             self._handle.remove()
 
@@ -76,32 +100,32 @@ class Watch:
             chosen = found.take(admitted)
             if (match_detections(chosen.boxes.detach(), chosen.labels, target) >= 0).any():
                 self._matched, self.wants_match = True, False
-                self.detach()
+                self.close()
                 return
 
-    def news(self) -> dict[str, object]:
-        """What the step's line says of it: classes met for the first time, and the first match."""
-        told: dict[str, object] = {}
+    def _news(self) -> dict[str, object]:
+        """What the step's line says: classes met for the first time, and the first match."""
+        news: dict[str, object] = {}
         if self._new:
-            told["new_classes"], self._new = self._new, []
+            news["new_classes"], self._new = self._new, []
         if self._matched:
-            told["first_match"], self._matched = True, False
-        return told
+            news["first_match"], self._matched = True, False
+        return news
 
-    def warnings(self, step: int, window: Sequence[Times]) -> list[str]:
-        """Sentences that are due after this step, each once. window: the last steps' times."""
-        due = {"starved": self._starved(window), "unmatched": self._unmatched(step), "unseen": self._unseen(step)}
+    def _warnings(self, step: int) -> list[str]:
+        """Sentences that are due after this step, each once."""
+        due = {"starved": self._starved(), "unmatched": self._unmatched(step), "unseen": self._unseen(step)}
         fresh = {kind: sentence for kind, sentence in due.items() if sentence and kind not in self._told}
         self._told |= set(fresh)
         return list(fresh.values())
 
-    def _starved(self, window: Sequence[Times]) -> str:
-        waited, worked = (sum(getattr(times, field) for times in window) for field in ("data", "step"))
-        if len(window) < WINDOW or waited <= STARVED_SHARE * (waited + worked):
+    def _starved(self) -> str:
+        waited, worked = sum(step.data_seconds for step in self.window), sum(step.seconds for step in self.window)
+        if len(self.window) < WINDOW or waited <= STARVED_SHARE * (waited + worked):
             return ""
         return (
-            f"The loader starves the training: {waited / (waited + worked):.0%} of the last {len(window)} steps went by waiting "
-            f"for images; raise --train.workers (now {self.config.train.workers}) or make the images smaller."
+            f"The loader starves the training: {waited / (waited + worked):.0%} of the last {len(self.window)} steps went by "
+            f"waiting for images; raise --train.workers (now {self.config.train.workers}) or make the images smaller."
         )
 
     def _unmatched(self, step: int) -> str:

@@ -5,17 +5,17 @@ import resource
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import torch
 
 from unipan.disk import replace_atomically
-from unipan.engine.fit import Step
+from unipan.engine.fit import Hook, Step
+from unipan.engine.trackers import Tracker
 from unipan.errors import InputError
-from unipan.types import Batch
 
 VARYING = frozenset(
     {"seconds", "data_seconds", "step_seconds", "images_per_second", "remaining_seconds", "memory_mib", "warnings"}
@@ -26,54 +26,29 @@ WINDOW = 50
 """Steps over which speed is averaged."""
 
 
-class Times(NamedTuple):
-    """Of one step, in seconds."""
+class Stopwatch(Hook):
+    """Speed and the time that remains; what hooks do after a step (evaluation, saving) counts as neither waiting nor work."""
 
-    data: float  # waiting for the batch
-    step: float  # from the batch's arrival to the new weights
-
-
-class Stopwatch:
-    """Tells waiting for data from work on it; what happens after a step (evaluation, saving) counts as neither."""
-
-    def __init__(self, images: int) -> None:
-        """images: of one step."""
+    def __init__(self, images: int, steps: int) -> None:
+        """images: of one step. steps: of the whole run."""
         self.images = images
+        self.steps = steps
         self.started = time.perf_counter()
-        self.window: deque[Times] = deque(maxlen=WINDOW)
-        self._data = 0.0
-        self._arrived = self.started
-
-    def timed(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """Pass on the batches, and note how long each was waited for."""
-        iterator = iter(batches)
-        while True:
-            asked = time.perf_counter()
-            batch = next(iterator, None)
-            self._arrived = time.perf_counter()
-            self._data = self._arrived - asked
-            if batch is None:
-                return
-            yield batch
-
-    def lap(self) -> Times:
-        """The step that ends now."""
-        times = Times(self._data, time.perf_counter() - self._arrived)
-        self.window.append(times)
-        return times
+        self.window: deque[Step] = deque(maxlen=WINDOW)
+        """The last steps."""
 
     @property
     def images_per_second(self) -> float:
         """Over the last steps."""
-        return self.images * len(self.window) / max(sum(map(sum, self.window)), 1e-9)
+        return self.images * len(self.window) / max(sum(step.data_seconds + step.seconds for step in self.window), 1e-9)
 
-    def fields(self, times: Times, steps_left: int) -> dict[str, float]:
-        """A line's share of times and memory."""
-        return {
-            "data_seconds": round(times.data, 4),
-            "step_seconds": round(times.step, 4),
+    def after_step(self, step: Step) -> None:
+        self.window.append(step)
+        step.fields |= {
+            "data_seconds": round(step.data_seconds, 4),
+            "step_seconds": round(step.seconds, 4),
             "images_per_second": round(self.images_per_second, 3),
-            "remaining_seconds": round(steps_left * self.images / self.images_per_second, 1),
+            "remaining_seconds": round((self.steps - step.index) * self.images / self.images_per_second, 1),
             "memory_mib": round(memory_mib(), 1),
             "seconds": round(time.perf_counter() - self.started, 3),
         }
@@ -87,20 +62,14 @@ def memory_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
-class Sink(Protocol):
-    """Where a step's numbers go besides the log: a tracker."""
+class Log(Hook):
+    """Writes RUN/log.jsonl and passes its numbers on to trackers."""
 
-    def log(self, values: Mapping[str, float], step: int) -> None: ...
-
-
-class Journal:
-    """Writes the log and passes its numbers on to trackers."""
-
-    def __init__(self, path: Path, sinks: Iterable[Sink] = (), *, writes: bool = True) -> None:
-        """writes: the main process notes for all, so the others' journals write nothing."""
+    def __init__(self, path: Path, trackers: Sequence[Tracker] = (), *, writes: bool = True) -> None:
+        """writes: the main process notes for all, so the others' logs write nothing."""
         self.path = path
+        self.trackers = trackers
         self.writes = writes
-        self.sinks = tuple(sinks)
 
     def note(self, line: Mapping[str, object]) -> None:
         """Append a line; its "step" says where it belongs."""
@@ -112,13 +81,16 @@ class Journal:
         except OSError as error:
             raise InputError(f"cannot write {self.path}: {error.strerror or error}; the last checkpoint is untouched.") from error
 
-    def step(self, step: Step, further: Mapping[str, object]) -> None:
-        """The line of one step. further: times, scores, what the watch saw."""
-        line = {"step": step.number, **step_numbers(step), **further}
+    def after_step(self, step: Step) -> None:
+        line = {"step": step.index, **step_numbers(step), **step.fields}
         self.note(line)
         numbers = {name: value for name, value in line.items() if isinstance(value, (int, float)) and name != "step"}
-        for sink in self.sinks:
-            sink.log(numbers, step.number)
+        for tracker in self.trackers:
+            tracker.log(numbers, step.index)
+
+    def close(self) -> None:
+        for tracker in self.trackers:
+            tracker.close()
 
 
 def step_numbers(step: Step) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class Terms(Protocol):
         ...
 
 
-class Share:
+class Accumulation:
     """The images that this process has of one step, in `passes` passes of as many images each."""
 
     def __init__(self, batch: Batch, compute: Callable[[Batch], dict[str, Term]], *, passes: int) -> None:
@@ -86,5 +86,5 @@ def step_terms(parts: Sequence[Mapping[str, Term]], names: Sequence[str], proces
             rows = [names.index(name) for name in present]
             table[rows, :2] += values.cpu().double()
             table[rows, 2] += 1
-    total = processes.total(table)
+    total = processes.all_reduce(table)
     return {name: Term(row[0], row[1]) for name, row in zip(names, total, strict=True) if row[2] > 0}

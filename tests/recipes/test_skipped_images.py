@@ -13,9 +13,10 @@ from unipan.config import Config
 from unipan.data.coco_writer import Entry, write_panoptic
 from unipan.data.loader import Faulty, epoch_order
 from unipan.data.scenes import SceneDataset
+from unipan.engine.processes import Processes
 from unipan.errors import InputError
 from unipan.recipes.train import train
-from unipan.recipes.training.faulty import reported
+from unipan.recipes.training.skipped_images import SkippedImages
 from unipan.types import Batch
 
 SCENES = SceneDataset(difficulty="standard", size=(64, 64), seed=5, length=3)
@@ -79,8 +80,11 @@ def test_each_file_is_named_when_it_is_first_met(capfd: pytest.CaptureFixture[st
         return Batch(images=torch.zeros(1, 3, 2, 2), sizes=((2, 2),), targets=(), names=("x",), skipped=skipped)
 
     notes: list[Mapping[str, object]] = []
+    hook = SkippedImages(notes.append, Processes(0, 1))
     given = [batch(), batch("b.jpg [cut]", "a.jpg"), batch("a.jpg"), batch()]
-    assert list(reported(given, notes.append, first_step=7)) == given
+    for index, one in enumerate(given, start=7):
+        hook.before_step(index, one)
+    hook.at_end()
     assert notes == [{"step": 8, "skipped": ["b.jpg [cut]", "a.jpg"]}, {"step": 9, "skipped": ["a.jpg"]}]
     lines = capfd.readouterr().err.splitlines()
     assert lines[:2] == ["skipped: b.jpg [cut]", "skipped: a.jpg"]
@@ -88,5 +92,5 @@ def test_each_file_is_named_when_it_is_first_met(capfd: pytest.CaptureFixture[st
 
 
 def test_a_sound_data_set_is_not_spoken_of(capfd: pytest.CaptureFixture[str]) -> None:
-    assert list(reported([], lambda line: pytest.fail(f"noted {line}"), first_step=1)) == []
+    SkippedImages(lambda line: pytest.fail(f"noted {line}"), Processes(0, 1)).at_end()
     assert capfd.readouterr().err == ""

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from planted_hooks import At, plant
 from safetensors.torch import load_file
 
 from unipan.checkpoint import load_training
@@ -15,14 +16,13 @@ from unipan.errors import InputError
 from unipan.predictor import load
 from unipan.recipes.evaluate import evaluate_predictor
 from unipan.recipes.train import train
-from unipan.recipes.training.checkups import Part
-from unipan.recipes.training.journal import VARYING, read_log
-from unipan.recipes.training.observer import Observer
+from unipan.recipes.training.log import VARYING, read_log
+from unipan.recipes.training.validation import Part
 
 SCORES = {"pq", "pq_things", "pq_stuff"}
 
 
-def with_checkups(config: Config) -> Config:
+def with_validation(config: Config) -> Config:
     """Six steps, evaluated after 2, 4 and 6, with averaged weights and one picture."""
     schedule = replace(config.train, ema=0.6, evaluate_every=2, evaluate_images=3, panels_every=6, save_every=3)
     return replace(config, train=schedule)
@@ -31,7 +31,7 @@ def with_checkups(config: Config) -> Config:
 @pytest.fixture(scope="module")
 def checked(tmp_path_factory: pytest.TempPathFactory, tiny_config: Config) -> Path:
     out = tmp_path_factory.mktemp("checked") / "run"
-    train(with_checkups(tiny_config), out)
+    train(with_validation(tiny_config), out)
     return out
 
 
@@ -64,24 +64,13 @@ def test_the_model_is_the_average_that_scored_best(checked: Path, tiny_config: C
 
 
 def test_a_stopped_run_goes_on_with_its_average_and_its_best(checked: Path, tiny_config: Config, tmp_path: Path) -> None:
-    out, after = tmp_path / "run", Observer.after
-
-    def stop_at_five(self, progress, save):
-        own = after(self, progress, save)
-
-        def stop(step) -> None:
-            own(step)
-            if step.number == 5:
-                raise KeyboardInterrupt
-
-        return stop
-
+    out = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Observer, "after", stop_at_five)
+        plant(patch, At(5, KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
-            train(with_checkups(tiny_config), out)
+            train(with_validation(tiny_config), out)
     assert (out / "best.safetensors").exists()
-    train(with_checkups(tiny_config), out, resume=True)
+    train(with_validation(tiny_config), out, resume=True)
     assert comparable(out) == comparable(checked)
     for name in ("model.safetensors", "best.safetensors", "checkpoints/step-00000006.safetensors"):
         assert (out / name).read_bytes() == (checked / name).read_bytes(), name

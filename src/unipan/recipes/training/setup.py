@@ -1,13 +1,86 @@
-"""What a training is about to do, as tables: said before it starts, on stderr."""
+"""What a training starts with: its network, what is said of it before, and whether its steps can be shared as asked."""
 
+from pathlib import Path
+
+import torch
 from torch import nn
 
+from unipan.checkpoint import load_model, open_run
 from unipan.classes import ClassTable
 from unipan.config import Config
-from unipan.console import Table
+from unipan.console import Table, console
 from unipan.engine.optimize import scaled_rate
-from unipan.models.inherit import Inheritance
-from unipan.models.warm_start import WarmStart
+from unipan.errors import InputError
+from unipan.models.build import build_network
+from unipan.models.inherit import Inheritance, inherit
+from unipan.models.network import PanopticNetwork
+from unipan.models.warm_start import WarmStart, warm_start
+from unipan.predictor import untrained_network
+from unipan.types import Admission
+
+
+def check_divisible(config: Config, processes: int) -> None:
+    """Refuse a batch that does not make equal shares, and Lovasz groups that would straddle two of them."""
+    schedule = config.train
+    shares = processes * schedule.accumulate
+    where = f"{processes} processes x train.accumulate {schedule.accumulate}"
+    size, rest = divmod(schedule.batch_size, shares)
+    if rest:
+        raise InputError(
+            f"train.batch_size {schedule.batch_size} cannot be shared by {where}; it must be a multiple of {shares}."
+        )
+    group = config.loss.group
+    if shares > 1 and config.loss.semantic_lovasz > 0 and size % group:
+        raise InputError(
+            f"train.batch_size {schedule.batch_size} over {where} gives shares of {size} images, but one Lovasz-softmax takes "
+            f"loss.group {group}, which would straddle them; choose a batch that is a multiple of {shares * group}, or fewer "
+            "shares, or a smaller --loss.group."
+        )
+
+
+def training_admission(config: Config) -> Admission:
+    """Which detections enter the potential while a network learns."""
+    schedule = config.train
+    return Admission(schedule.score_threshold, schedule.max_admitted, from_truth=schedule.detections == "truth")
+
+
+def fresh_network(config: Config, classes: ClassTable) -> PanopticNetwork:
+    """ImageNet's backbone, a Mask R-CNN or another run; what none of them gives is drawn from the seed."""
+    torch.manual_seed(config.train.seed)
+    if config.train.init:
+        return _from_run(config, classes)
+    if config.train.warm_start:
+        return _from_mask_rcnn(config, classes)
+    return build_network(config.model, classes)
+
+
+def _from_run(config: Config, classes: ClassTable) -> PanopticNetwork:
+    """The averaged or best weights, if the run has such: its model."""
+    run = config.train.init
+    network = untrained_network(config, classes)  # first: what starts anew follows from the seed alone
+    folder, given_config, given_classes = open_run(run)
+    given = untrained_network(given_config, given_classes)
+    load_model(folder.model, given)
+    ours, theirs = config.model.detector, given_config.model.detector
+    anchors = [(detector.kind, detector.anchor_scale, detector.aspect_ratios) for detector in (ours, theirs)]
+    report = inherit(
+        network, given.state_dict(), classes=classes, given_classes=given_classes, same_anchors=anchors[0] == anchors[1]
+    )
+    console.print(taken_table(f"Started from {run}", report))
+    return network
+
+
+def _from_mask_rcnn(config: Config, classes: ClassTable) -> PanopticNetwork:
+    network = untrained_network(config, classes)
+    report = warm_start(
+        network,
+        Path(config.train.warm_start),
+        things=[classes[index].name for index in classes.things],
+        anchor_scale=config.model.detector.anchor_scale,
+        aspect_ratios=config.model.detector.aspect_ratios,
+    )
+    console.print(taken_table(f"Warm start from {report.path.name}", report))
+    return network
 
 
 def training_table(

@@ -1,18 +1,23 @@
 """What a run keeps on the disk to go on from, and what it goes on from."""
 
 import re
-import signal
-from collections.abc import Callable
+from dataclasses import replace
 
-from unipan.checkpoint import RunFolder, TrainingState, load_training, make_folder, open_run, save_training
+import torch
+from torch import nn
+
+from unipan.checkpoint import RunFolder, TrainingState, load_training, make_folder, open_run, save_model, save_training
 from unipan.classes import ClassTable
-from unipan.config import Config, absent_settings, flat_settings
+from unipan.config import Config, TrainConfig, absent_settings, flat_settings
 from unipan.console import console, warn
 from unipan.disk import flush, sweep
-from unipan.engine.fit import Step
-from unipan.engine.interrupt import Asked, Stopped
-from unipan.engine.processes import here
+from unipan.engine.ema import WeightAverage
+from unipan.engine.fit import Hook, Step
+from unipan.engine.optimize import training_state
+from unipan.engine.runtime import Runtime
 from unipan.errors import InputError
+from unipan.recipes.training.validation import Validation, due
+from unipan.tensor_file import read_tensor_file
 
 FREE = (
     *("data.faulty", "train.keep", "train.on_nonfinite", "train.panels_every", "train.save_every", "train.trackers"),
@@ -97,25 +102,46 @@ def resumed_state(folder: RunFolder, config: Config, classes: ClassTable) -> Tra
     return newest_state(folder)
 
 
-def stopping(
-    on_step: Callable[[Step], None], asked: Asked, save: Callable[[int], None], folder: RunFolder, steps: int
-) -> Callable[[Step], None]:
-    """`on_step`, and after it the end if a signal asked any process for it: save, and raise Stopped in all of them.
+class Checkpoints(Hook):
+    """Saves what a run goes on from, and at the end gives the network the weights that the run is to be known by."""
 
-    asked: which signal came. steps: of the whole run; after the last there is nothing to stop.
-    """
-    processes = here()
+    def __init__(
+        self,
+        folder: RunFolder,
+        schedule: TrainConfig,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        runtime: Runtime,
+        average: WeightAverage | None,
+        validation: Validation | None,
+    ) -> None:
+        self.folder = folder
+        self.schedule = schedule
+        self.network = network
+        self.optimizer = optimizer
+        self.runtime = runtime
+        self.average = average
+        self.validation = validation
 
-    def after(step: Step) -> None:
-        on_step(step)
-        if step.number == steps or not processes.any_of(asked() is not None):
+    def after_step(self, step: Step) -> None:
+        if not (step.stop or due(step.index, self.schedule.save_every, self.schedule.steps)):
             return
-        save(step.number)
-        number = asked() or signal.SIGTERM
-        raise Stopped(
-            f"stopped by {number.name} after step {step.number} of {steps}, which is saved; give the same command with --resume "
-            f"to go on in {folder.path}.",
-            number,
-        )
+        if self.runtime.processes.is_main:
+            state = training_state(step.index, self.network, self.optimizer, self.runtime.scaler_state)
+            if self.average:
+                state = replace(state, ema=dict(self.average.values))
+            keep_checkpoint(self.folder, state, keep=self.schedule.keep)
+        self.runtime.processes.barrier()  # a launcher may end all when one has ended, so none goes on before it is saved
 
-    return after
+    def at_end(self) -> None:
+        """The best, averaged or last weights become the network's, and the model."""
+        kind = f"moving average of the weights (train.ema {self.schedule.ema:g})" if self.average else "weights"
+        if self.validation and self.validation.best_step:
+            self.network.load_state_dict(read_tensor_file(self.folder.best, "model").tensors)
+            console.print(self.validation.best_sentence(kind), soft_wrap=True)
+        elif self.average:
+            self.network.load_state_dict(self.average.state_dict())
+            console.print(f"{self.folder.model.name} holds the {kind} after the last step.", soft_wrap=True)
+        if self.runtime.processes.is_main:
+            save_model(self.folder.model, self.network)
+        self.runtime.processes.barrier()  # what follows may read it

@@ -7,13 +7,13 @@ import torch
 from unipan.checkpoint import RunFolder, fill, open_run
 from unipan.config import Device
 from unipan.engine.fit import loss_values
-from unipan.engine.replay import SavedBatch, load_batch
+from unipan.engine.saved_batch import SavedBatch, load_batch
 from unipan.errors import InputError
 from unipan.losses.build import build_criterion
 from unipan.ops.device import find_device
 from unipan.predictor import untrained_network
-from unipan.recipes.training.saving import newest_state
-from unipan.recipes.training.start import training_admission
+from unipan.recipes.training.checkpoints import newest_state
+from unipan.recipes.training.setup import training_admission
 from unipan.types import Batch
 
 

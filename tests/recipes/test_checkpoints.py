@@ -15,8 +15,8 @@ from unipan.checkpoint import RunFolder, TrainingState, save_training
 from unipan.config import Config
 from unipan.errors import InputError
 from unipan.recipes.train import train
-from unipan.recipes.training import saving
-from unipan.recipes.training.saving import keep_checkpoint, newest_state, saved_steps
+from unipan.recipes.training import checkpoints
+from unipan.recipes.training.checkpoints import keep_checkpoint, newest_state, saved_steps
 
 
 def state(step: int) -> TrainingState:
@@ -77,8 +77,8 @@ def test_a_full_disk_leaves_every_checkpoint_and_no_rubbish(
 def test_a_log_is_on_the_disk_before_its_checkpoint(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.log.write_text("{}\n")
     did: list[str] = []
-    monkeypatch.setattr(saving, "flush", lambda path: did.append(path.name))
-    monkeypatch.setattr(saving, "save_training", lambda path, saved: did.append(path.name))
+    monkeypatch.setattr(checkpoints, "flush", lambda path: did.append(path.name))
+    monkeypatch.setattr(checkpoints, "save_training", lambda path, saved: did.append(path.name))
     keep_checkpoint(folder, state(40), keep=3)
     assert did == ["log.jsonl", "step-00000040.safetensors"]
 

@@ -1,11 +1,12 @@
 """The log: its numbers, its times, and the warnings that are planted here one by one."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from math import inf, nan
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,9 +16,8 @@ from unipan.config import Config
 from unipan.engine.fit import Step
 from unipan.errors import InputError
 from unipan.recipes.train import train
-from unipan.recipes.training import journal as journal_file
-from unipan.recipes.training.journal import VARYING, WINDOW, Journal, Stopwatch, Times, read_log, trim_log
-from unipan.recipes.training.watch import Watch
+from unipan.recipes.training.health import Health
+from unipan.recipes.training.log import VARYING, WINDOW, Log, Stopwatch, read_log, trim_log
 from unipan.types import Batch, Detections, Outputs, Target
 
 NAMES = ("sky", "sea", "boat", "gull")
@@ -41,15 +41,39 @@ def batch(*classes: int) -> Batch:
     return Batch(images=torch.zeros(1, 3, *semantic.shape), sizes=(tuple(semantic.shape),), targets=(target,), names=("a.png",))
 
 
-def watch(*, log: tuple = (), steps: int = 1000, num_images: int = 5, share: int = 2) -> Watch:
+class Answers(torch.nn.Module):
+    """A network that finds one thing: a boat, where it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.box, self.admitted = [90.0, 90.0, 99.0, 99.0], [0]
+
+    def forward(self, images, sizes, targets, *, admission) -> Outputs:
+        found = Detections(torch.tensor([self.box]), torch.ones(1), torch.tensor([2]), None)
+        return Outputs([], [found], [torch.tensor(self.admitted, dtype=torch.int64)], [], [], [], {})
+
+
+def health(
+    *, network: torch.nn.Module | None = None, log: tuple = (), steps: int = 1000, window: Sequence[Step] = (), seen: bool = False
+) -> Health:
+    """Of a set of 5 images, 2 in each step. seen: no class is looked for any more."""
     config = Config()
-    schedule = replace(config.train, steps=steps, warmup_steps=10)
-    return Watch(replace(config, train=schedule), CLASSES, num_images=num_images, share=share, log=log)
+    config = replace(config, train=replace(config.train, steps=steps, warmup_steps=10))
+    log = (*log, {"step": 0, "new_classes": NAMES}) if seen else log
+    return Health(config, CLASSES, network or Answers(), window, num_images=5, share=2, log=log)
+
+
+def fields_of(hook: Health, index: int) -> dict[str, Any]:
+    """What the hook writes of a step, its warnings included."""
+    step = Step(index=index, losses={}, learning_rate=0.1)
+    hook.after_step(step)
+    return step.fields
 
 
 def test_a_line_holds_the_losses_and_null_what_is_not_finite(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "log.jsonl")
-    journal.step(Step(7, {"loss": nan, "loss/mask": inf, "loss/box": 1.23456789}, 0.01, nan, ("mask",)), {"pq": None})
+    losses = {"loss": nan, "loss/mask": inf, "loss/box": 1.23456789}
+    step = Step(index=7, losses=losses, learning_rate=0.01, broken=("mask",), fields={"pq": None})
+    Log(tmp_path / "log.jsonl").after_step(step)
     text = (tmp_path / "log.jsonl").read_text()
     assert json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON")) == {
         "step": 7,
@@ -64,7 +88,7 @@ def test_a_line_holds_the_losses_and_null_what_is_not_finite(tmp_path: Path) -> 
 
 
 def test_only_the_main_process_writes(tmp_path: Path) -> None:
-    Journal(tmp_path / "log.jsonl", writes=False).note({"step": 1})
+    Log(tmp_path / "log.jsonl", writes=False).note({"step": 1})
     assert not (tmp_path / "log.jsonl").exists()
 
 
@@ -82,23 +106,14 @@ def test_a_log_that_is_no_log_is_refused(tmp_path: Path) -> None:
         read_log(tmp_path / "log.jsonl")
 
 
-def test_waiting_is_told_from_working(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr(journal_file.time, "perf_counter", lambda: now[0])
-
-    def slow_batches() -> Iterator[Batch]:
-        for seconds in (3.0, 1.0):
-            now[0] += seconds
-            yield batch(0)
-
-    watch_, told = Stopwatch(images=8), []
-    for _ in watch_.timed(slow_batches()):
-        now[0] += 2.0  # the step
-        told.append(watch_.lap())
-        now[0] += 50.0  # evaluating and saving count as neither
-    assert told == [Times(3.0, 2.0), Times(1.0, 2.0)]
-    assert watch_.images_per_second == pytest.approx(16 / 8)
-    assert watch_.fields(told[-1], steps_left=5)["remaining_seconds"] == pytest.approx(5 * 4)
+def test_speed_and_the_time_that_remains() -> None:
+    stopwatch, steps = Stopwatch(images=8, steps=7), []
+    for index, data in ((1, 3.0), (2, 1.0)):
+        steps.append(Step(index=index, losses={}, learning_rate=0.1, data_seconds=data, seconds=2.0))
+        stopwatch.after_step(steps[-1])
+    assert stopwatch.images_per_second == pytest.approx(16 / 8)
+    assert (steps[0].fields["data_seconds"], steps[0].fields["step_seconds"]) == (3.0, 2.0)
+    assert steps[1].fields["remaining_seconds"] == pytest.approx(5 * 4)
 
 
 def test_every_step_has_its_times_and_memory(tiny_run: Path, tiny_config: Config) -> None:
@@ -113,81 +128,68 @@ def test_every_step_has_its_times_and_memory(tiny_run: Path, tiny_config: Config
     assert lines[-1]["images_per_second"] == pytest.approx(tiny_config.train.batch_size * len(lines) / spent, rel=0.02)
 
 
-@pytest.mark.parametrize(("data", "step", "warned"), [(1.5, 1.0, True), (0.5, 1.0, False)])
-def test_a_loader_that_starves_the_training_is_told_once(data: float, step: float, warned: bool) -> None:
-    eye, window = watch(), [Times(data, step)] * WINDOW
-    assert eye.warnings(2, window[:-1]) == []
-    told = eye.warnings(3, window)
+@pytest.mark.parametrize(("data", "work", "warned"), [(1.5, 1.0, True), (0.5, 1.0, False)])
+def test_a_loader_that_starves_the_training_is_told_once(data: float, work: float, warned: bool) -> None:
+    step = Step(index=1, losses={}, learning_rate=0.1, data_seconds=data, seconds=work)
+    window = [step] * (WINDOW - 1)
+    hook = health(window=window, seen=True)
+    assert fields_of(hook, 2) == {}
+    window.append(step)
+    told = fields_of(hook, 3).get("warnings", [])
     assert bool(told) == warned
     if warned:
         assert told[0].startswith("The loader starves the training: 60% of the last 50 steps")
-    assert eye.warnings(4, window) == []
+    assert fields_of(hook, 4) == {}
 
 
 def test_a_class_that_never_appears_is_told_once_by_name() -> None:
-    eye = watch()  # 5 images: judged after two rounds of them, which are 5 steps of 2
-    news = []
-    for step, _ in enumerate(eye.seeing([batch(0, 0, 255), batch(0), batch(0, 2), batch(0), batch(0)], 1), start=1):
-        news.append(eye.news())
-        told = eye.warnings(step, [])
-        assert bool(told) == (step == 5)
-    assert told == ["In the first 10 training images these classes never appeared: sea, gull."]
-    assert news == [{"new_classes": ["sky"]}, {}, {"new_classes": ["boat"]}, {}, {}]
+    hook = health()  # 5 images: judged after two rounds of them, which are 5 steps of 2
+    fields = []
+    for index, data in enumerate([batch(0, 0, 255), batch(0), batch(0, 2), batch(0), batch(0)], start=1):
+        hook.before_step(index, data)
+        fields.append(fields_of(hook, index))
+    warning = "In the first 10 training images these classes never appeared: sea, gull."
+    assert fields == [{"new_classes": ["sky"]}, {}, {"new_classes": ["boat"]}, {}, {"warnings": [warning]}]
 
 
 def test_a_run_that_goes_on_knows_the_classes_from_its_log() -> None:
-    eye = watch(log=({"step": 1, "new_classes": ["sky", "gull"]}, {"step": 2}))
-    list(eye.seeing([batch(0, 2), batch(0), batch(0)], 3))
-    assert eye.news() == {"new_classes": ["boat"]}
-    assert eye.warnings(5, []) == ["In the first 10 training images these classes never appeared: sea."]
-
-
-class Answers(torch.nn.Module):
-    """A network that finds one thing: a boat, where it is told to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.box, self.admitted = [90.0, 90.0, 99.0, 99.0], [0]
-
-    def forward(self, images, sizes, targets, *, admission) -> Outputs:
-        found = Detections(torch.tensor([self.box]), torch.ones(1), torch.tensor([2]), None)
-        return Outputs([], [found], [torch.tensor(self.admitted, dtype=torch.int64)], [], [], [], {})
+    hook = health(log=({"step": 1, "new_classes": ["sky", "gull"]}, {"step": 2}))
+    for index, data in enumerate([batch(0, 2), batch(0), batch(0)], start=3):
+        hook.before_step(index, data)
+    warning = "In the first 10 training images these classes never appeared: sea."
+    assert fields_of(hook, 5) == {"new_classes": ["boat"], "warnings": [warning]}
 
 
 @pytest.mark.parametrize(("steps", "due"), [(1000, 510), (300, 300), (99, None)])
 def test_detections_that_never_match_are_told_once(steps: int, due: int | None) -> None:
-    eye, network = watch(steps=steps), Answers()
-    eye.unseen.clear()
-    eye.attach(network)
-    data = batch(2)
+    network, data = Answers(), batch(2)
+    hook = health(network=network, steps=steps, seen=True)
     network(data.images, data.sizes, data.targets, admission=None)
-    told = {step: eye.warnings(step, []) for step in range(1, steps + 1)}
-    assert [step for step, sentences in told.items() if sentences] == ([due] if due else [])
+    told = {step: fields_of(hook, step) for step in range(1, steps + 1)}
+    assert [step for step, fields in told.items() if fields] == ([due] if due else [])
     if due:
-        assert told[due][0].startswith(f"No detection has matched a true thing in {due} steps")
-    assert eye.news() == {}
+        assert told[due]["warnings"][0].startswith(f"No detection has matched a true thing in {due} steps")
 
 
 def test_the_first_match_ends_the_looking() -> None:
-    eye, network, data = watch(), Answers(), batch(2)
-    eye.unseen.clear()
-    eye.attach(network)
+    network, data = Answers(), batch(2)
+    hook = health(network=network, seen=True)
     network.box, network.admitted = [0.0, 0.0, 4.0, 4.0], []
     network(data.images, data.sizes, data.targets, admission=None)
-    assert eye.news() == {}, "a detection that is not admitted makes no channel"
+    assert fields_of(hook, 1) == {}, "a detection that is not admitted makes no channel"
     network.admitted = [0]
     network(data.images, data.sizes, data.targets, admission=None)
     assert not network._forward_hooks
-    assert eye.news() == {"first_match": True}
-    assert eye.warnings(510, []) == []
-    assert watch(log=({"step": 1, "first_match": True},)).warnings(510, []) == []
+    assert fields_of(hook, 2) == {"first_match": True}
+    assert fields_of(hook, 510) == {}
+    assert fields_of(health(log=({"step": 1, "first_match": True},), seen=True), 510) == {}
 
 
 def test_a_warning_reaches_stderr_and_the_log(
     tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("unipan.recipes.training.watch.UNSEEN_IMAGES", 1)
-    monkeypatch.setattr("unipan.recipes.training.watch._class_indices", lambda targets: {0, 1, 2})
+    monkeypatch.setattr("unipan.recipes.training.health.UNSEEN_IMAGES", 1)
+    monkeypatch.setattr("unipan.recipes.training.health._class_indices", lambda targets: {0, 1, 2})
     train(replace(tiny_config, train=replace(tiny_config.train, steps=2, batch_size=1)), tmp_path / "run")
     lines = read_log(tmp_path / "run" / "log.jsonl")
     sentence = "In the first 1 training images these classes never appeared: water, snake, tool, log."

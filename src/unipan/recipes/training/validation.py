@@ -1,0 +1,154 @@
+"""While a network learns: its score on held-out images now and then, its best weights, and panels of what it sees.
+
+All of it happens in a second network, which takes over the weights (averaged ones, if there are such): nothing of the training is
+touched, and in mixed precision the score is that of `evaluate`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite, nan
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from unipan.checkpoint import RunFolder, make_folder
+from unipan.classes import ClassTable
+from unipan.config import Config
+from unipan.console import console
+from unipan.data.build import validation_dataset
+from unipan.data.dataset import PanopticDataset
+from unipan.disk import replace_atomically
+from unipan.engine.fit import Hook, Step
+from unipan.engine.trackers import Tracker
+from unipan.metrics.report import percent
+from unipan.predictor import Predictor, build_predictor, untrained_network
+from unipan.recipes.evaluate import evaluate_predictor, name
+from unipan.tensor_file import TensorFile, write_tensor_file
+from unipan.types import Sample
+from unipan.viz.canvas import as_pil, enlarge, readable_scale
+from unipan.viz.overlay import overlay
+from unipan.viz.sheet import contact_sheet
+
+PANELS = 4
+"""Held-out images of a panel."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Evenly spaced images of a data set."""
+
+    whole: PanopticDataset
+    length: int
+
+    @property
+    def classes(self) -> ClassTable:
+        return self.whole.classes
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int, /) -> Sample:
+        return self.whole[index * len(self.whole) // self.length]
+
+
+class HeldOut:
+    """A second network beside the one that learns, and the images that it is judged by."""
+
+    def __init__(
+        self, config: Config, classes: ClassTable, weights: Callable[[], Mapping[str, Tensor]], device: torch.device
+    ) -> None:
+        """weights: the whole network's, as they are now."""
+        self.images = validation_dataset(config.data)
+        self.weights = weights
+        self._predictor = build_predictor(untrained_network(config, classes).to(device), classes, config)
+
+    def predictor(self) -> Predictor:
+        """A predictor with the weights of now."""
+        self._predictor.network.load_state_dict(self.weights())
+        return self._predictor
+
+    def part(self, length: int) -> Part:
+        """At most so many of the images; 0 for all."""
+        return Part(self.images, min(length or len(self.images), len(self.images)))
+
+
+class Validation(Hook):
+    """Scores the network now and then, and keeps the weights in RUN/best.safetensors if none before were better."""
+
+    def __init__(
+        self, config: Config, folder: RunFolder, held_out: HeldOut, log: Sequence[Mapping[str, Any]], *, is_main: bool
+    ) -> None:
+        """log: the lines so far, of a run that goes on."""
+        self.config = config
+        self.folder = folder
+        self.held_out = held_out
+        self.evaluated = held_out.part(config.train.evaluate_images)
+        self.is_main = is_main
+        earlier = [(line["pq"], line["step"]) for line in log if line.get("pq") is not None]
+        self.best_pq, self.best_step = max(earlier, key=lambda entry: (entry[0], -entry[1]), default=(-1.0, 0))
+        self.last_pq = nan
+
+    def after_step(self, step: Step) -> None:
+        if not due(step.index, self.config.train.evaluate_every, self.config.train.steps):
+            return
+        quality = evaluate_predictor(self.held_out.predictor(), self.evaluated, name(self.config, trim=True)).answer.quality
+        self.last_pq = quality.all.pq
+        if self.last_pq > self.best_pq:
+            self.best_pq, self.best_step = self.last_pq, step.index
+            if self.is_main:
+                facts = {"step": str(step.index), "pq": repr(self.last_pq)}
+                write_tensor_file(self.folder.best, TensorFile("model", dict(self.held_out.weights()), facts))
+        shown = [percent(part.pq) for part in (quality.all, quality.things, quality.stuff)]
+        console.print(
+            f"step {step.index}: PQ {shown[0]}, things {shown[1]}, stuff {shown[2]} on {len(self.evaluated)} held-out images"
+        )
+        scores = {"pq": quality.all.pq, "pq_things": quality.things.pq, "pq_stuff": quality.stuff.pq}
+        step.fields |= {field: value if isfinite(value) else None for field, value in scores.items()}
+
+    def best_sentence(self, kind: str) -> str:
+        """What the model is, where it holds the weights that scored best. kind: of weights."""
+        later = self.best_step < self.config.train.steps and isfinite(self.last_pq)
+        last = f"; after the last step it was {percent(self.last_pq)}" if later else ""
+        return (
+            f"{self.folder.model.name} holds the {kind} of step {self.best_step}, whose PQ of {percent(self.best_pq)} on "
+            f"{len(self.evaluated)} held-out images was the best{last}. It was chosen on these images, so its score on them "
+            "is a little too good."
+        )
+
+
+class Panels(Hook):
+    """Draws a few held-out images with truth and answer now and then, into RUN/panels and the trackers."""
+
+    def __init__(self, config: Config, folder: RunFolder, held_out: HeldOut, trackers: Sequence[Tracker]) -> None:
+        self.config = config
+        self.folder = folder
+        self.held_out = held_out
+        self.trackers = trackers
+
+    def after_step(self, step: Step) -> None:
+        if not due(step.index, self.config.train.panels_every, self.config.train.steps):
+            return
+        predictor, shown = self.held_out.predictor(), self.held_out.part(PANELS)
+        rows = [_row(predictor, shown[index]) for index in range(len(shown))]
+        sheet = contact_sheet(rows, column_titles=["picture", "truth", f"answer after {step.index} steps"])
+        make_folder(self.folder.panels)
+        path = self.folder.panels / f"step-{step.index:08}.jpg"
+        replace_atomically(path, lambda temporary: sheet.save(temporary, format="JPEG", quality=90))
+        for tracker in self.trackers:
+            tracker.show(sheet, step.index)
+
+
+def _row(predictor: Predictor, sample: Sample) -> list[Image.Image]:
+    image, classes = as_pil(sample.image), predictor.classes
+    return [
+        enlarge(image, readable_scale(*image.size)),
+        overlay(sample.truth, image, classes),
+        overlay(predictor(sample.image), image, classes),
+    ]
+
+
+def due(step: int, every: int, steps: int) -> bool:
+    """At every so many-th step and after the last; never where `every` is 0."""
+    return bool(every) and (step % every == 0 or step == steps)
