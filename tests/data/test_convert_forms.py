@@ -25,7 +25,7 @@ from unipan.data.coco import CocoPanoptic
 from unipan.data.convert.cityscapes import CityscapesForm, splits_with_truth
 from unipan.data.convert.form import Form, Unclaimed
 from unipan.data.convert.instances import InstanceForm
-from unipan.data.convert.labelme import LabelmeForm, classes_of_labels
+from unipan.data.convert.labelme import LabelmeForm, classes_of_labels, read_labelme
 from unipan.data.convert.pairs import PairForm
 from unipan.data.scenes import SceneDataset
 from unipan.ops.segments import Label, panoptic_map
@@ -71,7 +71,7 @@ def with_crowd(sample: Sample) -> Sample:
 
 
 def check(form: Form, samples: list[Sample]) -> None:
-    assert len(form) == len(samples)
+    assert len(form.file_names) == len(samples)
     for place, sample in enumerate(samples):
         converted = form[place]
         assert converted.file_name == sample.file_name
@@ -108,9 +108,9 @@ def test_labelme_shapes_come_back(scenes: SceneDataset, samples: list[Sample], t
     export_labelme(tmp_path / "labelme", samples)
     options = {"ignore": (), "background": None}
     seen = {s.name for sample in samples for s in sample.truth.segments if s.is_thing}
-    classes = classes_of_labels(tmp_path / "labelme", classes=None, things=sorted(seen), **options)
+    classes = classes_of_labels(read_labelme(tmp_path / "labelme"), classes=None, things=sorted(seen), **options)
     assert {info.name for info in classes.classes if info.is_thing} == seen
-    check(LabelmeForm(tmp_path / "labelme", images, classes=classes, clip=False, **options), samples)
+    check(LabelmeForm(read_labelme(tmp_path / "labelme"), images, classes=classes, clip=False, **options), samples)
 
 
 def test_the_sample_of_coco_comes_back(sample_data: Path) -> None:
@@ -126,7 +126,7 @@ def test_the_sample_of_coco_comes_back(sample_data: Path) -> None:
     )
     expected = {truth[place].image_id: truth[place].truth for place in range(len(truth))}
     crowds = 0
-    for place in range(len(form)):
+    for place in range(len(form.file_names)):
         converted = form[place]
         assert content_of(converted.panoptic) == content_of(expected.pop(converted.image_id))
         crowds += sum(segment.is_crowd for segment in converted.panoptic.segments)
@@ -237,7 +237,7 @@ def test_shapes_of_labelme(tmp_path: Path) -> None:
         {"label": "blur", "points": [(8, 0), (10, 0), (10, 8), (8, 8)]},
     ]
     (tmp_path / "a.json").write_text(labelme_json((8, 10), "a.png", shapes))
-    form = LabelmeForm(tmp_path, tmp_path, classes=CLASSES, ignore=["blur"], background=None, clip=False)
+    form = LabelmeForm(read_labelme(tmp_path), tmp_path, classes=CLASSES, ignore=["blur"], background=None, clip=False)
     converted = form[0]
     assert areas(converted.panoptic) == {"sky": 31, "cat": 7, "dog": 4}
     assert converted.image_id == "a"
@@ -264,7 +264,7 @@ def test_a_labelme_mask_lies_where_its_first_point_is(
     box = [[left, top], [left + 4, top + 3]]
     shapes = [{"label": "cat", "points": box, "shape_type": "mask", "mask": png_text(mask)}]
     (tmp_path / "a.json").write_text(labelme_json((8, 10), "a.png", shapes))
-    ids = LabelmeForm(tmp_path, tmp_path, classes=CLASSES, ignore=[], background=None, clip=clip)[0].panoptic.ids
+    ids = LabelmeForm(read_labelme(tmp_path), tmp_path, classes=CLASSES, ignore=[], background=None, clip=clip)[0].panoptic.ids
     expected = np.zeros((8, 10), dtype=bool)
     kept = mask[visible]
     expected[max(top, 0) : max(top, 0) + kept.shape[0], max(left, 0) : max(left, 0) + kept.shape[1]] = kept

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from unipan.data.convert.mask_patches import Patch, circle, mask_patch, polygons_patch, rectangle
+from unipan.data.convert.mask_patches import Patch, circle, mask_patch, polygon_patch, rectangle, union
 from unipan.data.convert.overlap import NOBODY, Shape, paint
 from unipan.data.convert.rle import mask_from_counts
 from unipan.errors import InputError
@@ -37,7 +37,7 @@ def crossings(points: np.ndarray, y: float) -> list[Fraction]:
 @given(st.lists(polygons, min_size=1, max_size=3))
 def test_a_pixel_belongs_to_a_polygon_that_encloses_its_centre(parts: list[np.ndarray]) -> None:
     """Even-odd rule: the edges that a ray to the left crosses. Centres on an edge are left to the next tests."""
-    drawn = whole(polygons_patch(parts, SIZE))
+    drawn = whole(union([polygon_patch(part, SIZE) for part in parts]))
     for row, column in np.ndindex(SIZE):
         xs = [crossings(points, row + 0.5) for points in parts]
         if all(abs(x - column - 0.5) > 1e-9 for some in xs for x in some):
@@ -49,14 +49,14 @@ def test_polygons_that_share_an_edge_neither_overlap_nor_leave_a_gap(top: int, b
     """Whole numbers too: where the edge runs through centres."""
     left = np.array([[0, 0], [top, 0], [bottom, 9], [0, 9]], dtype=float)
     right = np.array([[top, 0], [12, 0], [12, 9], [bottom, 9]], dtype=float)
-    total = sum(whole(polygons_patch([points], SIZE)).astype(int) for points in (left, right))
+    total = sum(whole(polygon_patch(points, SIZE)).astype(int) for points in (left, right))
     assert np.array_equal(total, np.ones(SIZE))
 
 
 def test_rectangles_and_circles() -> None:
-    drawn = whole(polygons_patch([rectangle((7, 6), (2, 1))], SIZE))
+    drawn = whole(polygon_patch(rectangle((7, 6), (2, 1)), SIZE))
     assert np.array_equal(np.argwhere(drawn), [[y, x] for y in range(1, 6) for x in range(2, 7)])
-    disc = whole(polygons_patch([circle((50, 40), (50, 70.5))], (90, 110)), (90, 110))
+    disc = whole(polygon_patch(circle((50, 40), (50, 70.5)), (90, 110)), (90, 110))
     y, x = np.mgrid[:90, :110] + 0.5
     assert np.array_equal(disc, np.hypot(x - 50, y - 40) < 30.5)
 
@@ -98,7 +98,7 @@ def test_polygons_lie_within_a_pixel_of_the_references() -> None:
         angles = np.sort(rng.uniform(0, 2 * np.pi, 12))
         points = 40 + rng.uniform(10, 30, (12, 1)) * np.stack([np.cos(angles), np.sin(angles)], 1)
         theirs = reference.decode(reference.merge(reference.frPyObjects([points.ravel().tolist()], 80, 80))).astype(bool)
-        ours = whole(polygons_patch([points], (80, 80)), (80, 80))
+        ours = whole(polygon_patch(points, (80, 80)), (80, 80))
         for y, x in np.argwhere(ours != theirs):
             assert distance_to_outline(points, x + 0.5, y + 0.5) < 1
 
@@ -133,5 +133,5 @@ def test_the_last_shape_is_on_top_and_contested_pixels_are_counted(drawn: list[t
 def test_the_triangles_of_a_quadrilateral_make_it_up(corners: list[tuple[float, float]]) -> None:
     """However it folds: by the even-odd rule it has the pixels that are in one triangle only."""
     a, b, c, d = corners
-    halves = [whole(polygons_patch([np.array(part, dtype=float)], SIZE)) for part in ([a, b, c], [c, d, a])]
-    assert np.array_equal(halves[0] ^ halves[1], whole(polygons_patch([np.array([a, b, c, d], dtype=float)], SIZE)))
+    halves = [whole(polygon_patch(np.array(part, dtype=float), SIZE)) for part in ([a, b, c], [c, d, a])]
+    assert np.array_equal(halves[0] ^ halves[1], whole(polygon_patch(np.array([a, b, c, d], dtype=float), SIZE)))

@@ -14,7 +14,8 @@ from unipan.cli import main
 from unipan.data.coco import json_set
 from unipan.data.scenes import SceneDataset
 from unipan.errors import InputError
-from unipan.recipes.convert import next_step, parts_of
+from unipan.recipes.convert import parts_of
+from unipan.recipes.convert_report import next_step
 
 TINY = """--model.no-pretrained --model.fpn-channels 16 --model.decoder-channels 16 16 --model.affinity-dim 8
 --model.detector.proposals-before-nms 50 --model.detector.proposals 20 --model.detector.rpn-samples 32
@@ -156,7 +157,7 @@ def test_nothing_that_looks_finished_is_left_of_a_failure(scenes: SceneDataset, 
     words = ["convert", "instances", path, "--images", images, "--semantic", tmp_path / "semantic", "--val-share", 0.25]
     words += ["--stuff", tmp_path / "stuff.json", "--out", tmp_path / "out"]
     names = [sample.file_name for sample in samples]
-    _, held_out = parts_of(Named(names), names, split="train", val_share=0.25, seed=0)  # type: ignore[arg-type]
+    _, held_out = parts_of(Named(names), split="train", val_share=0.25, seed=0)  # type: ignore[arg-type]
     (images / names[held_out.places[0]]).unlink()
     assert "there is no image" in refused(*words)
     assert list((tmp_path / "out" / "annotations" / "panoptic_train").iterdir())
@@ -169,16 +170,13 @@ class Named:
     overlap_rule, images_dir = "", Path("pictures of mine")
 
     def __init__(self, names: list[str]) -> None:
-        self.names = names
-
-    def __len__(self) -> int:
-        return len(self.names)
+        self.file_names = names
 
 
 def test_who_is_held_out_hardly_changes_when_images_are_added() -> None:
     def held_out(count: int) -> set[str]:
         some = [f"{n}.jpg" for n in range(count)]
-        train, val = parts_of(Named(some), some, split="train", val_share=0.2, seed=4)  # type: ignore[arg-type]
+        train, val = parts_of(Named(some), split="train", val_share=0.2, seed=4)  # type: ignore[arg-type]
         assert sorted([*train.places, *val.places]) == list(range(count))
         assert len(val.places) == round(0.2 * count)
         return {some[place] for place in val.places}
@@ -197,14 +195,14 @@ def test_who_is_held_out_hardly_changes_when_images_are_added() -> None:
 )
 def test_wrong_divisions(count: int, options: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        parts_of(Named(["a"] * count), ["a"] * count, **{"split": "train", "val_share": 0.0, "seed": 0} | options)  # type: ignore[arg-type]
+        parts_of(Named(["a"] * count), **{"split": "train", "val_share": 0.0, "seed": 0} | options)  # type: ignore[arg-type]
 
 
 def test_the_command_that_comes_next_can_be_pasted(tmp_path: Path) -> None:
     (tmp_path / "annotations").mkdir()
     for split in ("train", "val"):
         (tmp_path / "annotations" / f"panoptic_{split}.json").touch()
-    parts = parts_of(Named(["a", "b"]), ["a", "b"], split="train", val_share=0.5, seed=0)  # type: ignore[arg-type]
+    parts = parts_of(Named(["a", "b"]), split="train", val_share=0.5, seed=0)  # type: ignore[arg-type]
     assert shlex.split(next_step(parts, tmp_path))[-4:] == ["--data.images", "pictures of mine", "--out", "runs/mine"]
 
 

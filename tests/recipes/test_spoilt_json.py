@@ -13,13 +13,14 @@ from PIL import Image
 
 from unipan.data.coco import json_set
 from unipan.data.convert.instances import InstanceForm
-from unipan.data.convert.labelme import LabelmeForm, classes_of_labels
+from unipan.data.convert.labelme import LabelmeForm, classes_of_labels, read_labelme
 from unipan.errors import InputError
-from unipan.recipes.convert import convert, parts_of
+from unipan.recipes.convert import Faulty, convert, parts_of
 from unipan.recipes.doctor.examine import examine
 from unipan.recipes.doctor.find import find_splits
 
 TRIES = 150
+FAULTY: list[Faulty] = ["stop", "skip"]
 NUMBERS = [0, -1, 1.5, 2**31, 2**63, 10**30, 1e300, float("nan"), float("inf"), True, False, None]
 TEXTS = ["", "x", "1", "../x", "/etc/passwd", "a\0b", "\ud800", "n" * 300]
 LISTS = [[], [1], ["a"], [None] * 4, [300, -1, 5], [[0, 0]], [[0, 0, 1e308, 0, 1e308, 1e308]], {}, {"a": 1}]
@@ -110,7 +111,7 @@ def test_names_that_no_file_can_bear(folder: Path, tmp_path: Path, name: str) ->
     content["images"][0]["file_name"] = name
     (tmp_path / "i.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match=r"there is no image|leads out"):
-        convert_instances(tmp_path / "i.json", folder, tmp_path / "out", clip=False)
+        convert_instances(tmp_path / "i.json", folder, tmp_path / "out", clip=False, faulty="stop")
 
 
 def readable(json_path: Path, folder: Path) -> bool:
@@ -143,10 +144,10 @@ def test_the_doctor_finds_errors_where_training_does_and_nowhere_else(folder: Pa
     assert TRIES / 10 < passed < TRIES / 2, "changes of areas and boxes break nothing, most others do"
 
 
-def convert_instances(path: Path, images: Path, out: Path, *, clip: bool) -> None:
+def convert_instances(path: Path, images: Path, out: Path, *, clip: bool, faulty: Faulty) -> None:
     options: dict[str, Any] = {"semantic": None, "stuff": [], "ignore": [255], "overlap": "small", "unclaimed": "void"}
     form = InstanceForm(path, images, background="ground", clip=clip, **options)
-    convert(parts_of(form, form.file_names, split="train", val_share=0, seed=0), out)
+    convert(parts_of(form, split="train", val_share=0, seed=0), out, faulty=faulty)
 
 
 def test_spoilt_instances_are_converted_or_refused(folder: Path, tmp_path: Path) -> None:
@@ -154,7 +155,7 @@ def test_spoilt_instances_are_converted_or_refused(folder: Path, tmp_path: Path)
     for number in range(TRIES):
         path.write_text(json.dumps(spoilt(INSTANCES, draw)))
         try:
-            convert_instances(path, folder, tmp_path / str(number), clip=bool(number % 2))
+            convert_instances(path, folder, tmp_path / str(number), clip=bool(number % 2), faulty=FAULTY[number % 4 // 2])
         except InputError:
             refused += 1
             assert not list(tmp_path.glob(f"{number}/annotations/*.json"))
@@ -167,9 +168,11 @@ def test_spoilt_labelme_files_are_converted_or_refused(folder: Path, tmp_path: P
     for number in range(TRIES):
         (labels / "1.json").write_text(json.dumps(spoilt(LABELME, draw)))
         try:
-            classes = classes_of_labels(labels, classes=None, things=["car"], ignore=[], background="ground")
-            form = LabelmeForm(labels, folder, classes=classes, ignore=[], background="ground", clip=bool(number % 2))
-            convert(parts_of(form, form.file_names, split="train", val_share=0, seed=0), tmp_path / str(number))
+            content = read_labelme(labels)
+            classes = classes_of_labels(content, classes=None, things=["car"], ignore=[], background="ground")
+            form = LabelmeForm(content, folder, classes=classes, ignore=[], background="ground", clip=bool(number % 2))
+            parts = parts_of(form, split="train", val_share=0, seed=0)
+            convert(parts, tmp_path / str(number), faulty=FAULTY[number % 4 // 2])
         except InputError:
             refused += 1
     assert TRIES / 3 < refused < TRIES

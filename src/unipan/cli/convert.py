@@ -10,7 +10,7 @@ from tyro.extras import SubcommandApp
 from unipan.cli.parse import deferred
 
 if TYPE_CHECKING:
-    from unipan.recipes.convert import Part
+    from unipan.recipes.convert_report import Part
 
 FORMS = ["cityscapes", "instances", "pairs", "labelme"]
 
@@ -21,12 +21,18 @@ Split = Annotated[str, arg(help="Name of the split that is written.")]
 ValShare = Annotated[float, arg(help="Hold out this share of the images: writes train and val.")]
 Seed = Annotated[int, arg(help="Draws the held-out images.")]
 Ignore = Annotated[list[int], arg(help="Numbers in the semantic PNGs that mean unlabelled.")]
+Faulty = Annotated[
+    Literal["stop", "skip"],
+    arg(help="What can't be used of images and annotations: stop counts it and writes nothing, skip leaves it out, counted."),
+]
 Clip = Annotated[bool, arg(help="Cut shapes at the image's border instead of refusing those that reach outside.")]
 
 
 @convert_app.command
 @deferred
-def cityscapes(root: Positional[Path], *, out: Out, split: Literal["train", "val", "all"] = "all") -> None:
+def cityscapes(
+    root: Positional[Path], *, out: Out, split: Literal["train", "val", "all"] = "all", faulty: Faulty = "stop"
+) -> None:
     """Cityscapes' download, as the official createPanopticImgs does it, in label ids.
 
     Training reads the download itself; this is for other programs.
@@ -36,10 +42,10 @@ def cityscapes(root: Positional[Path], *, out: Out, split: Literal["train", "val
         split: all: those of train and val that are unpacked.
     """
     from unipan.data.convert.cityscapes import CityscapesForm, splits_with_truth
-    from unipan.recipes.convert import Part
+    from unipan.recipes.convert_report import Part
 
     forms = {name: CityscapesForm(root, name) for name in (splits_with_truth(root) if split == "all" else [split])}
-    _convert([Part(name, form, range(len(form))) for name, form in forms.items()], out)
+    _convert([Part(name, form, range(len(form.file_names))) for name, form in forms.items()], out, faulty)
 
 
 @convert_app.command
@@ -59,6 +65,7 @@ def instances(
     split: Split = "train",
     val_share: ValShare = 0.0,
     seed: Seed = 0,
+    faulty: Faulty = "stop",
 ) -> None:
     """COCO instance JSON (polygons, RLE), with semantic PNGs for what lies around the instances.
 
@@ -89,7 +96,7 @@ def instances(
         unclaimed=unclaimed,
         clip=clip,
     )
-    _convert(parts_of(form, form.file_names, split=split, val_share=val_share, seed=seed), out)
+    _convert(parts_of(form, split=split, val_share=val_share, seed=seed), out, faulty)
 
 
 @convert_app.command
@@ -106,6 +113,7 @@ def pairs(
     split: Split = "train",
     val_share: ValShare = 0.0,
     seed: Seed = 0,
+    faulty: Faulty = "stop",
 ) -> None:
     """Two folders of 8- or 16-bit PNGs, class numbers and instance numbers (0: no instance), named STEM.png like the images.
 
@@ -123,7 +131,7 @@ def pairs(
 
     table = ClassTable.from_categories(read_categories(classes))
     form = PairForm(semantic, instances, images, classes=table, ignore=ignore, unclaimed=unclaimed)
-    _convert(parts_of(form, form.file_names, split=split, val_share=val_share, seed=seed), out)
+    _convert(parts_of(form, split=split, val_share=val_share, seed=seed), out, faulty)
 
 
 @convert_app.command
@@ -141,6 +149,7 @@ def labelme(
     split: Split = "train",
     val_share: ValShare = 0.0,
     seed: Seed = 0,
+    faulty: Faulty = "stop",
 ) -> None:
     """labelme's JSON files: polygons, rectangles and circles; the later shape lies on top, one group_id is one instance.
 
@@ -152,19 +161,21 @@ def labelme(
         ignore: Labels whose shapes become void.
         background: A stuff class for pixels without a shape, which are void otherwise.
     """
-    from unipan.data.convert.labelme import LabelmeForm, classes_of_labels
+    from unipan.data.convert.labelme import LabelmeForm, classes_of_labels, read_labelme
     from unipan.recipes.convert import parts_of
 
-    table = classes_of_labels(folder, classes=classes, things=things, ignore=ignore, background=background)
-    form = LabelmeForm(folder, images or folder, classes=table, ignore=ignore, background=background, clip=clip)
-    _convert(parts_of(form, form.file_names, split=split, val_share=val_share, seed=seed), out)
+    content = read_labelme(folder)
+    table = classes_of_labels(content, classes=classes, things=things, ignore=ignore, background=background)
+    form = LabelmeForm(content, images or folder, classes=table, ignore=ignore, background=background, clip=clip)
+    _convert(parts_of(form, split=split, val_share=val_share, seed=seed), out, faulty)
 
 
-def _convert(parts: "Sequence[Part]", out: Path) -> None:
+def _convert(parts: "Sequence[Part]", out: Path, faulty: Faulty) -> None:
     from unipan.console import results
-    from unipan.recipes.convert import convert, sentences, summary
+    from unipan.recipes.convert import convert
+    from unipan.recipes.convert_report import sentences, summary
 
-    tallies = convert(parts, out)
+    tallies = convert(parts, out, faulty=faulty)
     results.print(summary(tallies))
     for sentence in sentences(tallies, parts, out):
         results.print(sentence, soft_wrap=True)

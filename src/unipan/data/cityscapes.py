@@ -44,11 +44,14 @@ class Cityscapes:
     Segments bear the ids of the *_instanceIds.png. Groups of things are crowds; labels that are not evaluated are void.
     """
 
-    def __init__(self, root: Path, split: str, *, merge: Merge) -> None:
-        """merge: as in `CocoPanoptic`."""
+    def __init__(self, root: Path, split: str, *, merge: Merge, whole: bool = True) -> None:
+        """merge: as in `CocoPanoptic`. whole: refuse a split where an image or a truth is alone, instead of leaving it out."""
         _check_layout(root, split)
         self._images, self._truths, self._merge = root / IMAGES / split, root / TRUTH / split, merge
-        self._frames = _annotated(self._images, self._truths)
+        self._frames, self.faults = _annotated(self._images, self._truths)
+        if self.faults and (whole or not self._frames):
+            raise InputError(self.faults[0])
+        self.file_names = [f"{frame}{IMAGE_END}" for frame in self._frames]
         self._class_of = tuple(range(len(CITYSCAPES)))
         self.classes: ClassTable = CITYSCAPES
         if merge == "supercategory":
@@ -59,16 +62,15 @@ class Cityscapes:
 
     def __getitem__(self, index: int, /) -> Sample:
         frame = self._frames[index]
-        image = read_image(self._images / f"{frame}{IMAGE_END}")
+        image = read_image(self._images / self.file_names[index])
         truth = self._truths / f"{frame}{TRUTH_END}"
         ids = read_instance_ids(truth)
         if image.shape[-2:] != ids.shape:
             raise InputError(
-                f"{frame}{IMAGE_END} is {size_text(image)} but {truth.name} is {size_text(ids)} (width x height); "
+                f"{self.file_names[index]} is {size_text(image)} but {truth.name} is {size_text(ids)} (width x height); "
                 "unpack both again from the download."
             )
-        file_name = f"{frame}{IMAGE_END}"
-        return Sample(image=image, truth=self._truth(ids, truth), image_id=Path(frame).name, file_name=file_name)
+        return Sample(image=image, truth=self._truth(ids, truth), image_id=Path(frame).name, file_name=self.file_names[index])
 
     def labels(self, index: int) -> set[int]:
         """Every label of a frame, evaluated or not; none where its truth can't be read."""
@@ -139,22 +141,23 @@ def frames_below(folder: Path, end: str) -> set[str]:
     return {file.as_posix().removesuffix(end) for file in files if not any(map(is_hidden, file.parts))}
 
 
-def _annotated(images: Path, truths: Path) -> list[str]:
-    """The split's images, by city and name; each must have its truth, and the reverse."""
+def _annotated(images: Path, truths: Path) -> tuple[list[str], list[str]]:
+    """The split's frames with image and truth, by city and name; and a sentence for each folder that lacks some."""
     found, known = frames_below(images, IMAGE_END), frames_below(truths, TRUTH_END)
     if not found:
         raise InputError(f"{images} holds no CITY/*{IMAGE_END}; unpack leftImg8bit_trainvaltest.zip in {images.parents[1]}.")
+    faults = []
     for folder, end, missing, archive in (
         (truths, TRUTH_END, found - known, "gtFine_trainvaltest.zip"),
         (images, IMAGE_END, known - found, "leftImg8bit_trainvaltest.zip"),
     ):
         if missing:
             first = listing(f"{frame}{end}" for frame in sorted(missing))
-            raise InputError(
+            faults.append(
                 f"{folder} lacks {len(missing)} of the {len(found | known)} files that belong there: {first}. Unpack {archive} "
                 "completely, or remove the files that have no partner."
             )
-    return sorted(found)
+    return sorted(found & known), faults
 
 
 def _check_layout(root: Path, split: str) -> None:

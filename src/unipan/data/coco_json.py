@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from torch import Tensor
 
@@ -15,6 +15,9 @@ from unipan.errors import InputError
 from unipan.json_values import adapter
 from unipan.ops.segments import Label, panoptic_map, runs_of
 from unipan.types import PanopticMap
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 Form = TypeVar("Form")
 
@@ -68,9 +71,23 @@ def read_json_as(form: type[Form], path: Path, what: str = PANOPTIC) -> Form:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}. Expected {what}.") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InputError(f"{path} is not {what}: at {place}: {first['msg']}. Export it again in that form.") from error
+        raise InputError(f"{path} is not {what}: {_first_fault(error, 'the file')}. Export it again in that form.") from error
+
+
+def fault_of(form: type[Any], value: Any) -> str:
+    """What keeps a JSON value from being of the form; empty where nothing does."""
+    from pydantic import ValidationError
+
+    try:
+        adapter(form).validate_python(value)
+    except ValidationError as error:
+        return _first_fault(error, "the entry")
+    return ""
+
+
+def _first_fault(error: "ValidationError", whole: str) -> str:
+    first = error.errors()[0]
+    return f"at {'.'.join(str(part) for part in first['loc']) or whole}: {first['msg']}"
 
 
 def json_bytes(path: Path) -> bytes:

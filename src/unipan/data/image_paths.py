@@ -11,7 +11,7 @@ from PIL import Image
 
 from unipan.data.cityscapes_labels import picture_name
 from unipan.data.coco_json import listing
-from unipan.errors import InputError
+from unipan.errors import InputError, about
 from unipan.ops.images import is_file
 
 NO_PIXELS = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
@@ -113,29 +113,54 @@ def image_places(folder: Path, file_names: Sequence[str]) -> list[list[str]]:
     return [found.get(name, [name]) for name in file_names]
 
 
+@dataclass(frozen=True)
+class ListedImages:
+    """Where the images lie that a file names."""
+
+    folder: Path
+    names: Sequence[str]
+    candidates: list[list[str]]
+    """Of each name all paths below the folder that it may mean (`image_places`)."""
+
+    @property
+    def places(self) -> list[str]:
+        """Of each name its path below the folder; the name as it is, where there is none or more than one."""
+        return [own[0] if len(own) == 1 else name for name, own in zip(self.names, self.candidates, strict=True)]
+
+    def check(self, index: int) -> None:
+        """Refuse a name that has not one place, and say what is there. Raises: InputError."""
+        name, own, folder = self.names[index], self.candidates[index], self.folder
+        if len(own) > 1:
+            places = listing(sorted(own))
+            raise InputError(f"the image {name} could be {places}, all below {folder}; write the subfolder into its file name.")
+        if not own:
+            other = other_suffix(folder / name)
+            there = (
+                f"but {other} is there; write its name as it is" if other else "nor below it; add it, or name the right folder"
+            )
+            raise InputError(f"there is no image {name} in {folder}, {there}.")
+
+
+def find_listed(folder: Path, names: Sequence[str], source: Path) -> ListedImages:
+    """Find the images that a file names. Raises: InputError where none of them is there."""
+    found = ListedImages(folder, names, image_places(folder, names))
+    if names and not any(found.candidates):
+        with about(f"none of the {len(names)} images that {source} names is in {folder}, first {names[0]}"):
+            found.check(0)
+    return found
+
+
 def found_images(folder: Path, file_names: Sequence[str], json_path: Path) -> list[str]:
-    """Each file name's path below `folder`, as `image_places` finds it; a missing one stays as it is, and reading it is an error.
+    """Each file name's path below `folder`; a missing one stays as it is, and reading it is an error.
 
     Raises: InputError where all are missing, or one could be any of several.
     """
-    places = image_places(folder, file_names)
-    if file_names and not any(places):
-        raise InputError(
-            f"none of the {len(file_names)} images that {json_path} names is in {folder} or its subfolders, first "
-            f"{file_names[0]}; {_remedy(folder / file_names[0])}."
-        )
-    for name, several in zip(file_names, places, strict=True):
-        if len(several) > 1:
-            raise InputError(
-                f"the image {name} could be {listing(sorted(several))}, all below {folder}; write the subfolder into the JSON's "
-                "file_name."
-            )
-    return [several[0] if several else name for name, several in zip(file_names, places, strict=True)]
-
-
-def _remedy(path: Path) -> str:
-    other = other_suffix(path)
-    return f"but {other} is there: write its suffix into the JSON's file_name" if other else "name the folder that holds them"
+    found = find_listed(folder, file_names, json_path)
+    for index, own in enumerate(found.candidates):
+        if len(own) > 1:
+            with about(json_path):
+                found.check(index)
+    return found.places
 
 
 def other_suffix(path: Path) -> str:

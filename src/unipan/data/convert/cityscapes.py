@@ -15,22 +15,17 @@ class CityscapesForm:
     overlap_rule = "nobody: maps of one number a pixel can't overlap"
 
     def __init__(self, root: Path, split: str) -> None:
-        self._samples = Cityscapes(root, split, merge="none")
-        self.classes = self._samples.classes
+        self._samples = Cityscapes(root, split, merge="none", whole=False)
+        self.classes, self.faults = self._samples.classes, self._samples.faults
         self.images_dir = root / IMAGES
-        self._split = split
-
-    def __len__(self) -> int:
-        return len(self._samples)
+        self.file_names = [f"{split}/{name}" for name in self._samples.file_names]
 
     def __getitem__(self, index: int, /) -> Converted:
         sample = self._samples[index]
         return Converted(
             image_id=sample.image_id,
-            file_name=f"{self._split}/{sample.file_name}",
+            file_name=self.file_names[index],
             panoptic=sample.truth,
-            contested_px=0,
-            vanished=(),
         )
 
 

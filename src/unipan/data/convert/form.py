@@ -1,7 +1,6 @@
 """What all converters to the COCO panoptic format share. H x W pixels of an image, n segments."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Protocol
@@ -13,6 +12,7 @@ from PIL import Image
 
 from unipan.classes import VOID, VOID_ID, ClassTable
 from unipan.data.coco_json import leads_out, read_json_as, stem_below
+from unipan.data.coco_writer import png_of
 from unipan.data.image_paths import check_apart, find_files
 from unipan.errors import InputError
 from unipan.ops.images import UNREADABLE, is_file
@@ -34,23 +34,27 @@ class Converted:
 
     image_id: int | str
     file_name: str
-    """The picture, below the images folder."""
+    """The image, below the images folder."""
     panoptic: PanopticMap
-    contested_px: int
+    contested_px: int = 0
     """Pixels that several segments claimed."""
-    vanished: tuple[str, ...]
+    vanished: tuple[str, ...] = ()
     """Segments of which no pixel is left, each in words for a message."""
+    faults: tuple[str, ...] = ()
+    """What of its annotation is not in the map, because it can't be used; each a sentence."""
 
 
 class Form(Protocol):
-    """A data set in another format, image by image."""
+    """A data set in another format, image by image. An image that can't be used at all is an InputError."""
 
     classes: ClassTable
     images_dir: Path
+    file_names: list[str]
+    """Of each image, below that folder."""
+    faults: list[str]
+    """What is left out of the whole, because it can't be used; each a sentence."""
     overlap_rule: str
     """Who gets a pixel that several segments claim, in words."""
-
-    def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> Converted: ...
 
@@ -62,13 +66,13 @@ def assembled(
     classes: ClassTable,
     unclaimed: Unclaimed,
 ) -> tuple[PanopticMap, list[int]]:
-    """Shapes over a semantic map, a class's stuff as one segment; and the places in `claims` of which no pixel is left.
+    """Shapes over a semantic map, a class's stuff as one segment; and the positions in `claims` of which no pixel is left.
 
-    owner:  (H, W) places in `claims`, negative where the semantic map counts.
+    owner:  (H, W) positions in `claims`, negative where the semantic map counts.
     claims: the n segments' class index and whether it is a crowd; None for a region that is void.
     below:  (H, W) class indices, VOID where unlabelled.
     """
-    labels = [Label(place + 1, *claim) for place, claim in enumerate(claims) if claim is not None]
+    labels = [Label(position + 1, *claim) for position, claim in enumerate(claims) if claim is not None]
     first = len(claims) + 1
     id_of_class = np.zeros(VOID + 1, dtype=np.int32)
     for index, is_thing in enumerate(classes.is_thing):
@@ -78,22 +82,13 @@ def assembled(
     ids = np.where(owner >= 0, owner + 1, id_of_class[below])
     panoptic = panoptic_map(torch.from_numpy(ids), labels, classes)
     left = {segment.id for segment in panoptic.segments}
-    gone = [place for place, claim in enumerate(claims) if claim is not None and place + 1 not in left]
+    gone = [position for position, claim in enumerate(claims) if claim is not None and position + 1 not in left]
     return joined_stuff(panoptic, classes), gone
 
 
 def void_px(panoptic: PanopticMap) -> int:
     """Unlabelled pixels."""
     return int((panoptic.ids == VOID_ID).sum())
-
-
-@contextmanager
-def about(what: object) -> Iterator[None]:
-    """Name what a complaint is about."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{what}: {error}") from error
 
 
 def read_categories(path: Path) -> list[dict[str, Any]]:
@@ -125,9 +120,9 @@ def files_by_stem(folder: Path, what: str, suffixes: set[str] | None = None) -> 
         raise InputError(
             f"the folder {folder} holds no {what} (left out: {files.left_out or 'nothing'}); name the one that does."
         )
-    stems = [stem_below(path.relative_to(folder).as_posix()) for path in files.paths]
-    check_apart(files.paths, [f"{stem}.png" for stem in stems])
-    return dict(zip(stems, files.paths, strict=True))
+    names = [path.relative_to(folder).as_posix() for path in files.paths]
+    check_apart(files.paths, [png_of(name) for name in names])
+    return {stem_below(name): path for name, path in zip(names, files.paths, strict=True)}
 
 
 def checked_folder(folder: Path, what: str) -> Path:
@@ -137,22 +132,29 @@ def checked_folder(folder: Path, what: str) -> Path:
     return folder
 
 
-def check_size(image: Path, size: Size, source: str) -> None:
-    """Refuse a picture that is not there or not of the annotation's size (height, width), seen upright. Reads its header alone.
-
-    source: the annotation in words.
-    """
+def upright_size(image: Path) -> Size:
+    """An image's height and width as a person sees it. Reads its header alone."""
     if not is_file(image):
-        raise InputError(f"there is no image {image}, which {source} names; check --images, or remove the entry.")
+        raise InputError(f"there is no image {image}; check the folder, or remove what names it.")
     try:
         with Image.open(image) as file:
             width, height = file.size
-            if file.getexif().get(EXIF_ORIENTATION) in SIDEWAYS:
-                width, height = height, width
+            is_turned = file.getexif().get(EXIF_ORIENTATION) in SIDEWAYS
     except UNREADABLE as error:
         raise InputError(f"cannot read the image {image}: {error}. Expected a complete image file (JPEG, PNG, ...).") from error
-    if (height, width) != size:
+    return (width, height) if is_turned else (height, width)
+
+
+def check_size(image: Path, size: tuple[int | None, int | None], source: str) -> Size:
+    """The size (height, width) of an image, upright; it must be the annotation's, as far as that has one.
+
+    source: the annotation in words.
+    """
+    found = upright_size(image)
+    wanted = tuple(its if said is None else said for its, said in zip(found, size, strict=True))
+    if found != wanted:
         raise InputError(
-            f"{image} is {width}x{height} (width x height, upright) but {source} is {size[1]}x{size[0]}; "
-            "both must be of one size. Export the annotation again for this very picture."
+            f"{image} is {found[1]}x{found[0]} (width x height, upright) but {source} is {wanted[1]}x{wanted[0]}; "
+            "both must be of one size. Export the annotation again for this very image."
         )
+    return found

@@ -1,54 +1,142 @@
 """The COCO instance JSON: what a file must hold, read and checked once."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from unipan.classes import ClassTable, category_fault
-from unipan.data.coco_json import listing, read_json_as
-from unipan.data.convert.form import about, safe_name
-from unipan.errors import InputError
+from unipan.data.coco_json import fault_of, read_json_as
+from unipan.data.convert.form import safe_name
+from unipan.errors import InputError, about, noted
+from unipan.json_values import read_as
 
-
-@dataclass(slots=True)
-class Rle:
-    counts: str | list[int]
-    size: tuple[int, int]
+ImageId = int | str
 
 
 @dataclass(slots=True)
 class InstanceEntry:
     id: int | str
-    image_id: int | str
+    image_id: ImageId
     category_id: int
-    segmentation: Rle | list[list[float]] | None = None
-    iscrowd: int = 0
+    segmentation: Any = None
+    """Whatever a tool wrote; see `segmentation_patch`."""
+    iscrowd: int | None = 0
 
 
 @dataclass(slots=True)
-class PictureEntry:
-    id: int | str
+class ImageEntry:
+    id: ImageId
     file_name: str
-    height: int
-    width: int
+    height: int | None = None
+    width: int | None = None
+
+
+_FIRST_THAT_FITS = Field(union_mode="left_to_right")
 
 
 @dataclass(slots=True)
-class InstanceJson:
-    images: list[PictureEntry]
-    annotations: list[InstanceEntry]
+class _Content:
+    """The file; an entry that is none stays as it stands there."""
+
+    images: list[Annotated[ImageEntry | Any, _FIRST_THAT_FITS]]
+    annotations: list[Annotated[InstanceEntry | Any, _FIRST_THAT_FITS]]
     categories: list[dict[str, Any]]
 
 
+@dataclass
+class InstanceJson:
+    """What of a file can be used; ids are unique and known where they are used, and file names stay in their folder."""
+
+    categories: list[dict[str, Any]]
+    images: dict[ImageId, ImageEntry] = field(default_factory=dict)
+    annotations: dict[ImageId, list[InstanceEntry]] = field(default_factory=lambda: defaultdict(list))
+    """Of each image, in the file's order."""
+    faults: list[str] = field(default_factory=list)
+    """A sentence for each entry that can't be used; of an image that is left out, the annotations are not named."""
+
+
 def read_instance_json(path: Path) -> InstanceJson:
-    """Read a file; its ids are unique, known where they are used, and its file names stay in their folder."""
-    content = read_json_as(InstanceJson, path, "a COCO instance JSON")
+    """Read a file. Raises: InputError where it is none, lists no images, or its ids are of two kinds."""
+    raw = read_json_as(_Content, path, "a COCO instance JSON")
+    content = InstanceJson(raw.categories)
     with about(path):
-        _check(content)
-        for picture in content.images:
-            picture.file_name = safe_name(picture.file_name)
+        if any(isinstance(entry, dict) and "segments_info" in entry for entry in raw.annotations):
+            raise InputError("it is a panoptic JSON, which training reads as it is (--data.train); nothing is to be converted.")
+        if not raw.images:
+            raise InputError("it lists no images; expected at least one.")
+        listed = _add_images(content, raw.images)
+        _check_kinds(raw.annotations, listed)
+        _add_annotations(content, raw.annotations, listed)
+    content.faults = [f"{path}, {fault}" for fault in content.faults]
     return content
+
+
+def _add_images(content: InstanceJson, entries: list[Any]) -> set[ImageId]:
+    """Keep the usable images; returns all ids that are listed. Of an id that stands twice nobody knows whose annotations are."""
+    listed: set[ImageId] = set()
+    for position, entry in enumerate(entries, 1):
+        if not isinstance(entry, ImageEntry):
+            content.faults.append(f"entry {position} of images: {fault_of(ImageEntry, entry)}. Mend or remove it.")
+            listed |= {entry["id"]} if isinstance(entry, dict) and isinstance(entry.get("id"), int | str) else set()
+        elif entry.id in listed:
+            first = content.images.pop(entry.id, None)
+            names = f"{first.file_name} and {entry.file_name}" if first else f"also {entry.file_name}"
+            content.faults.append(f"images: the id {entry.id} stands more than once ({names}); each image needs one of its own.")
+        else:
+            listed.add(entry.id)
+            with noted(content.faults, f"image {entry.id}"):
+                entry.file_name = safe_name(entry.file_name)
+                content.images[entry.id] = entry
+    return listed
+
+
+def _check_kinds(entries: list[Any], listed: set[ImageId]) -> None:
+    """Text never equals a number: where that parts annotations from their images, it is one fault and no reason to remove any."""
+    strays = [entry for entry in entries if isinstance(entry, InstanceEntry) and entry.image_id not in listed]
+    odd = [entry for entry in strays if _kind(entry.image_id) not in {_kind(id) for id in listed}]
+    if listed and odd:
+        raise InputError(
+            f"the image ids are {_kind(odd[0].image_id)} in {len(odd)} annotations (first annotation {odd[0].id}: "
+            f"{odd[0].image_id!r}) but {_kind(next(iter(listed)))} in images; write both alike."
+        )
+
+
+def _kind(id: ImageId) -> str:
+    return "text" if isinstance(id, str) else "numbers"
+
+
+def _add_annotations(content: InstanceJson, entries: list[Any], listed: set[ImageId]) -> None:
+    """Keep the usable annotations, each below its image."""
+    known = {read_as(int, entry.get("id")) for entry in content.categories}  # of other ids the class table complains
+    images_of: dict[int | str, str] = {}
+    for position, entry in enumerate(entries, 1):
+        if not isinstance(entry, InstanceEntry):
+            content.faults.append(f"{_where(entry, position, content)}: {fault_of(InstanceEntry, entry)}. Mend or remove it.")
+            continue
+        if entry.image_id in listed and entry.image_id not in content.images:
+            continue
+        where = content.images[entry.image_id].file_name if entry.image_id in content.images else ""
+        with noted(content.faults, f"annotation {entry.id}" + f" ({where})" * bool(where)):
+            if not where:
+                raise InputError(f"its image_id {entry.image_id!r} is no image that the file lists; add the image, or remove it.")
+            if entry.category_id not in known:
+                raise InputError(f"its category {entry.category_id} is none that the file lists; add the category.")
+            if entry.id in images_of:
+                raise InputError(f"its id stands before, too ({images_of[entry.id]}); each annotation needs one of its own.")
+            images_of[entry.id] = where
+            content.annotations[entry.image_id].append(entry)
+
+
+def _where(entry: Any, position: int, content: InstanceJson) -> str:
+    """A malformed annotation in words, as far as it can be told which it is."""
+    fields = entry if isinstance(entry, dict) else {}
+    id = fields.get("image_id")
+    image = content.images.get(id) if isinstance(id, int | str) else None
+    name = f"annotation {fields['id']}" if "id" in fields else f"entry {position} of annotations"
+    return f"{name} ({image.file_name})" if image else name
 
 
 def class_table(categories: list[dict[str, Any]], stuff: list[dict[str, Any]], background: str | None) -> ClassTable:
@@ -56,13 +144,8 @@ def class_table(categories: list[dict[str, Any]], stuff: list[dict[str, Any]], b
 
     Entries of `stuff` that call themselves things (isthing) are passed over, so that it may be a list of all classes.
     """
-    stuff = [entry for entry in stuff if not entry.get("isthing")]
-    for entry in (*categories, *stuff):
-        if "id" not in entry or "name" not in entry:
-            raise InputError(f"the class {entry} lacks id or name; each needs both.")
-        fault = category_fault(entry | {"isthing": 0})
-        if fault:
-            raise InputError(f"the class {entry} {fault}.")
+    categories = [_read_class(entry) for entry in categories]
+    stuff = [_read_class(entry) for entry in stuff if not read_as(int, entry.get("isthing"))]
     stuff_names = {entry["id"]: entry["name"] for entry in stuff}
     for entry in categories:
         if stuff_names.get(entry["id"], entry["name"]) != entry["name"]:
@@ -78,27 +161,11 @@ def class_table(categories: list[dict[str, Any]], stuff: list[dict[str, Any]], b
     return ClassTable.from_categories(entries)
 
 
-def by_image(content: InstanceJson) -> dict[int | str, list[InstanceEntry]]:
-    """The annotations of each image, in the JSON's order."""
-    grouped: dict[int | str, list[InstanceEntry]] = defaultdict(list)
-    for entry in content.annotations:
-        grouped[entry.image_id].append(entry)
-    return dict(grouped)
-
-
-def _check(content: InstanceJson) -> None:
-    """Refuse what does not fit together."""
-    if not content.images:
-        raise InputError("it lists no images; expected at least one.")
-    pictures = {picture.id for picture in content.images}
-    if len(pictures) < len(content.images):
-        raise InputError("an id stands more than once in images; each image needs one of its own.")
-    if len({entry.id for entry in content.annotations}) < len(content.annotations):
-        raise InputError("an id stands more than once in annotations; each annotation needs one of its own.")
-    stray = [entry.id for entry in content.annotations if entry.image_id not in pictures]
-    if stray:
-        raise InputError(f"annotations {listing(stray)} belong to images that the file does not list; remove them.")
-    categories = [entry.get("id") for entry in content.categories]
-    unknown = [entry.id for entry in content.annotations if entry.category_id not in categories]
-    if unknown:
-        raise InputError(f"annotations {listing(unknown)} are of categories that the file does not list; add the categories.")
+def _read_class(entry: dict[str, Any]) -> dict[str, Any]:
+    """A class's entry, which need not say what it is, with its id as a number."""
+    if "id" not in entry or "name" not in entry:
+        raise InputError(f"the class {entry} lacks id or name; each needs both.")
+    fault = category_fault(entry | {"isthing": 0})
+    if fault:
+        raise InputError(f"the class {entry} {fault}.")
+    return entry | {"id": read_as(int, entry["id"])}

@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unipan.classes import VOID
-from unipan.data.convert.form import Converted, Unclaimed, about, assembled, check_size, checked_folder
-from unipan.data.convert.instance_json import InstanceEntry, PictureEntry, Rle, by_image, class_table, read_instance_json
+from unipan.data.coco_json import stem_below
+from unipan.data.coco_writer import png_of
+from unipan.data.convert.form import Converted, Unclaimed, assembled, check_size, checked_folder, files_by_stem
+from unipan.data.convert.instance_json import InstanceEntry, class_table, read_instance_json
 from unipan.data.convert.label_maps import ClassNumbers
-from unipan.data.convert.mask_patches import Patch, check_points, mask_patch, polygons_patch
 from unipan.data.convert.overlap import Shape, paint
-from unipan.data.convert.rle import mask_from_counts
-from unipan.errors import InputError
+from unipan.data.convert.segmentation import segmentation_patch
+from unipan.data.image_paths import check_apart, find_listed
+from unipan.errors import InputError, about
 from unipan.types import Size
 
 Overlap = Literal["small", "order"]
@@ -45,12 +47,18 @@ class InstanceForm:
         if semantic and background:
             raise InputError("--semantic and --background both say what lies around the instances; name one of them.")
         self.images_dir = checked_folder(images_dir, "images")
-        self._semantic = semantic and checked_folder(semantic, "semantic PNG files")
+        self._maps = files_by_stem(semantic, "PNG file", {".png"}) if semantic else {}
+        self._semantic = semantic
         content = read_instance_json(json_path)
         with about(json_path):
             self.classes = class_table(content.categories, stuff, background)
-        self._pictures, self._annotations = content.images, by_image(content)
-        self.file_names = [picture.file_name for picture in self._pictures]
+        self._images, self._annotations = list(content.images.values()), content.annotations
+        names = [image.file_name for image in self._images]
+        self._listed = find_listed(images_dir, names, json_path)
+        self.file_names, self.faults = self._listed.places, content.faults
+        check_apart(
+            [f"{image.file_name} (image {image.id})" for image in self._images], [png_of(name) for name in self.file_names]
+        )
         self._rest = len(self.classes) - 1 if background else VOID
         self._numbers = ClassNumbers(self.classes, ignore) if semantic else None
         above = "smaller" if overlap == "small" else "later"
@@ -58,24 +66,28 @@ class InstanceForm:
         self._json_path, self._overlap, self._clip = json_path, overlap, clip
         self._unclaimed: Unclaimed = unclaimed
 
-    def __len__(self) -> int:
-        return len(self._pictures)
-
     def __getitem__(self, index: int, /) -> Converted:
-        picture = self._pictures[index]
-        size = picture.height, picture.width
-        check_size(self.images_dir / picture.file_name, size, f"its entry in {self._json_path}")
-        entries = self._annotations.get(picture.id, [])
-        shapes = [Shape(place, self._patch(entry, picture)) for place, entry in enumerate(entries)]
+        image, file_name, faults = self._images[index], self.file_names[index], list[str]()
+        with about(self._json_path):
+            self._listed.check(index)
+        size = check_size(self.images_dir / file_name, (image.height, image.width), f"its entry in {self._json_path}")
+        below = self._below(image.file_name, file_name, size)
+        entries, shapes = list[InstanceEntry](), list[Shape]()
+        for entry in self._annotations.get(image.id, []):
+            where = f"{self._json_path}, annotation {entry.id} ({image.file_name})"
+            patch = segmentation_patch(entry.segmentation, size, clip=self._clip, where=where, faults=faults)
+            if patch is not None:
+                shapes.append(Shape(len(entries), patch))
+                entries.append(entry)
         owner, contested = paint(sorted(shapes, key=lambda shape: self._height(shape, entries[shape.segment])), size)
-        claims = [self._claim(entry) for entry in entries]
-        panoptic, gone = assembled(owner, claims, self._below(picture), self.classes, self._unclaimed)
+        panoptic, gone = assembled(owner, [self._claim(entry) for entry in entries], below, self.classes, self._unclaimed)
         return Converted(
-            image_id=picture.id,
-            file_name=picture.file_name,
+            image_id=image.id,
+            file_name=file_name,
             panoptic=panoptic,
             contested_px=contested,
-            vanished=tuple(f"{picture.file_name}: annotation {entries[place].id}" for place in gone),
+            vanished=tuple(f"{file_name}: annotation {entries[position].id}" for position in gone),
+            faults=tuple(faults),
         )
 
     def _height(self, shape: Shape, entry: InstanceEntry) -> tuple[int, int]:
@@ -89,44 +101,12 @@ class InstanceForm:
         class_index = self.classes.index_of_dataset_id[entry.category_id]
         return class_index, bool(entry.iscrowd) and self.classes.is_thing[class_index]
 
-    def _patch(self, entry: InstanceEntry, picture: PictureEntry) -> Patch:
-        with about(f"{self._json_path}, annotation {entry.id} ({picture.file_name})"):
-            return entry_patch(entry, (picture.height, picture.width), clip=self._clip)
-
-    def _below(self, picture: PictureEntry) -> NDArray[np.uint8]:
-        """(H, W) class indices below all instances."""
-        size = picture.height, picture.width
+    def _below(self, listed_name: str, file_name: str, size: Size) -> NDArray[np.uint8]:
+        """(H, W) class indices below all instances. listed_name: the image's in the JSON; its map may bear either name."""
         if not self._semantic or not self._numbers:
             return np.full(size, self._rest, dtype=np.uint8)
-        path = (self._semantic / picture.file_name).with_suffix(".png")
+        stem = stem_below(listed_name)
+        path = self._maps.get(stem) or self._maps.get(stem_below(file_name)) or self._semantic / f"{stem}.png"
         below = self._numbers.read(path)
-        check_size(path, size, f"the entry of {picture.file_name} in {self._json_path}")
+        check_size(path, size, f"its image {file_name}")
         return below
-
-
-def entry_patch(entry: InstanceEntry, size: Size, *, clip: bool) -> Patch:
-    """The pixels of an annotation, of whichever form."""
-    match entry.segmentation:
-        case Rle(counts, rle_size):
-            if rle_size != size:
-                raise InputError(
-                    f"its mask is {rle_size[1]}x{rle_size[0]} (width x height), its image {size[1]}x{size[0]}; "
-                    "both must be of one size."
-                )
-            return mask_patch(mask_from_counts(counts, size))
-        case [_, *_] as parts:
-            polygons = [corners(part) for part in parts]
-            for points in polygons:
-                check_points(points, size, clip=clip)
-            return polygons_patch(polygons, size)
-        case _:
-            raise InputError("it has no segmentation (a box alone is not enough); remove it or give it polygons or an RLE.")
-
-
-def corners(numbers: Sequence[float]) -> NDArray[np.float64]:
-    """(k, 2) corners from x1, y1, x2, y2, ..."""
-    if len(numbers) % 2 or len(numbers) < 6:
-        raise InputError(
-            f"a polygon of {len(numbers)} numbers came; a polygon is x, y pairs of at least 3 points. Remove or mend it."
-        )
-    return np.array(numbers, dtype=np.float64).reshape(-1, 2)

@@ -1,30 +1,59 @@
 """Polygon JSON files as labelme writes them, as the COCO panoptic format needs them. H x W pixels of an image."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from unipan.classes import VOID, ClassTable
-from unipan.data.coco_json import listing, read_json_as
-from unipan.data.convert.form import Converted, about, assembled, check_size, checked_folder, read_categories
+from unipan.data.coco_json import fault_of, listing, read_json_as, stem_below
+from unipan.data.coco_writer import png_of
+from unipan.data.convert.form import Converted, assembled, check_size, checked_folder, read_categories
 from unipan.data.convert.labelme_shapes import LabelmeShape, shape_patch
 from unipan.data.convert.overlap import Shape, paint
-from unipan.data.image_paths import find_files
-from unipan.errors import InputError
-
-WHAT = "a labelme JSON (shapes, imagePath, imageHeight, imageWidth)"
+from unipan.data.image_paths import check_apart, find_files, find_listed, other_suffix
+from unipan.errors import InputError, about, noted
+from unipan.ops.images import is_file
 
 
 @dataclass(slots=True)
 class LabelmeFile:
     """A file's content, under labelme's own names; the picture that may be in it is passed over."""
 
-    shapes: list[LabelmeShape]
+    shapes: list[Annotated[LabelmeShape | Any, Field(union_mode="left_to_right")]]
+    """One that is no shape stays as it stands there."""
     imagePath: str
-    imageHeight: int
-    imageWidth: int
+    imageHeight: int | None = None
+    imageWidth: int | None = None
+
+
+@dataclass
+class LabelmeFolder:
+    """All of labelme's files below a folder that can be read."""
+
+    path: Path
+    files: dict[Path, LabelmeFile] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    """A sentence for each file that can't."""
+
+
+def read_labelme(folder: Path) -> LabelmeFolder:
+    """Read the JSON files of a folder and its subfolders, by name. Raises: InputError where none can be read."""
+    found = find_files(checked_folder(folder, "labelme JSON files"), {".json"})
+    if not found.paths:
+        raise InputError(
+            f"the folder {folder} holds no JSON file (left out: {found.left_out or 'nothing'}); name the one with labelme's."
+        )
+    content = LabelmeFolder(folder)
+    for path in found.paths:
+        with noted(content.faults):
+            content.files[path] = read_json_as(LabelmeFile, path, "a labelme JSON (shapes, imagePath)")
+    if not content.files:
+        raise InputError(content.faults[0])
+    return content
 
 
 class LabelmeForm:
@@ -37,50 +66,64 @@ class LabelmeForm:
     overlap_rule = "the shape that stands later in its file"
 
     def __init__(
-        self, folder: Path, images_dir: Path, *, classes: ClassTable, ignore: Sequence[str], background: str | None, clip: bool
+        self,
+        content: LabelmeFolder,
+        images_dir: Path,
+        *,
+        classes: ClassTable,
+        ignore: Sequence[str],
+        background: str | None,
+        clip: bool,
     ) -> None:
-        self.classes, self.images_dir = classes, checked_folder(images_dir, "images")
-        self._paths = labelme_files(folder)
-        self.file_names = [_file_name(read_labelme(path)) for path in self._paths]
+        self.classes, self.images_dir, self.faults = classes, checked_folder(images_dir, "images"), content.faults
+        self._files = list(content.files.items())
+        names = [_image_name(path.relative_to(content.path).parent, file, images_dir) for path, file in self._files]
+        self._listed = find_listed(images_dir, names, content.path)
+        self.file_names = self._listed.places
+        check_apart(list(content.files), [png_of(name) for name in self.file_names])
         self._index = {info.name: index for index, info in enumerate(classes.classes)}
         if background and background not in self._index:
             raise InputError(f"--background {background} is no class; there are {listing(self._index)}.")
         self._rest = self._index[background] if background else VOID
         self._ignore, self._clip = frozenset(ignore), clip
 
-    def __len__(self) -> int:
-        return len(self._paths)
-
     def __getitem__(self, index: int, /) -> Converted:
-        path = self._paths[index]
-        content, file_name = read_labelme(path), self.file_names[index]
-        size = content.imageHeight, content.imageWidth
-        check_size(self.images_dir / file_name, size, str(path))
-        keys = [self._key(shape, place) for place, shape in enumerate(content.shapes)]
-        segments = list(dict.fromkeys(keys))
+        path, content = self._files[index]
+        file_name, faults = self.file_names[index], list[str]()
         with about(path):
-            claims = [self._claim(content.shapes[keys.index(key)].label) for key in segments]
-            shapes = []
-            for place, (key, shape) in enumerate(zip(keys, content.shapes, strict=True)):
-                with about(f"shape {place + 1} ({shape.label})"):
-                    shapes.append(Shape(segments.index(key), shape_patch(shape, size, clip=self._clip)))
+            self._listed.check(index)
+        size = check_size(self.images_dir / file_name, (content.imageHeight, content.imageWidth), str(path))
+        segments: dict[Hashable, int] = {}
+        claims, shapes, firsts = list[tuple[int, bool] | None](), list[Shape](), list[int]()
+        for position, shape in enumerate(content.shapes, 1):
+            label = f" ({shape.label})" if isinstance(shape, LabelmeShape) else ""
+            with noted(faults, f"{path}: shape {position}{label}"):
+                if not isinstance(shape, LabelmeShape):
+                    raise InputError(f"it is no shape: {fault_of(LabelmeShape, shape)}. Mend or remove it.")
+                claim, patch = self._claim(shape.label), shape_patch(shape, size, clip=self._clip)
+                segment = segments.setdefault(self._key(shape, position), len(segments))
+                if segment == len(claims):
+                    claims.append(claim)
+                    firsts.append(position)
+                shapes.append(Shape(segment, patch))
         owner, contested = paint(shapes, size)
         below = np.full(size, self._rest, dtype=np.uint8)
         panoptic, gone = assembled(owner, claims, below, self.classes, "void")
         return Converted(
-            image_id=Path(file_name).stem,
+            image_id=stem_below(file_name),
             file_name=file_name,
             panoptic=panoptic,
             contested_px=contested,
-            vanished=tuple(f"{path.name}: shape {keys.index(segments[place]) + 1}" for place in gone),
+            vanished=tuple(f"{path.name}: shape {firsts[segment]}" for segment in gone),
+            faults=tuple(faults),
         )
 
-    def _key(self, shape: LabelmeShape, place: int) -> Hashable:
+    def _key(self, shape: LabelmeShape, position: int) -> Hashable:
         """What the shapes of one segment share."""
         is_thing = shape.label in self._index and self.classes.is_thing[self._index[shape.label]]
         if not is_thing:
             return shape.label
-        return (shape.label, place) if shape.group_id is None else (shape.label, "group", shape.group_id)
+        return (shape.label, position) if shape.group_id is None else (shape.label, "group", shape.group_id)
 
     def _claim(self, label: str) -> tuple[int, bool] | None:
         """A label's class, no crowd; None for void."""
@@ -94,23 +137,8 @@ class LabelmeForm:
         return self._index[label], False
 
 
-def labelme_files(folder: Path) -> list[Path]:
-    """The JSON files of a folder and its subfolders, by name."""
-    found = find_files(checked_folder(folder, "labelme JSON files"), {".json"})
-    if not found.paths:
-        raise InputError(
-            f"the folder {folder} holds no JSON file (left out: {found.left_out or 'nothing'}); name the one with labelme's."
-        )
-    return found.paths
-
-
-def read_labelme(path: Path) -> LabelmeFile:
-    """Read one file."""
-    return read_json_as(LabelmeFile, path, WHAT)
-
-
 def classes_of_labels(
-    folder: Path, *, classes: Path | None, things: Sequence[str], ignore: Sequence[str], background: str | None
+    content: LabelmeFolder, *, classes: Path | None, things: Sequence[str], ignore: Sequence[str], background: str | None
 ) -> ClassTable:
     """The classes: those of a JSON list or, without one, things as given, then every other label in the folder as stuff, by name,
     and the background.
@@ -121,12 +149,12 @@ def classes_of_labels(
         )
     if classes:
         return ClassTable.from_categories(read_categories(classes))
-    labels = {shape.label for path in labelme_files(folder) for shape in read_labelme(path).shapes}
+    labels = {shape.label for file in content.files.values() for shape in file.shapes if isinstance(shape, LabelmeShape)}
     unseen = [name for name in (*things, *ignore) if name not in labels]
     if unseen:
         raise InputError(
-            f"no shape in {folder} is labelled {listing(unseen)}; the labels are {listing(sorted(labels))}. Correct the name, "
-            "or give the classes of all splits with --classes."
+            f"no shape in {content.path} is labelled {listing(unseen)}; the labels are {listing(sorted(labels))}. Correct the "
+            "name, or give the classes of all splits with --classes."
         )
     stuff = sorted(labels - {*things, *ignore})
     if background and background not in stuff:
@@ -135,6 +163,11 @@ def classes_of_labels(
     return ClassTable.from_categories([{"id": n, "name": name, "isthing": kind} for n, (name, kind) in enumerate(names, 1)])
 
 
-def _file_name(content: LabelmeFile) -> str:
-    """The picture's own name: its folder is where labelme ran, on whichever system, and not where the pictures are now."""
-    return PureWindowsPath(content.imagePath).name
+def _image_name(folder: Path, content: LabelmeFile, images_dir: Path) -> str:
+    """The image below the images folder: in the JSON's own subfolder or, where it is not there, anywhere.
+
+    Of imagePath only the last part counts: its folder is where labelme ran, on whichever system, not where the images are now.
+    """
+    name = PureWindowsPath(content.imagePath).name
+    beside = folder / name
+    return beside.as_posix() if is_file(images_dir / beside) or other_suffix(images_dir / beside) else name

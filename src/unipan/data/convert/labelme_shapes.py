@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unipan.data.convert.mask_patches import Patch, Points, check_points, circle, polygons_patch, rectangle
+from unipan.data.convert.mask_patches import Patch, Points, check_points, circle, polygon_patch, rectangle
 from unipan.errors import InputError
 from unipan.ops.images import UNREADABLE
 from unipan.types import Size
@@ -32,7 +32,7 @@ def shape_patch(shape: LabelmeShape, size: Size, *, clip: bool) -> Patch:
         return _mask_patch(shape, size, clip=clip)
     points = outline(shape)
     check_points(points, size, clip=clip)
-    return polygons_patch([points], size)
+    return polygon_patch(points, size)
 
 
 def outline(shape: LabelmeShape) -> Points:

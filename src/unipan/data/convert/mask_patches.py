@@ -43,16 +43,26 @@ class Patch(NamedTuple):
         return int(np.count_nonzero(self.mask))
 
 
-def polygons_patch(polygons: Sequence[Points], size: Size) -> Patch:
-    """All pixels of any of the polygons, cut at the image's border. Where an outline crosses itself, the even-odd rule holds."""
-    corners = np.concatenate(polygons)
+def polygon_patch(points: Points, size: Size) -> Patch:
+    """The pixels inside an outline, cut at the image's border. Where it crosses itself, the even-odd rule holds."""
     limit = np.array([size[1], size[0]])
-    left, top = np.floor(corners.min(0)).clip(0, limit).astype(int)
-    right, bottom = np.ceil(corners.max(0)).clip(0, limit).astype(int)
+    left, top = np.floor(points.min(0)).clip(0, limit).astype(int)
+    right, bottom = np.ceil(points.max(0)).clip(0, limit).astype(int)
     patch = Patch(int(top), int(left), np.zeros((bottom - top, right - left), dtype=bool))
-    for points in polygons:
-        patch.mask[:] |= _filled(points, patch)
-    return patch
+    return patch._replace(mask=_filled(points, patch))
+
+
+def union(patches: Sequence[Patch]) -> Patch:
+    """All pixels of any of the patches, of which there is at least one."""
+    if len(patches) == 1:
+        return patches[0]
+    top, left = min(patch.top for patch in patches), min(patch.left for patch in patches)
+    bottom = max(patch.top + patch.mask.shape[0] for patch in patches)
+    right = max(patch.left + patch.mask.shape[1] for patch in patches)
+    mask = np.zeros((bottom - top, right - left), dtype=bool)
+    for patch in patches:
+        mask[Patch(patch.top - top, patch.left - left, patch.mask).window] |= patch.mask
+    return Patch(top, left, mask)
 
 
 def mask_patch(mask: NDArray[np.bool_]) -> Patch:

@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 
 from unipan.classes import VOID, ClassTable
-from unipan.data.coco_json import listing
 from unipan.data.convert.form import Converted, Unclaimed, assembled, check_size, files_by_stem
 from unipan.data.convert.label_maps import LARGEST, ClassNumbers, read_label_map
 from unipan.data.convert.overlap import NOBODY
@@ -42,16 +41,13 @@ class PairForm:
         self.classes, self.images_dir = classes, images_dir
         self._semantic, self._instances = (files_by_stem(folder, "PNG file", {".png"}) for folder in (semantic, instances))
         images = files_by_stem(images_dir, "image")
-        _check_partners({semantic: self._semantic, instances: self._instances}, {images_dir: images})
-        self._stems = list(self._semantic)
+        maps = {semantic: self._semantic, instances: self._instances}
+        self._stems, self.faults = _partners(maps, maps | {images_dir: images})
         self.file_names = [images[stem].relative_to(images_dir).as_posix() for stem in self._stems]
         self._numbers = ClassNumbers(classes, ignore)
         self._unclaimed: Unclaimed = unclaimed
         self._is_thing = np.zeros(VOID + 1, dtype=bool)
         self._is_thing[list(classes.things)] = True
-
-    def __len__(self) -> int:
-        return len(self._stems)
 
     def __getitem__(self, index: int, /) -> Converted:
         stem, file_name = self._stems[index], self.file_names[index]
@@ -62,7 +58,7 @@ class PairForm:
             check_size(path, (height, width), str(semantic_path))
         owner, claims = self._segments(semantic, instances)
         panoptic, _ = assembled(owner, claims, semantic, self.classes, self._unclaimed)
-        return Converted(image_id=stem, file_name=file_name, panoptic=panoptic, contested_px=0, vanished=())
+        return Converted(image_id=stem, file_name=file_name, panoptic=panoptic)
 
     def _segments(
         self, semantic: NDArray[np.uint8], instances: NDArray[np.int32]
@@ -79,16 +75,18 @@ class PairForm:
         return np.repeat(owner, runs.lengths).reshape(semantic.shape), claims
 
 
-def _check_partners(maps: dict[Path, dict[str, Path]], images: dict[Path, dict[str, Path]]) -> None:
-    """Each map has its partner and its image, which further images need not. Each folder's files by stem."""
-    folders = maps | images
-    if not set.intersection(*(set(files) for files in folders.values())):
+def _partners(maps: dict[Path, dict[str, Path]], folders: dict[Path, dict[str, Path]]) -> tuple[list[str], list[str]]:
+    """The stems that all folders have, and a sentence for each map that lacks a partner or an image; further images may be there.
+
+    Each folder's files by stem. Raises: InputError where no stem stands in all.
+    """
+    common = set.intersection(*(set(files) for files in folders.values()))
+    if not common:
         firsts = ", ".join(f"{folder} (first {min(files)})" for folder, files in folders.items())
         raise InputError(f"no file name stands in all of {firsts}; name both maps like their image, as in STEM.png and STEM.jpg.")
-    for folder, other in product(maps, folders):
-        lone = sorted(set(maps[folder]) - set(folders[other]))
-        if lone:
-            raise InputError(
-                f"{len(lone)} of the {len(maps[folder])} maps in {folder} have no partner in {other}: {listing(lone)}; "
-                "add the partners or remove these maps."
-            )
+    faults = [
+        f"{maps[folder][stem]} has no partner in {other}; add it, or remove this map."
+        for folder, other in product(maps, folders)
+        for stem in sorted(set(maps[folder]) - set(folders[other]))
+    ]
+    return sorted(common), faults

@@ -1,0 +1,87 @@
+"""The segmentation of a COCO annotation, in each form that tools write, to pixels. H x W pixels of an image."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field, TypeAdapter, ValidationError
+
+from unipan.data.convert.mask_patches import Patch, Points, check_points, mask_patch, polygon_patch, union
+from unipan.data.convert.rle import mask_from_counts
+from unipan.errors import InputError, noted
+from unipan.types import Size
+
+
+@dataclass(slots=True)
+class Rle:
+    counts: str | list[int]
+    size: tuple[int, int]
+
+
+@dataclass(slots=True)
+class Point:
+    x: float
+    y: float
+
+
+Part = Rle | list[float] | list[tuple[float, float]] | list[Point]
+"""A mask as run lengths, or one outline: x1, y1, x2, y2, ...; [x, y] pairs; {"x": .., "y": ..}."""
+
+PART: TypeAdapter[Part] = TypeAdapter(Annotated[Part, Field(union_mode="left_to_right")])
+
+
+def segmentation_patch(segmentation: Any, size: Size, *, clip: bool, where: str, faults: list[str]) -> Patch | None:
+    """The pixels of an annotation's parts together; a part that can't be used goes to `faults`. None: no part is left.
+
+    where: the annotation in words.
+    """
+    patches: list[Patch] = []
+    with noted(faults, where):
+        parts = _parts(segmentation)
+        for position, part in enumerate(parts, 1):
+            with noted(faults, where if len(parts) == 1 else f"{where}, part {position} of {len(parts)}"):
+                patches.append(_part_patch(part, size, clip=clip))
+    return union(patches) if patches else None
+
+
+def _parts(segmentation: Any) -> list[Any]:
+    """Its parts, which may be of different forms; one alone needs no list around it."""
+    if segmentation is None or segmentation in ([], {}, ""):
+        raise InputError("it has no segmentation (a box alone is not enough); remove it or give it polygons or an RLE.")
+    try:
+        return [PART.validate_python(segmentation)]
+    except ValidationError:
+        return segmentation if isinstance(segmentation, list) else [segmentation]
+
+
+def _part_patch(part: Any, size: Size, *, clip: bool) -> Patch:
+    try:
+        valid = PART.validate_python(part)
+    except ValidationError as error:
+        text = str(part)
+        raise InputError(
+            f"{text if len(text) < 60 else text[:57] + '...'} is no segmentation; expected polygons [[x1, y1, x2, y2, ...], ...] "
+            'or an RLE {"counts": ..., "size": [height, width]}. Write it so, or remove it.'
+        ) from error
+    if isinstance(valid, Rle):
+        if valid.size != size:
+            raise InputError(
+                f"its mask is {valid.size[1]}x{valid.size[0]} (width x height), its image {size[1]}x{size[0]}; "
+                "both must be of one size."
+            )
+        return mask_patch(mask_from_counts(valid.counts, size))
+    points = _corners(valid)
+    check_points(points, size, clip=clip)
+    return polygon_patch(points, size)
+
+
+def _corners(outline: list[float] | list[tuple[float, float]] | list[Point]) -> Points:
+    """(k, 2) corners."""
+    numbers: list[float] = []
+    for item in outline:
+        numbers += (item.x, item.y) if isinstance(item, Point) else item if isinstance(item, tuple) else (item,)
+    if len(numbers) % 2 or len(numbers) < 6:
+        raise InputError(
+            f"a polygon of {len(numbers)} numbers came; a polygon is x, y pairs of at least 3 points. Remove or mend it."
+        )
+    return np.array(numbers, dtype=np.float64).reshape(-1, 2)

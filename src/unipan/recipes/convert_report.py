@@ -1,0 +1,125 @@
+"""What `unipan convert` tells at its end: what became of the images, what was left out, what comes next."""
+
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from unipan.console import Table
+from unipan.data.coco_json import SHOWN, listing
+from unipan.data.convert.form import Converted, Form, void_px
+
+
+class Part(NamedTuple):
+    """Images that become one split."""
+
+    split: str
+    form: Form
+    places: Sequence[int]
+    """Which of the form's images."""
+
+
+@dataclass
+class Tally:
+    """What became of a split's images."""
+
+    split: str
+    json: Path
+    images: int = 0
+    segments: int = 0
+    crowds: int = 0
+    pixels: int = 0
+    contested_px: int = 0
+    """Claimed by several segments."""
+    void_px: int = 0
+    empty: int = 0
+    """Images without a segment."""
+    vanished: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    """What is left out, because it can't be used; each a sentence."""
+
+    def add(self, converted: Converted) -> None:
+        panoptic = converted.panoptic
+        self.images += 1
+        self.segments += len(panoptic.segments)
+        self.crowds += sum(segment.is_crowd for segment in panoptic.segments)
+        self.pixels += panoptic.ids.numel()
+        self.contested_px += converted.contested_px
+        self.void_px += void_px(panoptic)
+        self.empty += not panoptic.segments
+        self.vanished += converted.vanished
+        self.faults += converted.faults
+
+
+def summary(tallies: Iterable[Tally]) -> Table:
+    """A row for each split."""
+    table = Table("Converted")
+    columns: dict[str, Callable[[Tally], str]] = {
+        "split": lambda tally: tally.split,
+        "images": lambda tally: f"{tally.images:,}",
+        "segments": lambda tally: f"{tally.segments:,}",
+        "crowds": lambda tally: f"{tally.crowds:,}",
+        "overlapping px": lambda tally: f"{tally.contested_px:,}",
+        "vanished": lambda tally: f"{len(tally.vanished):,}",
+        "void": lambda tally: f"{tally.void_px / max(tally.pixels, 1):.1%}",
+    }
+    for name in columns:
+        table.add_column(name, justify="left" if name == "split" else "right")
+    for tally in tallies:
+        table.add_row(*(cell(tally) for cell in columns.values()))
+    return table
+
+
+def sentences(tallies: Sequence[Tally], parts: Sequence[Part], out: Path) -> list[str]:
+    """What the table can't say, and the command that comes next."""
+    said = []
+    if any(tally.contested_px for tally in tallies):
+        said.append(f"Overlapping pixels went to {parts[0].form.overlap_rule}.")
+    vanished = [name for tally in tallies for name in tally.vanished]
+    if vanished:
+        said.append(f"Vanished, because others cover them or they hold no pixel's centre: {listing(vanished)}.")
+    empty = sum(tally.empty for tally in tallies)
+    if empty:
+        said.append(f"{empty} images have no segment at all; they are void, and nothing is learnt from them.")
+    faults = all_faults(parts, tallies)
+    if faults:
+        said.append(f"Left out: {counted_faults(faults)}".rstrip())
+    return [*said, next_step(parts, out)]
+
+
+def next_step(parts: Sequence[Part], out: Path) -> str:
+    """The training command, as far as the splits for it are there."""
+    folders = {part.split: part.form.images_dir for part in parts}
+    jsons = {split: json_path(out / "annotations", split) for split in ("train", "val")}
+    missing = [split for split, path in jsons.items() if not path.is_file()]
+    if missing:
+        return (
+            f"Written to {out}. For training, convert {' and '.join(missing)} too, with --split and the same --out; or convert "
+            "all anew with --val-share 0.2."
+        )
+    # Of a split that an earlier call wrote, the folder of its images is not known.
+    train_images, val_images = (str(folders.get(split, f"IMAGES_OF_{split.upper()}")) for split in ("train", "val"))
+    words = ["unipan", "train", "finetune", "--data.train", str(jsons["train"]), "--data.val", str(jsons["val"])]
+    words += ["--data.images", train_images]
+    if val_images != train_images:
+        words += ["--data.val-images", val_images]
+    return f"Next: {shlex.join([*words, '--out', 'runs/mine'])}"
+
+
+def all_faults(parts: Sequence[Part], tallies: Sequence[Tally]) -> list[str]:
+    """Those of the forms, which parts may share, and of their images."""
+    forms = {id(part.form): part.form for part in parts}.values()
+    return [fault for holder in (*forms, *tallies) for fault in holder.faults]
+
+
+def counted_faults(faults: Sequence[str]) -> str:
+    """One fault in its own words; of several their number and the first few, a line each."""
+    if len(faults) == 1:
+        return faults[0]
+    first = f", the first {SHOWN}" if len(faults) > SHOWN else ""
+    return "\n  ".join([f"{len(faults)} faults{first}:", *faults[:SHOWN]]) + "\n"
+
+
+def json_path(folder: Path, split: str) -> Path:
+    return folder / f"panoptic_{split}.json"
