@@ -80,3 +80,17 @@ def test_a_category_without_what_it_needs_is_refused(key: str) -> None:
     lacking = {name: value for name, value in CATEGORIES[0].items() if name != key}
     with pytest.raises(InputError, match=f"lacks {key}; each needs"):
         ClassTable.from_categories([lacking])
+
+
+@pytest.mark.parametrize(("id", "isthing"), [(7.0, 0.0), ("7", "0"), (7, False)])
+def test_whole_numbers_in_other_forms_are_read(id: object, isthing: object) -> None:
+    (read,) = ClassTable.from_categories([CATEGORIES[0] | {"id": id, "isthing": isthing}]).classes
+    assert (read.dataset_id, read.is_thing) == (7, False)
+
+
+@pytest.mark.parametrize("value", ["seven", 7.5, None, [7], "", float("nan")])
+def test_what_is_no_whole_number_is_refused(value: object) -> None:
+    with pytest.raises(InputError, match="no whole number"):
+        ClassTable.from_categories([CATEGORIES[0] | {"id": value}])
+    with pytest.raises(InputError, match="neither 0"):
+        ClassTable.from_categories([CATEGORIES[0] | {"isthing": value}])

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unipan.data.checks.cityscapes import frames, look_at_frame
+from unipan.data.build import remarks
+from unipan.data.checks.cityscapes import frames, label_faults, look_at_frame
 from unipan.data.checks.pixels import Look
+from unipan.data.cityscapes import Cityscapes
+from unipan.errors import InputError
 
 STEM = "ulm_000001_000002"
 
@@ -85,6 +88,7 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "other size": (lambda root: save_truth(truth(root), drawn()[:, :-1]), ["size-image-png"]),
     "no such label": (_with(_put(60)), ["unknown-category"]),
     "no such label of an instance": (_with(_put(50_003)), ["unknown-category"]),
+    "an instance of a label without instances": (_with(_put(13_001)), ["train-ids"]),
     "all void": (_with(lambda values: values.fill(3)), ["empty-image"]),
     "mostly void": (_with(lambda values: values[5:].fill(3)), ["mostly-void"]),
     "one pixel": (_with(lambda values: values.__setitem__((0, 0), 33_000)), ["tiny-segment"]),
@@ -96,6 +100,31 @@ def test_each_fault_is_found_and_it_alone(name: str, root: Path) -> None:
     plant, expected = CASES[name]
     plant(root)
     assert [fault.kind.slug for fault in look(root).faults] == expected
+
+
+def test_a_split_without_sky_and_vehicles_may_be_in_train_ids() -> None:
+    """0 to 18, or 1 to 19 with 0 for unlabelled, and none of the labels above."""
+    assert [fault.kind.slug for fault in label_faults({0, 7, 13})] == ["perhaps-train-ids"]
+    assert label_faults({7, 13, 23}) == []
+    assert label_faults(set()) == []
+
+
+def test_training_asks_before_it_takes_train_ids_for_label_ids(root: Path) -> None:
+    values = drawn()
+    values[:] = 7
+    save_truth(truth(root), values)
+    dataset = Cityscapes(root, "val", merge="none")
+    assert "may be train ids" in remarks(dataset)[0]
+    values[0] = 13_000
+    save_truth(truth(root), values)
+    with pytest.raises(
+        InputError, match=r"value 13000, an instance of label 13, which has none\. In train ids a car is 13"
+    ):
+        dataset[0]
+
+
+def test_a_clean_frame_needs_no_remark(root: Path) -> None:
+    assert remarks(Cityscapes(root, "val", merge="none")) == []
 
 
 def test_the_real_frame(sample_data: Path) -> None:
