@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from unipan.config import Config, DataConfig, DetectorConfig, InferenceConfig, LossConfig, ModelConfig, TrainConfig
+from unipan.errors import InputError
 
 _RESNET50 = "resnet50.tv_in1k"
 """With torchvision's first ImageNet weights: timm's own recipe for ResNet-50 is made for classification alone."""
@@ -250,3 +251,10 @@ PRESETS = {
         upsnet_coco,
     )
 }
+
+
+def preset_named(name: str) -> Config:
+    """The settings of that preset. Raises: InputError for a name that none bears."""
+    if name not in PRESETS:
+        raise InputError(f"there is no preset {name}; expected one of {', '.join(PRESETS)}.")
+    return PRESETS[name]()

@@ -117,9 +117,7 @@ def test_training_asks_before_it_takes_train_ids_for_label_ids(root: Path) -> No
     assert "may be train ids" in remarks(dataset)[0]
     values[0] = 13_000
     save_truth(truth(root), values)
-    with pytest.raises(
-        InputError, match=r"value 13000, an instance of label 13, which has none\. In train ids a car is 13"
-    ):
+    with pytest.raises(InputError, match=r"value 13000, an instance of label 13, which has none\. In train ids a car is 13"):
         dataset[0]
 
 

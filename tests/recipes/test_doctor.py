@@ -190,6 +190,30 @@ def test_numbers_of_the_data_set(root: Path) -> None:
     assert train.segments[0] == 6
 
 
+def test_what_a_preset_would_lose_is_said(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_status("doctor", root, "--preset", "coco_small") == 0
+    printed = capsys.readouterr().out
+    assert (
+        "With the preset coco_small: the limit inference.min_stuff_area_px 4096 removes 10 of 10 true stuff segments" in printed
+    )
+    assert exit_status("doctor", root, "--preset", "coco_r50", "--json") == 0
+    (stuff,) = json.loads(capsys.readouterr().out)["settings"]
+    assert "removes 10 of 10" in stuff
+    assert exit_status("doctor", root, "--preset", "coco") == 2
+    assert "there is no preset coco; expected one of demo, coco_small" in capsys.readouterr().err
+
+
+def test_merging_of_classes_is_said(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exporters give every category one super-category."""
+    for path in (root / "annotations").glob("*.json"):
+        content = json.loads(path.read_text())
+        for category in content["categories"]:
+            category["supercategory"] = "none"
+        path.write_text(json.dumps(content))
+    assert exit_status("doctor", root, "--preset", "coco_small") == 0
+    assert "4 classes are merged into 2 by their super-categories; --data.merge none keeps them" in capsys.readouterr().out
+
+
 def test_exit_status_and_json(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_status("doctor", root) == 0
     assert "Nothing is wrong." in capsys.readouterr().out

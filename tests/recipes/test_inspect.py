@@ -128,6 +128,24 @@ def test_a_wrong_box_shows_as_it_is() -> None:
     assert not differs[60:80, 250:350].any()
 
 
+@pytest.mark.parametrize(("side", "room"), [(10, False), (160, True)])
+def test_names_do_not_hide_what_is_to_be_checked(side: int, room: bool) -> None:
+    """A small thing is not covered by its name; a large one has room for it, unless no names are wanted."""
+    classes = training_dataset(PRESETS["demo"]().data, 0).classes
+    instances = torch.full((300, 300), -1, dtype=torch.int32)
+    instances[100 : 100 + side, 100 : 100 + side] = 0
+    target = Target(
+        boxes=torch.tensor([[100.0, 100, 100 + side, 100 + side]]),
+        labels=torch.tensor([classes.things[0]]),
+        instances=instances,
+        semantic=torch.where(instances == 0, classes.things[0], VOID).to(torch.uint8),
+        seed=0,
+    )
+    image = torch.zeros(3, 300, 300, dtype=torch.uint8)
+    with_name, without = (np.array(draw_target(image, target, classes, scale=1, names=names)) for names in (True, False))
+    assert (with_name != without).any() == room
+
+
 def refusal(run: Callable[[], object], capsys: pytest.CaptureFixture[str]) -> str:
     with pytest.raises(SystemExit) as stop:
         run()

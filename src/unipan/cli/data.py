@@ -12,7 +12,7 @@ from unipan.cli.options import Settings, print_json
 from unipan.cli.parse import deferred
 from unipan.config import Config
 from unipan.errors import InputError
-from unipan.presets import PRESETS
+from unipan.presets import PRESETS, preset_named
 
 inspect_app = SubcommandApp()
 
@@ -23,6 +23,7 @@ def doctor(
     images: list[Path] = [],  # noqa: B006 (only read, as those below; the parser wants the lists themselves)
     masks: list[Path] = [],  # noqa: B006
     split: list[str] = [],  # noqa: B006
+    preset: str = "finetune",
     fix: bool = False,
     out: Path | None = None,
     as_json: Annotated[bool, arg(name="json")] = False,
@@ -34,6 +35,7 @@ def doctor(
         images: Folder of the JSONs' images, one for all or one each; needed where they do not lie as COCO's do.
         masks: Folder of the JSONs' PNGs, likewise; without it, the folder beside a JSON that bears its name.
         split: Look at these splits only.
+        preset: Say what training with this preset would lose of the data, and which options mend it.
         fix: Write a mended copy of the labels into --out; the exit status is then the copy's.
         out: A new folder for the mended copy.
         as_json: Print the findings as JSON.
@@ -46,15 +48,17 @@ def doctor(
 
     if fix != (out is not None):
         raise InputError("--fix and --out DIR belong together: the mended copy needs a folder of its own.")
+    settings = preset_named(preset)
     splits = find_splits(data, images=images, masks=masks, names=split)
     if out is not None:
         mend.check_target(splits, out)
     diagnosis = examine(splits)
+    unfit = [f"With the preset {preset}: {sentence}" for sentence in diagnosis.unfit(settings)]
     if as_json and out is None:
-        print_json(told.to_json(diagnosis))
+        print_json(told.to_json(diagnosis) | {"settings": unfit})
     elif not as_json:
-        for part in told.report(diagnosis):
-            results.print(part)
+        for part in [*told.report(diagnosis), *unfit]:
+            results.print(part, soft_wrap=isinstance(part, str))
     if out is not None:
         copies = mend.fix(splits, diagnosis, out)
         before, diagnosis = diagnosis, examine([copy.split for copy in copies])
@@ -69,11 +73,11 @@ def doctor(
 def _inspect_with(preset: Callable[[], Config]) -> Callable[..., None]:
     """The command that shows what training with one preset would see."""
 
-    def command(config: Settings, *, out: Path, samples: int = 12) -> None:
+    def command(config: Settings, *, out: Path, samples: int = 12, names: bool = True) -> None:
         from unipan.console import results
         from unipan.recipes.inspection import inspect_samples
 
-        results.print(inspect_samples(config, out, samples=samples), soft_wrap=True)
+        results.print(inspect_samples(config, out, samples=samples, names=names), soft_wrap=True)
 
     command.__defaults__ = (preset(),)
     command.__name__ = preset.__name__
@@ -83,6 +87,7 @@ def _inspect_with(preset: Callable[[], Config]) -> Callable[..., None]:
         config: Every setting of the run, as for train.
         out: The picture to write.
         samples: How many; another --train.seed gives others.
+        names: Write each segment's class where there is room for it.
     """
     return command
 

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import assert_never
 
+from unipan.classes import ClassTable
 from unipan.config import Config, DataConfig
 from unipan.data.cityscapes import TRAIN_IDS_REMEDY, Cityscapes, may_be_train_ids
-from unipan.data.coco import CocoPanoptic, coco_split, json_set
+from unipan.data.coco import CocoPanoptic, Merge, coco_split, json_set
 from unipan.data.dataset import PanopticDataset
 from unipan.data.scenes import SceneDataset
 from unipan.data.statistics import FINEST_STRIDE, SetStatistics, lost_by_settings
@@ -80,6 +81,14 @@ def remarks(dataset: PanopticDataset) -> list[str]:
             f"The labels of {some} frames that were looked at may be train ids: no sky, no vegetation. {TRAIN_IDS_REMEDY}"
         )
     return said
+
+
+def merge_remark(classes: ClassTable, merge: Merge) -> str:
+    """What merging makes of a set's own classes; empty where it changes none."""
+    merged = len(classes) if merge == "none" else len(classes.merged_by_supercategory()[0])
+    if merged == len(classes):
+        return ""
+    return f"{len(classes)} classes are merged into {merged} by their super-categories; --data.merge none keeps them."
 
 
 def setting_remarks(config: Config, statistics: SetStatistics) -> list[str]:

@@ -19,10 +19,11 @@ from unipan.viz.sheet import contact_sheet
 PAIRS_A_ROW = 2
 
 
-def inspect_samples(config: Config, out: Path, *, samples: int) -> str:
+def inspect_samples(config: Config, out: Path, *, samples: int, names: bool = True) -> str:
     """Draw the first `samples` samples that training with these settings sees, after augmentation, into the picture `out`.
 
-    They come in the run's own random order; another `train.seed` gives others. Returns what was drawn, in a sentence.
+    They come in the run's own random order; another `train.seed` gives others. Returns what was drawn, in a
+    sentence. names: write classes where there is room.
     """
     if samples < 1:
         raise InputError(f"--samples is {samples}; it must be at least 1.")
@@ -44,15 +45,15 @@ def inspect_samples(config: Config, out: Path, *, samples: int) -> str:
     )
     items = [batches.item(number) for number in counted(range(samples), "drawing", samples)]
     make_folder(out.parent)
-    sheet = _sheet(items, dataset.classes)
+    sheet = _sheet(items, dataset.classes, names=names)
     form = Image.registered_extensions()[out.suffix.lower()]
     replace_atomically(out, lambda temporary: sheet.save(temporary, format=form))
     things = sum(len(item.target.labels) for item in items)
     return f"{samples} samples with {things} things, as training with seed {config.train.seed} sees them: {out}"
 
 
-def _sheet(items: list[TrainingItem], classes: ClassTable) -> Image.Image:
-    cells = [_pair(item, classes) for item in items]
+def _sheet(items: list[TrainingItem], classes: ClassTable, *, names: bool) -> Image.Image:
+    cells = [_pair(item, classes, names=names) for item in items]
     cells += [(Image.new("RGB", (1, 1), "white"),) * 2] * (-len(cells) % PAIRS_A_ROW)
     starts = range(0, len(cells), PAIRS_A_ROW)
     rows = [[picture for pair in cells[start : start + PAIRS_A_ROW] for picture in pair] for start in starts]
@@ -62,10 +63,10 @@ def _sheet(items: list[TrainingItem], classes: ClassTable) -> Image.Image:
     )
 
 
-def _pair(item: TrainingItem, classes: ClassTable) -> tuple[Image.Image, Image.Image]:
+def _pair(item: TrainingItem, classes: ClassTable, *, names: bool) -> tuple[Image.Image, Image.Image]:
     pixels = (item.image * 255).round().to(torch.uint8)
     scale = readable_scale(pixels.shape[2], pixels.shape[1])
-    return enlarge(as_pil(pixels), scale), draw_target(pixels, item.target, classes, scale=scale)
+    return enlarge(as_pil(pixels), scale), draw_target(pixels, item.target, classes, scale=scale, names=names)
 
 
 def _caption(item: TrainingItem) -> str:

@@ -1,5 +1,7 @@
 """What training learns from, as one picture: the target's own boxes over its masks and classes. H x W pixels, G things."""
 
+from collections.abc import Sequence
+
 import torch
 from PIL import Image
 from torch import Tensor
@@ -13,11 +15,17 @@ from unipan.viz.labels import place_labels
 from unipan.viz.overlay import overlay
 from unipan.viz.panels import label_box, solid_box
 
+PLATES_A_BOX = 3
+"""A name is written into a box at least so many times as high."""
 
-def draw_target(image: Tensor, target: Target, classes: ClassTable, *, scale: int | None = None) -> Image.Image:
+
+def draw_target(
+    image: Tensor, target: Target, classes: ClassTable, *, scale: int | None = None, names: bool = True
+) -> Image.Image:
     """Draw a target over its image (3, H, W) uint8: masks, class names, and each thing's box; void is hatched.
 
     Boxes and their classes are the target's, not read off the masks, so that a fault in either shows. scale: as in `overlay`.
+    names: write classes, a thing's only where its box has room for more than the name.
     """
     scale = readable_scale(image.shape[2], image.shape[1]) if scale is None else scale
     panoptic = seen_by_training(target, classes)
@@ -26,13 +34,22 @@ def draw_target(image: Tensor, target: Target, classes: ClassTable, *, scale: in
     boxes = (target.boxes * scale).tolist()
     for number, box in enumerate(boxes, start=1):
         solid_box(drawn, box, colors[number], line_width(drawn))
+    if not names:
+        return drawn
     plates = Plates(drawn)
     for number, (box, label) in enumerate(zip(boxes, target.labels.tolist(), strict=True), start=1):
-        label_box(plates, classes[label].name, box, colors[number], opacity=0.92)
+        if _has_room(box, plates.size(classes[label].name)):
+            label_box(plates, classes[label].name, box, colors[number], opacity=0.92)
     rest = [segment for segment in panoptic.segments if segment.id > len(boxes)]
     texts = [(segment.id, _scaled(segment.box, scale), segment_label(segment)) for segment in rest]
     place_labels(panoptic.ids.repeat_interleave(scale, 0).repeat_interleave(scale, 1).numpy(), texts, plates)
     return drawn
+
+
+def _has_room(box: Sequence[float], plate: tuple[float, float]) -> bool:
+    """Whether a plate of that size leaves most of a box (x1, y1, x2, y2) to be seen, for it is what is to be checked."""
+    width, height = plate
+    return box[2] - box[0] >= width and box[3] - box[1] >= PLATES_A_BOX * height
 
 
 def _scaled(box: Rectangle, scale: int) -> Rectangle:

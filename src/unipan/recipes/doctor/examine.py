@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-from unipan.classes import difference
+from unipan.classes import VOID, ClassTable, difference
+from unipan.config import Config
 from unipan.console import counted
+from unipan.data.build import merge_remark, setting_remarks
 from unipan.data.checks.cityscapes import label_faults
 from unipan.data.checks.findings import Fault, Finding, Findings
 from unipan.data.checks.kinds import Kind, Severity
 from unipan.data.checks.rows import Categories
 from unipan.data.checks.whole_set import Balance, Doubles
+from unipan.data.statistics import SetStatistics
 from unipan.recipes.doctor.find import CityscapesSplit, Split, open_split
 
 T = TypeVar("T")
@@ -43,6 +46,13 @@ class Diagnosis:
     def trainable(self) -> bool:
         """Whether nothing found would break training."""
         return self.count(Severity.ERROR) == 0
+
+    def unfit(self, config: Config) -> list[str]:
+        """What of all splits a run with these settings could not learn or find, a sentence each."""
+        every = SetStatistics(tuple(image for balance in self.balances for image in balance.by_image))
+        classes = tuple(self.balances[0].categories.values())
+        merging = merge_remark(ClassTable(classes), config.data.merge) if 0 < len(classes) < VOID else ""
+        return [merging] * bool(merging) + setting_remarks(config, every)
 
 
 def examine(splits: Sequence[Split]) -> Diagnosis:
