@@ -18,6 +18,7 @@ FLOORS = [
     ["ops", "overrides", "presets", "checkpoint"],
     ["models", "losses", "data", "metrics", "viz"],
     ["engine", "predictor"],
+    ["tools"],
     ["recipes"],
     ["cli"],
     ["__main__"],

@@ -11,10 +11,10 @@ from cityscapes_files import OFFICIAL, write_download
 from PIL import Image
 
 from unipan.classes import VOID
-from unipan.data.checks.cityscapes import frames
 from unipan.data.cityscapes import Cityscapes
 from unipan.data.cityscapes_labels import CITYSCAPES
 from unipan.errors import InputError
+from unipan.tools.doctor.cityscapes import frames
 from unipan.types import PanopticMap
 
 THINGS = {24, 25, 26, 27, 28, 31, 32, 33}

@@ -16,8 +16,8 @@ from unipan.data.convert.instances import InstanceForm
 from unipan.data.convert.labelme import LabelmeForm, classes_of_labels, read_labelme
 from unipan.errors import InputError
 from unipan.recipes.convert import Faulty, convert, parts_of
-from unipan.recipes.doctor.examine import examine
-from unipan.recipes.doctor.find import find_splits
+from unipan.tools.doctor.examine import examine
+from unipan.tools.doctor.splits import find_splits
 
 TRIES = 150
 FAULTY: list[Faulty] = ["stop", "skip"]

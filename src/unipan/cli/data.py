@@ -41,10 +41,10 @@ def doctor(
         as_json: Print the findings as JSON.
     """
     from unipan.console import console, results
-    from unipan.recipes.doctor import fix as mend
-    from unipan.recipes.doctor import report as told
-    from unipan.recipes.doctor.examine import examine
-    from unipan.recipes.doctor.find import find_splits
+    from unipan.tools.doctor import repair as mend
+    from unipan.tools.doctor import report as told
+    from unipan.tools.doctor.examine import examine
+    from unipan.tools.doctor.splits import find_splits
 
     if fix != (out is not None):
         raise InputError("--fix and --out DIR belong together: the mended copy needs a folder of its own.")

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from unipan.classes import VOID_ID, ClassInfo
-from unipan.data.checks.findings import Fault
-from unipan.data.checks.kinds import Kind
 from unipan.data.coco_json import SegmentEntry
 from unipan.data.id_maps import MAX_ID
 from unipan.json_values import read_as
+from unipan.tools.doctor.faults import Kind
+from unipan.tools.doctor.findings import Fault
 
 Entry = dict[str, Any]
 Categories = Mapping[int, ClassInfo]

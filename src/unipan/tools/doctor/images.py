@@ -9,20 +9,20 @@ from pathlib import Path
 from torch import Tensor
 
 from unipan.classes import VOID_ID, ClassInfo
-from unipan.data.checks.findings import Fault
-from unipan.data.checks.id_forms import read_ids
-from unipan.data.checks.json_entries import Picture
-from unipan.data.checks.kinds import MANY_PARTS, MIN_THING_PX, MOST_VOID, Kind
-from unipan.data.checks.mend import renumbered
-from unipan.data.checks.parts import parts_of
-from unipan.data.checks.rows import Categories, Row
 from unipan.data.coco_json import listing
 from unipan.data.image_paths import other_suffix
 from unipan.data.statistics import ImageStatistics
 from unipan.errors import InputError
+from unipan.ops.components import parts_of
 from unipan.ops.image_range import dim_range
 from unipan.ops.images import is_file, read_image
 from unipan.ops.segments import index_of_ids, measure, runs_of
+from unipan.tools.doctor.entries import Picture
+from unipan.tools.doctor.faults import MANY_PARTS, MIN_THING_PX, MOST_VOID, Kind
+from unipan.tools.doctor.findings import Fault
+from unipan.tools.doctor.id_forms import read_ids
+from unipan.tools.doctor.relabel import renumbered
+from unipan.tools.doctor.segments import Categories, Row
 from unipan.types import Size
 
 

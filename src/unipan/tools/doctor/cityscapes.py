@@ -7,11 +7,6 @@ import numpy as np
 import torch
 
 from unipan.classes import VOID_ID
-from unipan.data.checks.findings import Fault
-from unipan.data.checks.json_entries import Picture
-from unipan.data.checks.kinds import Kind
-from unipan.data.checks.pixels import Look, check_ids, check_sizes, look_at_image
-from unipan.data.checks.rows import Row
 from unipan.data.cityscapes import (
     IMAGE_END,
     IMAGES,
@@ -27,6 +22,11 @@ from unipan.data.cityscapes_labels import CITYSCAPES, LABEL_IDS
 from unipan.data.coco_json import listing
 from unipan.errors import InputError
 from unipan.ops.segments import places_of
+from unipan.tools.doctor.entries import Picture
+from unipan.tools.doctor.faults import Kind
+from unipan.tools.doctor.findings import Fault
+from unipan.tools.doctor.images import Look, check_ids, check_sizes, look_at_image
+from unipan.tools.doctor.segments import Row
 
 CATEGORIES = {info.dataset_id: info for info in CITYSCAPES.classes}
 

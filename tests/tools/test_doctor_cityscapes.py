@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from unipan.data.build import remarks
-from unipan.data.checks.cityscapes import frames, label_faults, look_at_frame
-from unipan.data.checks.pixels import Look
 from unipan.data.cityscapes import Cityscapes
 from unipan.errors import InputError
+from unipan.tools.doctor.cityscapes import frames, label_faults, look_at_frame
+from unipan.tools.doctor.images import Look
 
 STEM = "ulm_000001_000002"
 

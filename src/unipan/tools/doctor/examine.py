@@ -11,13 +11,13 @@ from unipan.classes import VOID, ClassTable, difference
 from unipan.config import Config
 from unipan.console import counted
 from unipan.data.build import merge_remark, setting_remarks
-from unipan.data.checks.cityscapes import label_faults
-from unipan.data.checks.findings import Fault, Finding, Findings
-from unipan.data.checks.kinds import Kind, Severity
-from unipan.data.checks.rows import Categories
-from unipan.data.checks.whole_set import Balance, Doubles
 from unipan.data.statistics import SetStatistics
-from unipan.recipes.doctor.find import CityscapesSplit, Split, open_split
+from unipan.tools.doctor.balance import Balance, Doubles
+from unipan.tools.doctor.cityscapes import label_faults
+from unipan.tools.doctor.faults import Kind, Severity
+from unipan.tools.doctor.findings import Fault, Finding, Findings
+from unipan.tools.doctor.segments import Categories
+from unipan.tools.doctor.splits import CityscapesSplit, Split, open_split
 
 T = TypeVar("T")
 

@@ -13,9 +13,9 @@ from PIL import Image
 
 from unipan.data.coco import json_set
 from unipan.errors import InputError
-from unipan.recipes.doctor.examine import examine
-from unipan.recipes.doctor.find import find_splits
-from unipan.recipes.doctor.fix import fix
+from unipan.tools.doctor.examine import examine
+from unipan.tools.doctor.repair import fix
+from unipan.tools.doctor.splits import find_splits
 
 NAMES = ("sky", "road", "cat", "dog")
 WIDTH = 6

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from unipan.data.checks.kinds import Kind, Severity
+from unipan.tools.doctor.faults import Kind, Severity
 
 FIRST = 5
 """How many offenders of one kind a report names."""

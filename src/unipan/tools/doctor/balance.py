@@ -3,11 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from unipan.data.checks.findings import Fault
-from unipan.data.checks.kinds import Kind
-from unipan.data.checks.pixels import Look
-from unipan.data.checks.rows import Categories, has_things
 from unipan.data.statistics import ImageStatistics, SetStatistics
+from unipan.tools.doctor.faults import Kind
+from unipan.tools.doctor.findings import Fault
+from unipan.tools.doctor.images import Look
+from unipan.tools.doctor.segments import Categories, has_things
 
 LEAST_VOID = 0.1
 """Things alone seldom leave less of a set's pixels void."""

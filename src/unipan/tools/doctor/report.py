@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from unipan.console import Renderable, Table, Text
-from unipan.data.checks.findings import Finding
-from unipan.data.checks.kinds import Severity
-from unipan.data.checks.whole_set import Balance
-from unipan.recipes.doctor.examine import Diagnosis
+from unipan.tools.doctor.balance import Balance
+from unipan.tools.doctor.examine import Diagnosis
+from unipan.tools.doctor.faults import Severity
+from unipan.tools.doctor.findings import Finding
 
 SHOWN_CLASSES = 24
 """Of longer class tables only the ends are shown, half of this each."""

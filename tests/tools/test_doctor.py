@@ -11,12 +11,12 @@ from doctor_cases import CASES, CAT, DOG, HEIGHT, SEA, WIDTH, Train, drawn, writ
 from PIL import Image
 
 from unipan.cli import main
-from unipan.data.checks.kinds import Kind, Severity
 from unipan.data.coco import coco_split, json_set
 from unipan.errors import InputError
-from unipan.recipes.doctor.examine import AHEAD, Diagnosis, examine, in_threads
-from unipan.recipes.doctor.find import find_splits
-from unipan.recipes.doctor.fix import check_target, fix
+from unipan.tools.doctor.examine import AHEAD, Diagnosis, examine, in_threads
+from unipan.tools.doctor.faults import Kind, Severity
+from unipan.tools.doctor.repair import check_target, fix
+from unipan.tools.doctor.splits import find_splits
 
 BY_SLUG = {kind.slug: kind for kind in Kind}
 

@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from unipan.classes import ClassInfo
-from unipan.data.checks.findings import FIRST, Fault, Findings
-from unipan.data.checks.json_entries import listed
-from unipan.data.checks.kinds import Kind, Severity
-from unipan.data.checks.mend import mended
-from unipan.data.checks.parts import parts_of
-from unipan.data.checks.pixels import Look
-from unipan.data.checks.rows import Row
-from unipan.data.checks.whole_set import Balance, Doubles
+from unipan.ops.components import parts_of
 from unipan.ops.segments import runs_of
+from unipan.tools.doctor.balance import Balance, Doubles
+from unipan.tools.doctor.entries import listed
+from unipan.tools.doctor.faults import Kind, Severity
+from unipan.tools.doctor.findings import FIRST, Fault, Findings
+from unipan.tools.doctor.images import Look
+from unipan.tools.doctor.relabel import mended
+from unipan.tools.doctor.segments import Row
 
 
 def info(id: int, name: str, is_thing: bool) -> ClassInfo:

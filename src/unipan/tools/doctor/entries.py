@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from unipan.classes import VOID, ClassInfo, category_fault, class_of
-from unipan.data.checks.findings import Fault
-from unipan.data.checks.kinds import Kind, Severity
-from unipan.data.checks.rows import Entry, Refused, Row, part, rows_of, short
 from unipan.data.coco_json import AnnotationEntry, ImageEntry, json_bytes, leads_out, twin
 from unipan.errors import InputError
 from unipan.json_values import read_as, read_id
+from unipan.tools.doctor.faults import Kind, Severity
+from unipan.tools.doctor.findings import Fault
+from unipan.tools.doctor.segments import Entry, Refused, Row, part, rows_of, short
 from unipan.types import Size
 
 Id = int | str

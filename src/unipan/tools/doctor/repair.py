@@ -8,15 +8,15 @@ from typing import Any
 
 from unipan.checkpoint import make_folder, write_json
 from unipan.console import counted
-from unipan.data.checks.id_forms import read_ids
-from unipan.data.checks.json_entries import Picture, read_listed
-from unipan.data.checks.kinds import Severity
-from unipan.data.checks.mend import mended
-from unipan.data.checks.rows import Categories
 from unipan.data.id_maps import write_id_map
 from unipan.errors import InputError
-from unipan.recipes.doctor.examine import Diagnosis, in_threads
-from unipan.recipes.doctor.find import CityscapesSplit, CocoSplit, Split
+from unipan.tools.doctor.entries import Picture, read_listed
+from unipan.tools.doctor.examine import Diagnosis, in_threads
+from unipan.tools.doctor.faults import Severity
+from unipan.tools.doctor.id_forms import read_ids
+from unipan.tools.doctor.relabel import mended
+from unipan.tools.doctor.segments import Categories
+from unipan.tools.doctor.splits import CityscapesSplit, CocoSplit, Split
 
 
 @dataclass(frozen=True)

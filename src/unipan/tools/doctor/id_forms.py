@@ -9,13 +9,13 @@ from PIL import Image
 from torch import Tensor
 
 from unipan.classes import VOID_ID
-from unipan.data.checks.findings import Fault
-from unipan.data.checks.json_entries import Picture
-from unipan.data.checks.kinds import Kind
 from unipan.data.id_maps import ids_from_rgb, read_id_map
 from unipan.errors import InputError
 from unipan.ops.images import UNREADABLE, is_file
 from unipan.ops.segments import runs_of
+from unipan.tools.doctor.entries import Picture
+from unipan.tools.doctor.faults import Kind
+from unipan.tools.doctor.findings import Fault
 
 GRAY = ("1", "L", "I", "I;16", "I;16B", "I;16L")
 """Pillow's modes of one number a pixel."""

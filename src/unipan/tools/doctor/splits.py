@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from unipan.data.checks.cityscapes import CATEGORIES, frames, look_at_frame
-from unipan.data.checks.findings import Fault
-from unipan.data.checks.json_entries import read_listed
-from unipan.data.checks.kinds import Kind
-from unipan.data.checks.pixels import Look, look_at
-from unipan.data.checks.rows import Categories
 from unipan.data.cityscapes import IMAGES, TRUTH
 from unipan.data.coco_json import listing
 from unipan.data.image_paths import image_places
 from unipan.errors import InputError
+from unipan.tools.doctor.cityscapes import CATEGORIES, frames, look_at_frame
+from unipan.tools.doctor.entries import read_listed
+from unipan.tools.doctor.faults import Kind
+from unipan.tools.doctor.findings import Fault
+from unipan.tools.doctor.images import Look, look_at
+from unipan.tools.doctor.segments import Categories
 
 UNREADABLE_SPLITS = ("test", "train_extra")
 """Cityscapes' splits without fine truth."""

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from unipan.classes import VOID_ID
-from unipan.data.checks.rows import Categories, Row, has_things
 from unipan.ops.segments import index_of_ids, measure
+from unipan.tools.doctor.segments import Categories, Row, has_things
 
 
 def renumbered(ids: Tensor, rows: tuple[Row, ...]) -> tuple[Tensor, tuple[Row, ...]]:
