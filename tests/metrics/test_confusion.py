@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from unipan.classes import VOID, ClassTable
 from unipan.errors import InputError
 from unipan.metrics.confusion import Confusion, confuse, confuse_matched, mean_iou, pixels_by_name, thing_stuff_confusion
-from unipan.metrics.matching import match_maps
+from unipan.metrics.segment_matching import match_maps
 from unipan.ops.segments import Label, panoptic_map
 
 CLASSES = ClassTable.from_categories(

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_pq import CLASSES, assert_equal_to_oracle, small_pairs
 
-from unipan.metrics.matching import match_maps
+from unipan.metrics.aligned_maps import AlignedMaps
 from unipan.metrics.pq import tally
+from unipan.metrics.segment_matching import match_maps
 from unipan.ops import overlap
 from unipan.ops.overlap import shared_areas
 from unipan.ops.segments import Label, panoptic_map
-from unipan.recipes.evaluation.overlay import Overlay
 from unipan.types import PanopticMap
 
 SIDE = 100
@@ -53,10 +53,10 @@ def test_ten_thousand_cells_take_few_bytes(cells: PanopticMap) -> None:
 
 
 def test_evaluation_matches_them_alike(cells: PanopticMap) -> None:
-    overlay = Overlay(cells, torch.zeros_like(cells.ids), cells.ids)
+    maps = AlignedMaps(cells, torch.zeros_like(cells.ids), cells.ids)
 
     def match() -> int:
-        return len(overlay.match(overlay.values[0], cells.segments, CLASSES, min_stuff_area_px=0).pairs)
+        return len(maps.match(maps.values[0], cells.segments, CLASSES, min_stuff_area_px=0).pairs)
 
     assert peak_of(match) < MOST_BYTES
     assert match() == SIDE**2

@@ -11,8 +11,8 @@ from test_pq import CLASSES, small_pairs
 
 from unipan.data.coco_writer import Entry, write_panoptic
 from unipan.metrics.confusion import Confusion, confuse_matched, mean_iou
-from unipan.metrics.matching import match_maps
 from unipan.metrics.pq import PQCounts, count, quality
+from unipan.metrics.segment_matching import match_maps
 from unipan.recipes.score import score
 from unipan.types import PanopticMap
 

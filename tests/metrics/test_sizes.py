@@ -10,8 +10,8 @@ from pq_oracle import damaged
 
 from unipan.classes import ClassTable
 from unipan.metrics import sizes
-from unipan.metrics.matching import match_maps
 from unipan.metrics.pq import PQCounts, count
+from unipan.metrics.segment_matching import match_maps
 from unipan.metrics.sizes import SizeCounts, quality_by_size, tally_by_size
 from unipan.ops.segments import Label, panoptic_map
 from unipan.types import PanopticMap

@@ -19,7 +19,7 @@ from unipan.metrics.confusion import confuse, mean_iou
 from unipan.models.decode import best_channel
 from unipan.predictor import Predictor, load
 from unipan.recipes.evaluate import evaluate_predictor
-from unipan.recipes.evaluation import tally
+from unipan.recipes.evaluation import image_scores
 from unipan.recipes.evaluation.result import Evaluation
 from unipan.types import PanopticMap
 
@@ -111,8 +111,8 @@ def test_without_the_extra_ap_is_left_out_and_that_is_said(
 def test_how_many_images_are_judged_at_once_changes_nothing(
     predictor: Predictor, scenes: PanopticDataset, evaluation: Evaluation, images_at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert len(scenes) % 3, "the last handful is a smaller one"
-    monkeypatch.setattr(tally, "HANDFUL_PX", images_at_once * scenes[0].truth.ids.numel())
+    assert len(scenes) % 3, "the last batch is a smaller one"
+    monkeypatch.setattr(image_scores, "BATCH_PX", images_at_once * scenes[0].truth.ids.numel())
     again = evaluate_predictor(predictor, scenes, "here")
     assert again.to_json() == evaluation.to_json()
     assert again.answer.num_images == len(scenes)
@@ -120,7 +120,7 @@ def test_how_many_images_are_judged_at_once_changes_nothing(
 
 def test_nothing_of_a_judged_image_stays_while_the_next_is_predicted() -> None:
     class Image:
-        pixels = tally.HANDFUL_PX // 2
+        pixels = image_scores.BATCH_PX // 2
 
     alive: WeakSet[Image] = WeakSet()
 
@@ -130,7 +130,7 @@ def test_nothing_of_a_judged_image_stays_while_the_next_is_predicted() -> None:
         alive.add(image)
         return image
 
-    counts = [len(handful) for handful in tally.handfuls(cast(Any, map(predicted, range(5))))]
+    counts = [len(batch) for batch in image_scores.judged_batches(cast(Any, map(predicted, range(5))))]
     assert counts == [2, 2, 1]
 
 

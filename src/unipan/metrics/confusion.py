@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unipan.classes import VOID, ClassTable
 from unipan.errors import InputError
-from unipan.metrics.matching import Matching
+from unipan.metrics.segment_matching import Matching
 from unipan.ops.overlap import SharedAreas
 
 VOID_NAME = "(void)"

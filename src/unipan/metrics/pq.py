@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from unipan.classes import ClassInfo, ClassTable
-from unipan.metrics.matching import Matching, match_maps
+from unipan.metrics.segment_matching import Matching, match_maps
 from unipan.types import PanopticMap
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unipan.classes import ClassTable
-from unipan.metrics.matching import Matching
 from unipan.metrics.pq import PanopticQuality, PQCounts, quality, tally
+from unipan.metrics.segment_matching import Matching
 
 SMALL_PX = 32**2
 """Fewer pixels are small."""

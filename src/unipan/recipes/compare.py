@@ -13,9 +13,9 @@ from unipan.console import counted
 from unipan.data.dataset import PanopticDataset
 from unipan.errors import InputError
 from unipan.metrics.confusion import Confusion, confuse_matched, mean_iou
-from unipan.metrics.matching import match_maps
 from unipan.metrics.pq import PQCounts, quality, tally
 from unipan.metrics.report import Report, percent
+from unipan.metrics.segment_matching import match_maps
 from unipan.ops.images import read_image
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor, load

@@ -18,9 +18,16 @@ from unipan.metrics.report import Report
 from unipan.metrics.sizes import SizeCounts, quality_by_size
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor, load
+from unipan.recipes.evaluation.image_scores import (
+    ImageScore,
+    PixelCounts,
+    judged_batches,
+    precision_of,
+    predict_image,
+    score_images,
+)
 from unipan.recipes.evaluation.propagation import PropagationTally, propagation_tally
 from unipan.recipes.evaluation.result import Evaluation
-from unipan.recipes.evaluation.tally import ImageScore, PixelCounts, handfuls, precision_of, predict_image, score_images
 
 
 def evaluate(
@@ -97,7 +104,7 @@ def name(config: Config, *, trim: bool) -> str:
 
 
 def evaluate_predictor(predictor: Predictor, dataset: PanopticDataset, title: str) -> Evaluation:
-    """Score a predictor, by its head, on every image of a data set: predicted one by one, judged by the handful.
+    """Score a predictor, by its head, on every image of a data set: predicted one by one, judged in batches.
 
     Under several processes, all of which must call it, each takes every so many-th image, and all return the same: what one
     process alone would have found, to the last digit.
@@ -107,8 +114,8 @@ def evaluate_predictor(predictor: Predictor, dataset: PanopticDataset, title: st
     mine = range(processes.index, len(dataset), processes.count)
     turns = counted(mine, "evaluating", len(mine)) if processes.is_main else mine
     scores, pixels = [], PixelCounts.zero(len(predictor.classes))
-    for handful in handfuls(predict_image(predictor, dataset[index]) for index in turns):
-        for score, counted_pixels in score_images(predictor, handful, tally):
+    for batch in judged_batches(predict_image(predictor, dataset[index]) for index in turns):
+        for score, counted_pixels in score_images(predictor, batch, tally):
             scores.append((mine[len(scores)], score))
             pixels += counted_pixels
     in_order = sorted(processes.gather_objects(scores), key=lambda entry: entry[0])  # fractions add up alike in one order only

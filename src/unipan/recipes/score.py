@@ -13,9 +13,9 @@ from unipan.data.coco_json import stem_below
 from unipan.data.id_maps import ids_at, read_colours, shared_runs
 from unipan.errors import InputError
 from unipan.metrics.confusion import Confusion, confuse_matched, mean_iou
-from unipan.metrics.matching import Matching, match_maps, match_segments
 from unipan.metrics.pq import PQCounts, quality, tally
 from unipan.metrics.report import Report
+from unipan.metrics.segment_matching import Matching, match_maps, match_segments
 from unipan.ops.segments import places_of
 from unipan.recipes.forks import shared_out, worthwhile_processes
 

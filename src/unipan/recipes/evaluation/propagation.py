@@ -13,15 +13,15 @@ from unipan.classes import VOID
 from unipan.console import Table
 from unipan.losses.panoptic import panoptic_truth
 from unipan.losses.pixels import IGNORE
+from unipan.metrics.aligned_maps import AlignedMaps
 from unipan.metrics.confusion import Confusion, confuse_matched, mean_iou
 from unipan.metrics.pq import PQCounts, quality, tally
-from unipan.metrics.propagation import PropagationEffect, propagation_effect
+from unipan.metrics.propagation_effect import PropagationEffect
 from unipan.metrics.report import Report, percent, stuff_iou
 from unipan.models.decode import channels_of, labels_of_channels
 from unipan.models.panoptic import UnifiedHead
 from unipan.models.potential import DynamicPotential
 from unipan.predictor import Predictor
-from unipan.recipes.evaluation.overlay import Overlay
 from unipan.types import Detections, PanopticMap, Target
 
 
@@ -81,19 +81,19 @@ class PropagationTally:
     def __init__(self, predictor: Predictor, head: UnifiedHead, potential: DynamicPotential) -> None:
         self.predictor, self.head, self.potential = predictor, head, potential
 
-    def score(self, admitted: Detections, overlay: Overlay) -> tuple[PropagationScore, Confusion]:
+    def score(self, admitted: Detections, maps: AlignedMaps) -> tuple[PropagationScore, Confusion]:
         """One image, and the pixels of its answer without propagation.
 
-        admitted: boxes in the photo's pixels. overlay: of the untrimmed answers' ids with and without propagation.
+        admitted: boxes in the photo's pixels. maps: of the untrimmed answers' ids with and without propagation.
         """
-        (answer, without), predictor = overlay.values, self.predictor
+        (answer, without), predictor = maps.values, self.predictor
         labels, num_classes = labels_of_channels(admitted, predictor.classes), len(predictor.classes)
-        matching = overlay.match(without, labels, predictor.classes, min_stuff_area_px=predictor.min_stuff_area_px)
-        effect = effect_on(
+        matching = maps.match(without, labels, predictor.classes, min_stuff_area_px=predictor.min_stuff_area_px)
+        effect = propagation_effect(
             channels_of(answer, void=len(labels)),
             channels_of(without, void=len(labels)),
             admitted,
-            overlay,
+            maps,
             stuff=predictor.classes.stuff,
             void_channel=self.potential.void_channel,
         )
@@ -124,11 +124,11 @@ def propagation_tally(predictor: Predictor) -> PropagationTally | None:
     return PropagationTally(predictor, head, potential)
 
 
-def effect_on(
+def propagation_effect(
     with_it: NDArray[np.integer],
     without: NDArray[np.integer],
     admitted: Detections,
-    overlay: Overlay,
+    maps: AlignedMaps,
     *,
     stuff: Sequence[int],
     void_channel: bool,
@@ -137,10 +137,10 @@ def effect_on(
 
     with_it, without: (r,) the channels chosen with and without it. admitted: boxes in the photo's pixels.
     """
-    target = one_pixel_each(overlay.truth)
+    target = one_pixel_each(maps.truth)
     true = panoptic_truth(target, admitted.boxes.cpu(), admitted.labels.cpu(), stuff=stuff, void_channel=void_channel)
-    true_channels = true.numpy()[0].take(overlay.true_place)
-    return propagation_effect(with_it, without, true_channels, overlay.lengths, ignore=IGNORE)
+    true_channels = true.numpy()[0].take(maps.true_place)
+    return PropagationEffect.of(with_it, without, true_channels, maps.lengths, ignore=IGNORE)
 
 
 def one_pixel_each(truth: PanopticMap) -> Target:

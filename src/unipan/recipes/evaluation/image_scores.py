@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from unipan.classes import ClassTable
+from unipan.metrics.aligned_maps import AlignedMaps
 from unipan.metrics.average_precision import ImageInstances, Precision, average_precision, instances_of, is_available
 from unipan.metrics.confusion import Confusion, confuse_matched
 from unipan.metrics.pq import PQCounts, tally
@@ -16,11 +17,10 @@ from unipan.models.decode import best_channel, ids_of_channels, in_photo
 from unipan.models.panoptic import unary_logits
 from unipan.ops.upsample import STRIDE
 from unipan.predictor import Predictor
-from unipan.recipes.evaluation.overlay import Overlay
 from unipan.recipes.evaluation.propagation import PropagationScore, PropagationTally
 from unipan.types import Detections, Inference, PanopticMap, Sample
 
-HANDFUL_PX = 2**18
+BATCH_PX = 2**18
 """Pixels of the images that are judged together. Right after a prediction the processor's caches hold nothing of what judges it:
 one by one, small images took a quarter (boxes) to a half longer (masks)."""
 
@@ -76,17 +76,17 @@ def predict_image(predictor: Predictor, sample: Sample) -> Predicted:
     return Predicted(sample.truth, inference, predictor.answer(inference, trim=False))
 
 
-def handfuls(images: Iterable[Predicted]) -> Iterator[list[Predicted]]:
-    """All images, as many at a time as together reach HANDFUL_PX. A list is emptied when the next is asked for."""
-    handful: list[Predicted] = []
+def judged_batches(images: Iterable[Predicted]) -> Iterator[list[Predicted]]:
+    """All images, as many at a time as together reach BATCH_PX. A list is emptied when the next is asked for."""
+    batch: list[Predicted] = []
     for image in images:
-        handful.append(image)
+        batch.append(image)
         del image  # nothing of the judged ones stays while the next are predicted
-        if sum(one.pixels for one in handful) >= HANDFUL_PX:
-            yield handful
-            handful.clear()
-    if handful:
-        yield handful
+        if sum(one.pixels for one in batch) >= BATCH_PX:
+            yield batch
+            batch.clear()
+    if batch:
+        yield batch
 
 
 @torch.inference_mode()
@@ -105,11 +105,11 @@ def _score_image(
     (truth, inference, answer), num_classes = image, len(predictor.classes)
     outputs, size, network_size, _ = inference
     semantic = best_channel(outputs.semantic[0], network_size, size).cpu()
-    overlay = Overlay(truth, semantic, answer.ids, *([unpropagated_ids(inference, predictor.classes)] if effect else []))
+    maps = AlignedMaps(truth, semantic, answer.ids, *([unpropagated_ids(inference, predictor.classes)] if effect else []))
     limit = predictor.min_stuff_area_px
-    matching = overlay.match(overlay.values[0], answer.segments, predictor.classes, min_stuff_area_px=limit)
+    matching = maps.match(maps.values[0], answer.segments, predictor.classes, min_stuff_area_px=limit)
     admitted = found.take(outputs.admitted[0])
-    propagation, unpropagated = effect.score(admitted, overlay) if effect else (None, Confusion.zero(num_classes))
+    propagation, unpropagated = effect.score(admitted, maps) if effect else (None, Confusion.zero(num_classes))
     score = ImageScore(
         counts=tally(matching, num_classes),
         by_size=tally_by_size(matching, num_classes),
@@ -117,7 +117,7 @@ def _score_image(
         propagation=propagation,
         mask_free=found.mask_logits is None,
     )
-    return score, PixelCounts(overlay.confuse_semantic(num_classes), confuse_matched(matching, num_classes), unpropagated)
+    return score, PixelCounts(maps.confuse_semantic(num_classes), confuse_matched(matching, num_classes), unpropagated)
 
 
 def unpropagated_ids(inference: Inference, classes: ClassTable) -> Tensor:

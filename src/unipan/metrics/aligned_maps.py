@@ -11,13 +11,13 @@ from torch import Tensor
 
 from unipan.classes import VOID_ID, ClassTable
 from unipan.metrics.confusion import Confusion, confuse_shared
-from unipan.metrics.matching import Matching, match_segments
+from unipan.metrics.segment_matching import Matching, match_segments
 from unipan.ops.overlap import runs_of_maps, shared_areas
 from unipan.ops.segments import Label, is_small_stuff, places_of
 from unipan.types import PanopticMap, Segment
 
 
-class Overlay:
+class AlignedMaps:
     """One image: its truth, the semantic head's classes, and other maps to judge."""
 
     def __init__(self, truth: PanopticMap, semantic: Tensor, *others: Tensor) -> None:

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from unipan.classes import VOID, ClassTable
+from unipan.metrics.aligned_maps import AlignedMaps
 from unipan.metrics.confusion import confuse, confuse_matched
-from unipan.metrics.matching import match_maps
+from unipan.metrics.segment_matching import match_maps
 from unipan.ops.segments import Label, drop_small_stuff, panoptic_map
-from unipan.recipes.evaluation.overlay import Overlay
 from unipan.types import PanopticMap
 
 CLASSES = ClassTable.from_categories(
@@ -43,13 +43,13 @@ def test_each_map_is_judged_as_by_itself(
     semantic = torch.tensor(data.draw(st.lists(st.integers(0, 3), min_size=40, max_size=40))).view(
         SHAPE
     )  # 3: none could be chosen
-    overlay = Overlay(truth, semantic, answer.ids, other.ids)
+    maps = AlignedMaps(truth, semantic, answer.ids, other.ids)
     classes = semantic.where(semantic < 3, VOID)
-    assert torch.equal(overlay.confuse_semantic(3).pixels, confuse(classes, class_map(truth), 3).pixels)
-    for ids, judged in zip(overlay.values, (answer, other), strict=True):
+    assert torch.equal(maps.confuse_semantic(3).pixels, confuse(classes, class_map(truth), 3).pixels)
+    for ids, judged in zip(maps.values, (answer, other), strict=True):
         trimmed = drop_small_stuff(judged, min_area_px=limit)
         found, expected = (
-            overlay.match(ids, judged.segments, CLASSES, min_stuff_area_px=limit),
+            maps.match(ids, judged.segments, CLASSES, min_stuff_area_px=limit),
             match_maps(trimmed, truth),
         )
         assert all(np.array_equal(one, two) for one, two in zip(found.shared, expected.shared, strict=True))
