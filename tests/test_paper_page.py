@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from torchvision.ops import deform_conv2d
 
 from unipan.classes import ClassInfo, ClassTable
-from unipan.metrics.confusion import confuse, mean_iou
+from unipan.metrics.confusion import Confusion, mean_iou
 from unipan.metrics.pq import count, quality
+from unipan.metrics.segment_matching import match_maps
 from unipan.models.decoder import AffinityHead, DeformBlock, SemanticHead
 from unipan.ops.segments import Label, panoptic_map
 
@@ -117,5 +118,5 @@ def test_one_stray_pixel_is_a_whole_false_positive() -> None:
     maps = [[panoptic_map(ids, labels, classes) for ids in side] for side in (predicted, true)]
     counts = [count(p, t, 3) for p, t in zip(*maps, strict=True)]
     assert quality(counts[0] + counts[1], classes).per_class[2].rq == pytest.approx(1 / 1.5)
-    confusion = [confuse(p - 1, t - 1, 3) for p, t in zip(predicted, true, strict=True)]
+    confusion = [Confusion.of(match_maps(p, t), 3) for p, t in zip(*maps, strict=True)]
     assert mean_iou(confusion[0] + confusion[1], classes).per_class[2] > 0.999

@@ -2,13 +2,13 @@
 
 import numpy as np
 import torch
+from class_maps import class_map, confuse
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
 from unipan.classes import VOID, ClassTable
 from unipan.metrics.aligned_maps import AlignedMaps
-from unipan.metrics.confusion import confuse, confuse_matched
+from unipan.metrics.confusion import Confusion
 from unipan.metrics.segment_matching import match_maps
 from unipan.ops.segments import Label, drop_small_stuff, panoptic_map
 from unipan.types import PanopticMap
@@ -28,13 +28,6 @@ def maps(draw: st.DrawFn, *, crowds: bool) -> PanopticMap:
     return panoptic_map(ids, [Label(number, draw(st.integers(0, 2)), draw(crowd)) for number in known], CLASSES)
 
 
-def class_map(panoptic: PanopticMap) -> Tensor:
-    classes = torch.full(SHAPE, VOID)
-    for segment in panoptic.segments:
-        classes[panoptic.ids == segment.id] = segment.class_index
-    return classes
-
-
 @settings(max_examples=150, deadline=None)
 @given(maps(crowds=True), maps(crowds=False), maps(crowds=False), st.integers(0, 12), st.data())
 def test_each_map_is_judged_as_by_itself(
@@ -45,7 +38,7 @@ def test_each_map_is_judged_as_by_itself(
     )  # 3: none could be chosen
     maps = AlignedMaps(truth, semantic, answer.ids, other.ids)
     classes = semantic.where(semantic < 3, VOID)
-    assert torch.equal(maps.confuse_semantic(3).pixels, confuse(classes, class_map(truth), 3).pixels)
+    assert np.array_equal(maps.semantic_confusion(3).pixels, confuse(classes, class_map(truth), 3).pixels)
     for ids, judged in zip(maps.values, (answer, other), strict=True):
         trimmed = drop_small_stuff(judged, min_area_px=limit)
         found, expected = (
@@ -54,4 +47,4 @@ def test_each_map_is_judged_as_by_itself(
         )
         assert all(np.array_equal(one, two) for one, two in zip(found.shared, expected.shared, strict=True))
         assert all(np.array_equal(one, two) for one, two in zip(found[1:], expected[1:], strict=True))
-        assert torch.equal(confuse_matched(found, 3).pixels, confuse(class_map(trimmed), class_map(truth), 3).pixels)
+        assert np.array_equal(Confusion.of(found, 3).pixels, confuse(class_map(trimmed), class_map(truth), 3).pixels)

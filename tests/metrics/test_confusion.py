@@ -2,14 +2,15 @@
 
 from math import isnan
 
+import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from class_maps import class_map, confuse
+from hypothesis import given
 from hypothesis import strategies as st
 
 from unipan.classes import VOID, ClassTable
-from unipan.errors import InputError
-from unipan.metrics.confusion import Confusion, confuse, confuse_matched, mean_iou, pixels_by_name, thing_stuff_confusion
+from unipan.metrics.confusion import Confusion, mean_iou, pixels_by_name, thing_stuff_confusion
 from unipan.metrics.segment_matching import match_maps
 from unipan.ops.segments import Label, panoptic_map
 
@@ -46,36 +47,6 @@ def test_no_image_has_no_iou() -> None:
     assert all(isnan(value) for value in iou.per_class)
 
 
-class_maps = st.lists(st.sampled_from([0, 1, 2, V]), min_size=12, max_size=12).map(
-    lambda values: torch.tensor(values, dtype=torch.uint8).view(3, 4)
-)
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.lists(st.tuples(class_maps, class_maps), min_size=1, max_size=4))
-def test_random_maps_add_up_to_a_slow_count(pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
-    total = sum((confuse(*pair, 3) for pair in pairs), Confusion.zero(3))
-    expected = [[0] * 4 for _ in range(3)]
-    for predicted, true in pairs:
-        for p, t in zip(predicted.flatten().tolist(), true.flatten().tolist(), strict=True):
-            if t != V:
-                expected[t][min(p, 3)] += 1
-    assert total.pixels.tolist() == expected
-
-
-def test_different_sizes_are_named() -> None:
-    with pytest.raises(InputError, match="2x3 but its truth 2x4"):
-        confuse(torch.zeros(2, 3, dtype=torch.uint8), torch.zeros(2, 4, dtype=torch.uint8), 3)
-
-
-@pytest.mark.parametrize("side", ["predicted", "true"])
-def test_a_class_index_out_of_range_is_an_error(side: str) -> None:
-    right = torch.zeros(2, 2, dtype=torch.uint8)
-    wrong = torch.tensor([[0, 3], [0, 0]], dtype=torch.uint8)
-    with pytest.raises(InputError, match="neither below 3"):
-        confuse(wrong, right, 3) if side == "predicted" else confuse(right, wrong, 3)
-
-
 # --- things against stuff, and by name ---
 
 
@@ -107,10 +78,8 @@ segment_maps = st.tuples(
 def test_matched_segments_equal_their_class_maps(
     predicted: tuple[list[int], list[int]], true: tuple[list[int], list[int]]
 ) -> None:
-    maps, class_maps = [], []
+    maps = []
     for places, classes in (predicted, true):
-        class_of = dict(zip([5, 6, 900], classes, strict=True))
-        labels = [Label(number, index) for number, index in class_of.items()]
+        labels = [Label(number, index) for number, index in zip([5, 6, 900], classes, strict=True)]
         maps.append(panoptic_map(torch.tensor(places, dtype=torch.int32).view(3, 4), labels, CLASSES))
-        class_maps.append(torch.tensor([class_of.get(number, V) for number in places]).view(3, 4))
-    assert torch.equal(confuse_matched(match_maps(*maps), 3).pixels, confuse(*class_maps, 3).pixels)
+    assert np.array_equal(Confusion.of(match_maps(*maps), 3).pixels, confuse(*map(class_map, maps), 3).pixels)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from test_pq import CLASSES, assert_equal_to_oracle, small_pairs
 
 from unipan.metrics.aligned_maps import AlignedMaps
-from unipan.metrics.pq import tally
+from unipan.metrics.pq import PQCounts
 from unipan.metrics.segment_matching import match_maps
 from unipan.ops import overlap
 from unipan.ops.overlap import shared_areas
@@ -48,7 +48,7 @@ def test_ten_thousand_cells_take_few_bytes(cells: PanopticMap) -> None:
     moved = PanopticMap(cells.ids.roll(1, 1), cells.segments)  # half of each lies on the truth, half on void: an IoU of 0.5
     for predicted, expected in ((cells, (SIDE**2, 0, 0)), (moved, (0, SIDE**2, SIDE**2))):
         assert peak_of(lambda predicted=predicted: match_maps(predicted, cells)) < MOST_BYTES
-        counts = tally(match_maps(predicted, cells), 3)
+        counts = PQCounts.of(match_maps(predicted, cells), 3)
         assert (int(counts.matched[0]), int(counts.extra[0]), int(counts.missed[0])) == expected
 
 

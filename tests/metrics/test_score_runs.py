@@ -10,8 +10,7 @@ from pq_oracle import damaged
 from test_pq import CLASSES, small_pairs
 
 from unipan.data.coco_writer import Entry, write_panoptic
-from unipan.metrics.confusion import Confusion, confuse_matched, mean_iou
-from unipan.metrics.pq import PQCounts, count, quality
+from unipan.metrics.score import Score
 from unipan.metrics.segment_matching import match_maps
 from unipan.recipes.score import score
 from unipan.types import PanopticMap
@@ -33,10 +32,7 @@ def test_files_score_as_their_maps_do(pairs: list[tuple[PanopticMap, PanopticMap
     rng, num_classes = random.Random(seed), len(CLASSES)
     if more:
         pairs = [(swapped(damaged(predicted, CLASSES, rng), rng), true) for predicted, true in pairs]
-    counts, pixels = PQCounts.zero(num_classes), Confusion.zero(num_classes)
-    for predicted, true in pairs:
-        counts = counts + count(predicted, true, num_classes)
-        pixels = pixels + confuse_matched(match_maps(predicted, true), num_classes)
+    total = sum((Score.of(match_maps(*pair), num_classes) for pair in pairs), Score.zero(num_classes))
     with tempfile.TemporaryDirectory() as name:
         paths = []
         for side, maps in zip(("predictions", "truth"), zip(*pairs, strict=True), strict=True):
@@ -44,5 +40,5 @@ def test_files_score_as_their_maps_do(pairs: list[tuple[PanopticMap, PanopticMap
             write_panoptic(Path(name), entries, CLASSES, json_name=f"{side}.json", png_folder=side, scores=False)
             paths.append(Path(name) / f"{side}.json")
         report = score(paths[1], paths[0])
-    assert str(report.quality) == str(quality(counts, CLASSES))  # as text, in which nan equals nan
-    assert str(report.final_answer_iou) == str(mean_iou(pixels, CLASSES))
+    expected = total.report(report.title, CLASSES)
+    assert str(report) == str(expected)  # as text, in which nan equals nan

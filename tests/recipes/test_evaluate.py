@@ -9,19 +9,19 @@ from weakref import WeakSet
 
 import pytest
 import torch
+from class_maps import class_map, confuse
 
 from unipan.checkpoint import open_run
 from unipan.console import results
 from unipan.data.build import validation_dataset
 from unipan.data.dataset import PanopticDataset
 from unipan.metrics import average_precision
-from unipan.metrics.confusion import confuse, mean_iou
+from unipan.metrics.confusion import mean_iou
 from unipan.models.decode import best_channel
 from unipan.predictor import Predictor, load
 from unipan.recipes.evaluate import evaluate_predictor
 from unipan.recipes.evaluation import image_scores
 from unipan.recipes.evaluation.result import Evaluation
-from unipan.types import PanopticMap
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +37,6 @@ def predictor(learnt_run: Path) -> Predictor:
 @pytest.fixture(scope="module")
 def evaluation(predictor: Predictor, scenes: PanopticDataset) -> Evaluation:
     return evaluate_predictor(predictor, scenes, "here")
-
-
-def class_map(panoptic: PanopticMap) -> torch.Tensor:
-    classes = torch.full(panoptic.ids.shape, 255)
-    for segment in panoptic.segments:
-        classes[panoptic.ids == segment.id] = segment.class_index
-    return classes
 
 
 def test_the_two_ious_are_of_the_answer_and_of_the_semantic_head(

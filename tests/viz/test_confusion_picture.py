@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import torch
+from numpy.typing import NDArray
 
 from unipan.classes import ClassTable
 from unipan.viz.confusion import draw_confusion
@@ -14,7 +14,7 @@ def table(number: int) -> ClassTable:
     return ClassTable.from_categories([{"id": n, "name": f"class {n}", "isthing": n % 2} for n in range(1, number + 1)])
 
 
-def blue(number: int, pixels: torch.Tensor) -> int:
+def blue(number: int, pixels: NDArray[np.int64]) -> int:
     """Pixels of the darkest blue, which shares near 1 have."""
     picture = draw_confusion(pixels, table(number), void="(void)")
     assert picture is not None
@@ -23,26 +23,26 @@ def blue(number: int, pixels: torch.Tensor) -> int:
 
 
 def test_a_perfect_answer_is_dark_on_its_diagonal_alone() -> None:
-    right = torch.eye(4, 5, dtype=torch.int64) * 100
-    half = torch.cat([torch.full((4, 4), 25), torch.zeros(4, 1)], dim=1).long()
+    right = np.eye(4, 5, dtype=np.int64) * 100
+    half = np.append(np.full((4, 4), 25), np.zeros((4, 1), dtype=int), axis=1)
     assert blue(4, right) > 4 * 900  # four cells of some 50 x 50 pixels, less their numbers
     assert blue(4, half) < 900  # some edges of letters
 
 
 def test_classes_that_never_occur_and_void_that_is_never_predicted_take_no_place() -> None:
-    some = torch.zeros(6, 7, dtype=torch.int64)
+    some = np.zeros((6, 7), dtype=np.int64)
     some[0, 0] = some[1, 1] = 5
-    few, with_void = draw_confusion(some, table(6), void="(void)"), some.clone()
+    few, with_void = draw_confusion(some, table(6), void="(void)"), some.copy()
     with_void[1, 6] = 2
     more = draw_confusion(with_void, table(6), void="(void)")
     assert few is not None
     assert more is not None
     assert more.width > few.width
     assert abs(few.width - few.height) < 10
-    assert draw_confusion(torch.zeros(6, 7, dtype=torch.int64), table(6), void="(void)") is None
+    assert draw_confusion(np.zeros((6, 7), dtype=np.int64), table(6), void="(void)") is None
 
 
 def test_the_classes_of_coco_fit_a_picture() -> None:
-    picture = draw_confusion(torch.ones(133, 134, dtype=torch.int64), table(133), void="(void)")
+    picture = draw_confusion(np.ones((133, 134), dtype=np.int64), table(133), void="(void)")
     assert picture is not None
     assert 133 * 14 < picture.height < picture.width < 3000  # room for a line of text a class

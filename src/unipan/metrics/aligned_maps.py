@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unipan.classes import VOID_ID, ClassTable
-from unipan.metrics.confusion import Confusion, confuse_shared
+from unipan.metrics.confusion import Confusion
 from unipan.metrics.segment_matching import Matching, match_segments
 from unipan.ops.overlap import runs_of_maps, shared_areas
 from unipan.ops.segments import Label, is_small_stuff, places_of
@@ -50,9 +50,9 @@ class AlignedMaps:
         own_column[-1] = len(kept) + 1  # an id without a label
         return match_segments(self.true_place, own_column[columns], self.lengths, kept, self.truth.segments)
 
-    def confuse_semantic(self, num_classes: int) -> Confusion:
+    def semantic_confusion(self, num_classes: int) -> Confusion:
         """The semantic head's classes against the truth's."""
         shape = len(self.truth.segments) + 1, num_classes + 1  # a pixel whose logits are nan has the index past the classes
         shared = shared_areas(self.true_place, self._classes, shape, self.lengths)
         true_class = np.array([segment.class_index for segment in self.truth.segments], dtype=np.int64)
-        return confuse_shared(shared, true_class, np.arange(num_classes + 1), num_classes)
+        return Confusion.of_regions(shared, true_class, np.arange(num_classes + 1), num_classes)

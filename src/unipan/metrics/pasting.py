@@ -10,10 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unipan.ops.boxes import paste_masks
+from unipan.ops.boxes import MASK_PROBABILITY, paste_masks
 
-MASK_PROBABILITY = 0.5
-"""A pixel belongs to a mask above it."""
 BATCH_PX = 2**18
 """Pixels of masks that are pasted at once."""
 

@@ -10,37 +10,59 @@ from dataclasses import dataclass
 from math import nan
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from unipan.classes import ClassInfo, ClassTable
+from unipan.errors import InputError
+from unipan.metrics.additive import Additive
 from unipan.metrics.segment_matching import Matching, match_maps
 from unipan.types import PanopticMap
 
+IOU_UNITS = 2**40
+"""In an IoU of 1."""
+MOST_PAIRS = 2**63 // IOU_UNITS - 1
+
 
 @dataclass(frozen=True)
-class PQCounts:
-    """What panoptic quality needs to know of any number of images; adds up in any order."""
+class PQCounts(Additive):
+    """What panoptic quality needs to know of any number of images: (C,) int64 each, or (..., C) where it is taken apart."""
 
-    iou_sum: Tensor
-    """(C,) float64, summed over matched pairs."""
-    matched: Tensor
-    """(C,) int64 true positives."""
-    extra: Tensor
-    """(C,) int64 false positives: predicted segments without a match."""
-    missed: Tensor
-    """(C,) int64 false negatives: true segments without a match."""
+    iou_units: NDArray[np.int64]
+    """Summed over matched pairs, in units of 2^-40: whole numbers add up to the same sum in any order, as fractions do not."""
+    matched: NDArray[np.int64]
+    """True positives."""
+    extra: NDArray[np.int64]
+    """False positives: predicted segments without a match."""
+    missed: NDArray[np.int64]
+    """False negatives: true segments without a match."""
 
-    def __add__(self, other: "PQCounts") -> "PQCounts":
-        return PQCounts(
-            self.iou_sum + other.iou_sum, self.matched + other.matched, self.extra + other.extra, self.missed + other.missed
-        )
+    def __post_init__(self) -> None:
+        if (self.iou_units < 0).any():
+            raise InputError(
+                f"over {MOST_PAIRS:,} segments of one class are matched, more than sums can hold; score parts of the set."
+            )
+
+    @property
+    def iou_sum(self) -> NDArray[np.float64]:
+        """Summed over matched pairs, each of which is off by at most 2^-41."""
+        return self.iou_units / IOU_UNITS
 
     @staticmethod
-    def zero(num_classes: int) -> "PQCounts":
-        """The counts of no image at all."""
-        none = torch.zeros(num_classes, dtype=torch.int64)
-        return PQCounts(none.double(), none, none, none)
+    def zero(*shape: int) -> "PQCounts":
+        """The counts of no image at all, of the shape C or another that ends with it."""
+        none = np.zeros(shape, dtype=np.int64)
+        return PQCounts(none, none, none, none)
+
+    @staticmethod
+    def of(found: Matching, num_classes: int) -> "PQCounts":
+        """The pairs, extras and misses of each class in one image."""
+        pairs = found.true_class[found.pairs]
+        return PQCounts(
+            iou_units(found.iou, pairs, num_classes),
+            np.bincount(pairs, minlength=num_classes),
+            np.bincount(found.predicted_class[found.extra], minlength=num_classes),
+            np.bincount(found.true_class[found.missed], minlength=num_classes),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,18 +110,14 @@ class PanopticQuality:
 
 def count(predicted: PanopticMap, true: PanopticMap, num_classes: int) -> PQCounts:
     """Match the segments of one image and count them. Linear in the pixels."""
-    return tally(match_maps(predicted, true), num_classes)
+    return PQCounts.of(match_maps(predicted, true), num_classes)
 
 
-def tally(found: Matching, num_classes: int) -> PQCounts:
-    """Count the pairs, extras and misses of each class."""
-    counted = (
-        np.bincount(found.true_class[found.pairs], found.iou, minlength=num_classes).astype(np.float64),  # of no pairs int64
-        np.bincount(found.true_class[found.pairs], minlength=num_classes),
-        np.bincount(found.predicted_class[found.extra], minlength=num_classes),
-        np.bincount(found.true_class[found.missed], minlength=num_classes),
-    )
-    return PQCounts(*(torch.from_numpy(numbers) for numbers in counted))
+def iou_units(iou: NDArray[np.float64], slots: NDArray[np.int64], num_slots: int) -> NDArray[np.int64]:
+    """(num_slots,) sums of IoUs, (k,), by their slots, (k,), in units of 2^-40."""
+    units = np.zeros(num_slots, dtype=np.int64)
+    np.add.at(units, slots, np.rint(iou * IOU_UNITS).astype(np.int64))
+    return units
 
 
 def quality(counts: PQCounts, classes: ClassTable) -> PanopticQuality:
@@ -114,7 +132,7 @@ def quality(counts: PQCounts, classes: ClassTable) -> PanopticQuality:
 
 
 def _class_quality(counts: PQCounts, index: int, info: ClassInfo) -> ClassQuality:
-    iou_sum = counts.iou_sum[index].item()
+    iou_sum = float(counts.iou_sum[index])
     matched, extra, missed = (int(field[index]) for field in (counts.matched, counts.extra, counts.missed))
     weight = matched + extra / 2 + missed / 2
     return ClassQuality(

@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unipan.metrics.additive import Additive
+
 
 @dataclass(frozen=True)
-class PropagationEffect:
-    """Pixels whose true channel is known, and what became of them; adds up over images."""
+class PropagationEffect(Additive):
+    """Pixels whose true channel is known, and what became of them."""
 
     pixels: int = 0
     """All of them."""
@@ -19,14 +21,6 @@ class PropagationEffect:
     """Wrong without, right with."""
     spoiled: int = 0
     """Right without, wrong with."""
-
-    def __add__(self, other: "PropagationEffect") -> "PropagationEffect":
-        return PropagationEffect(
-            self.pixels + other.pixels,
-            self.changed + other.changed,
-            self.corrected + other.corrected,
-            self.spoiled + other.spoiled,
-        )
 
     @staticmethod
     def of(

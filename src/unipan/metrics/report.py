@@ -1,14 +1,11 @@
 """A score as people and programs read it."""
 
-import json
 from dataclasses import asdict, dataclass
-from math import isnan, nan
-from pathlib import Path
+from math import isnan
 from typing import Any, Literal
 
 from unipan.console import Table
-from unipan.errors import InputError
-from unipan.metrics.confusion import MeanIoU
+from unipan.metrics.confusion import ClassMeans
 from unipan.metrics.pq import PanopticQuality
 from unipan.metrics.sizes import SizeQuality
 
@@ -28,14 +25,17 @@ class Report:
     title: str
     quality: PanopticQuality
     num_images: int
-    final_answer_iou: MeanIoU | None = None
+    final_answer_iou: ClassMeans
     """Of the answers or files themselves, instances of a class together; predicted void is wrong (the paper's Table D)."""
-    semantic_head_iou: MeanIoU | None = None
+    semantic_head_iou: ClassMeans | None = None
     """Of the semantic head's arg max, before any panoptic step (the paper's Tables C and E, and "IoU" elsewhere in it)."""
-    by_size: SizeQuality | None = None
+    by_size: SizeQuality
+    """By COCO's sizes."""
+    by_own_size: SizeQuality | None = None
+    """By sizes that part the set's own things in three; None where COCO's tell them apart."""
 
     def table(self) -> Table:
-        """PQ, SQ, RQ and, where it was measured, IoU: a row each for all classes, things and stuff."""
+        """PQ, SQ, RQ and IoU: a row each for all classes, things and stuff."""
         images = "1 image" if self.num_images == 1 else f"{self.num_images} images"
         table = Table(f"{self.title}, {images}")
         table.add_column("")
@@ -66,20 +66,21 @@ class Report:
         return table
 
     def size_table(self) -> Table:
-        """PQ of small, medium and large segments; only where it was measured."""
-        assert self.by_size is not None
-        table = Table("By size of the segments, small under 32^2 px, large over 96^2", title_justify="left")
+        """PQ of small, medium and large segments."""
+        sizes, whose = (self.by_own_size, "a third each of the set's things") if self.by_own_size else (self.by_size, "as COCO")
+        medium, large = sizes.limits
+        table = Table(f"By size ({whose}): medium from {medium} px, large from {large}", title_justify="left")
         table.add_column("")
         for name in ("PQ", "PQ things", "PQ stuff", "SQ", "RQ", "matched", "extra", "missed"):
             table.add_column(name, justify="right")
         for size in SIZES:
-            one: PanopticQuality = getattr(self.by_size, size)
+            one: PanopticQuality = getattr(sizes, size)
             values = (one.all.pq, one.things.pq, one.stuff.pq, one.all.sq, one.all.rq)
             numbers = (sum(getattr(entry, field) for entry in one.per_class) for field in ("matched", "extra", "missed"))
             table.add_row(size, *map(percent, values), *map(str, numbers))
         return table
 
-    def _ious(self) -> list[tuple[str, MeanIoU]]:
+    def _ious(self) -> list[tuple[str, ClassMeans]]:
         """Those that were measured, by what tables call them."""
         measured = (("IoU\nanswer", self.final_answer_iou), ("IoU\nhead", self.semantic_head_iou))
         return [(name, iou) for name, iou in measured if iou is not None]
@@ -88,19 +89,10 @@ class Report:
         """Everything, as JSON knows it: fractions, and null where there is nothing to judge (JSON has no nan)."""
         return without_nan(asdict(self))
 
-    def save(self, path: Path) -> None:
-        """Write `to_json` to a file."""
-        try:
-            path.write_text(json.dumps(self.to_json(), indent=2) + "\n")
-        except OSError as error:
-            raise InputError(
-                f"cannot write the report to {path}: {error.strerror}; choose a file that can be written."
-            ) from error
-
 
 def stuff_iou(report: Report) -> float:
-    """The final answer's stuff IoU, which stands beside PQ in every table (paper, section C); nan where it was not measured."""
-    return report.final_answer_iou.stuff if report.final_answer_iou else nan
+    """The final answer's stuff IoU, which stands beside PQ in every table (paper, section C)."""
+    return report.final_answer_iou.stuff
 
 
 def percent(fraction: float) -> str:

@@ -1,7 +1,7 @@
-"""Panoptic quality by the size of segments, with COCO's limits, in pixels of the original image.
+"""Panoptic quality by the size of segments, in pixels of the original image.
 
 A true segment's size decides for a match or a miss, the predicted one's for an extra. So the sizes' counts add up to those of
-`unipan.metrics.pq.tally`. C classes; n true and m predicted segments.
+`unipan.metrics.pq.PQCounts.of`. C classes; Z sizes: those between powers of two, and COCO's limits.
 """
 
 from dataclasses import dataclass
@@ -11,59 +11,74 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unipan.classes import ClassTable
-from unipan.metrics.pq import PanopticQuality, PQCounts, quality, tally
+from unipan.metrics.pq import PanopticQuality, PQCounts, quality
 from unipan.metrics.segment_matching import Matching
 
-SMALL_PX = 32**2
-"""Fewer pixels are small."""
-LARGE_PX = 96**2
-"""More pixels are large; what lies between is medium."""
+
+class SizeLimits(NamedTuple):
+    """What parts small, medium and large segments."""
+
+    medium_px: int
+    """Fewer pixels are small."""
+    large_px: int
+    """So many or more pixels are large."""
 
 
-class SizeCounts(NamedTuple):
-    """Counts of any number of images; `plus` adds them."""
-
-    small: PQCounts
-    medium: PQCounts
-    large: PQCounts
-
-    def plus(self, other: "SizeCounts") -> "SizeCounts":
-        return SizeCounts(*(own + its for own, its in zip(self, other, strict=True)))
-
-    @staticmethod
-    def zero(num_classes: int) -> "SizeCounts":
-        """The counts of no image at all."""
-        return SizeCounts(*[PQCounts.zero(num_classes)] * 3)
+COCO_LIMITS = SizeLimits(32**2, 96**2 + 1)
+FIRST_PX = (*(2**power for power in range(4, 25)), COCO_LIMITS.large_px)
+"""Where each size but the first begins."""
+EDGES = np.sort(np.array(FIRST_PX))
+NUM_SIZES = len(EDGES) + 1
+ALIKE = 0.9
+"""Where a larger share of the true things is of one of COCO's sizes, these tell little."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SizeQuality:
-    """The quality of small segments (under 32^2 px), medium ones and large ones (over 96^2 px)."""
+    """The quality of small segments, medium ones and large ones."""
 
+    limits: SizeLimits
     small: PanopticQuality
     medium: PanopticQuality
     large: PanopticQuality
 
 
-def tally_by_size(found: Matching, num_classes: int) -> SizeCounts:
-    """Count the pairs, extras and misses of each size and class."""
-    slots = tally(
+def count_by_size(found: Matching, num_classes: int) -> PQCounts:
+    """The pairs, extras and misses of each size and class in one image: (Z, C)."""
+    slots = PQCounts.of(
         found._replace(
             true_class=num_classes * _size(found.true_areas) + found.true_class,
             predicted_class=num_classes * _size(found.predicted_areas) + found.predicted_class,
         ),
-        3 * num_classes,
+        NUM_SIZES * num_classes,
     )
-    rows = (part.view(3, num_classes) for part in (slots.iou_sum, slots.matched, slots.extra, slots.missed))
-    return SizeCounts(*(PQCounts(*parts) for parts in zip(*rows, strict=True)))
+    parts = (slots.iou_units, slots.matched, slots.extra, slots.missed)
+    return PQCounts(*(part.reshape(NUM_SIZES, num_classes) for part in parts))
 
 
-def quality_by_size(counts: SizeCounts, classes: ClassTable) -> SizeQuality:
-    """PQ, SQ and RQ of each size."""
-    small, medium, large = (quality(one, classes) for one in counts)
-    return SizeQuality(small=small, medium=medium, large=large)
+def quality_by_size(counts: PQCounts, classes: ClassTable, limits: SizeLimits = COCO_LIMITS) -> SizeQuality:
+    """PQ, SQ and RQ of each size, of counts (Z, C). limits: of FIRST_PX."""
+    size, parts = np.digitize(np.append(0, EDGES), limits), []
+    for wanted in range(3):
+        sums = (part[size == wanted].sum(0) for part in (counts.iou_units, counts.matched, counts.extra, counts.missed))
+        parts.append(quality(PQCounts(*sums), classes))
+    return SizeQuality(limits=limits, small=parts[0], medium=parts[1], large=parts[2])
+
+
+def own_limits(counts: PQCounts, classes: ClassTable) -> SizeLimits | None:
+    """Limits that part the set's own things in three, as nearly as powers of two can; None where COCO's tell them apart, or where
+    these can't either. Of a set without things: its stuff."""
+    true = (counts.matched + counts.missed)[:, list(classes.things or classes.stuff)].sum(1)  # (Z,)
+    total = max(true.sum(), 1)
+    of_coco = np.bincount(np.digitize(np.append(0, EDGES), COCO_LIMITS), true, minlength=3)
+    if of_coco.max() <= ALIKE * total:
+        return None
+    below = true.cumsum()[:-1] / total  # the share of smaller ones, at each edge
+    first, second = (int(np.abs(below - third / 3).argmin()) for third in (1, 2))
+    apart = 0 < below[first] < below[second] < 1
+    return SizeLimits(int(EDGES[first]), int(EDGES[second])) if apart else None
 
 
 def _size(areas: NDArray[np.int64]) -> NDArray[np.int64]:
-    """0 for small, 1 for medium, 2 for large."""
-    return (areas >= SMALL_PX).astype(np.int64) + (areas > LARGE_PX)
+    """0 to Z - 1."""
+    return np.digitize(areas, EDGES)

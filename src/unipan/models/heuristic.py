@@ -9,13 +9,11 @@ from torch import Tensor
 
 from unipan.classes import ClassTable
 from unipan.models.decode import class_inside_box, confident, map_of_channels, only
-from unipan.ops.boxes import paste_masks
+from unipan.ops.boxes import MASK_PROBABILITY, paste_masks
 from unipan.types import Detections, PanopticMap
 
 MAX_OVERLAP = 0.5
 """An instance is dropped when a larger share of its mask is taken by better ones (published)."""
-MASK_PROBABILITY = 0.5
-"""A pixel above it belongs to the mask (Mask R-CNN)."""
 MASK_FREE = "The heuristic merger has no masks here: an instance is the pixels of its class in its box."
 
 

@@ -9,6 +9,8 @@ from torch import Tensor
 
 MIN_SIDE_PX = 1e-3
 """Smallest side of a box that anything is divided by."""
+MASK_PROBABILITY = 0.5
+"""A pixel above it belongs to the mask (Mask R-CNN)."""
 
 
 def coverage(boxes: Tensor, height_cells: int, width_cells: int, stride: int = 4) -> Tensor:

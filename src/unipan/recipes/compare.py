@@ -12,9 +12,9 @@ from unipan.config import Device, PanopticHead
 from unipan.console import counted
 from unipan.data.dataset import PanopticDataset
 from unipan.errors import InputError
-from unipan.metrics.confusion import Confusion, confuse_matched, mean_iou
-from unipan.metrics.pq import PQCounts, quality, tally
+from unipan.metrics.pq import quality
 from unipan.metrics.report import Report, percent
+from unipan.metrics.score import Score
 from unipan.metrics.segment_matching import match_maps
 from unipan.ops.images import read_image
 from unipan.overrides import NO_OVERRIDES, Overrides
@@ -74,38 +74,27 @@ def compare(
 
 def compare_predictor(predictor: Predictor, entries: Iterator[Entry], number: int, out: Path, where: str) -> Comparison:
     """Compare on `number` images. where: what the reports say they are of."""
-    contents: dict[PanopticHead, Content] = {decoder: Content() for decoder in predictor.heads}
-    totals: dict[PanopticHead, PQCounts] = {}
-    pixels: dict[PanopticHead, Confusion] = {}
+    contents: dict[PanopticHead, Content] = {head: Content() for head in predictor.heads}
+    totals: dict[PanopticHead, Score] = {}
     pictures, mask_free, num_classes = [], False, len(predictor.classes)
     for entry in counted(entries, "comparing", number):
         inference = predictor.infer(entry.pixels)
         mask_free = inference.detections.mask_logits is None
         answers: dict[PanopticHead, PanopticMap] = {head: predictor.answer(inference, head=head) for head in predictor.heads}
-        scores: dict[PanopticHead, PQCounts] = {}
-        for decoder, answer in answers.items():
-            contents[decoder] += content_of(answer)
+        scores: dict[PanopticHead, Score] = {}
+        for head, answer in answers.items():
+            contents[head] += content_of(answer)
             if entry.truth:
-                found = match_maps(answer, entry.truth)
-                scores[decoder] = tally(found, num_classes)
-                totals[decoder] = totals.get(decoder, PQCounts.zero(num_classes)) + scores[decoder]
-                pixels[decoder] = pixels.get(decoder, Confusion.zero(num_classes)) + confuse_matched(found, num_classes)
+                scores[head] = Score.of(match_maps(answer, entry.truth), num_classes)
+                totals[head] = totals.get(head, Score.zero(num_classes)) + scores[head]
         pictures.append(out / f"{entry.stem}_compare.png")
         picture(predictor, entry, answers, scores).save(pictures[-1])
-    reports: dict[PanopticHead, Report] = {
-        decoder: Report(
-            title=where,
-            quality=quality(total, predictor.classes),
-            num_images=number,
-            final_answer_iou=mean_iou(pixels[decoder], predictor.classes),
-        )
-        for decoder, total in totals.items()
-    }
+    reports: dict[PanopticHead, Report] = {head: total.report(where, predictor.classes) for head, total in totals.items()}
     return Comparison(contents=contents, reports=reports, pictures=pictures, notes=notes(predictor, mask_free))
 
 
 def picture(
-    predictor: Predictor, entry: Entry, answers: dict[PanopticHead, PanopticMap], scores: dict[PanopticHead, PQCounts]
+    predictor: Predictor, entry: Entry, answers: dict[PanopticHead, PanopticMap], scores: dict[PanopticHead, Score]
 ) -> Image.Image:
     """One row: image, truth where known, answers with their PQ on this image where known."""
     image = as_pil(entry.pixels)
@@ -115,7 +104,7 @@ def picture(
         titles.append("truth")
     for decoder, answer in answers.items():
         row.append(overlay(answer, image, predictor.classes))
-        score = f", PQ {percent(quality(scores[decoder], predictor.classes).all.pq)}" if decoder in scores else ""
+        score = f", PQ {percent(quality(scores[decoder].segments, predictor.classes).all.pq)}" if decoder in scores else ""
         titles.append(title(decoder) + score)
     return contact_sheet([row], column_titles=titles)
 

@@ -7,22 +7,20 @@ from typing import Any, assert_never
 from unipan.classes import VOID_ID
 from unipan.config import PanopticHead
 from unipan.console import Table
+from unipan.metrics.additive import Additive
 from unipan.metrics.report import GROUPS, Report, percent, stuff_iou
 from unipan.types import PanopticMap
 
 
 @dataclass(frozen=True)
-class Content:
-    """What answers hold, in numbers that add up over images."""
+class Content(Additive):
+    """What answers hold."""
 
     things: int = 0
     stuff: int = 0
     """Segments."""
     void: int = 0
     pixels: int = 0
-
-    def __add__(self, other: "Content") -> "Content":
-        return Content(self.things + other.things, self.stuff + other.stuff, self.void + other.void, self.pixels + other.pixels)
 
 
 @dataclass(frozen=True, kw_only=True)

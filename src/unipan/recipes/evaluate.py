@@ -1,8 +1,6 @@
 """`unipan evaluate`: the score of a run on held-out images, by any of the ways to the answer, and what propagation adds to it."""
 
-from collections.abc import Sequence
 from dataclasses import replace
-from functools import reduce
 from pathlib import Path
 
 from unipan.checkpoint import RunFolder, open_run, write_json
@@ -12,21 +10,11 @@ from unipan.data.build import remarks, validation_dataset
 from unipan.data.dataset import PanopticDataset
 from unipan.engine.processes import this_process
 from unipan.errors import InputError
-from unipan.metrics.confusion import mean_iou
-from unipan.metrics.pq import PQCounts, quality
-from unipan.metrics.report import Report
-from unipan.metrics.sizes import SizeCounts, quality_by_size
+from unipan.metrics.average_precision import Precision, average_precision, is_available
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor, load
-from unipan.recipes.evaluation.image_scores import (
-    ImageScore,
-    PixelCounts,
-    judged_batches,
-    precision_of,
-    predict_image,
-    score_images,
-)
-from unipan.recipes.evaluation.propagation import PropagationTally, propagation_tally
+from unipan.recipes.evaluation.image_scores import Counts, judge_images, judged_batches, predict_image
+from unipan.recipes.evaluation.propagation import Propagation, propagation_of
 from unipan.recipes.evaluation.result import Evaluation
 
 
@@ -109,39 +97,31 @@ def evaluate_predictor(predictor: Predictor, dataset: PanopticDataset, title: st
     Under several processes, all of which must call it, each takes every so many-th image, and all return the same: what one
     process alone would have found, to the last digit.
     """
-    processes = this_process()
-    tally = propagation_tally(predictor)
+    processes, propagation = this_process(), propagation_of(predictor)
     mine = range(processes.index, len(dataset), processes.count)
     turns = counted(mine, "evaluating", len(mine)) if processes.is_main else mine
-    scores, pixels = [], PixelCounts.zero(len(predictor.classes))
+    counts, instances = Counts.zero(len(predictor.classes)), []
     for batch in judged_batches(predict_image(predictor, dataset[index]) for index in turns):
-        for score, counted_pixels in score_images(predictor, batch, tally):
-            scores.append((mine[len(scores)], score))
-            pixels += counted_pixels
-    in_order = sorted(processes.gather_objects(scores), key=lambda entry: entry[0])  # fractions add up alike in one order only
-    pixels = sum(processes.gather_objects([pixels]), PixelCounts.zero(len(predictor.classes)))
-    return summed_up(predictor, [score for _, score in in_order], pixels, tally, title)
+        for own_counts, own_instances in judge_images(predictor, batch, propagation):
+            counts += own_counts
+            instances.append((mine[len(instances)], own_instances))
+    counts = sum(processes.gather_objects([counts]), Counts.zero(len(predictor.classes)))
+    in_order = sorted(processes.gather_objects(instances), key=lambda entry: entry[0])  # AP breaks ties by their order
+    precision = average_precision([own for _, own in in_order], predictor.classes) if is_available() else None
+    return summed_up(predictor, counts, precision, propagation, title)
 
 
 def summed_up(
-    predictor: Predictor, scores: Sequence[ImageScore], pixels: PixelCounts, tally: PropagationTally | None, title: str
+    predictor: Predictor, counts: Counts, precision: Precision | None, propagation: Propagation | None, title: str
 ) -> Evaluation:
-    """The evaluation of a data set from its images' scores, in the images' order, and from the pixels of them all."""
-    classes = predictor.classes
+    """The evaluation of a data set from what its images add up to."""
     return Evaluation(
-        answer=Report(
-            title=title,
-            quality=quality(sum((score.counts for score in scores), PQCounts.zero(len(classes))), classes),
-            num_images=len(scores),
-            final_answer_iou=mean_iou(pixels.final_answer, classes),
-            semantic_head_iou=mean_iou(pixels.semantic_head, classes),
-            by_size=quality_by_size(reduce(SizeCounts.plus, (s.by_size for s in scores), SizeCounts.zero(len(classes))), classes),
-        ),
-        precision=precision_of(scores, classes),
-        semantic_head=pixels.semantic_head,
-        final_answer=pixels.final_answer,
-        classes=classes,
+        answer=counts.answer.report(title, predictor.classes, semantic_head=counts.semantic_head),
+        precision=precision,
+        semantic_head=counts.semantic_head,
+        final_answer=counts.answer.pixels,
+        classes=predictor.classes,
         decoder=predictor.head,
-        mask_free=any(score.mask_free for score in scores),
-        propagation=tally.part(title, [s.propagation for s in scores if s.propagation], pixels.unpropagated) if tally else None,
+        mask_free=counts.mask_free > 0,
+        propagation=propagation and propagation.part(title, counts.unpropagated, counts.effect),
     )

@@ -12,9 +12,8 @@ from unipan.data.coco_files import ImageId, PanopticFile, read_panoptic_file
 from unipan.data.coco_json import stem_below
 from unipan.data.id_maps import ids_at, read_colours, shared_runs
 from unipan.errors import InputError
-from unipan.metrics.confusion import Confusion, confuse_matched, mean_iou
-from unipan.metrics.pq import PQCounts, quality, tally
 from unipan.metrics.report import Report
+from unipan.metrics.score import Score
 from unipan.metrics.segment_matching import Matching, match_maps, match_segments
 from unipan.ops.segments import places_of
 from unipan.recipes.forks import shared_out, worthwhile_processes
@@ -50,13 +49,8 @@ def score(
         truth = merged
     else:
         predictions = _translated(predictions, truth)
-    counts, pixels = _count_all(truth, predictions, pair_images(truth, predictions))
-    return Report(
-        title=f"{predictions_json.name} against {truth_json.name}",
-        quality=quality(counts, truth.classes),
-        num_images=len(truth.annotations),
-        final_answer_iou=mean_iou(pixels, truth.classes),
-    )
+    total = _score_all(truth, predictions, pair_images(truth, predictions))
+    return total.report(f"{predictions_json.name} against {truth_json.name}", truth.classes)
 
 
 def pair_images(truth: PanopticFile, predictions: PanopticFile) -> list[tuple[ImageId, ImageId]]:
@@ -97,10 +91,8 @@ def _unique_stems(truth: PanopticFile) -> dict[str, ImageId]:
     return {stem: next(iter(ids)) for stem, ids in owners.items() if len(ids) == 1}
 
 
-def _count_all(
-    truth: PanopticFile, predictions: PanopticFile, pairs: list[tuple[ImageId, ImageId]]
-) -> tuple[PQCounts, Confusion]:
-    """Count pair by pair, in order, which keeps sums reproducible: matched in several processes, they are the same to the bit.
+def _score_all(truth: PanopticFile, predictions: PanopticFile, pairs: list[tuple[ImageId, ImageId]]) -> Score:
+    """Pair by pair, matched in several processes.
 
     No threads: the fast decoder does not let go of Python meanwhile, so that two of them took longer than one.
     """
@@ -111,11 +103,9 @@ def _count_all(
         found = None if truth.joins_stuff else _match_colours(truth, true_id, predictions, predicted_id)
         return found or _match_carefully(truth, true_id, predictions, predicted_id)
 
-    total, pixels = PQCounts.zero(num_classes), Confusion.zero(num_classes)
     with shared_out(match_pair, pairs, worthwhile_processes(len(pairs), PAIRS_EACH)) as matchings:
-        for found in counted(matchings, "scoring", len(pairs), transient=True):
-            total, pixels = total + tally(found, num_classes), pixels + confuse_matched(found, num_classes)
-    return total, pixels
+        scores = (Score.of(found, num_classes) for found in counted(matchings, "scoring", len(pairs), transient=True))
+        return sum(scores, Score.zero(num_classes))
 
 
 def _match_carefully(truth: PanopticFile, true_id: ImageId, predictions: PanopticFile, predicted_id: ImageId) -> Matching:

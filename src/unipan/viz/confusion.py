@@ -5,7 +5,6 @@ from io import BytesIO
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from unipan.classes import ClassTable
 from unipan.viz.curves import need_matplotlib
@@ -19,18 +18,17 @@ LABEL_INCHES_PER_LETTER = 0.075
 PERCENT_WORTH_PRINTING = 0.05
 
 
-def draw_confusion(pixels: Tensor, classes: ClassTable, *, void: str) -> Image.Image | None:
+def draw_confusion(pixels: NDArray[np.int64], classes: ClassTable, *, void: str) -> Image.Image | None:
     """Stuff first, then things, and a column for predicted void where there is any; classes that never occur are left out.
 
     pixels: (C, C + 1) counts; the last column is predicted void. void: its name. None where no pixel was counted.
     """
-    counts = pixels.numpy()
     order = [*classes.stuff, *classes.things]
-    rows = [index for index in order if counts[index].any()]
-    columns = [index for index in [*order, len(classes)] if counts[:, index].any()]
+    rows = [index for index in order if pixels[index].any()]
+    columns = [index for index in [*order, len(classes)] if pixels[:, index].any()]
     if not rows:
         return None
-    shares = counts[np.ix_(rows, columns)] / counts[rows].sum(1, keepdims=True)
+    shares = pixels[np.ix_(rows, columns)] / pixels[rows].sum(1, keepdims=True)
     names = [*(info.name for info in classes.classes), void]
     things = [sum(index in classes.stuff for index in axis) for axis in (rows, columns)]
     return _heat_map(shares, [names[i] for i in rows], [names[i] for i in columns], things_from=(things[0], things[1]))

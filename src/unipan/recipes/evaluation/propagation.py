@@ -14,10 +14,9 @@ from unipan.console import Table
 from unipan.losses.panoptic import panoptic_truth
 from unipan.losses.pixels import IGNORE
 from unipan.metrics.aligned_maps import AlignedMaps
-from unipan.metrics.confusion import Confusion, confuse_matched, mean_iou
-from unipan.metrics.pq import PQCounts, quality, tally
 from unipan.metrics.propagation_effect import PropagationEffect
 from unipan.metrics.report import Report, percent, stuff_iou
+from unipan.metrics.score import Score
 from unipan.models.decode import channels_of, labels_of_channels
 from unipan.models.panoptic import UnifiedHead
 from unipan.models.potential import DynamicPotential
@@ -68,60 +67,42 @@ class PropagationPart:
         }
 
 
-class PropagationScore(NamedTuple):
-    """One image's part."""
+class Propagation(NamedTuple):
+    """What an answer with propagation is read by, so that it can be judged against the one without."""
 
-    counts: PQCounts  # of the answer without propagation
-    effect: PropagationEffect
+    predictor: Predictor
+    head: UnifiedHead
+    potential: DynamicPotential
 
-
-class PropagationTally:
-    """Scores what propagation does, image by image."""
-
-    def __init__(self, predictor: Predictor, head: UnifiedHead, potential: DynamicPotential) -> None:
-        self.predictor, self.head, self.potential = predictor, head, potential
-
-    def score(self, admitted: Detections, maps: AlignedMaps) -> tuple[PropagationScore, Confusion]:
-        """One image, and the pixels of its answer without propagation.
+    def judge(self, admitted: Detections, maps: AlignedMaps) -> tuple[Score, PropagationEffect]:
+        """Of one image, its answer without propagation, and what propagation does to it.
 
         admitted: boxes in the photo's pixels. maps: of the untrimmed answers' ids with and without propagation.
         """
-        (answer, without), predictor = maps.values, self.predictor
-        labels, num_classes = labels_of_channels(admitted, predictor.classes), len(predictor.classes)
-        matching = maps.match(without, labels, predictor.classes, min_stuff_area_px=predictor.min_stuff_area_px)
-        effect = propagation_effect(
-            channels_of(answer, void=len(labels)),
-            channels_of(without, void=len(labels)),
-            admitted,
-            maps,
-            stuff=predictor.classes.stuff,
-            void_channel=self.potential.void_channel,
-        )
-        return PropagationScore(tally(matching, num_classes), effect), confuse_matched(matching, num_classes)
+        (answer, without), classes = maps.values, self.predictor.classes
+        labels = labels_of_channels(admitted, classes)
+        matching = maps.match(without, labels, classes, min_stuff_area_px=self.predictor.min_stuff_area_px)
+        with_it, off = (channels_of(ids, void=len(labels)) for ids in (answer, without))
+        void_channel = self.potential.void_channel
+        effect = propagation_effect(with_it, off, admitted, maps, stuff=classes.stuff, void_channel=void_channel)
+        return Score.of(matching, len(classes)), effect
 
-    def part(self, title: str, scores: Sequence[PropagationScore], unpropagated: Confusion) -> PropagationPart:
-        """All images, in their order. unpropagated: the pixels of all answers without propagation."""
-        classes = self.predictor.classes
-        counts = sum((score.counts for score in scores), PQCounts.zero(len(classes)))
+    def part(self, title: str, unpropagated: Score, effect: PropagationEffect) -> PropagationPart:
+        """Of all images."""
         return PropagationPart(
-            without=Report(
-                title=f"{title}, propagation off",
-                quality=quality(counts, classes),
-                num_images=len(scores),
-                final_answer_iou=mean_iou(unpropagated, classes),
-            ),
-            effect=sum((score.effect for score in scores), PropagationEffect()),
+            without=unpropagated.report(f"{title}, propagation off", self.predictor.classes),
+            effect=effect,
             scale=self.head.scale.item(),
             unary_scale=self.head.unary_scale.item(),
         )
 
 
-def propagation_tally(predictor: Predictor) -> PropagationTally | None:
+def propagation_of(predictor: Predictor) -> Propagation | None:
     """None where the predictor's answers come without propagation: another head."""
     head, potential = predictor.network.panoptic_head, predictor.network.potential
     if predictor.head != "unified" or not isinstance(head, UnifiedHead) or not isinstance(potential, DynamicPotential):
         return None
-    return PropagationTally(predictor, head, potential)
+    return Propagation(predictor, head, potential)
 
 
 def propagation_effect(

@@ -1,0 +1,50 @@
+"""What answers are worth against their truths: the one state that every scoring adds up, and makes its report of.
+
+To add a metric: a file with what it takes from an image and how it is read, a field here, and its place in the report.
+"""
+
+from dataclasses import dataclass
+
+from unipan.classes import ClassTable
+from unipan.metrics.additive import Additive
+from unipan.metrics.confusion import Confusion, mean_iou
+from unipan.metrics.pq import PQCounts, quality
+from unipan.metrics.report import Report
+from unipan.metrics.segment_matching import Matching
+from unipan.metrics.sizes import NUM_SIZES, count_by_size, own_limits, quality_by_size
+
+
+@dataclass(frozen=True)
+class Score(Additive):
+    """The counts of any number of images. All are whole numbers, so that no order of adding changes a digit."""
+
+    num_images: int
+    segments: PQCounts
+    """(C,)"""
+    sizes: PQCounts
+    """(Z, C), by the size of segments."""
+    pixels: Confusion
+
+    @staticmethod
+    def zero(num_classes: int) -> "Score":
+        """The score of no image at all."""
+        return Score(0, PQCounts.zero(num_classes), PQCounts.zero(NUM_SIZES, num_classes), Confusion.zero(num_classes))
+
+    @staticmethod
+    def of(found: Matching, num_classes: int) -> "Score":
+        """One image whose segments are matched."""
+        sizes = count_by_size(found, num_classes)
+        return Score(1, PQCounts.of(found, num_classes), sizes, Confusion.of(found, num_classes))
+
+    def report(self, title: str, classes: ClassTable, *, semantic_head: Confusion | None = None) -> Report:
+        """Every measure. semantic_head: its pixels, where the answers are of a network."""
+        limits = own_limits(self.sizes, classes)
+        return Report(
+            title=title,
+            num_images=self.num_images,
+            quality=quality(self.segments, classes),
+            final_answer_iou=mean_iou(self.pixels, classes),
+            semantic_head_iou=semantic_head and mean_iou(semantic_head, classes),
+            by_size=quality_by_size(self.sizes, classes),
+            by_own_size=limits and quality_by_size(self.sizes, classes, limits),
+        )
