@@ -5,7 +5,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from time import process_time
 
+import numpy as np
 import pytest
 import torch
 from cli_files import untrained_run, write_cat
@@ -13,6 +15,7 @@ from PIL import Image
 
 from unipan.cli import main
 
+PRINTS = "from unipan.cli.app import ending; from unipan.console import results\nwith ending(): results.print('a table')"
 Refused = Callable[..., str]
 
 
@@ -171,10 +174,59 @@ def test_options_that_the_parser_refuses(arguments: list[str], hints: list[str],
             "there is no option --train.stepss: did you mean --train.steps ? ",
         ),
         (["evaluate", "run", "--decodr", "upsnet"], "there is no option --decodr: did you mean --decoder ? "),
+        (["train", "demo", "--out", "x", "--steps=3"], "there is no option --steps=3: did you mean --train.steps ? "),
+        (["evaluate", "--train.batch-size", "3", "run"], "there is no option --train.batch-size: "),  # another verb's
+        (["predict", "run", "--train.batch_size", "3", "--out", "x"], "there is no option --train.batch_size: "),
+        (["tables", "a", "demo", "--out", "x", "--seed", "3"], "there is no option --seed: did you mean --train.seed ? "),
     ],
 )
-def test_an_unknown_option_is_one_sentence(arguments: list[str], sentence: str, refused: Refused) -> None:
-    assert f"unipan: {sentence}All are listed by unipan " in refused(*arguments)
+def test_an_unknown_option_is_one_sentence_at_once(arguments: list[str], sentence: str, refused: Refused) -> None:
+    began = process_time()
+    message = refused(*arguments)
+    assert process_time() - began < 1
+    assert message.startswith(f"unipan: {sentence}All are listed by unipan {arguments[0]} ")
+
+
+def test_a_word_too_many(refused: Refused) -> None:
+    assert "unipan score does not know what to do with c.json" in refused("score", "a.json", "b.json", "c.json")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--json", "demo"], "--json stands before the verb; options follow it: unipan VERB --json ..."),
+        (["--out", "x", "train", "demo"], "--out stands before the verb; "),
+        (["train", "--out", "x", "demo"], "--out stands before the preset; options follow it: unipan train PRESET --out ..."),
+        (["convert", "--clip", "labelme"], "--clip stands before the form; "),
+        (["tables", "a"], "the preset is missing: There are demo, "),
+        (["--"], "-- stands before the verb; "),
+        ([""], "the verb is missing: "),
+    ],
+)
+def test_options_before_a_verb_and_words_that_are_missing(arguments: list[str], message: str, refused: Refused) -> None:
+    assert message in refused(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("exhaust", "asked"), [(lambda: torch.empty(10**15), "4000000000000000 bytes"), (lambda: np.empty(2**57), "1.00 EiB")]
+)
+def test_a_lack_of_memory_is_one_sentence(
+    exhaust: Callable[[], object], asked: str, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unipan.recipes.score.score", lambda *_, **__: exhaust())
+    message = refused("score", "a.json", "b.json")
+    assert message.startswith(f"unipan: the memory does not suffice, {asked} more were asked for. Smaller images need less")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [["-m", "unipan", "evaluate", "--help"], ["-c", PRINTS]])
+def test_a_reader_that_has_gone_is_no_fault(words: list[str], unbuffered: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    command = subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert command.stdout
+    assert command.stderr
+    command.stdout.close()
+    assert (command.stderr.read(), command.wait()) == ("", 141)
 
 
 def test_the_exit_status_and_streams_of_the_process(tmp_path: Path) -> None:

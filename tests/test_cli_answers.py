@@ -8,6 +8,7 @@ import pytest
 from cli_files import untrained_run, write_cat
 from PIL import Image
 
+import unipan
 from unipan.cli import main
 from unipan.presets import PRESETS
 
@@ -38,6 +39,11 @@ def test_help(arguments: list[str], shown: list[str], capsys: pytest.CaptureFixt
     assert all(text in printed.out for text in shown)
     assert printed.err == ""
     assert "config:" not in printed.out
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--version"])
+    assert capsys.readouterr().out == f"unipan {unipan.__version__}\n"
 
 
 def test_scores_as_json_and_as_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

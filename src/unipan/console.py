@@ -26,8 +26,19 @@ from rich.text import Text
 
 __all__ = ["Renderable", "Table", "Text", "console", "counted", "results", "speak_if", "training_progress", "warn"]
 
-console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-results = Console(highlight=False, markup=False, emoji=False)
+
+class PlainConsole(Console):
+    """Shows texts as they are; a pipe that nobody reads any more is an error like any other."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False, **options)
+
+    def on_broken_pipe(self) -> None:
+        raise
+
+
+console = PlainConsole(stderr=True)
+results = PlainConsole()
 
 LINE_EVERY_S = 60
 """Where there is no terminal to draw a bar on."""

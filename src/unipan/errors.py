@@ -1,5 +1,6 @@
-"""The one exception for what a user can mend: bad input, bad settings, missing files."""
+"""The one exception for what a user can mend: bad input, bad settings, missing files; and what a lack of memory looks like."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -27,3 +28,13 @@ def noted(faults: list[str], where: str = "") -> Iterator[None]:
         yield
     except InputError as error:
         faults.append(f"{where}: {error}" if where else str(error))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether Python, NumPy, PyTorch (on the CPU or a GPU) or the system had no memory left."""
+    return (
+        isinstance(error, MemoryError)
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+        or type(error).__name__ == "OutOfMemoryError"  # torch's, by name, so that errors need no torch
+        or (isinstance(error, RuntimeError) and any(words in str(error) for words in ("allocate memory", "out of memory")))
+    )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from unipan import tensor_file
-from unipan.cli.ending import ending
+from unipan.cli.app import ending
 from unipan.config import load_config
 from unipan.recipes.train import train
 

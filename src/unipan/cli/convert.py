@@ -5,16 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
-from tyro.extras import SubcommandApp
 
-from unipan.cli.parse import deferred
+from unipan.cli.options import print_all
 
 if TYPE_CHECKING:
     from unipan.recipes.convert_report import Part
-
-FORMS = ["cityscapes", "instances", "pairs", "labelme"]
-
-convert_app = SubcommandApp()
 
 Out = Annotated[Path, arg(help="Folder for annotations/panoptic_SPLIT.json and its PNGs; images are not copied.")]
 Split = Annotated[str, arg(help="Name of the split that is written.")]
@@ -28,8 +23,6 @@ Faulty = Annotated[
 Clip = Annotated[bool, arg(help="Cut shapes at the image's border instead of refusing those that reach outside.")]
 
 
-@convert_app.command
-@deferred
 def cityscapes(
     root: Positional[Path], *, out: Out, split: Literal["train", "val", "all"] = "all", faulty: Faulty = "stop"
 ) -> None:
@@ -48,8 +41,6 @@ def cityscapes(
     _convert([Part(name, form, range(len(form.file_names))) for name, form in forms.items()], out, faulty)
 
 
-@convert_app.command
-@deferred
 def instances(
     json: Positional[Path],
     *,
@@ -99,8 +90,6 @@ def instances(
     _convert(parts_of(form, split=split, val_share=val_share, seed=seed), out, faulty)
 
 
-@convert_app.command
-@deferred
 def pairs(
     semantic: Positional[Path],
     instances: Positional[Path],
@@ -134,8 +123,6 @@ def pairs(
     _convert(parts_of(form, split=split, val_share=val_share, seed=seed), out, faulty)
 
 
-@convert_app.command
-@deferred
 def labelme(
     folder: Positional[Path],
     *,
@@ -171,11 +158,8 @@ def labelme(
 
 
 def _convert(parts: "Sequence[Part]", out: Path, faulty: Faulty) -> None:
-    from unipan.console import results
     from unipan.recipes.convert import convert
     from unipan.recipes.convert_report import sentences, summary
 
     tallies = convert(parts, out, faulty=faulty)
-    results.print(summary(tallies))
-    for sentence in sentences(tallies, parts, out):
-        results.print(sentence, soft_wrap=True)
+    print_all(summary(tallies), *sentences(tallies, parts, out))

@@ -1,20 +1,13 @@
 """`unipan doctor` and `unipan inspect`."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
 
-from tyro.conf import Positional, arg
-from tyro.extras import SubcommandApp
+from tyro.conf import Positional
 
-from unipan.cli.options import Settings, print_json
-from unipan.cli.parse import deferred
-from unipan.config import Config
+from unipan.cli.options import AsJson, Settings, print_all, print_json
 from unipan.errors import InputError
-from unipan.presets import PRESETS, preset_named
-
-inspect_app = SubcommandApp()
+from unipan.presets import preset_named
 
 
 def doctor(
@@ -26,7 +19,7 @@ def doctor(
     preset: str = "finetune",
     fix: bool = False,
     out: Path | None = None,
-    as_json: Annotated[bool, arg(name="json")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Look for everything that is wrong with a data set, and say how to mend it. Exit status 1: something would break training.
 
@@ -38,9 +31,8 @@ def doctor(
         preset: Say what training with this preset would lose of the data, and which options mend it.
         fix: Write a mended copy of the labels into --out; the exit status is then the copy's.
         out: A new folder for the mended copy.
-        as_json: Print the findings as JSON.
     """
-    from unipan.console import console, results
+    from unipan.console import console
     from unipan.tools.doctor import repair as mend
     from unipan.tools.doctor import report as told
     from unipan.tools.doctor.examine import examine
@@ -57,31 +49,21 @@ def doctor(
     if as_json and out is None:
         print_json(told.to_json(diagnosis) | {"settings": unfit})
     elif not as_json:
-        for part in [*told.report(diagnosis), *unfit]:
-            results.print(part, soft_wrap=isinstance(part, str))
+        print_all(*told.report(diagnosis), *unfit)
     if out is not None:
         copies = mend.fix(splits, diagnosis, out)
         before, diagnosis = diagnosis, examine([copy.split for copy in copies])
-        say = console if as_json else results
-        for line in [*mend.outcome(copies), f"The copy: {told.verdict(diagnosis)}"]:
-            say.print(line, soft_wrap=True)
+        lines = [*mend.outcome(copies), f"The copy: {told.verdict(diagnosis)}"]
         if as_json:
+            console.print(*lines, sep="\n", soft_wrap=True)
             print_json({**told.to_json(before), "fixed": told.to_json(diagnosis)})
+        else:
+            print_all(*lines)
     sys.exit(0 if diagnosis.trainable else 1)
 
 
-def _inspect_with(preset: Callable[[], Config]) -> Callable[..., None]:
-    """The command that shows what training with one preset would see."""
-
-    def command(config: Settings, *, out: Path, samples: int = 12, names: bool = True) -> None:
-        from unipan.console import results
-        from unipan.recipes.inspection import inspect_samples
-
-        results.print(inspect_samples(config, out, samples=samples, names=names), soft_wrap=True)
-
-    command.__defaults__ = (preset(),)
-    command.__name__ = preset.__name__
-    command.__doc__ = f"""Draw the first training samples of the preset {preset.__name__}, after augmentation, with their truth.
+def inspect(config: Settings, *, out: Path, samples: int = 12, names: bool = True) -> None:
+    """Draw the first training samples, after augmentation, with their truth.
 
     Args:
         config: Every setting of the run, as for train.
@@ -89,8 +71,6 @@ def _inspect_with(preset: Callable[[], Config]) -> Callable[..., None]:
         samples: How many; another --train.seed gives others.
         names: Write each segment's class where there is room for it.
     """
-    return command
+    from unipan.recipes.inspection import inspect_samples
 
-
-for _preset in PRESETS.values():
-    inspect_app.command(deferred(_inspect_with(_preset)))
+    print_all(inspect_samples(config, out, samples=samples, names=names))

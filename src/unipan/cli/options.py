@@ -10,6 +10,7 @@ from unipan.config import Config
 Settings = Annotated[Config, arg(name="")]
 """Settings bear their own names: --train.steps, not --config.train.steps."""
 Run = Annotated[str, arg(metavar="RUN", help="Folder of a run, or hf:OWNER/NAME on the Hugging Face Hub.")]
+AsJson = Annotated[bool, arg(name="json", help="Print the result as JSON.")]
 
 
 def print_json(value: Any) -> None:
@@ -17,9 +18,16 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2))
 
 
+def print_all(*parts: Any) -> None:
+    """Print tables, and sentences however long they are, on stdout."""
+    from unipan.console import results
+
+    for part in parts:
+        results.print(part, soft_wrap=isinstance(part, str))
+
+
 def print_evaluation(evaluation: Any, *, as_json: bool) -> None:
     """Print it once, however many processes measured it together."""
-    from unipan.console import results
     from unipan.engine.processes import this_process
 
     if not this_process().is_main:
@@ -27,9 +35,5 @@ def print_evaluation(evaluation: Any, *, as_json: bool) -> None:
     if as_json:
         print_json(evaluation.to_json())
         return
-    results.print(evaluation.answer.class_table())
-    results.print(evaluation.answer.table())
-    for table in evaluation.further_tables():
-        results.print(table)
-    for sentence in evaluation.sentences():
-        results.print(sentence, soft_wrap=True)
+    answer = evaluation.answer
+    print_all(answer.class_table(), answer.table(), *evaluation.further_tables(), *evaluation.sentences())

@@ -1,65 +1,133 @@
-"""From the words of a command line to a command that is ready to run, and what is said of words that make none."""
+"""From the words of a command line to a command that is ready to run, and what is said of words that make none.
 
+Only the command that is asked for is given to the parser: building the options of all of them takes seconds.
+"""
+
+import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import redirect_stderr
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial, wraps
 from io import StringIO
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import Any
 
-from tyro.extras import SubcommandApp
+import tyro
 
+from unipan.config import Config
 from unipan.errors import InputError
 
-Words = Mapping[str, Sequence[tuple[str, list[str]]]]
-"""For each verb the words that follow it, in their order: the kind and the names of each."""
+
+@dataclass(frozen=True)
+class Command:
+    """A function, whose parameters are the options. preset: makes the settings that its `config` has by default."""
+
+    run: Callable[..., None]
+    preset: Callable[[], Config] | None = None
+    help: str = ""
+
+    def text(self) -> str:
+        """What it does."""
+        return inspect.cleandoc(self.help or self.run.__doc__ or "").partition("\n\nArgs:")[0]
 
 
-def check_names(arguments: list[str], words: Words) -> None:
-    """Name the nearest word for one that is unknown, in a sentence."""
-    known = [("verb", [*words]), *words.get(arguments[0] if arguments else "", [])]
-    for word, (kind, names) in zip(arguments, known, strict=False):
-        if not word.startswith("-") and word.replace("-", "_") not in names:
-            near = get_close_matches(word, names, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise InputError(f"there is no {kind} {word!r}: {hint}There are {', '.join(names)}.")
+@dataclass(frozen=True)
+class Menu:
+    """Words of one kind, of which one comes next."""
+
+    kind: str
+    help: str
+    entries: Mapping[str, "Menu | Command"]
+
+    def text(self) -> str:
+        """What it is for."""
+        return self.help
+
+    def listing(self, words: str) -> str:
+        """Its help: a paragraph for each entry."""
+        width, indent = min(get_terminal_size().columns, 120), 4 + max(map(len, self.entries))
+        lines = [f"usage: {words} {self.kind.upper()} ... (--help after it tells more)", "", fill(self.help, width), ""]
+        for name, entry in self.entries.items():
+            first = " ".join(entry.text().partition("\n\n")[0].split())
+            lines.append(fill(first, width, initial_indent=f"  {name}".ljust(indent), subsequent_indent=" " * indent))
+        return "\n".join(lines)
+
+    def choose(self, word: str, words: str) -> "Menu | Command":
+        """The entry of this name, dashes for underscores allowed; another word is an InputError that names the nearest."""
+        there_are = f"There are {', '.join(self.entries)}"
+        if not word:
+            raise InputError(f"the {self.kind} is missing: {there_are}; {words} --help says what each is.")
+        if word.startswith("-"):
+            raise InputError(f"{word} stands before the {self.kind}; options follow it: {words} {self.kind.upper()} {word} ...")
+        if word.replace("-", "_") in self.entries:
+            return self.entries[word.replace("-", "_")]
+        near = get_close_matches(word, self.entries, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise InputError(f"there is no {self.kind} {word!r}: {hint}{there_are}.")
 
 
-def parse(app: SubcommandApp, arguments: list[str], words: Words) -> Callable[[], None]:
+def parse(menu: Menu, arguments: list[str]) -> Callable[[], None]:
     """The command asked for, ready to run. A setting's own complaint is raised as it is, not in the parser's words."""
+    entry, words, rest = menu, "unipan", arguments
+    while isinstance(entry, Menu):
+        word = rest[0] if rest else ""
+        if word in ("-h", "--help"):
+            print(entry.listing(words))
+            sys.exit(0)
+        entry, words, rest = entry.choose(word, words), f"{words} {word}", rest[1:]
+    return _ready(entry, words, rest)
+
+
+def _ready(command: Command, words: str, arguments: list[str]) -> Callable[[], None]:
     printed = StringIO()
+    read = partial(tyro.cli, _deferred(command), prog=words, description=command.text())
     try:
         with redirect_stderr(printed):
-            return app.cli(prog="unipan", description="Panoptic segmentation through a learnt instance affinity.", args=arguments)
+            ready, unknown = read(args=arguments, return_unknown_args=True)
     except SystemExit as stop:
         cause: BaseException | None = stop
         while cause and not isinstance(cause, InputError):
             cause = cause.__context__
         if cause:
             raise cause from None
-        _refuse_unknown_option(arguments, printed.getvalue(), words)
+        if stop.code:
+            _refuse_unknown(arguments, read, words)
         print(printed.getvalue(), end="", file=sys.stderr)
         raise
-
-
-def _refuse_unknown_option(arguments: list[str], printed: str, words: Words) -> None:
-    """Say in a sentence what the parser says in a box, where an option is unknown; it knows the options, and so the nearest."""
-    refused = re.search(r"Unrecognized[^:]*:[^─]*", printed)
-    unknown = next((word for word in arguments if refused and word.startswith("--") and word in refused[0]), "")
-    near = re.search(r"Perhaps you meant:.*?(--[\w.-]+)", printed, re.DOTALL)
     if unknown:
-        hint = f"did you mean {near[1]} ? " if near else ""
-        verb = " ".join(arguments[: 1 + len(words[arguments[0]])])
-        raise InputError(f"there is no option {unknown}: {hint}All are listed by unipan {verb} --help.") from None
+        _refuse_unknown(unknown, read, words)
+        raise InputError(f"{words} does not know what to do with {' '.join(unknown)}; --help after it tells what it takes.")
+    return ready
 
 
-def deferred(command: Callable[..., None]) -> Callable[..., Callable[[], None]]:
-    """The parser calls a command as soon as it has its arguments; this lets `main` run it."""
+def _refuse_unknown(arguments: list[str], read: Callable[..., Any], words: str) -> None:
+    """Name the first option that there is not, and the nearest that there is."""
+    shown = StringIO()
+    with redirect_stdout(shown), suppress(SystemExit):
+        read(args=["--help"])
+    known = set(re.findall(r"--[\w.-]+", "\n".join(re.findall(r"^\W*\S.*?(?=  |$)", shown.getvalue(), re.MULTILINE))))
+    for word in arguments:
+        option = word.partition("=")[0].replace("_", "-")
+        if option.startswith("--") and option not in known:
+            near = [name for name in known if name.endswith(f".{option[2:]}")] or get_close_matches(option, known, n=1)
+            hint = f"did you mean {near[0]} ? " if near else ""
+            raise InputError(f"there is no option {word}: {hint}All are listed by {words} --help.") from None
 
-    @wraps(command)
+
+def _deferred(command: Command) -> Callable[..., Callable[[], None]]:
+    """The parser calls a function as soon as it has its arguments; this lets `main` call it, with the preset's settings."""
+
+    @wraps(command.run)
     def ready(*args: Any, **options: Any) -> Callable[[], None]:
-        return partial(command, *args, **options)
+        return partial(command.run, *args, **options)
 
+    if command.preset:
+        signature = inspect.signature(command.run)
+        given = {"config": command.preset()}
+        parameters = [part.replace(default=given.get(name, part.default)) for name, part in signature.parameters.items()]
+        ready.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return ready

@@ -1,11 +1,11 @@
-"""`unipan evaluate`, `predict`, `compare` and `score`."""
+"""`unipan evaluate`, `predict`, `compare`, `score` and `runs`: what looks at trained networks and at answers."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from unipan.cli.options import Run, print_evaluation, print_json
+from unipan.cli.options import AsJson, Run, print_all, print_evaluation, print_json
 from unipan.config import Device, PanopticHead
 
 Head = Annotated[PanopticHead | None, arg(aliases=["--decoder"])]
@@ -21,7 +21,7 @@ def evaluate(
     head: Head = None,
     trim: bool = True,
     device: Device = "auto",
-    as_json: Annotated[bool, arg(name="json")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Score a run on its held-out images: tables of PQ, IoU, AP and confusion, and RUN/metrics.json.
 
@@ -35,7 +35,6 @@ def evaluate(
         head: The way to the answer, where it is not the one trained for; writes RUN/metrics_HEAD.json.
         trim: Turn small stuff segments into void, by the run's own limit (part of evaluation as published).
         device: auto is the GPU where there is one.
-        as_json: Print the metrics as JSON.
     """
     from unipan.recipes.evaluate import evaluate as recipe
 
@@ -49,7 +48,7 @@ def predict(
     out: Path,
     head: Head = None,
     device: Device = "auto",
-    as_json: Annotated[bool, arg(name="json")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Segment images: an overlay for each, and together panoptic.json and its PNG folder, in the COCO panoptic format.
 
@@ -59,9 +58,7 @@ def predict(
         out: Folder for the results.
         head: The way to the answer, where it is not the one trained for.
         device: auto is the GPU where there is one.
-        as_json: Print the panoptic.json.
     """
-    from unipan.console import results
     from unipan.recipes.predict import predict as recipe
     from unipan.recipes.predict import segment_table
 
@@ -69,12 +66,9 @@ def predict(
     if as_json:
         print((out / "panoptic.json").read_text())
         return
-    if len(answers) == 1:
-        results.print(segment_table(*answers[0]))
     segments = sum(len(answer.segments) for _, answer in answers)
-    results.print(
-        f"{len(answers)} image(s), {segments} segments: overlays, panoptic.json and panoptic/ are in {out}.", soft_wrap=True
-    )
+    written = f"{len(answers)} image(s), {segments} segments: overlays, panoptic.json and panoptic/ are in {out}."
+    print_all(*(segment_table(*answer) for answer in answers if len(answers) == 1), written)
 
 
 def compare(
@@ -86,7 +80,7 @@ def compare(
     root: Annotated[str | None, arg(name="data.root")] = None,
     trim: bool = True,
     device: Device = "auto",
-    as_json: Annotated[bool, arg(name="json")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show one checkpoint's answers side by side: unified, UPSNet's head, heuristic merger. With truth, also their scores.
 
@@ -98,19 +92,14 @@ def compare(
         root: The data set's folder for --samples, where it is not the one that the run was trained on.
         trim: Turn small stuff segments of every answer into void, by the run's own limit.
         device: auto is the GPU where there is one.
-        as_json: Print the comparison as JSON.
     """
-    from unipan.console import results
     from unipan.recipes.compare import compare as recipe
 
     comparison = recipe(run, images, out, samples=samples, root=root, trim=trim, device=device)
     if as_json:
         print_json(comparison.to_json())
         return
-    results.print(comparison.table())
-    for sentence in comparison.sentences():
-        results.print(sentence, soft_wrap=True)
-    results.print(f"{len(comparison.pictures)} picture(s) are in {out}.", soft_wrap=True)
+    print_all(comparison.table(), *comparison.sentences(), f"{len(comparison.pictures)} picture(s) are in {out}.")
 
 
 def score(
@@ -120,7 +109,7 @@ def score(
     truth_dir: Path | None = None,
     predictions_dir: Path | None = None,
     merge: Literal["none", "supercategory"] = "none",
-    as_json: Annotated[bool, arg(name="json")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Panoptic quality and IoU of files in the COCO panoptic format; no model.
 
@@ -132,14 +121,26 @@ def score(
         truth_dir: Folder of the truth's PNGs; without it, the one beside the JSON that bears its name.
         predictions_dir: Folder of the predictions' PNGs; likewise.
         merge: Merge the truth's classes as training did; a class's stuff in one image becomes one segment.
-        as_json: Print the metrics as JSON.
     """
-    from unipan.console import results
     from unipan.recipes.score import score as recipe
 
     report = recipe(truth, predictions, truth_dir=truth_dir, predictions_dir=predictions_dir, merge=merge)
     if as_json:
         print_json(report.to_json())
     else:
-        results.print(report.class_table())
-        results.print(report.table())
+        print_all(report.class_table(), report.table())
+
+
+def runs(folder: Positional[Path] = Path("runs"), *, as_json: AsJson = False) -> None:
+    """List the runs below a folder: the settings in which they differ, how far they are, and their scores.
+
+    Args:
+        folder: Where to look.
+    """
+    from unipan.recipes.runs import list_runs
+
+    found = list_runs(folder)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        print_all(*([found.table()] if found.rows else []), *found.sentences())

@@ -1,0 +1,134 @@
+"""The command line: one thin command for each recipe, and how a command ends.
+
+Results go to stdout, progress and messages to stderr. Exit status: 0 success, 2 what the user can mend, 1 a fault of ours,
+130 Ctrl-C, 143 SIGTERM (both after a training has saved), 141 where nobody reads the output any more.
+Recipes are imported when they are run, so that `--help` answers at once.
+"""
+
+import os
+import re
+import select
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+
+from unipan.cli.convert import cityscapes, instances, labelme, pairs
+from unipan.cli.data import doctor, inspect
+from unipan.cli.evaluate import compare, evaluate, predict, runs, score
+from unipan.cli.parse import Command, Menu, parse
+from unipan.cli.train import demo, table_maker, train
+from unipan.engine.interrupt import Stopped
+from unipan.errors import InputError, is_out_of_memory
+from unipan.presets import PRESETS
+from unipan.recipes.tables.paper_tables import LETTERS
+
+
+def _with_presets(run, text: str) -> Menu:
+    return Menu("preset", text, {name: Command(run, preset, help=preset.__doc__ or "") for name, preset in PRESETS.items()})
+
+
+MENU = Menu(
+    "verb",
+    "Panoptic segmentation through a learnt instance affinity.",
+    {
+        "demo": Command(demo, PRESETS["demo"]),
+        "train": _with_presets(train, "Train a network with a preset; --help after its name lists every setting."),
+        **{verb.__name__: Command(verb) for verb in (evaluate, predict, compare, score, runs, doctor)},
+        "inspect": _with_presets(inspect, "Draw what a training would see: the same settings as train, and a picture for --out."),
+        "convert": Menu(
+            "form",
+            "Write another format in the COCO panoptic layout, which train reads.",
+            {form.__name__: Command(form) for form in (cityscapes, instances, pairs, labelme)},
+        ),
+        "tables": Menu(
+            "table",
+            "Make a table of the paper's supplementary: trains, evaluates, compares seeds.",
+            {letter: _with_presets(table_maker(letter), f"Table {letter.upper()}, with a preset.") for letter in LETTERS},
+        ),
+    },
+)
+"""What may follow `unipan`, and what follows that. A new verb is a function and a line here."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The `unipan` command."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] (file names may be no text)
+    given = sys.argv[1:] if arguments is None else arguments
+    with ending():
+        if given[:1] == ["--version"]:
+            print(f"unipan {version('unipan')}")
+        else:
+            parse(MENU, given)()
+        _leave_other_processes()
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """0 for success, 2 for what the user can mend, 143 and 130 for SIGTERM and Ctrl-C; a fault of ours keeps its traceback."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except InputError as error:
+        _end(f"{_process_name()}: {error}", 2)
+    except Stopped as stop:
+        _end(f"unipan: {stop}" if _is_main() else "", stop.exit_status)  # all have stopped, for one reason
+    except KeyboardInterrupt:
+        _end("unipan: interrupted." if _is_main() else "", 130)
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        sys.exit(141)  # as of a program that SIGPIPE ends
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        asked = re.search(r"allocate ([\d.]+ \w+)", str(error))
+        came = f"the memory does not suffice{f', {asked[1]} more were asked for' if asked else ''}"
+        _end(f"{_process_name()}: {came}. Smaller images need less (--data.short-side, or tiles), and so do smaller batches.", 2)
+
+
+def _end(message: str, status: int) -> None:
+    if message:
+        print(message, file=sys.stderr)
+    sys.exit(status)
+
+
+def _nobody_reads() -> bool:
+    """Whether the program that stdout or stderr is piped into has ended, as `head` does; what is left to write is dropped."""
+    poll = select.poll()
+    for stream in (sys.stdout, sys.stderr):
+        poll.register(stream.fileno(), 0)  # asks for nothing: a pipe that has lost its reader is told always
+    gone = [number for number, event in poll.poll(0) if event & select.POLLERR]
+    for number in gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+    return bool(gone)
+
+
+def _process_name() -> str:
+    """How a message begins: "unipan", or with the process's rank among several, as the launcher counts."""
+    return f"unipan (rank {_rank()} of {_count()})" if _count() > 1 else "unipan"
+
+
+def _is_main() -> bool:
+    """Whether this process says what all have to say."""
+    return _rank() == 0
+
+
+def _leave_other_processes() -> None:
+    """Close the connections to the other processes, at the end of a command that went well."""
+    if _count() > 1:
+        from unipan.engine import processes
+
+        processes.shutdown()
+
+
+def _rank() -> int:  # read from the environment, so that `--help` needs no torch
+    return int(os.environ.get("RANK", "0"))
+
+
+def _count() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
