@@ -92,7 +92,7 @@ def stop_and_resume(config: Config, out: Path, dice: random.Random) -> bool:
         ended.set()
         watcher.join()
         signal.signal(signal.SIGTERM, former)
-    was_stopped = not RunFolder(out).model.exists()
+    was_stopped = not RunFolder(out).is_finished
     if was_stopped:
         train(config, out, resume=True)
     return was_stopped
@@ -117,7 +117,7 @@ def kill_and_resume(config: Config, settings: Path, out: Path, dice: random.Rand
         if time.monotonic() > until:
             raise SystemExit(f"loader processes of a killed training still live after {ORPHANS_S} s")
         time.sleep(0.1)
-    was_killed = not RunFolder(out).model.exists()
+    was_killed = not RunFolder(out).is_finished
     train(config, out, resume=True)
     return was_killed
 

@@ -2,7 +2,7 @@
 
 RUN/config.json        every setting
 RUN/classes.json       the class table, as COCO panoptic categories
-RUN/model.safetensors  weights
+RUN/model.safetensors  weights, as of the newest checkpoint while it trains
 RUN/checkpoints/       step-NNNNNNNN.safetensors: weights, momentum and step, to go on from; the newest few
 RUN/log.jsonl          one line for each step
 RUN/metrics.json       what `evaluate` measured
@@ -22,7 +22,7 @@ from unipan.classes import ClassTable
 from unipan.config import Config, load_config, save_config
 from unipan.disk import replace_atomically
 from unipan.errors import InputError
-from unipan.tensor_file import TensorFile, read_tensor_file, write_tensor_file
+from unipan.tensor_file import TensorFile, read_facts, read_tensor_file, write_tensor_file
 
 HUB_PREFIX = "hf:"
 
@@ -44,6 +44,17 @@ class RunFolder:
     @property
     def model(self) -> Path:
         return self.path / "model.safetensors"
+
+    @property
+    def model_step(self) -> int | None:
+        """The step that the model of an unfinished run is of; None where the run is finished, or has no model yet."""
+        step = read_facts(self.model).get("step") if self.model.is_file() else None
+        return int(step) if step else None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the training came to its end."""
+        return self.model.is_file() and self.model_step is None
 
     @property
     def checkpoints(self) -> Path:

@@ -52,10 +52,9 @@ def read_tensor_file(path: Path, kind: str) -> TensorFile:
         raise InputError(f"{path} is damaged or no safetensors file: {error}.") from error
     except KeyError as error:
         raise InputError(f"{path} holds numbers of the type {error}, which cannot be read; unipan writes F32.") from error
-    words = _metadata(data).get(KEY, "").split()
-    if words[:1] != [kind]:
-        raise InputError(f"{path} holds {words[0] if words else 'something else'}, but {kind} was expected.")
-    facts = dict(zip(words[1::2], words[2::2], strict=False))
+    found, facts = _facts(data[8 : 8 + _header_size(data)])
+    if found != kind:
+        raise InputError(f"{path} holds {found or 'something else'}, but {kind} was expected.")
     if facts.pop("crc32", None) not in (None, _checksum(tensors)):
         raise InputError(f"{path} is damaged: its numbers are not those that were written (their CRC-32 differs).")
     broken = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
@@ -67,11 +66,24 @@ def read_tensor_file(path: Path, kind: str) -> TensorFile:
     return TensorFile(kind, tensors, facts)
 
 
-def _metadata(data: bytes) -> dict[str, str]:
-    """What a file that was read whole says of itself: its header is the size of the JSON, eight bytes, and the JSON."""
-    start = 8
-    size = int.from_bytes(data[:start], "little")
-    return json.loads(data[start : start + size]).get("__metadata__") or {}
+def read_facts(path: Path) -> dict[str, str]:
+    """What a file says of itself, without its tensors."""
+    try:
+        with path.open("rb") as file:
+            size = _header_size(file.read(8))
+            return _facts(file.read(min(size, path.stat().st_size)))[1]
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise InputError(f"{path} is damaged or no safetensors file: {error}.") from error
+
+
+def _header_size(start: bytes) -> int:
+    return int.from_bytes(start[:8], "little")
+
+
+def _facts(header: bytes) -> tuple[str, dict[str, str]]:
+    """Kind and facts, from a file's JSON header; it comes after its size, which takes eight bytes."""
+    kind, *words = ((json.loads(header).get("__metadata__") or {}).get(KEY) or "").split() or [""]
+    return kind, dict(zip(words[::2], words[1::2], strict=False))
 
 
 def _checksum(tensors: Mapping[str, Tensor]) -> str:

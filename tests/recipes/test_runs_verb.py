@@ -15,6 +15,7 @@ from unipan.config import Config
 from unipan.errors import InputError
 from unipan.presets import demo
 from unipan.recipes.runs import RunList, list_runs
+from unipan.tensor_file import TensorFile, write_tensor_file
 
 CLASSES = ClassTable((ClassInfo(name="sky", is_thing=False, dataset_id=1, color=(0, 0, 0), supercategory="sky"),))
 
@@ -24,7 +25,7 @@ def write_run(path: Path, config: Config, *, step: int, pq: float | None = None,
     write_settings(folder, config, CLASSES)
     folder.log.write_text("".join(f'{{"step": {number}}}\n' for number in range(1, step + 1)))
     if finished:
-        folder.model.write_bytes(b"")
+        write_tensor_file(folder.model, TensorFile("model", {}, {}))
     if pq is not None:
         quality = {group: {"pq": value} for group, value in (("all", pq), ("things", None), ("stuff", pq / 2))}
         folder.metrics.write_text(json.dumps({"answer": {"quality": quality}}))

@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 import torch
 from planted_hooks import At, plant
+from safetensors.torch import load_file
 
 from unipan.checkpoint import PARTS, RunFolder, TrainingState, open_run
-from unipan.config import Config
+from unipan.config import Config, TrainConfig
 from unipan.data.build import training_dataset
 from unipan.errors import InputError
+from unipan.recipes.evaluate import evaluate
 from unipan.recipes.train import train
-from unipan.recipes.training.checkpoints import newest_state
+from unipan.recipes.training.checkpoints import _going_on, newest_state
 from unipan.recipes.training.log import VARYING, Log
 
 FILES = ["classes.json", "config.json", "log.jsonl", "model.safetensors"]
@@ -134,12 +136,68 @@ def test_going_on_with_other_settings_is_refused(tiny_run: Path, tiny_config: Co
     assert contents(tiny_run) == before
 
 
+def test_a_stopped_run_has_a_model_that_says_which_step_it_is_of(
+    tiny_run: Path, tiny_config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = stopped_run(tiny_config, tmp_path / "run", step=5)
+    folder = RunFolder(out)
+    assert (folder.model_step, folder.is_finished) == (4, False)
+    weights = newest(out).weights
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in load_file(folder.model).items())
+    evaluate(str(out))
+    assert f"{out} is not finished: its model is that of step 4 of 6." in capsys.readouterr().err
+    assert (RunFolder(tiny_run).model_step, RunFolder(tiny_run).is_finished) == (None, True)
+
+
+def test_a_run_may_end_earlier_or_later_than_was_said(
+    tiny_run: Path, tiny_config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What comes of it is what a run of that length would have been from its start."""
+
+    def to(steps: int) -> Config:
+        return replace(tiny_config, train=replace(tiny_config.train, steps=steps))
+
+    out = stopped_run(to(4), tmp_path / "run", step=3)
+    train(to(3), out, resume=True)
+    assert f"{out}: going on after step 2 of 3, which was to end after 4." in capsys.readouterr().err
+    assert RunFolder(out).is_finished
+    train(tiny_config, out, resume=True)
+    said = capsys.readouterr().err
+    assert "going on after step 3 of 6, which was to end after 3. What is done stays" in said
+    assert "the learning rate is divided by 10 after 5." in said
+    assert_same_run(out, tiny_run)
+    assert open_run(out)[1] == tiny_config
+    with pytest.raises(InputError, match=r"train\.steps is 5, but 6 steps of the run are done; give 6 or more"):
+        train(to(5), out, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("decays", "steps", "done", "sentence"),
+    [
+        ((40, 60), 80, 10, "going on after step 10 of 80."),
+        ((40, 60), 80, 80, "all of its 80 steps are done; a higher --train.steps trains it longer."),
+        ((40, 60), 50, 10, "the learning rate is divided by 10 after 40; 60 lies beyond the end."),
+        ((40, 60), 99, 80, "the learning rate is not divided any more (--train.decay-steps says when)."),
+        ((40, 90), 99, 60, "the learning rate is divided by 10 after 90."),
+    ],
+)
+def test_what_another_schedule_does_is_said(decays: tuple[int, ...], steps: int, done: int, sentence: str) -> None:
+    saved = TrainConfig(steps=80, decay_steps=(40, 60))
+    assert _going_on(saved, replace(saved, steps=steps, decay_steps=decays), done).endswith(sentence)
+
+
+def test_a_division_that_is_done_cannot_be_changed() -> None:
+    saved = TrainConfig(steps=80, decay_steps=(40, 60))
+    with pytest.raises(InputError, match=r"is 40, 60 in the run and 41, 60 here, but 50 steps are done.*from step 50 on"):
+        _going_on(saved, replace(saved, decay_steps=(41, 60)), 50)
+
+
 def test_going_on_with_another_class_table_is_refused(tiny_run: Path, tiny_config: Config, tmp_path: Path) -> None:
     out = tmp_path / "run"
     shutil.copytree(tiny_run, out)
     categories = json.loads((out / "classes.json").read_text())
     (out / "classes.json").write_text(json.dumps(categories[::-1]))
-    with pytest.raises(InputError, match="--resume: the settings or the class table"):
+    with pytest.raises(InputError, match="holds a run with other settings or another class table"):
         train(tiny_config, out, resume=True)
 
 

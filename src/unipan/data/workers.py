@@ -20,8 +20,8 @@ def dead_workers_named() -> Iterator[None]:
             raise
         raise InputError(
             f"a process that loads training data has died ({str(error).splitlines()[0].rstrip('. ')}): most often the memory, or "
-            "the shared memory in /dev/shm, ran out. Go on from the last checkpoint with --resume and fewer --train.workers, or "
-            "with --train.workers 0 to see the cause."
+            "the shared memory in /dev/shm, ran out. Go on from the last checkpoint (train --resume) with fewer --train.workers, "
+            "or with --train.workers 0 to see the cause."
         ) from error
 
 

@@ -44,8 +44,9 @@ class Guard:
         told = f"step {step}: {_listed(terms)} not finite, on the images {', '.join(batch.names)} (saved in {path})"
         if self.on_nonfinite == "stop":
             raise InputError(
-                f"{told}. Go on with --resume --train.on-nonfinite skip, which leaves such steps out, or train anew with a lower "
-                "--train.learning-rate or longer --train.warmup-steps; the last checkpoint is untouched."
+                f"{told}. Go on from the last checkpoint (train --resume) with --train.on-nonfinite skip, which leaves such "
+                "steps out, or train anew with a lower --train.learning-rate or longer --train.warmup-steps; the last "
+                "checkpoint is untouched."
             )
         if self._in_a_row >= MAX_IN_A_ROW:
             raise InputError(

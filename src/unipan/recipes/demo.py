@@ -9,8 +9,8 @@ from PIL import Image
 
 from unipan.checkpoint import RunFolder, make_folder, write_json
 from unipan.classes import ClassTable
-from unipan.config import Config, load_config
-from unipan.console import Table, console
+from unipan.config import Config
+from unipan.console import Table
 from unipan.data.build import validation_dataset
 from unipan.data.coco_writer import Entry, write_panoptic
 from unipan.data.scene_statistics import SceneStatistics, measure_scenes
@@ -39,11 +39,9 @@ def demo(config: Config, out: Path) -> Evaluation:
     """
     need_matplotlib()
     folder = RunFolder(out)
-    resume = bool(saved_steps(folder)) and load_config(folder.config) == config
-    if resume:
-        console.print(f"{out} holds this demo already; going on from its last checkpoint.")
     started = time.perf_counter()
-    network = train(config, out, resume=resume)
+    resume = bool(saved_steps(folder)) or folder.model.exists()
+    network = train(config, out, resume=resume, to_go_on="give the same command again")
     trained = time.perf_counter()
     dataset = validation_dataset(config.data)
     predictor = build_predictor(network, dataset.classes, config)

@@ -59,7 +59,7 @@ def evaluated(data: DataConfig, *, root: str | None, val: str = "", images: str 
 
 def held_out(run: str, data: DataConfig) -> PanopticDataset:
     """The held-out images of `data`, which must be of the run's classes."""
-    _, _, classes = open_run(run)
+    folder, config, classes = open_run(run)
     dataset = validation_dataset(data)
     difference = classes.difference(dataset.classes)
     if difference:
@@ -67,7 +67,10 @@ def held_out(run: str, data: DataConfig) -> PanopticDataset:
             f"{run} was trained on other classes than this data set has: {difference}; evaluate it on data with its own class "
             "table."
         )
-    for remark in remarks(dataset) if this_process().is_main else []:
+    said = remarks(dataset)
+    if folder.model_step:
+        said.append(f"{run} is not finished: its model is that of step {folder.model_step} of {config.train.steps}.")
+    for remark in said if this_process().is_main else []:
         console.print(remark, soft_wrap=True)
     return dataset
 

@@ -148,7 +148,7 @@ def _row(name: str, path: Path) -> RunRow:
         settings=flat_settings(config),
         step=step,
         steps=config.train.steps,
-        finished=folder.model.is_file(),
+        finished=folder.is_finished,
         scores=_scores(folder),
         date=datetime.fromtimestamp(max(written)),
     )

@@ -30,8 +30,13 @@ from unipan.recipes.training.setup import base_rate, check_divisible, fresh_netw
 from unipan.types import Batch
 
 
-def train(config: Config, out: Path, *, resume: bool = False) -> PanopticNetwork:
-    """Train a network into the folder `out`, and return it. `resume` goes on exactly where a run there stopped."""
+def train(
+    config: Config, out: Path, *, resume: bool = False, to_go_on: str = "give the same command with --resume"
+) -> PanopticNetwork:
+    """Train a network into the folder `out`, and return it. `resume` goes on exactly where a run there stopped.
+
+    to_go_on: what a person has to do after a stop.
+    """
     folder, runtime = RunFolder(out), _runtime(config)
     schedule, processes = config.train, runtime.processes
     dataset = training_dataset(config.data, schedule.seed)
@@ -57,7 +62,7 @@ def train(config: Config, out: Path, *, resume: bool = False) -> PanopticNetwork
         passes=schedule.accumulate,
         guard=Guard(folder.path, schedule.on_nonfinite, process=processes.index, processes=processes.count),
     )
-    hooks = training_hooks(config, folder, classes, network, optimizer, runtime, state, num_images=images)
+    hooks = training_hooks(config, folder, classes, network, optimizer, runtime, state, num_images=images, to_go_on=to_go_on)
     with dead_workers_named():
         fit(trainer, _step_batches(config, dataset, processes, done), hooks, first_step=done + 1)
     runtime.release(prepared)
@@ -77,8 +82,9 @@ def _begin(folder: RunFolder, config: Config, classes: ClassTable, processes: Pr
     """Start the run's folder, or find in it what to go on from."""
     state = resumed_state(folder, config, classes) if resume else None
     processes.barrier()  # all have read what is there before one changes it
-    if processes.is_main and not resume:
-        start_folder(folder)
+    if processes.is_main:
+        if not resume:
+            start_folder(folder)
         write_settings(folder, config, classes)
     return state
 

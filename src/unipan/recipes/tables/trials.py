@@ -37,7 +37,7 @@ def trained_run(method: Method, base: Config, seed: int, out: Path) -> Path:
             f"{folder.path} holds a run of other settings than this table's {method} with seed {seed}; name another --out, or "
             "give the settings that the runs there have."
         )
-    if not folder.model.exists():
+    if not folder.is_finished:
         _say(f"{folder.path}: going on with {method}, seed {seed}")
         train(found, folder.path, resume=True)
     return folder.path

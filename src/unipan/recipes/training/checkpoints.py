@@ -1,10 +1,11 @@
 """What a run keeps on the disk to go on from, and what it goes on from."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from unipan.checkpoint import RunFolder, TrainingState, load_training, make_folder, open_run, save_model, save_training
 from unipan.classes import ClassTable
@@ -17,13 +18,16 @@ from unipan.engine.optimize import training_state
 from unipan.engine.runtime import Runtime
 from unipan.errors import InputError
 from unipan.recipes.training.validation import Validation, due
-from unipan.tensor_file import read_tensor_file
+from unipan.tensor_file import TensorFile, read_tensor_file, write_tensor_file
 
 FREE = (
     *("data.faulty", "train.keep", "train.on_nonfinite", "train.panels_every", "train.save_every", "train.trackers"),
     "train.workers",
 )
 """Settings that change no step that was done, so that a run may go on with others."""
+
+SCHEDULE = ("train.steps", "train.decay_steps")
+"""Settings that may change as far as they concern steps to come."""
 
 _NAME = re.compile(r"step-(\d{8,})\.safetensors")
 
@@ -75,7 +79,7 @@ def newest_state(folder: RunFolder) -> TrainingState | None:
         warn("passed over:", f"{folder.checkpoint(step)} is of step {state.step}, not {step}.")
     if steps or folder.model.exists():
         raise InputError(
-            f"--resume: {folder.path} has no checkpoint that is whole ({len(steps)} are damaged), so there is nothing to go on "
+            f"{folder.path} has no checkpoint that is whole ({len(steps)} are damaged), so there is nothing to go on "
             "from. Put back a copy of one into its checkpoints/, or train into a new folder."
         )
     console.print(f"{folder.path} was stopped before its first checkpoint; starting from the beginning.", soft_wrap=True)
@@ -83,13 +87,14 @@ def newest_state(folder: RunFolder) -> TrainingState | None:
 
 
 def resumed_state(folder: RunFolder, config: Config, classes: ClassTable) -> TrainingState | None:
-    """What to go on from; the settings and the class table must be the run's own, but for what changes no step."""
+    """What to go on from; the settings and the class table must be the run's own, but for what changes no step that was done."""
     _, saved, saved_classes = open_run(folder.path)
     own, given = flat_settings(saved), flat_settings(config)
-    other = [f"{name} is {own[name]} there, {given[name]} here" for name in own if own[name] != given[name] and name not in FREE]
+    free = (*FREE, *SCHEDULE)
+    other = [f"{name} is {own[name]} there, {given[name]} here" for name in own if own[name] != given[name] and name not in free]
     if other or saved_classes != classes:
         raise InputError(
-            f"--resume: the settings or the class table are not those of the run in {folder.path}"
+            f"{folder.path} holds a run with other settings or another class table"
             f" ({'; '.join(other[:3]) or saved_classes.difference(classes) or 'colours or ids of the classes differ'}); "
             f"give the same ones (they stand in {folder.config}), or train into a new folder."
         )
@@ -99,11 +104,40 @@ def resumed_state(folder: RunFolder, config: Config, classes: ClassTable) -> Tra
             f"{folder.config} was written by an earlier version; taken by default: {', '.join(absent)}.", soft_wrap=True
         )
     _sweep(folder)
-    return newest_state(folder)
+    state = newest_state(folder)
+    if state:
+        console.print(f"{folder.path}: {_going_on(saved.train, config.train, state.step)}", soft_wrap=True)
+    return state
+
+
+def _going_on(saved: TrainConfig, given: TrainConfig, done: int) -> str:
+    """From where a run goes on, and what another schedule does; refuses one by which steps that are done would be others."""
+    past = [[step for step in schedule.decay_steps if step < done] for schedule in (saved, given)]
+    if past[0] != past[1]:
+        raise InputError(
+            f"train.decay_steps is {_listed(saved.decay_steps)} in the run and {_listed(given.decay_steps)} here, but {done} "
+            f"steps are done, with the rate divided after {_listed(past[0])}; only divisions from step {done} on can be changed."
+        )
+    if given.steps < done:
+        raise InputError(f"train.steps is {given.steps}, but {done} steps of the run are done; give {done} or more.")
+    if given.steps == done:
+        return f"all of its {done} steps are done; a higher --train.steps trains it longer."
+    sentence = f"going on after step {done} of {given.steps}"
+    if (given.steps, given.decay_steps) == (saved.steps, saved.decay_steps):
+        return f"{sentence}."
+    coming = [step for step in given.decay_steps if done <= step < given.steps]
+    beyond = [step for step in given.decay_steps if step >= given.steps]
+    rate = f"divided by 10 after {_listed(coming)}" if coming else "not divided any more (--train.decay-steps says when)"
+    never = f"; {_listed(beyond)} lies beyond the end" if beyond else ""
+    return f"{sentence}, which was to end after {saved.steps}. What is done stays; the learning rate is {rate}{never}."
+
+
+def _listed(steps: Sequence[int]) -> str:
+    return ", ".join(map(str, steps)) or "no step"
 
 
 class Checkpoints(Hook):
-    """Saves what a run goes on from, and at the end gives the network the weights that the run is to be known by."""
+    """Saves what a run goes on from and, each time, the model as it is then; the network ends with the model's weights."""
 
     def __init__(
         self,
@@ -131,16 +165,22 @@ class Checkpoints(Hook):
             if self.average:
                 state = replace(state, ema=dict(self.average.values))
             keep_checkpoint(self.folder, state, keep=self.schedule.keep)
+            if step.index < self.schedule.steps:
+                write_tensor_file(self.folder.model, TensorFile("model", self._model_weights(), {"step": str(step.index)}))
         self.runtime.processes.barrier()  # a launcher may end all when one has ended, so none goes on before it is saved
 
+    def _model_weights(self) -> dict[str, Tensor]:
+        """What the run is known by: its best weights, the averaged, or the last."""
+        if self.validation and self.validation.best_step:
+            return read_tensor_file(self.folder.best, "model").tensors
+        return self.average.state_dict() if self.average else dict(self.network.state_dict())
+
     def at_end(self) -> None:
-        """The best, averaged or last weights become the network's, and the model."""
+        self.network.load_state_dict(self._model_weights())
         kind = f"moving average of the weights (train.ema {self.schedule.ema:g})" if self.average else "weights"
         if self.validation and self.validation.best_step:
-            self.network.load_state_dict(read_tensor_file(self.folder.best, "model").tensors)
             console.print(self.validation.best_sentence(kind), soft_wrap=True)
         elif self.average:
-            self.network.load_state_dict(self.average.state_dict())
             console.print(f"{self.folder.model.name} holds the {kind} after the last step.", soft_wrap=True)
         if self.runtime.processes.is_main:
             save_model(self.folder.model, self.network)

@@ -33,8 +33,12 @@ def training_hooks(
     state: TrainingState | None,
     *,
     num_images: int,
+    to_go_on: str,
 ) -> list[Hook]:
-    """What the settings ask for; trims the log. state: what the run goes on from. num_images: of the training set."""
+    """What the settings ask for; trims the log. state: what the run goes on from. num_images: of the training set.
+
+    to_go_on: what a person has to do after a stop.
+    """
     schedule, processes = config.train, runtime.processes
     done, share = state.step if state else 0, schedule.batch_size // processes.count
     lines = [line for line in read_log(folder.log) if line["step"] <= done]
@@ -58,7 +62,7 @@ def training_hooks(
         log,  # what those above found of a step
         panels,
         Progress(schedule.steps, done, stopwatch),
-        StopRequest(folder, schedule.steps, done, processes),
+        StopRequest(folder, schedule.steps, done, processes, to_go_on),
         Checkpoints(folder, schedule, network, optimizer, runtime, average, validation),  # when the log has the step
     ]
     return [hook for hook in hooks if hook]
@@ -82,10 +86,11 @@ class Progress(Hook):
 class StopRequest(Hook):
     """Ends the training after the step in which a signal asked any process for it."""
 
-    def __init__(self, folder: RunFolder, steps: int, done: int, processes: Processes) -> None:
+    def __init__(self, folder: RunFolder, steps: int, done: int, processes: Processes, to_go_on: str) -> None:
         self.folder = folder
         self.steps = steps
         self.processes = processes
+        self.to_go_on = to_go_on
         self._under_way = done + 1
         self._handlers = ExitStack()
         self._asked = self._handlers.enter_context(requests_to_stop(self._understood))
@@ -96,8 +101,8 @@ class StopRequest(Hook):
             return
         number = self._asked() or signal.SIGTERM
         step.stop = Stopped(
-            f"stopped by {number.name} after step {step.index} of {self.steps}, which is saved; give the same command with "
-            f"--resume to go on in {self.folder.path}.",
+            f"stopped by {number.name} after step {step.index} of {self.steps}, which is saved; {self.to_go_on} "
+            f"to go on in {self.folder.path}.",
             number,
         )
 
