@@ -38,7 +38,7 @@ def test_a_run_stopped_after_every_step_ends_with_the_same_bytes(tiny_run: Path,
 
 
 def test_a_signal_is_answered_at_once_and_during_the_last_step_stops_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    hook = StopRequest(RunFolder(Path("run")), 3, 1, Processes(0, 1))
+    hook = StopRequest(RunFolder(Path("run")), 3, 1, Processes(0, 1), "say it again")
     steps = [Step(index=index, losses={}, learning_rate=0.1) for index in (2, 3)]
     os.kill(os.getpid(), signal.SIGINT)
     assert capsys.readouterr().err == "SIGINT: finishing step 2 and saving; once more ends at once, without saving\n"
@@ -46,6 +46,7 @@ def test_a_signal_is_answered_at_once_and_during_the_last_step_stops_nothing(cap
         hook.after_step(step)
     hook.close()
     assert isinstance(steps[0].stop, Stopped)
+    assert str(steps[0].stop) == "stopped by SIGINT after step 2 of 3, which is saved; say it again to go on in run."
     assert steps[1].stop is None
 
 
