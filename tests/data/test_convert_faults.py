@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from cityscapes_files import write_download
 from export_forms import labelme_json, save_numbers
+from unipan.recipes.doctor.find import find_splits
 
 from unipan.classes import ClassTable
+from unipan.data.coco import json_set
 from unipan.data.convert.cityscapes import CityscapesForm
 from unipan.data.convert.form import Converted, Form
 from unipan.data.convert.instances import InstanceForm
@@ -138,6 +140,17 @@ def test_text_against_numbers_is_named_as_that(listed: Any, used: Any, message: 
 def test_a_panoptic_json_needs_no_conversion(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="it is a panoptic JSON, which training reads as it is"):
         instances(tmp_path, [{"image_id": 1, "file_name": "a.png", "segments_info": []}])
+
+
+def test_an_instance_json_is_told_by_what_it_is(tmp_path: Path) -> None:
+    instances(tmp_path, [cat(1, [TRIANGLE])])
+    path, images, message = tmp_path / "i.json", tmp_path / "images", "is an instance JSON.*unipan convert instances .*i.json"
+    with pytest.raises(InputError, match=message):
+        find_splits([path], images=[images], masks=[], names=[])
+    with pytest.raises(InputError, match=message):
+        json_set(path, images, None, merge="none")
+    with pytest.raises(InputError, match=message):
+        json_set(path, images, images, merge="none")
 
 
 def test_images_of_the_json_are_found_as_training_finds_them(tmp_path: Path) -> None:

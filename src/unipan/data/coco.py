@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from torch import Tensor
 
 from unipan.classes import ClassTable
-from unipan.data.coco_json import PanopticJson, check_consistency, checked_map, listing, read_json_as
+from unipan.data.coco_json import PanopticJson, check_consistency, checked_map, listing, read_json_as, refuse_instances
 from unipan.data.id_maps import read_id_map
 from unipan.data.image_paths import found_images
 from unipan.errors import InputError
@@ -112,6 +112,7 @@ def json_set(json_path: Path, images_dir: Path, png_dir: Path | None, *, merge: 
     if not json_path.is_file():
         raise InputError(f"there is no file {json_path.absolute()}; expected a JSON in the COCO panoptic format.")
     if png_dir is None and not json_path.with_suffix("").is_dir():
+        refuse_instances(json_path)
         raise InputError(
             f"{json_path} has no folder {json_path.with_suffix('').name} beside it with its PNGs; name their folder "
             "(--data.train-masks, --data.val-masks)."

@@ -71,7 +71,27 @@ def read_json_as(form: type[Form], path: Path, what: str = PANOPTIC) -> Form:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}. Expected {what}.") from error
     except ValidationError as error:
+        if what == PANOPTIC:
+            refuse_instances(path)
         raise InputError(f"{path} is not {what}: {_first_fault(error, 'the file')}. Export it again in that form.") from error
+
+
+@dataclass(slots=True)
+class _Annotations:
+    annotations: list[dict[str, Any]]
+
+
+def refuse_instances(path: Path) -> None:
+    """Name an instance JSON that came in a panoptic one's place. Raises: InputError where its annotations have segmentations."""
+    try:
+        annotations = read_json_as(_Annotations, path, "a JSON with annotations").annotations
+    except InputError:
+        return
+    if any("segmentation" in entry for entry in annotations[:SHOWN]):
+        raise InputError(
+            f"{path} is an instance JSON, not a panoptic one; make that of it with: "
+            f"unipan convert instances {path} --images IMAGES --out OUT."
+        )
 
 
 def fault_of(form: type[Any], value: Any) -> str:

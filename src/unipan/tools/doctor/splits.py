@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from unipan.data.cityscapes import IMAGES, TRUTH
-from unipan.data.coco_json import listing
+from unipan.data.coco_json import listing, refuse_instances
 from unipan.data.image_paths import image_places
 from unipan.errors import InputError
 from unipan.tools.doctor.cityscapes import CATEGORIES, frames, look_at_frame
@@ -105,6 +105,8 @@ def _coco_split(json_path: Path, images: Path | None, masks: Path | None) -> Coc
         raise InputError(f"{json_path} is no .json file; name a data set's folder or a panoptic JSON.")
     name = json_path.stem.removeprefix("panoptic_")
     masks = masks or json_path.with_suffix("")
+    if not masks.is_dir():
+        refuse_instances(json_path)
     derived = json_path.parents[json_path.parent.name == "annotations"] / name
     if images is None and derived == masks:
         raise InputError(f"name the folder with the images of {json_path} with --images.")
