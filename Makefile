@@ -3,8 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= runs/demo
 MINUTES ?= 62
+VARIANTS ?= bare position taught taught-existence
 
-.PHONY: demo test slow lint bench soak clean
+.PHONY: demo test slow lint bench ablation soak clean
 .DEFAULT_GOAL := test
 
 .venv/ready: pyproject.toml
@@ -29,6 +30,9 @@ lint: .venv/ready  ## style, formatting, types
 
 bench: .venv/ready  ## ratios against the obvious alternatives, each in one run
 	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+ablation: .venv/ready  ## variants of the unified head on scenes, two seeds, judged on other scenes than the results
+	$(BIN)/python benchmarks/ablation.py demo --variants $(VARIANTS) --out runs/ablation
 
 soak: .venv/ready  ## an hour of training, killing, resuming, evaluating in one process: does anything leak?
 	mkdir -p runs && $(BIN)/python benchmarks/soak.py --minutes $(MINUTES) --json runs/soak.json

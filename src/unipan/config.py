@@ -20,6 +20,8 @@ TrainingDetections = Literal["predicted", "truth"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 OnNonfinite = Literal["stop", "skip"]
+FIRST_TRAINING_SEED = 1000
+"""Training scenes of run seed s have the seed FIRST_TRAINING_SEED + s, which no held-out scene has."""
 TrackerName = Literal["tensorboard", "wandb", "trackio"]
 
 
@@ -164,6 +166,8 @@ class DataConfig:
     """Height and width in pixels (scenes)."""
     val_scenes: int = 200
     """Held-out scenes (scenes)."""
+    val_seed: int = 0
+    """They follow from it (scenes): results are of 0, settings are chosen on those of another seed, below 1000."""
     short_side: int = 0
     """Resize so that the shorter side has this many pixels; 0 keeps the size. Applies to training and prediction."""
     long_side: int = 0
@@ -190,6 +194,11 @@ class DataConfig:
         if min(self.scene_size) < 32:
             raise InputError(f"data.scene_size is {self.scene_size}; both sides must be at least 32 pixels.")
         _positive(self, "data", "val_scenes")
+        if not 0 <= self.val_seed < FIRST_TRAINING_SEED:
+            raise InputError(
+                f"data.val_seed is {self.val_seed}; held-out scenes have a seed in 0..{FIRST_TRAINING_SEED - 1}, training scenes "
+                "one above."
+            )
         _not_negative(self, "data", "min_thing_px")
         if not 0 <= self.jitter < 1:
             raise InputError(f"data.jitter is {self.jitter}; it must lie in [0, 1).")
@@ -246,7 +255,7 @@ class LossConfig:
     """The box head's losses: class, regression and, one-stage, centerness."""
     affinity: float = 0.0
     """Whether two cells belong to one segment, by their affinity alone (our choice)."""
-    existence: float = 0.5
+    existence: float = 2.0
     """Whether an admitted detection stands for a true thing, with model.existence (our choice)."""
     mask: float = 1.0
     """Lovasz hinge of the mask head (paper, section A.2)."""
@@ -257,7 +266,9 @@ class LossConfig:
         negative = [f.name for f in fields(self) if getattr(self, f.name) < 0]
         if negative or self.group < 1:
             raise InputError(f"loss weights must be 0 or more and loss.group at least 1; mend {', '.join(negative) or 'group'}.")
-        if not any(getattr(self, f.name) for f in fields(self) if f.name != "group"):
+        if not any(
+            getattr(self, f.name) for f in fields(self) if f.name not in ("group", "existence")
+        ):  # a setting of the model's
             raise InputError("every loss weight is 0; at least one must be above it, or there is nothing to learn.")
 
 

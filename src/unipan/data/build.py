@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import assert_never
 
 from unipan.classes import ClassTable
-from unipan.config import Config, DataConfig
+from unipan.config import FIRST_TRAINING_SEED, Config, DataConfig
 from unipan.data.cityscapes import TRAIN_IDS_REMEDY, Cityscapes, may_be_train_ids
 from unipan.data.coco import CocoPanoptic, Merge, coco_split, json_set
 from unipan.data.dataset import PanopticDataset
@@ -16,11 +16,6 @@ from unipan.ops.image_range import dim_range
 
 TRAINING_SCENES = 1_000_000
 """So many that no run of ours sees one twice."""
-
-VALIDATION_SEED = 0
-FIRST_TRAINING_SEED = 1000
-"""Training scenes of run seed s use FIRST_TRAINING_SEED + s, which no s >= 0 makes the validation seed."""
-
 
 LOOKED_AT = 8
 """Images that are read for a remark, evenly spaced."""
@@ -50,7 +45,7 @@ def validation_dataset(config: DataConfig) -> PanopticDataset:
     match config.kind:
         case "scenes":
             return SceneDataset(
-                difficulty=config.difficulty, size=config.scene_size, seed=VALIDATION_SEED, length=config.val_scenes
+                difficulty=config.difficulty, size=config.scene_size, seed=config.val_seed, length=config.val_scenes
             )
         case "coco":
             return coco_split(config.root, config.val_split, merge=config.merge)

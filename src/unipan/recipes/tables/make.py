@@ -12,7 +12,7 @@ from unipan.config import Config
 from unipan.console import Table
 from unipan.engine.processes import this_process
 from unipan.errors import InputError
-from unipan.recipes.tables.methods import Method
+from unipan.recipes.tables.methods import Method, method_config
 from unipan.recipes.tables.paper_tables import Cell, Letter, Measured, PaperTable, paper_table
 from unipan.recipes.tables.trials import measured, trained_run
 
@@ -96,7 +96,11 @@ def make_table(letter: Letter, base: Config, out: Path, seeds: Sequence[int]) ->
     cells = [cell for row in form.rows for cell in row.cells if isinstance(cell, Measured)]
     wanted: list[tuple[Method, bool]] = list(dict.fromkeys((cell.method, cell.trim) for cell in cells))
     make_folder(out)
-    runs = {(method, seed): trained_run(method, base, seed, out) for seed in seeds for method in _methods(wanted)}
+    runs = {
+        (method, seed): trained_run(method, method_config(method, base, seed=seed), out)
+        for seed in seeds
+        for method in _methods(wanted)
+    }
 
     def evaluations(method: Method, trim: bool) -> list[dict[str, Any]]:
         return [measured(runs[method, seed], base, trim=trim) for seed in seeds]

@@ -2,72 +2,83 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from unipan.checkpoint import RunFolder, load_model, open_run, write_json
-from unipan.config import Config
+from unipan.config import Config, DataConfig, InferenceConfig
 from unipan.console import console
 from unipan.data.build import validation_dataset
 from unipan.engine.processes import this_process
 from unipan.errors import InputError
 from unipan.overrides import NO_OVERRIDES, Overrides
-from unipan.predictor import build_predictor, untrained_network
-from unipan.recipes.evaluate import evaluate_predictor, name
-from unipan.recipes.tables.methods import Method, method_config
+from unipan.predictor import Predictor, build_predictor, untrained_network
+from unipan.recipes.evaluate import evaluate_predictor
+from unipan.recipes.evaluate import name as evaluation_name
 from unipan.recipes.train import train
 
 
-def trained_run(method: Method, base: Config, seed: int, out: Path) -> Path:
-    """The folder OUT/METHOD-seedSEED with a finished training: reused where it is finished, resumed where it was stopped.
+def trained_run(name: str, config: Config, out: Path) -> Path:
+    """The folder OUT/NAME-seedSEED with a finished training: reused where it is finished, resumed where it was stopped.
 
     A run there with other settings is an InputError; how answers are read off and scored may differ.
     """
-    folder = RunFolder(out / f"{method}-seed{seed}")
-    config = method_config(method, base, seed=seed)
+    seed = config.train.seed
+    folder = RunFolder(out / f"{name}-seed{seed}")
     if not folder.config.exists():
-        _say(f"{folder.path}: training {method}, seed {seed}")
+        _say(f"{folder.path}: training {name}, seed {seed}")
         train(config, folder.path)
         return folder.path
     _, found, _ = open_run(folder.path)
     if _trained_as(found) != _trained_as(config):
         raise InputError(
-            f"{folder.path} holds a run of other settings than this table's {method} with seed {seed}; name another --out, or "
+            f"{folder.path} holds a run of other settings than this table's {name} with seed {seed}; name another --out, or "
             "give the settings that the runs there have."
         )
     if not folder.is_finished:
-        _say(f"{folder.path}: going on with {method}, seed {seed}")
+        _say(f"{folder.path}: going on with {name}, seed {seed}")
         train(found, folder.path, resume=True)
     return folder.path
 
 
 def measured(run: Path, base: Config, *, trim: bool) -> dict[str, Any]:
-    """`Evaluation.to_json` of a finished run, its answers read off and trimmed as `base` says; kept in the run's folder.
+    """`Evaluation.to_json` of a finished run, its answers read off and trimmed as `base` says; kept in the run's folder."""
 
-    What is kept counts as long as the weights, the settings of inference and data, and unipan's version are the same.
-    """
+    def evaluate() -> dict[str, Any]:
+        predictor = predictor_of(run, base.inference, base.data, trim=trim)
+        return evaluate_predictor(predictor, validation_dataset(base.data), evaluation_name(base, trim=trim)).to_json()
+
+    return kept_or(run, f"measured-{'trimmed' if trim else 'untrimmed'}", (base.inference, base.data, trim), evaluate)
+
+
+def predictor_of(run: Path, inference: InferenceConfig, data: DataConfig, *, trim: bool) -> Predictor:
+    """A finished run's predictor, which reads answers off and resizes as these settings say."""
     folder, found, classes = open_run(run)
-    config = replace(found, inference=base.inference, data=base.data)
-    key = {
-        "weights": hashlib.sha256(folder.model.read_bytes()).hexdigest(),
-        "settings": hashlib.sha256(repr((config.inference, config.data, trim)).encode()).hexdigest(),
-        "version": version("unipan"),
-    }
-    kept = run / f"measured-{'trimmed' if trim else 'untrimmed'}.json"
-    known = _kept(kept, key)
-    if known is not None:
-        return known
+    config = (NO_OVERRIDES if trim else Overrides(min_stuff_area_px=0)).applied_to(replace(found, inference=inference, data=data))
     network = untrained_network(config, classes)
     load_model(folder.model, network)
-    limits = NO_OVERRIDES if trim else Overrides(min_stuff_area_px=0)
-    predictor = build_predictor(network, classes, limits.applied_to(config))
+    return build_predictor(network, classes, config)
+
+
+def kept_or(run: Path, name: str, settings: object, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """RUN/NAME.json, measured anew unless it was found under these settings from the same weights by the same unipan."""
+    key = {
+        "weights": hashlib.sha256(RunFolder(run).model.read_bytes()).hexdigest(),
+        "settings": hashlib.sha256(repr(settings).encode()).hexdigest(),
+        "version": version("unipan"),
+    }
+    path = run / f"{name}.json"
+    known = _kept(path, key)
+    if known is not None:
+        return known
     _say(f"{run}: evaluating")
-    evaluation = evaluate_predictor(predictor, validation_dataset(config.data), name(config, trim=trim)).to_json()
+    found = measure()
     if this_process().is_main:
-        write_json(kept, {"key": key, "evaluation": evaluation})
-    return evaluation
+        write_json(path, {"key": key, "evaluation": found})
+    return found
 
 
 def _kept(path: Path, key: dict[str, str]) -> dict[str, Any] | None:
@@ -91,6 +102,6 @@ def _say(sentence: str) -> None:
 def _trained_as(config: Config) -> Config:
     """The settings that weights depend on: all but how answers are read off, how many are scored, and the machine's part."""
     default = Config()
-    data = replace(config.data, val_scenes=default.data.val_scenes)
+    data = replace(config.data, val_scenes=default.data.val_scenes, val_seed=default.data.val_seed)
     schedule = replace(config.train, workers=default.train.workers, device=default.train.device)
     return replace(config, inference=default.inference, data=data, train=schedule)
