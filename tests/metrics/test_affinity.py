@@ -3,7 +3,7 @@ from math import isnan
 import pytest
 import torch
 
-from unipan.metrics.affinity import MARKED_CELLS, AffinityCounts, affinity_counts
+from unipan.metrics.affinity import MARKED_CELLS, UNITS, AffinityCounts, affinity_counts
 
 THINGS = torch.tensor([0, 0, 0, 1, 1, 2, -1, -1])
 LABELS = torch.tensor([4, 4, 5])
@@ -29,12 +29,12 @@ def test_features_of_classes_tell_none_apart() -> None:
     """Of equal products the first thing is taken: three cells of five. Their affinity falls on both things alike."""
     counts = affinity_counts(of_things([1, 0], [1, 0], [0, 1], [0, 0]), THINGS, LABELS)
     assert (counts.rival_cells, counts.told_apart, counts.marked) == (5, 3, 6)
-    assert counts.own == pytest.approx(3 * 3 / 5 + 2 * 2 / 5 + 1)
+    assert counts.own / UNITS == pytest.approx(3 * 3 / 5 + 2 * 2 / 5 + 1)
 
 
 def test_negative_affinity_is_none() -> None:
     counts = affinity_counts(of_things([1.0], [-1.0], [1.0], [-1.0]), THINGS, LABELS)
-    assert counts.own == pytest.approx(3 * 3 / 4 + 2 * 2 / 4 + 1 / 4)
+    assert counts.own / UNITS == pytest.approx(3 * 3 / 4 + 2 * 2 / 4 + 1 / 4)
     assert counts.told_apart == 5
 
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-import torch
+from numpy.typing import NDArray
 
 from unipan.classes import ClassInfo, ClassTable
 from unipan.metrics.bootstrap import difference_interval, draw_images, drawn_pq
-from unipan.metrics.pq import PQCounts, quality
+from unipan.metrics.pq import IOU_UNITS, PQCounts, quality
 
 CLASSES = ClassTable(
     tuple(
@@ -14,18 +14,19 @@ CLASSES = ClassTable(
 )
 
 
-def random_image(generator: torch.Generator, *, matched: int = 4) -> PQCounts:
+def random_image(random: np.random.Generator, *, matched: int = 4) -> PQCounts:
     """Class d never occurs."""
-    counts = [torch.randint(0, most, (4,), generator=generator) for most in (matched, 3, 3)]
-    for count in counts:
-        count[3] = 0
-    ious = counts[0] * (0.5 + 0.5 * torch.rand(4, generator=generator, dtype=torch.float64))
-    return PQCounts(ious, *counts)
+    counts = [random.integers(0, most, 4) * [1, 1, 1, 0] for most in (matched, 3, 3)]
+    return PQCounts(in_units(counts[0] * random.uniform(0.5, 1, 4)), *counts)
+
+
+def in_units(ious: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.rint(ious * IOU_UNITS).astype(np.int64)
 
 
 def random_images(number: int, seed: int, *, matched: int = 4) -> list[PQCounts]:
-    generator = torch.Generator().manual_seed(seed)
-    return [random_image(generator, matched=matched) for _ in range(number)]
+    random = np.random.default_rng(seed)
+    return [random_image(random, matched=matched) for _ in range(number)]
 
 
 @pytest.mark.parametrize(("chosen", "group"), [((0, 1, 2, 3), "all"), ((0, 1), "things"), ((2, 3), "stuff")])
@@ -50,7 +51,7 @@ def test_a_method_is_level_with_itself() -> None:
 def test_what_is_better_on_every_image_is_better_for_sure() -> None:
     worse = random_images(20, 3)
     better = [
-        PQCounts(image.iou_sum + image.missed * 0.9, image.matched + image.missed, image.extra, image.missed * 0)
+        PQCounts(in_units(image.iou_sum + image.missed * 0.9), image.matched + image.missed, image.extra, image.missed * 0)
         for image in worse
     ]
     low, high = difference_interval([better], [worse], (0, 1, 2), draw_images(20))
@@ -61,7 +62,7 @@ def test_pairs_are_surer_than_strangers() -> None:
     """Images differ far more than methods do: the same draws for both take that out."""
     hard, easy = random_images(10, 4, matched=1), random_images(10, 5, matched=9)
     one = [*hard, *easy]
-    other = [PQCounts(image.iou_sum * 0.98, image.matched, image.extra, image.missed) for image in one]
+    other = [PQCounts(in_units(image.iou_sum * 0.98), image.matched, image.extra, image.missed) for image in one]
     low, high = difference_interval([one], [other], (0, 1, 2), draw_images(20))
     alone = np.percentile(drawn_pq(one, draw_images(20), (0, 1, 2)), [2.5, 97.5])
     assert 0 < low < high < 0.02

@@ -10,45 +10,41 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from unipan.metrics.additive import Additive
+
 MARKED_CELLS = 64
 """Cells of things of one image whose affinities to all cells are looked at, evenly spaced among them."""
 
 
+UNITS = 2**40
+"""Shares are summed in whole units of 2^-40, which add up to the same sum in any order."""
+
+
 @dataclass(frozen=True)
-class AffinityCounts:
-    """What both measures need to know of any number of images; adds up."""
+class AffinityCounts(Additive):
+    """What both measures need to know of any number of images."""
 
     rival_cells: int = 0
     """Cells of things that share the image with another thing of their class."""
     told_apart: int = 0
     """Those of them whose features are nearest to their own thing's mean, by scalar product, among the things of its class."""
-    chance: float = 0.0
-    """Those that drawing lots between these things would get right."""
+    chance: int = 0
+    """Those that drawing lots between these things would get right, in UNITS."""
     marked: int = 0
     """Marked cells of things."""
-    own: float = 0.0
-    """Sum over them of the share of their positive affinity that falls on their own thing."""
-    area: float = 0.0
-    """Sum over them of the share of all cells that their own thing has."""
-
-    def __add__(self, other: "AffinityCounts") -> "AffinityCounts":
-        return AffinityCounts(
-            self.rival_cells + other.rival_cells,
-            self.told_apart + other.told_apart,
-            self.chance + other.chance,
-            self.marked + other.marked,
-            self.own + other.own,
-            self.area + other.area,
-        )
+    own: int = 0
+    """Sum over them of the share of their positive affinity that falls on their own thing, in UNITS."""
+    area: int = 0
+    """Sum over them of the share of all cells that their own thing has, in UNITS."""
 
     def shares(self) -> dict[str, float]:
         """Fractions 0..1; nan where there is nothing to judge."""
         rivals, marked = self.rival_cells or nan, self.marked or nan
         return {
             "told_apart": self.told_apart / rivals,
-            "told_apart_by_chance": self.chance / rivals,
-            "affinity_on_own": self.own / marked,
-            "area_of_own": self.area / marked,
+            "told_apart_by_chance": self.chance / UNITS / rivals,
+            "affinity_on_own": self.own / UNITS / marked,
+            "area_of_own": self.area / UNITS / marked,
         }
 
 
@@ -74,8 +70,12 @@ def affinity_counts(features: Tensor, things: Tensor, labels: Tensor) -> Affinit
     return AffinityCounts(
         rival_cells=int(judged.sum()),
         told_apart=int((nearest == owner)[judged].sum()),
-        chance=float((1 / rival.sum(1)[judged]).sum()),
+        chance=_units(1 / rival.sum(1)[judged]),
         marked=number,
-        own=float((on_own / positive.sum(1).clamp(min=torch.finfo(torch.float64).tiny)).sum()),
-        area=float((areas[owner[marked]] / len(things)).sum()),
+        own=_units(on_own / positive.sum(1).clamp(min=torch.finfo(torch.float64).tiny)),
+        area=_units(areas[owner[marked]] / len(things)),
     )
+
+
+def _units(shares: Tensor) -> int:
+    return int((shares.double() * UNITS).round().long().sum())

@@ -21,7 +21,7 @@ def draw_images(num_images: int, *, draws: int = DRAWS, seed: int = 0) -> NDArra
 def drawn_pq(images: Sequence[PQCounts], drawn: NDArray[np.int64], chosen: Sequence[int]) -> NDArray[np.float64]:
     """(B,) PQ over the classes `chosen` that occur, of each draw of the N images; nan where none does."""
     iou, matched, extra, missed = (
-        drawn @ np.stack([getattr(image, name).numpy()[list(chosen)] for image in images])
+        drawn @ np.stack([getattr(image, name)[list(chosen)] for image in images])
         for name in ("iou_sum", "matched", "extra", "missed")
     )
     weight = matched + extra / 2 + missed / 2

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from unipan.checkpoint import make_folder
@@ -127,7 +128,7 @@ def _to_json(found: Judged) -> dict[str, Any]:
 
 def _from_json(content: dict[str, Any]) -> Judged:
     heads = {
-        head: [PQCounts(**{name: torch.tensor(numbers) for name, numbers in image.items()}) for image in images]
+        head: [PQCounts(**{name: np.array(numbers) for name, numbers in image.items()}) for image in images]
         for head, images in content["heads"].items()
     }
     return Judged(heads, AffinityCounts(**content["affinity"]))
