@@ -10,8 +10,8 @@ from PIL import Image
 from unipan.data.build import remarks
 from unipan.data.cityscapes import Cityscapes
 from unipan.errors import InputError
-from unipan.tools.doctor.cityscapes import frames, label_faults, look_at_frame
-from unipan.tools.doctor.images import Look
+from unipan.tools.doctor.cityscapes import check_frame, frames, label_faults
+from unipan.tools.doctor.images import ImageCheck
 
 STEM = "ulm_000001_000002"
 
@@ -48,9 +48,9 @@ def truth(root: Path) -> Path:
     return root / "gtFine" / "val" / "ulm" / f"{STEM}_gtFine_instanceIds.png"
 
 
-def look(root: Path) -> Look:
+def look(root: Path) -> ImageCheck:
     (frame,) = frames(root, "val")
-    return look_at_frame(root, "val", frame)
+    return check_frame(root, "val", frame)
 
 
 def test_a_clean_frame(root: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_clean_frame_needs_no_remark(root: Path) -> None:
 def test_the_real_frame(sample_data: Path) -> None:
     root = sample_data / "cityscapes-sample"
     assert frames(root, "val") == ["frankfurt/frankfurt_000000_000294"]
-    real = look_at_frame(root, "val", "frankfurt/frankfurt_000000_000294")
+    real = check_frame(root, "val", "frankfurt/frankfurt_000000_000294")
     values = np.array(Image.open(next((root / "gtFine").rglob("*_instanceIds.png"))))
     assert real.faults == []
     assert real.pixels[26] == ((values == 26) | (values // 1000 == 26)).sum()

@@ -14,9 +14,9 @@ from unipan.tools.doctor.balance import Balance, Doubles
 from unipan.tools.doctor.entries import listed
 from unipan.tools.doctor.faults import Kind, Severity
 from unipan.tools.doctor.findings import FIRST, Fault, Findings
-from unipan.tools.doctor.images import Look
-from unipan.tools.doctor.relabel import mended
-from unipan.tools.doctor.segments import Row
+from unipan.tools.doctor.images import ImageCheck
+from unipan.tools.doctor.relabel import relabelled
+from unipan.tools.doctor.segments import ListedSegment
 
 
 def info(id: int, name: str, is_thing: bool) -> ClassInfo:
@@ -78,9 +78,10 @@ def test_no_pixels_have_no_parts() -> None:
 def test_mended_ids_and_entries_agree(ids: np.ndarray, categories: list[int], crowd: bool) -> None:
     """Whatever the JSON says of ids 1 to 3: afterwards ids, areas and entries are one, and only what had to change did."""
     rows = tuple(
-        Row(id, category, crowd and category == 0, None, None) for id, category in zip((1, 2, 3), categories, strict=True)
+        ListedSegment(id, category, crowd and category == 0, None, None)
+        for id, category in zip((1, 2, 3), categories, strict=True)
     )
-    new, segments = mended(torch.from_numpy(ids), rows, CLASSES)
+    new, segments = relabelled(torch.from_numpy(ids), rows, CLASSES)
     plain = new.numpy()
     assert {s["id"]: s["area"] for s in segments} == {int(i): int((plain == i).sum()) for i in np.unique(plain) if i}
     stuff = [s["category_id"] for s in segments if s["category_id"] == 7]
@@ -109,8 +110,8 @@ def test_no_entry_is_too_odd(entry: object) -> None:
     }
     rest = listed(content)
     assert [fault.kind for fault in rest.faults] == [Kind.CATEGORY_MALFORMED] + 3 * [Kind.ENTRY_MALFORMED]
-    (picture,) = rest.pictures
-    assert picture.rows == (Row(5, 0, False, None, None),)
+    (picture,) = rest.labelled
+    assert picture.segments == (ListedSegment(5, 0, False, None, None),)
     assert picture.size is None
 
 
@@ -130,7 +131,7 @@ def test_doubles_across_splits_and_within() -> None:
     doubles = Doubles()
 
     def kinds(split: str, name: str, digest: bytes) -> list[Kind]:
-        return [fault.kind for fault in doubles.faults(split, Look(name, digest=digest))]
+        return [fault.kind for fault in doubles.faults(split, ImageCheck(name, digest=digest))]
 
     assert kinds("train", "a/1.jpg", b"x") == []
     assert kinds("train", "b/1.jpg", b"y") == []  # one name in two folders of a split is no fault
@@ -148,7 +149,7 @@ def test_doubles_across_splits_and_within() -> None:
 
 def test_unseen_classes_name_things_first() -> None:
     balance = Balance("train", {7: CLASSES[7], 0: CLASSES[0], 9: info(9, "dog", True)})
-    look = Look("a.jpg", void=3)
+    look = ImageCheck("a.jpg", void=3)
     look.pixels[9], look.segments[9] = 5, 1
     balance.add(look)
     assert [fault.where for fault in balance.faults()] == ["cat (thing)", "sea (stuff)"]

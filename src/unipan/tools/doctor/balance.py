@@ -1,4 +1,4 @@
-"""What only a whole split, or all of them together, can show: class balance, classes never seen, pictures that come twice."""
+"""What only a whole split, or all of them together, can show: class balance, classes never seen, images that come twice."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from unipan.data.statistics import ImageStatistics, SetStatistics
 from unipan.tools.doctor.faults import Kind
 from unipan.tools.doctor.findings import Fault
-from unipan.tools.doctor.images import Look
+from unipan.tools.doctor.images import ImageCheck
 from unipan.tools.doctor.segments import Categories, has_things
 
 LEAST_VOID = 0.1
@@ -34,17 +34,17 @@ class Balance:
     images_with_several: Counter[int] = field(default_factory=Counter)
     by_image: list[ImageStatistics] = field(default_factory=list)
 
-    def add(self, look: Look) -> None:
+    def add(self, check: ImageCheck) -> None:
         self.listed += 1
-        self.images += bool(look.void or look.pixels)
-        self.void += look.void
-        self.things_in_parts += look.things_in_parts
-        self.crowds += look.crowds
-        self.pixels.update(look.pixels)
-        self.segments.update(look.segments)
-        self.images_with.update(look.segments.keys())
-        self.images_with_several.update(id for id, number in look.segments.items() if number > 1)
-        self.by_image += [look.statistics] if look.statistics else []
+        self.images += bool(check.void or check.pixels)
+        self.void += check.void
+        self.things_in_parts += check.things_in_parts
+        self.crowds += check.crowds
+        self.pixels.update(check.pixels)
+        self.segments.update(check.segments)
+        self.images_with.update(check.segments.keys())
+        self.images_with_several.update(id for id, number in check.segments.items() if number > 1)
+        self.by_image += [check.statistics] if check.statistics else []
 
     @property
     def statistics(self) -> SetStatistics:
@@ -92,20 +92,20 @@ class Doubles:
         self._known_names: list[str] = []
         self._images = 0
 
-    def faults(self, split: str, look: Look) -> list[Fault]:
+    def faults(self, split: str, check: ImageCheck) -> list[Fault]:
         """What the next image of a split repeats."""
         self._images += 1
-        split_of_name = self._split_of_name.setdefault(look.file_name.split("/")[-1], split)
-        if look.digest in self._by_digest:
-            its_split, its_name = self._by_digest[look.digest]
+        split_of_name = self._split_of_name.setdefault(check.file_name.split("/")[-1], split)
+        if check.digest in self._by_digest:
+            its_split, its_name = self._by_digest[check.digest]
             if its_split != split:
-                return [Fault(Kind.OVERLAP_PICTURE, f"{look.file_name} is {its_name} of {its_split}")]
-            where = f"{look.file_name} is listed twice" if its_name == look.file_name else f"{look.file_name} is {its_name}"
+                return [Fault(Kind.OVERLAP_PICTURE, f"{check.file_name} is {its_name} of {its_split}")]
+            where = f"{check.file_name} is listed twice" if its_name == check.file_name else f"{check.file_name} is {its_name}"
             return [Fault(Kind.PICTURE_REPEATED, where)]
-        if look.digest:
-            self._by_digest[look.digest] = (split, look.file_name)
+        if check.digest:
+            self._by_digest[check.digest] = (split, check.file_name)
         if split_of_name != split:
-            self._known_names.append(f"{look.file_name} (also in {split_of_name})")
+            self._known_names.append(f"{check.file_name} (also in {split_of_name})")
         return []
 
     def end_of_split(self) -> list[Fault]:

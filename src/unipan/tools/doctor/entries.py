@@ -12,20 +12,20 @@ from unipan.errors import InputError
 from unipan.json_values import read_as, read_id
 from unipan.tools.doctor.faults import Kind, Severity
 from unipan.tools.doctor.findings import Fault
-from unipan.tools.doctor.segments import Entry, Refused, Row, part, rows_of, short
+from unipan.tools.doctor.segments import Entry, ListedSegment, Refused, part, short, usable_segments
 from unipan.types import Size
 
 Id = int | str
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class LabelledImage:
     """An image with its annotation: what there is to look at."""
 
     image_id: Id
     file_name: str
     png_name: str
-    rows: tuple[Row, ...]
+    segments: tuple[ListedSegment, ...]
     size: Size | None
     """As the JSON has it."""
     refused: Refused = field(default_factory=Refused)
@@ -37,7 +37,7 @@ class Listed:
     """The usable rest of a JSON, and what is wrong with all else."""
 
     categories: dict[int, ClassInfo]
-    pictures: list[Picture]
+    labelled: list[LabelledImage]
     raw_categories: list[Entry]
     """Of the usable categories, every key that stands there."""
     faults: list[Fault]
@@ -69,7 +69,7 @@ def listed(content: Entry) -> Listed:
     of_categories = len(faults)
     images, refused_images = _images(content["images"], faults)
     annotations, refused_annotations = _annotations(content["annotations"], images, refused_images, faults)
-    pictures, unlabelled = [], []
+    labelled, unlabelled = [], []
     for image_id, (image, size) in images.items():
         annotation = annotations.get(image_id)
         if annotation is None:
@@ -77,14 +77,14 @@ def listed(content: Entry) -> Listed:
                 unlabelled.append(Fault(Kind.IMAGE_WITHOUT_ANNOTATION, f"{image.file_name} (id {image_id})"))
             continue
         png_name = annotation["file_name"]
-        rows, refused = rows_of(annotation["segments_info"], png_name, categories, refused_categories, faults)
+        segments, refused = usable_segments(annotation["segments_info"], png_name, categories, refused_categories, faults)
         if not leads_out(image.file_name) and not leads_out(png_name):
-            pictures.append(Picture(image_id, image.file_name, png_name, rows, size, refused))
-    if pictures or any(fault.kind.severity is Severity.ERROR for fault in faults[of_categories:]):
+            labelled.append(LabelledImage(image_id, image.file_name, png_name, segments, size, refused))
+    if labelled or any(fault.kind.severity is Severity.ERROR for fault in faults[of_categories:]):
         faults += unlabelled
     else:
         faults.append(Fault(Kind.NOTHING_LABELLED, f"{len(images)} images, no annotation"))
-    return Listed(categories, pictures, raw, faults)
+    return Listed(categories, labelled, raw, faults)
 
 
 def _categories(entries: list[Any], faults: list[Fault]) -> tuple[dict[int, ClassInfo], list[Entry], Refused]:

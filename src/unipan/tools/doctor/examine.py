@@ -36,7 +36,7 @@ class Diagnosis:
     balances: list[Balance]
     """One a split."""
     unusable: dict[str, set[int]]
-    """Of each split, the places of the pictures that no mending of labels makes fit for training."""
+    """Of each split, the indices of the images that no mending of labels makes fit for training."""
 
     def count(self, severity: Severity) -> int:
         """How many offences of that severity there are."""
@@ -68,12 +68,12 @@ def examine(splits: Sequence[Split]) -> Diagnosis:
             differs = difference(tuple(first.values()), tuple(opened.categories.values()))
             findings.add(split.name, [Fault(Kind.CLASSES_DIFFER, differs)] if differs else [])
         unusable[split.name] = set()
-        looks = in_threads(opened.looks)
-        for place, look in enumerate(counted(looks, f"reading {split.name}", len(opened.looks))):
-            balance.add(look)
-            findings.add(split.name, look.faults + doubles.faults(split.name, look))
-            if not look.usable:
-                unusable[split.name].add(place)
+        checks = in_threads(opened.checks)
+        for index, check in enumerate(counted(checks, f"reading {split.name}", len(opened.checks))):
+            balance.add(check)
+            findings.add(split.name, check.faults + doubles.faults(split.name, check))
+            if not check.usable:
+                unusable[split.name].add(index)
         findings.add(split.name, doubles.end_of_split() + balance.faults())
         if isinstance(split, CityscapesSplit):
             findings.add(split.name, label_faults(balance.pixels))

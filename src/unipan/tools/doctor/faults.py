@@ -138,7 +138,7 @@ class Kind(Enum):
     SIZE_IMAGE_PNG = (
         _ERROR,
         "image and PNG of different sizes",
-        "Use the image that was labelled. Width and height swapped: the photo is turned by its EXIF tag, the labels are not.",
+        "Use the image that was labelled. Width and height swapped: the image is turned by its EXIF tag, the labels are not.",
         "left out",
     )
     SIZE_JSON = _WARNING, "width or height wrong in the JSON", "Write the PNG's own size.", "corrected"

@@ -13,7 +13,7 @@ from unipan.data.id_maps import ids_from_rgb, read_id_map
 from unipan.errors import InputError
 from unipan.ops.images import UNREADABLE, is_file
 from unipan.ops.segments import runs_of
-from unipan.tools.doctor.entries import Picture
+from unipan.tools.doctor.entries import LabelledImage
 from unipan.tools.doctor.faults import Kind
 from unipan.tools.doctor.findings import Fault
 
@@ -21,11 +21,11 @@ GRAY = ("1", "L", "I", "I;16", "I;16B", "I;16L")
 """Pillow's modes of one number a pixel."""
 
 
-def read_ids(picture: Picture, path: Path) -> tuple[Tensor | None, Fault | None]:
+def read_ids(image: LabelledImage, path: Path) -> tuple[Tensor | None, Fault | None]:
     """The ids (H, W) of a PNG, None where none can be made out; and what is wrong where training would not read them so."""
     if not is_file(path):
         return None, Fault(Kind.PNG_MISSING, str(path))
-    listed, ids = {row.id for row in picture.rows}, None
+    listed, ids = {segment.id for segment in image.segments}, None
     try:
         ids = read_id_map(path)  # training's own reader
         found = set(runs_of(ids).ids.tolist()) - {VOID_ID}

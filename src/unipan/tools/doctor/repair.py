@@ -1,4 +1,4 @@
-"""`unipan doctor --fix`: a mended copy of the labels, never in place. Pictures are not copied: the copy names the same ones."""
+"""`unipan doctor --fix`: a mended copy of the labels, never in place. Images are not copied: the copy names the same ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from unipan.checkpoint import make_folder, write_json
 from unipan.console import counted
 from unipan.data.id_maps import write_id_map
 from unipan.errors import InputError
-from unipan.tools.doctor.entries import Picture, read_listed
+from unipan.tools.doctor.entries import LabelledImage, read_listed
 from unipan.tools.doctor.examine import Diagnosis, in_threads
 from unipan.tools.doctor.faults import Severity
 from unipan.tools.doctor.id_forms import read_ids
-from unipan.tools.doctor.relabel import mended
+from unipan.tools.doctor.relabel import relabelled
 from unipan.tools.doctor.segments import Categories
 from unipan.tools.doctor.splits import CityscapesSplit, CocoSplit, Split
 
 
 @dataclass(frozen=True)
-class Mended:
+class Copy:
     """One split's copy."""
 
     split: CocoSplit
@@ -39,7 +39,7 @@ def check_target(splits: Sequence[Split], out: Path) -> None:
         raise InputError("--fix mends the COCO panoptic format; bring Cityscapes into it first: unipan convert cityscapes.")
 
 
-def fix(splits: Sequence[Split], diagnosis: Diagnosis, out: Path) -> list[Mended]:
+def fix(splits: Sequence[Split], diagnosis: Diagnosis, out: Path) -> list[Copy]:
     """Write OUT/annotations/panoptic_SPLIT.json and its PNGs for each split, the JSON last. What needs judgement is refused."""
     stuck = [f for f in diagnosis.findings if f.kind.severity is Severity.ERROR and not f.kind.fix]
     if stuck:
@@ -48,10 +48,10 @@ def fix(splits: Sequence[Split], diagnosis: Diagnosis, out: Path) -> list[Mended
     return [_fix_split(split, diagnosis.unusable[split.name], out) for split in splits if isinstance(split, CocoSplit)]
 
 
-def _fix_split(split: CocoSplit, unusable: set[int], out: Path) -> Mended:
+def _fix_split(split: CocoSplit, unusable: set[int], out: Path) -> Copy:
     listed = read_listed(split.json_path)
-    pictures = [picture for place, picture in enumerate(listed.pictures) if place not in unusable]
-    if not pictures:
+    labelled = [image for index, image in enumerate(listed.labelled) if index not in unusable]
+    if not labelled:
         raise InputError(f"no image of {split.json_path} can be used, so there is nothing to mend; see the report above.")
     name = Path(split.name).stem.removeprefix("panoptic_") if split.name == str(split.json_path) else split.name
     target = out / "annotations" / f"panoptic_{name}.json"
@@ -60,8 +60,8 @@ def _fix_split(split: CocoSplit, unusable: set[int], out: Path) -> Mended:
     folder = target.with_suffix("")
     make_folder(folder)
     jobs = [
-        partial(_mend_picture, picture, png_name, split.png_dir, folder, listed.categories)
-        for picture, png_name in zip(pictures, _png_names(pictures), strict=True)
+        partial(_copy_image, image, png_name, split.png_dir, folder, listed.categories)
+        for image, png_name in zip(labelled, _png_names(labelled), strict=True)
     ]
     entries = list(counted(in_threads(jobs), f"mending {split.name}", len(jobs)))
     content = {
@@ -70,29 +70,29 @@ def _fix_split(split: CocoSplit, unusable: set[int], out: Path) -> Mended:
         "categories": listed.raw_categories,
     }
     write_json(target, content)
-    return Mended(CocoSplit(split.name, target, split.images_dir, folder), len(pictures), len(listed.pictures) - len(pictures))
+    return Copy(CocoSplit(split.name, target, split.images_dir, folder), len(labelled), len(listed.labelled) - len(labelled))
 
 
-def _mend_picture(
-    picture: Picture, png_name: str, source: Path, target: Path, categories: Categories
+def _copy_image(
+    image: LabelledImage, png_name: str, source: Path, target: Path, categories: Categories
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Write one PNG; returns the entries of `images` and `annotations`."""
-    ids = read_ids(picture, source / picture.png_name)[0]
+    ids = read_ids(image, source / image.png_name)[0]
     if ids is None:
-        raise InputError(f"{source / picture.png_name} could be read a moment ago, but not now; start again.")
-    ids, segments = mended(ids, picture.rows, categories)
+        raise InputError(f"{source / image.png_name} could be read a moment ago, but not now; start again.")
+    ids, segments = relabelled(ids, image.segments, categories)
     write_id_map(target / png_name, ids)
     height, width = ids.shape
-    image = {"id": picture.image_id, "file_name": picture.file_name, "height": height, "width": width}
-    return image, {"image_id": picture.image_id, "file_name": png_name, "segments_info": segments}
+    entry = {"id": image.image_id, "file_name": image.file_name, "height": height, "width": width}
+    return entry, {"image_id": image.image_id, "file_name": png_name, "segments_info": segments}
 
 
-def _png_names(pictures: Sequence[Picture]) -> list[str]:
+def _png_names(labelled: Sequence[LabelledImage]) -> list[str]:
     """A flat, unique name for each PNG: its own where it can keep it."""
     taken: set[str] = set()
     names = []
-    for picture in pictures:
-        stem = str(Path(picture.png_name.replace("\\", "/")).with_suffix("")).replace("/", "_")
+    for image in labelled:
+        stem = str(Path(image.png_name.replace("\\", "/")).with_suffix("")).replace("/", "_")
         number, name = 1, f"{stem}.png"
         while name in taken:
             number += 1
@@ -102,12 +102,12 @@ def _png_names(pictures: Sequence[Picture]) -> list[str]:
     return names
 
 
-def outcome(copies: Sequence[Mended]) -> list[str]:
+def outcome(copies: Sequence[Copy]) -> list[str]:
     """What was written, and how to train on it."""
     lines = []
     for copy in copies:
         left_out = f", {copy.left_out} left out" if copy.left_out else ""
-        lines.append(f"{copy.split.json_path}: {copy.kept} images{left_out}; the pictures stay in {copy.split.images_dir}.")
+        lines.append(f"{copy.split.json_path}: {copy.kept} images{left_out}; the images stay in {copy.split.images_dir}.")
     if len(copies) == 2:
         train, val = (copy.split for copy in copies)
         own = f" --data.val-images {val.images_dir}" if val.images_dir != train.images_dir else ""

@@ -17,7 +17,7 @@ Categories = Mapping[int, ClassInfo]
 """By the data set's own ids."""
 
 
-class Row(NamedTuple):
+class ListedSegment(NamedTuple):
     """One usable entry of `segments_info`."""
 
     id: int
@@ -46,14 +46,14 @@ class Refused:
         return bool(self._ids)
 
 
-def rows_of(
+def usable_segments(
     segments: Sequence[Any], png_name: str, categories: Categories, refused_categories: Refused, faults: list[Fault]
-) -> tuple[tuple[Row, ...], Refused]:
+) -> tuple[tuple[ListedSegment, ...], Refused]:
     """The usable entries of a `segments_info`, and the ids of the others.
 
     Those of an unknown category are kept, for their pixels are to be known as such, and so is an id 0: see `repair.renumbered`.
     """
-    by_id, refused = defaultdict[int, list[Row]](list), Refused()
+    by_id, refused = defaultdict[int, list[ListedSegment]](list), Refused()
     for entry in segments:
         segment = read_as(SegmentEntry, entry)
         if segment is None:
@@ -63,33 +63,33 @@ def rows_of(
         if not VOID_ID < segment.id <= MAX_ID:
             faults.append(Fault(Kind.SEGMENT_ID_RANGE, f"{png_name}: {segment.id}"))
         if VOID_ID <= segment.id <= MAX_ID:
-            by_id[segment.id].append(_row(entry, segment))
-    rows: list[Row] = []
+            by_id[segment.id].append(_listed_segment(entry, segment))
+    usable: list[ListedSegment] = []
     for id, several in by_id.items():
-        meanings = [_meaning(row, categories) for row in several]
+        meanings = [_meaning(segment, categories) for segment in several]
         if len(several) > 1:
             faults.append(Fault(Kind.SEGMENT_REPEATED, f"{png_name}: {id} is {' and '.join(meanings)}"))
         if len(set(meanings)) == 1:
-            rows.append(several[0])
+            usable.append(several[0])
         else:
             refused.add(id)
-    _check_categories(rows, png_name, categories, refused_categories, faults)
-    return tuple(rows), refused
+    _check_categories(usable, png_name, categories, refused_categories, faults)
+    return tuple(usable), refused
 
 
 def _check_categories(
-    rows: Sequence[Row], png_name: str, categories: Categories, refused_categories: Refused, faults: list[Fault]
+    usable: Sequence[ListedSegment], png_name: str, categories: Categories, refused_categories: Refused, faults: list[Fault]
 ) -> None:
     stuff: set[int] = set()
-    for row in rows:
-        category = categories.get(row.category_id)
+    for segment in usable:
+        category = categories.get(segment.category_id)
         if category is None:
-            if not refused_categories.explains(row.category_id):
-                faults.append(Fault(Kind.UNKNOWN_CATEGORY, f"{png_name}: segment {row.id}, category {row.category_id}"))
-        elif not category.is_thing and not row.is_crowd:
-            if row.category_id in stuff and has_things(categories):
+            if not refused_categories.explains(segment.category_id):
+                faults.append(Fault(Kind.UNKNOWN_CATEGORY, f"{png_name}: segment {segment.id}, category {segment.category_id}"))
+        elif not category.is_thing and not segment.is_crowd:
+            if segment.category_id in stuff and has_things(categories):
                 faults.append(Fault(Kind.SEVERAL_STUFF_SEGMENTS, f"{png_name}: {category.name}"))
-            stuff.add(row.category_id)
+            stuff.add(segment.category_id)
 
 
 def has_things(categories: Categories) -> bool:
@@ -97,16 +97,16 @@ def has_things(categories: Categories) -> bool:
     return any(category.is_thing for category in categories.values())
 
 
-def _meaning(row: Row, categories: Categories) -> str:
-    category = categories.get(row.category_id)
-    name = f"category {row.category_id}" if category is None else category.name
-    return f"a crowd of {name}" if row.is_crowd else name
+def _meaning(segment: ListedSegment, categories: Categories) -> str:
+    category = categories.get(segment.category_id)
+    name = f"category {segment.category_id}" if category is None else category.name
+    return f"a crowd of {name}" if segment.is_crowd else name
 
 
-def _row(entry: Entry, segment: SegmentEntry) -> Row:
+def _listed_segment(entry: Entry, segment: SegmentEntry) -> ListedSegment:
     """Areas and boxes are not read by training, so what is no number is no fault."""
     area, box = entry.get("area"), entry.get("bbox")
-    return Row(
+    return ListedSegment(
         id=segment.id,
         category_id=segment.category_id,
         is_crowd=bool(segment.iscrowd),

@@ -9,11 +9,11 @@ from unipan.data.cityscapes import IMAGES, TRUTH
 from unipan.data.coco_json import listing, refuse_instances
 from unipan.data.image_paths import image_places
 from unipan.errors import InputError
-from unipan.tools.doctor.cityscapes import CATEGORIES, frames, look_at_frame
+from unipan.tools.doctor.cityscapes import CATEGORIES, check_frame, frames
 from unipan.tools.doctor.entries import read_listed
 from unipan.tools.doctor.faults import Kind
 from unipan.tools.doctor.findings import Fault
-from unipan.tools.doctor.images import Look, look_at
+from unipan.tools.doctor.images import ImageCheck, check_image
 from unipan.tools.doctor.segments import Categories
 
 UNREADABLE_SPLITS = ("test", "train_extra")
@@ -48,13 +48,13 @@ class Opened:
     categories: Categories
     faults: list[Fault]
     """Of the JSON's entries."""
-    looks: Sequence[Callable[[], Look]]
+    checks: Sequence[Callable[[], ImageCheck]]
 
 
 def find_splits(data: Sequence[Path], *, images: Sequence[Path], masks: Sequence[Path], names: Sequence[str]) -> list[Split]:
     """The splits of folders and JSONs, in the order given.
 
-    images, masks: the folder of the pictures and of the PNGs, one for all JSONs or one each; none to find them by COCO's layout.
+    images, masks: the folder of the images and of the PNGs, one for all JSONs or one each; none to find them by COCO's layout.
     names: of the splits found, those to keep; none keeps all.
     """
     if not data:
@@ -64,11 +64,11 @@ def find_splits(data: Sequence[Path], *, images: Sequence[Path], masks: Sequence
         if len(folders) not in (0, 1, len(jsons)):
             raise InputError(f"{option} names {len(folders)} folders for {len(jsons)} splits; give one for all, or one each.")
     found: list[Split] = []
-    for place, path in enumerate(jsons):
+    for index, path in enumerate(jsons):
         if path.is_dir():
             found += [CityscapesSplit(name, path) for name in _cityscapes_splits(path)]
         else:
-            own_images, own_masks = (folders[min(place, len(folders) - 1)] if folders else None for folders in (images, masks))
+            own_images, own_masks = (folders[min(index, len(folders) - 1)] if folders else None for folders in (images, masks))
             found.append(_coco_split(path, own_images, own_masks))
     known = [split.name for split in found]
     missing = [name for name in names if name not in known]
@@ -131,19 +131,19 @@ def _with_unique_names(splits: list[Split]) -> list[Split]:
 def open_split(split: Split) -> Opened:
     """Read what a split lists; the images are opened later, one by one."""
     if isinstance(split, CityscapesSplit):
-        looks = [partial(look_at_frame, split.root, split.name, frame) for frame in frames(split.root, split.name)]
-        return Opened(CATEGORIES, [] if looks else [Fault(Kind.NOTHING_LABELLED, split.name)], looks)
+        checks = [partial(check_frame, split.root, split.name, frame) for frame in frames(split.root, split.name)]
+        return Opened(CATEGORIES, [] if checks else [Fault(Kind.NOTHING_LABELLED, split.name)], checks)
     listed = read_listed(split.json_path)
-    places = image_places(split.images_dir, [picture.file_name for picture in listed.pictures])
-    looks = [
+    places = image_places(split.images_dir, [image.file_name for image in listed.labelled])
+    checks = [
         partial(
-            look_at,
-            picture,
+            check_image,
+            image,
             listed.categories,
             images_dir=split.images_dir,
             places=own_places,
-            png_path=split.png_dir / picture.png_name,
+            png_path=split.png_dir / image.png_name,
         )
-        for picture, own_places in zip(listed.pictures, places, strict=True)
+        for image, own_places in zip(listed.labelled, places, strict=True)
     ]
-    return Opened(listed.categories, listed.faults, looks)
+    return Opened(listed.categories, listed.faults, checks)
