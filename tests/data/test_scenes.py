@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from unipan.data.scene_layout import SMALLEST_VISIBLE_PX, Difficulty
-from unipan.data.scene_statistics import SceneStatistics, _hull_area, _part_areas, _thickness, measure_scenes
+from unipan.data.scene_statistics import SceneStatistics, _hull_area, _thickness, measure_scenes
 from unipan.data.scenes import SceneDataset
 from unipan.errors import InputError
 from unipan.types import Sample, Size
@@ -136,5 +136,4 @@ def test_measures_of_shape_by_hand() -> None:
     ids[2, 12:19] = 2  # ... and a bar, of which pixel 15 is covered
     ids[2, 15] = 0
     assert _thickness(ids) == {1: 3, 2: 1}
-    assert {thing: sorted(areas) for thing, areas in _part_areas(ids).items()} == {1: [36], 2: [3, 3]}
     assert _hull_area(ids == 1) == 7 * 8 - 5 * 4 / 2

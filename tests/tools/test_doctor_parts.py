@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from unipan.classes import ClassInfo
-from unipan.ops.components import parts_of
-from unipan.ops.segments import runs_of
 from unipan.tools.doctor.balance import Balance, Doubles
 from unipan.tools.doctor.entries import listed
 from unipan.tools.doctor.faults import Kind, Severity
@@ -26,52 +24,6 @@ def info(id: int, name: str, is_thing: bool) -> ClassInfo:
 CLASSES = {0: info(0, "cat", True), 7: info(7, "sea", False)}
 
 id_maps = arrays(np.int32, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 2))
-
-
-def flooded_parts(ids: np.ndarray) -> dict[int, int]:
-    """Parts by flood filling, pixel by pixel, over sides and corners."""
-    seen, parts = np.zeros(ids.shape, bool), dict[int, int]()
-    for start in np.ndindex(ids.shape):
-        if seen[start]:
-            continue
-        parts[int(ids[start])] = parts.get(int(ids[start]), 0) + 1
-        stack = [start]
-        seen[start] = True
-        while stack:
-            y, x = stack.pop()
-            for next_y in range(max(0, y - 1), min(ids.shape[0], y + 2)):
-                for next_x in range(max(0, x - 1), min(ids.shape[1], x + 2)):
-                    if not seen[next_y, next_x] and ids[next_y, next_x] == ids[start]:
-                        seen[next_y, next_x] = True
-                        stack.append((next_y, next_x))
-    return parts
-
-
-@given(id_maps)
-def test_parts_equal_flood_filling(ids: np.ndarray) -> None:
-    assert parts_of(runs_of(torch.from_numpy(ids)), ids.shape[1]) == flooded_parts(ids)
-
-
-def test_parts_of_a_spiral_and_a_comb() -> None:
-    """Shapes whose rows are joined late, from below and from far."""
-    spiral = np.array([list(row) for row in ("xxxxxxx", "......x", "xxxxx.x", "x...x.x", "x.xxx.x", "x.....x", "xxxxxxx")]) == "x"
-    assert parts_of(runs_of(torch.from_numpy(spiral.astype(np.int32))), 7)[1] == 1
-    comb = np.zeros((6, 101), np.int32)
-    comb[:, ::2] = 1
-    assert parts_of(runs_of(torch.from_numpy(comb)), 101)[1] == 51
-    comb[-1] = 1
-    assert parts_of(runs_of(torch.from_numpy(comb)), 101)[1] == 1
-
-
-def test_a_part_does_not_go_round_the_edge() -> None:
-    ids = torch.tensor([[0, 0, 5], [0, 0, 0], [5, 0, 0]], dtype=torch.int32)
-    assert parts_of(runs_of(ids), 3) == {0: 1, 5: 2}
-    assert parts_of(runs_of(torch.tensor([[0, 5], [5, 0]], dtype=torch.int32)), 2) == {0: 1, 5: 1}
-    assert parts_of(runs_of(torch.tensor([[0, 0, 5], [5, 0, 0]], dtype=torch.int32)), 3) == {0: 1, 5: 2}
-
-
-def test_no_pixels_have_no_parts() -> None:
-    assert parts_of(runs_of(torch.zeros(0, 4, dtype=torch.int32)), 4) == {}
 
 
 @given(id_maps, st.lists(st.sampled_from([0, 7, 99]), min_size=3, max_size=3), st.booleans())

@@ -15,6 +15,8 @@ from torchvision.ops import box_iou
 
 from unipan.data.scene_layout import HEAVY_OVERLAP_IOU, SMALLEST_VISIBLE_PX, scene_scale
 from unipan.data.scenes import SceneDataset
+from unipan.ops.components import part_areas
+from unipan.ops.segments import runs_of
 from unipan.types import Segment
 
 THIN_LENGTH = 5.0
@@ -85,7 +87,7 @@ def _shapes(ids: Pixels, things: Sequence[Segment]) -> _Shapes:
     height, width = ids.shape
     smallest_part = SMALLEST_VISIBLE_PX / 2 * scene_scale((height, width)) ** 2
     thickness = _thickness(ids)
-    parts = _part_areas(ids)
+    parts = part_areas(runs_of(torch.from_numpy(ids)), width, corners=False)
     thin = concave = split = False
     for thing in things:
         x1, y1, x2, y2 = thing.box
@@ -135,26 +137,6 @@ def _thickness(ids: Pixels) -> dict[int, int]:
             before, _, after = (np.take(padded, range(i, i + ids.shape[axis]), axis) for i in range(3))
             remaining = np.where((before == remaining) & (after == remaining), remaining, 0)
     return thickness
-
-
-def _part_areas(ids: Pixels) -> dict[int, list[int]]:
-    """For each thing the areas of its 4-connected parts, by spreading the smallest pixel number within each part."""
-    names = np.arange(ids.size).reshape(ids.shape)
-    same_below = (ids[1:] == ids[:-1]) & (ids[1:] > 0)
-    same_right = (ids[:, 1:] == ids[:, :-1]) & (ids[:, 1:] > 0)
-    while True:
-        before = names.copy()
-        for one, other, same in ((names[1:], names[:-1], same_below), (names[:, 1:], names[:, :-1], same_right)):
-            one[same] = np.minimum(one, other)[same]
-            other[same] = np.minimum(one, other)[same]
-        names = names.ravel()[names]  # jump on to the name that the named pixel now has
-        if np.array_equal(names, before):
-            break
-    parts: dict[int, list[int]] = {}
-    found, areas = np.unique(names[ids > 0], return_counts=True)
-    for name, area in zip(found.tolist(), areas.tolist(), strict=True):
-        parts.setdefault(int(ids.flat[name]), []).append(area)
-    return parts
 
 
 def _hull_area(mask: NDArray[np.bool_]) -> float:

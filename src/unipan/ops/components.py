@@ -1,4 +1,4 @@
-"""How many connected parts each segment has. H x W pixels, r horizontal runs, n ids."""
+"""The connected parts of each segment. H x W pixels, r horizontal runs, n ids."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,22 +6,25 @@ from numpy.typing import NDArray
 from unipan.ops.segments import Runs
 
 
-def parts_of(runs: Runs, width: int) -> dict[int, int]:
-    """Id -> number of its connected parts (pixels that touch at a side or a corner belong together), void included.
+def part_areas(runs: Runs, width: int, *, corners: bool) -> dict[int, list[int]]:
+    """Id -> areas in pixels of its connected parts, void included. corners: whether pixels that touch at a corner are connected.
 
     Works on runs, not pixels: two of neighbouring rows touch only if one begins under, over, or right after the other.
     """
-    part = _join(len(runs.ids), _touching(runs, width))
-    ids, counts = np.unique(runs.ids[part == np.arange(len(part))], return_counts=True)
-    return dict(zip(ids.tolist(), counts.tolist(), strict=True))
+    part = _join(len(runs.ids), _touching(runs, width, corners=corners))
+    areas = np.bincount(part, runs.lengths, minlength=len(part)).astype(np.int64)
+    found: dict[int, list[int]] = {}
+    for first in np.flatnonzero(part == np.arange(len(part))).tolist():
+        found.setdefault(int(runs.ids[first]), []).append(int(areas[first]))
+    return found
 
 
-def _touching(runs: Runs, width: int) -> NDArray[np.int64]:
+def _touching(runs: Runs, width: int, *, corners: bool) -> NDArray[np.int64]:
     """Pairs (p, 2) of runs of one id in neighbouring rows that touch."""
     number, column = np.arange(len(runs.starts)), runs.starts % width
     end = int(runs.starts[-1] + runs.lengths[-1]) if len(runs.starts) else 0
     pairs = []
-    for step, aside in ((-width, 0), (width, 0), (-width, 1), (width, 1)):
+    for step, aside in ((-width, 0), (width, 0), (-width, 1), (width, 1))[: 4 if corners else 2]:
         place = runs.starts + step - aside
         there = (place >= 0) & (place < end) & (column >= aside)
         other = np.searchsorted(runs.starts, place[there], side="right") - 1

@@ -13,7 +13,7 @@ from unipan.data.coco_json import listing
 from unipan.data.image_paths import other_suffix
 from unipan.data.statistics import ImageStatistics
 from unipan.errors import InputError
-from unipan.ops.components import parts_of
+from unipan.ops.components import part_areas
 from unipan.ops.image_range import dim_range
 from unipan.ops.images import is_file, read_image
 from unipan.ops.segments import index_of_ids, measure, runs_of
@@ -118,7 +118,7 @@ def check_ids(check: ImageCheck, image: LabelledImage, ids: Tensor, categories: 
         more = f" and {len(unlisted) - 3} more" if len(unlisted) > 3 else ""
         check.complain(Kind.ID_ONLY_IN_PNG, f"{image.png_name}: {', '.join(map(str, unlisted[:3]))}{more}")
     areas, boxes = measure(index_of_ids(ids, [segment.id for segment in image.segments]), len(image.segments))
-    parts = parts_of(runs, ids.shape[1])
+    parts = part_areas(runs, ids.shape[1], corners=True)
     sides, stuff_areas = [], []
     for segment, area, box in zip(image.segments, areas.tolist(), boxes.tolist(), strict=True):
         if area == 0:
@@ -128,7 +128,7 @@ def check_ids(check: ImageCheck, image: LabelledImage, ids: Tensor, categories: 
         category = categories.get(segment.category_id)
         if category is None:
             continue
-        _check_segment(check, image, segment, category, area, parts[segment.id])
+        _check_segment(check, image, segment, category, area, len(parts[segment.id]))
         if not category.is_thing:
             stuff_areas.append(area)
         elif not segment.is_crowd:
