@@ -19,7 +19,7 @@ from unipan.data.id_maps import read_id_map
 from unipan.errors import InputError
 from unipan.predictor import load
 from unipan.recipes.evaluate import Evaluation, evaluate, evaluate_predictor
-from unipan.recipes.illustrate import illustrate
+from unipan.recipes.illustrate import illustrate, report
 from unipan.recipes.predict import predict
 from unipan.recipes.score import score
 from unipan.types import PanopticMap, Sample
@@ -219,11 +219,21 @@ def test_pictures_of_one_name_are_told_apart_by_their_folders(learnt_run: Path, 
 
 def test_the_report_shows_the_run(copied_run: Path, scenes: PanopticDataset) -> None:
     pytest.importorskip("matplotlib")
-    predictor = load(copied_run)
+    predictor, path = load(copied_run), copied_run / "report.html"
     evaluation = evaluate_predictor(predictor, scenes, "four scenes")
-    illustrate(open_run(copied_run)[0], predictor, scenes, evaluation, facts=[("steps", "forty")])
+    illustrate(open_run(copied_run)[0], predictor, scenes, evaluation, facts=[("steps", "forty")], page=path)
     page = (copied_run / "report.html").read_text()
     for text in ("four scenes", "forty", "sky", *(scenes[index].file_name for index in range(len(scenes)))):
         assert text in page
     assert f"{100 * evaluation.answer.quality.all.pq:.1f}" in page
     assert "<svg" in page
+
+
+def test_any_run_has_a_report(copied_run: Path, scenes: PanopticDataset) -> None:
+    pytest.importorskip("matplotlib")
+    page = report(str(copied_run), head="heuristic")
+    assert page == copied_run / "report_heuristic.html"
+    assert "Decoder: heuristic" in page.read_text()
+    assert scenes[0].file_name in page.read_text()
+    assert (copied_run / "examples_heuristic.jpg").is_file()
+    assert (copied_run / "metrics_heuristic.json").is_file()

@@ -1,4 +1,4 @@
-"""`unipan evaluate`, `predict`, `compare`, `score` and `runs`: what looks at trained networks and at answers."""
+"""`unipan evaluate`, `report`, `predict`, `compare`, `score` and `runs`: what looks at trained networks and at answers."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -39,6 +39,30 @@ def evaluate(
     from unipan.recipes.evaluate import evaluate as recipe
 
     print_evaluation(recipe(run, root=root, val=val, images=images, trim=trim, head=head, device=device), as_json=as_json)
+
+
+def report(
+    run: Positional[Run],
+    *,
+    root: Annotated[str | None, arg(name="data.root")] = None,
+    val: Annotated[str, arg(name="data.val")] = "",
+    images: Annotated[str, arg(name="data.images")] = "",
+    head: Head = None,
+    device: Device = "auto",
+) -> None:
+    """Evaluate a run and draw it as a page: scores, loss curves, a dozen held-out images. Needs the extra `report`.
+
+    Args:
+        run: The run.
+        root: The data set's folder, as for evaluate.
+        val: A panoptic JSON to look at instead of the run's held-out images; writes RUN/report_NAME.html.
+        images: The folder of its images.
+        head: The way to the answer, where it is not the one trained for; writes RUN/report_HEAD.html.
+        device: auto is the GPU where there is one.
+    """
+    from unipan.recipes.illustrate import report as recipe
+
+    print_all(f"Look at {recipe(run, root=root, val=val, images=images, head=head, device=device)}.")
 
 
 def predict(

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from unipan.checkpoint import RunFolder, open_run, write_json
+from unipan.checkpoint import open_run, write_json
 from unipan.config import Config, DataConfig, Device, PanopticHead
 from unipan.console import console, counted
 from unipan.data.build import remarks, validation_dataset
@@ -40,7 +40,7 @@ def evaluate(
     predictor = load(run, head=head, device=device, overrides=NO_OVERRIDES if trim else Overrides(min_stuff_area_px=0))
     evaluation = evaluate_predictor(predictor, dataset, name(config, trim=trim))
     if this_process().is_main:
-        write_json(_metrics_file(folder, config, predictor.head, val), evaluation.to_json())
+        write_json(marked(folder.metrics, config, predictor.head, val), evaluation.to_json())
     return evaluation
 
 
@@ -75,10 +75,11 @@ def held_out(run: str, data: DataConfig) -> PanopticDataset:
     return dataset
 
 
-def _metrics_file(folder: RunFolder, config: Config, head: PanopticHead, val: str) -> Path:
+def marked(path: Path, config: Config, head: PanopticHead, val: str) -> Path:
+    """The file's name with what is unlike the run's own: the JSON that is evaluated on, and the head."""
     marks = [Path(val).stem] if val else []
     marks += [head] if head != config.model.panoptic else []
-    return folder.metrics.with_stem("_".join([folder.metrics.stem, *marks]))
+    return path.with_stem("_".join([path.stem, *marks]))
 
 
 def name(config: Config, *, trim: bool) -> str:

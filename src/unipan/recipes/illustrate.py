@@ -1,15 +1,18 @@
 """The illustrated report of a run: what it scores, how it learnt, and for a dozen held-out images what it sees."""
 
-import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from unipan.checkpoint import RunFolder
+from unipan.checkpoint import RunFolder, open_run
+from unipan.config import Device, PanopticHead
+from unipan.data.build import validation_dataset
 from unipan.data.dataset import PanopticDataset
+from unipan.engine.processes import this_process
 from unipan.metrics.confusion import VOID_NAME
 from unipan.metrics.pq import count, quality
 from unipan.metrics.report import percent, stuff_iou
@@ -17,12 +20,14 @@ from unipan.models.panoptic import UnifiedHead
 from unipan.ops.propagation import affinity_rows
 from unipan.ops.segments import index_of_ids
 from unipan.ops.upsample import STRIDE
-from unipan.predictor import Predictor
+from unipan.predictor import Predictor, load
+from unipan.recipes.evaluate import evaluate, evaluated, marked
 from unipan.recipes.evaluation.result import Evaluation
+from unipan.recipes.training.log import read_log
 from unipan.types import Outputs, PanopticMap, Sample
 from unipan.viz.canvas import as_pil, enlarge, readable_scale
 from unipan.viz.confusion import draw_confusion
-from unipan.viz.curves import loss_curves
+from unipan.viz.curves import loss_curves, need_matplotlib
 from unipan.viz.overlay import overlay
 from unipan.viz.panels import draw_affinity, draw_detections
 from unipan.viz.report import Example, ReportTable, write_report
@@ -41,6 +46,30 @@ class Mark(NamedTuple):
     caption: str
 
 
+def report(
+    run: str,
+    *,
+    root: str | None = None,
+    val: str = "",
+    images: str = "",
+    head: PanopticHead | None = None,
+    device: Device = "auto",
+) -> Path:
+    """Evaluate a run, as `evaluate` does, and write RUN/report.html, whose path is returned, and RUN/examples.jpg.
+
+    The page of another head or of other images bears their names, as the metrics do.
+    """
+    need_matplotlib()
+    evaluation = evaluate(run, root=root, val=val, images=images, head=head, device=device)
+    folder, config, _ = open_run(run)
+    page = marked(folder.report, config, evaluation.decoder, val)
+    if this_process().is_main:
+        dataset = validation_dataset(evaluated(config.data, root=root, val=val, images=images))
+        predictor = load(run, head=head, device=device)
+        illustrate(folder, predictor, dataset, evaluation, facts=[("steps", str(config.train.steps))], page=page)
+    return page
+
+
 def illustrate(
     folder: RunFolder,
     predictor: Predictor,
@@ -48,8 +77,9 @@ def illustrate(
     evaluation: Evaluation,
     *,
     facts: Sequence[tuple[str, str]],
+    page: Path,
 ) -> None:
-    """Write RUN/report.html and RUN/examples.jpg. facts: further headline numbers, beside the PQ."""
+    """Write `page`, an HTML file, and beside it examples.jpg. facts: further headline numbers, beside the PQ."""
     everything = evaluation.answer.quality
     headline = [
         ("PQ", percent(everything.all.pq)),
@@ -59,10 +89,10 @@ def illustrate(
     ]
     if evaluation.propagation:
         headline.append(("PQ, propagation off", percent(evaluation.propagation.without.quality.all.pq)))
-    records = [json.loads(line) for line in folder.log.read_text().splitlines()] if folder.log.exists() else []
+    records = read_log(folder.log)
     examples = [example(predictor, dataset[index]) for index in range(min(EXAMPLES, len(dataset)))]
     write_report(
-        folder.path / "report.html",
+        page,
         title=f"unipan: {folder.path.name}, {evaluation.answer.title}",
         facts=[*headline, *facts],
         tables=[_plain(t) for t in (evaluation.answer.table(), evaluation.answer.class_table(), *evaluation.further_tables())],
@@ -72,7 +102,7 @@ def illustrate(
         notes=evaluation.sentences(),
     )
     telling = [shown for shown in examples if shown.affinity] or examples
-    sheet(telling[:SHEET_ROWS]).save(folder.path / "examples.jpg", quality=90)
+    sheet(telling[:SHEET_ROWS]).save(page.with_name(page.stem.replace("report", "examples") + ".jpg"), quality=90)
 
 
 def sheet(examples: Sequence[Example]) -> Image.Image:
