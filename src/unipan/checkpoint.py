@@ -72,11 +72,6 @@ class RunFolder:
         return self.path / "metrics.json"
 
     @property
-    def report(self) -> Path:
-        """What `illustrate` draws."""
-        return self.path / "report.html"
-
-    @property
     def best(self) -> Path:
         return self.path / "best.safetensors"
 

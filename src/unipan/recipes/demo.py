@@ -52,7 +52,7 @@ def demo(config: Config, out: Path) -> Evaluation:
         predictor,
         dataset,
         evaluation,
-        page=folder.report,
+        page=out / "report.html",
         facts=[
             ("steps", str(config.train.steps)),
             ("training, this call", f"{(trained - started) / 60:.1f} min"),

@@ -62,7 +62,7 @@ def report(
     need_matplotlib()
     evaluation = evaluate(run, root=root, val=val, images=images, head=head, device=device)
     folder, config, _ = open_run(run)
-    page = marked(folder.report, config, evaluation.decoder, val)
+    page = marked(folder.path / "report.html", config, evaluation.decoder, val)
     if this_process().is_main:
         dataset = validation_dataset(evaluated(config.data, root=root, val=val, images=images))
         predictor = load(run, head=head, device=device)
