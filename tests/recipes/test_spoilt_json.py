@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from unipan.data.coco import json_set
-from unipan.data.convert.instances import InstanceForm
-from unipan.data.convert.labelme import LabelmeForm, classes_of_labels, read_labelme
 from unipan.errors import InputError
-from unipan.recipes.convert import Faulty, convert, parts_of
+from unipan.tools.convert.instances import InstanceForm
+from unipan.tools.convert.labelme import LabelmeForm, classes_of_labels, read_labelme
+from unipan.tools.convert.run import Faulty, convert, parts_of
 from unipan.tools.doctor.examine import examine
 from unipan.tools.doctor.splits import find_splits
 

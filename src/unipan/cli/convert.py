@@ -9,7 +9,7 @@ from tyro.conf import Positional, arg
 from unipan.cli.options import print_all
 
 if TYPE_CHECKING:
-    from unipan.recipes.convert_report import Part
+    from unipan.tools.convert.report import Part
 
 Out = Annotated[Path, arg(help="Folder for annotations/panoptic_SPLIT.json and its PNGs; images are not copied.")]
 Split = Annotated[str, arg(help="Name of the split that is written.")]
@@ -34,8 +34,8 @@ def cityscapes(
         root: Folder with leftImg8bit/ and gtFine/.
         split: all: those of train and val that are unpacked.
     """
-    from unipan.data.convert.cityscapes import CityscapesForm, splits_with_truth
-    from unipan.recipes.convert_report import Part
+    from unipan.tools.convert.cityscapes import CityscapesForm, splits_with_truth
+    from unipan.tools.convert.report import Part
 
     forms = {name: CityscapesForm(root, name) for name in (splits_with_truth(root) if split == "all" else [split])}
     _convert([Part(name, form, range(len(form.file_names))) for name, form in forms.items()], out, faulty)
@@ -72,9 +72,9 @@ def instances(
         overlap: Which of two overlapping things gets the pixels. small: the one of the smaller area. order: the later one.
         unclaimed: What becomes of a semantic PNG's thing pixels without an instance (polygons and maps never meet exactly).
     """
-    from unipan.data.convert.form import read_categories
-    from unipan.data.convert.instances import InstanceForm
-    from unipan.recipes.convert import parts_of
+    from unipan.tools.convert.instances import InstanceForm
+    from unipan.tools.convert.run import parts_of
+    from unipan.tools.convert.source import read_categories
 
     form = InstanceForm(
         json,
@@ -114,9 +114,9 @@ def pairs(
         unclaimed: What becomes of thing pixels without an instance.
     """
     from unipan.classes import ClassTable
-    from unipan.data.convert.form import read_categories
-    from unipan.data.convert.pairs import PairForm
-    from unipan.recipes.convert import parts_of
+    from unipan.tools.convert.pairs import PairForm
+    from unipan.tools.convert.run import parts_of
+    from unipan.tools.convert.source import read_categories
 
     table = ClassTable.from_categories(read_categories(classes))
     form = PairForm(semantic, instances, images, classes=table, ignore=ignore, unclaimed=unclaimed)
@@ -148,8 +148,8 @@ def labelme(
         ignore: Labels whose shapes become void.
         background: A stuff class for pixels without a shape, which are void otherwise.
     """
-    from unipan.data.convert.labelme import LabelmeForm, classes_of_labels, read_labelme
-    from unipan.recipes.convert import parts_of
+    from unipan.tools.convert.labelme import LabelmeForm, classes_of_labels, read_labelme
+    from unipan.tools.convert.run import parts_of
 
     content = read_labelme(folder)
     table = classes_of_labels(content, classes=classes, things=things, ignore=ignore, background=background)
@@ -158,8 +158,8 @@ def labelme(
 
 
 def _convert(parts: "Sequence[Part]", out: Path, faulty: Faulty) -> None:
-    from unipan.recipes.convert import convert
-    from unipan.recipes.convert_report import sentences, summary
+    from unipan.tools.convert.report import sentences, summary
+    from unipan.tools.convert.run import convert
 
     tallies = convert(parts, out, faulty=faulty)
     print_all(summary(tallies), *sentences(tallies, parts, out))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from unipan.data.convert.mask_patches import Patch
+from unipan.tools.convert.rasterize import Patch
 from unipan.types import Size
 
 NOBODY = -1

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from unipan.classes import VOID
 from unipan.data.coco_json import stem_below
 from unipan.data.coco_writer import png_of
-from unipan.data.convert.form import Converted, Unclaimed, assembled, check_size, checked_folder, files_by_stem
-from unipan.data.convert.instance_json import InstanceEntry, class_table, read_instance_json
-from unipan.data.convert.label_maps import ClassNumbers
-from unipan.data.convert.overlap import Shape, paint
-from unipan.data.convert.segmentation import segmentation_patch
 from unipan.data.image_paths import check_apart, find_listed
 from unipan.errors import InputError, about
+from unipan.tools.convert.instance_json import InstanceEntry, class_table, read_instance_json
+from unipan.tools.convert.label_maps import ClassNumbers
+from unipan.tools.convert.overlap import Shape, paint
+from unipan.tools.convert.segmentation import segmentation_patch
+from unipan.tools.convert.source import Converted, Unclaimed, assembled, check_size, checked_folder, files_by_stem
 from unipan.types import Size
 
 Overlap = Literal["small", "order"]

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unipan.data.convert.mask_patches import Patch, Points, check_points, circle, polygon_patch, rectangle
 from unipan.errors import InputError
 from unipan.ops.images import UNREADABLE
+from unipan.tools.convert.rasterize import Patch, Points, check_points, circle, polygon_patch, rectangle
 from unipan.types import Size
 
 

@@ -22,13 +22,13 @@ from PIL import Image
 from unipan.classes import ClassTable
 from unipan.data.cityscapes import Cityscapes
 from unipan.data.coco import CocoPanoptic
-from unipan.data.convert.cityscapes import CityscapesForm, splits_with_truth
-from unipan.data.convert.form import Form, Unclaimed
-from unipan.data.convert.instances import InstanceForm
-from unipan.data.convert.labelme import LabelmeForm, classes_of_labels, read_labelme
-from unipan.data.convert.pairs import PairForm
 from unipan.data.scenes import SceneDataset
 from unipan.ops.segments import Label, panoptic_map
+from unipan.tools.convert.cityscapes import CityscapesForm, splits_with_truth
+from unipan.tools.convert.instances import InstanceForm
+from unipan.tools.convert.labelme import LabelmeForm, classes_of_labels, read_labelme
+from unipan.tools.convert.pairs import PairForm
+from unipan.tools.convert.source import Form, Unclaimed
 from unipan.types import PanopticMap, Sample
 
 CLASSES = ClassTable.from_categories(

@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from unipan.classes import VOID, ClassTable
-from unipan.data.convert.form import Converted, Unclaimed, assembled, check_size, files_by_stem
-from unipan.data.convert.label_maps import LARGEST, ClassNumbers, read_label_map
-from unipan.data.convert.overlap import NOBODY
 from unipan.errors import InputError
 from unipan.ops.segments import runs_of
+from unipan.tools.convert.label_maps import LARGEST, ClassNumbers, read_label_map
+from unipan.tools.convert.overlap import NOBODY
+from unipan.tools.convert.source import Converted, Unclaimed, assembled, check_size, files_by_stem
 
 NO_INSTANCE = 0
 """In an instance map."""

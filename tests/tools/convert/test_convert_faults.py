@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from cityscapes_files import write_download
 from export_forms import labelme_json, save_numbers
-from unipan.recipes.doctor.find import find_splits
 
 from unipan.classes import ClassTable
 from unipan.data.coco import json_set
-from unipan.data.convert.cityscapes import CityscapesForm
-from unipan.data.convert.form import Converted, Form
-from unipan.data.convert.instances import InstanceForm
-from unipan.data.convert.labelme import LabelmeForm, read_labelme
-from unipan.data.convert.pairs import PairForm
 from unipan.errors import InputError
-from unipan.recipes.convert import convert, parts_of
-from unipan.recipes.convert_report import sentences
+from unipan.tools.convert.cityscapes import CityscapesForm
+from unipan.tools.convert.instances import InstanceForm
+from unipan.tools.convert.labelme import LabelmeForm, read_labelme
+from unipan.tools.convert.pairs import PairForm
+from unipan.tools.convert.report import sentences
+from unipan.tools.convert.run import convert, parts_of
+from unipan.tools.convert.source import Converted, Form
+from unipan.tools.doctor.splits import find_splits
 
 CLASSES = ClassTable.from_categories([{"id": 3, "name": "cat", "isthing": 1}, {"id": 5, "name": "sky", "isthing": 0}])
 SIZE = (6, 8)

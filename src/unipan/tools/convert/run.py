@@ -10,9 +10,9 @@ from unipan.classes import ClassTable
 from unipan.console import counted
 from unipan.data.coco_json import listing
 from unipan.data.coco_writer import Entry, write_panoptic
-from unipan.data.convert.form import Form, read_panoptic_categories
 from unipan.errors import InputError, noted
-from unipan.recipes.convert_report import Part, Tally, all_faults, counted_faults, json_path
+from unipan.tools.convert.report import Part, Tally, all_faults, counted_faults, json_path
+from unipan.tools.convert.source import Form, read_panoptic_categories
 
 Faulty = Literal["stop", "skip"]
 """What becomes of images and annotations that can't be used."""

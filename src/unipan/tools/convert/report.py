@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from unipan.console import Table
 from unipan.data.coco_json import SHOWN, listing
-from unipan.data.convert.form import Converted, Form, void_px
+from unipan.tools.convert.source import Converted, Form, void_px
 
 
 class Part(NamedTuple):

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
-from unipan.data.convert.mask_patches import Patch, Points, check_points, mask_patch, polygon_patch, union
-from unipan.data.convert.rle import mask_from_counts
 from unipan.errors import InputError, noted
+from unipan.tools.convert.rasterize import Patch, Points, check_points, mask_patch, polygon_patch, union
+from unipan.tools.convert.rle import mask_from_counts
 from unipan.types import Size
 
 

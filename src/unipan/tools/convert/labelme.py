@@ -11,12 +11,12 @@ from pydantic import Field
 from unipan.classes import VOID, ClassTable
 from unipan.data.coco_json import fault_of, listing, read_json_as, stem_below
 from unipan.data.coco_writer import png_of
-from unipan.data.convert.form import Converted, assembled, check_size, checked_folder, read_categories
-from unipan.data.convert.labelme_shapes import LabelmeShape, shape_patch
-from unipan.data.convert.overlap import Shape, paint
 from unipan.data.image_paths import check_apart, find_files, find_listed, other_suffix
 from unipan.errors import InputError, about, noted
 from unipan.ops.images import is_file
+from unipan.tools.convert.labelme_shapes import LabelmeShape, shape_patch
+from unipan.tools.convert.overlap import Shape, paint
+from unipan.tools.convert.source import Converted, assembled, check_size, checked_folder, read_categories
 
 
 @dataclass(slots=True)

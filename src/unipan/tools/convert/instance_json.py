@@ -9,9 +9,9 @@ from pydantic import Field
 
 from unipan.classes import ClassTable, category_fault
 from unipan.data.coco_json import fault_of, read_json_as
-from unipan.data.convert.form import safe_name
 from unipan.errors import InputError, about, noted
 from unipan.json_values import read_as
+from unipan.tools.convert.source import safe_name
 
 ImageId = int | str
 

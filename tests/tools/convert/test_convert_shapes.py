@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from unipan.data.convert.mask_patches import Patch, circle, mask_patch, polygon_patch, rectangle, union
-from unipan.data.convert.overlap import NOBODY, Shape, paint
-from unipan.data.convert.rle import mask_from_counts
 from unipan.errors import InputError
+from unipan.tools.convert.overlap import NOBODY, Shape, paint
+from unipan.tools.convert.rasterize import Patch, circle, mask_patch, polygon_patch, rectangle, union
+from unipan.tools.convert.rle import mask_from_counts
 
 SIZE = (9, 12)
 masks = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=12))

@@ -14,8 +14,8 @@ from unipan.cli import main
 from unipan.data.coco import json_set
 from unipan.data.scenes import SceneDataset
 from unipan.errors import InputError
-from unipan.recipes.convert import parts_of
-from unipan.recipes.convert_report import next_step
+from unipan.tools.convert.report import next_step
+from unipan.tools.convert.run import parts_of
 
 TINY = """--model.no-pretrained --model.fpn-channels 16 --model.decoder-channels 16 16 --model.affinity-dim 8
 --model.detector.proposals-before-nms 50 --model.detector.proposals 20 --model.detector.rpn-samples 32

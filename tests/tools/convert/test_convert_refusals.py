@@ -11,12 +11,12 @@ from export_forms import labelme_json, save_numbers
 from PIL import Image
 
 from unipan.classes import ClassTable
-from unipan.data.convert.cityscapes import splits_with_truth
-from unipan.data.convert.form import Form, check_size, read_categories, safe_name
-from unipan.data.convert.instances import InstanceForm
-from unipan.data.convert.labelme import LabelmeForm, classes_of_labels, read_labelme
-from unipan.data.convert.pairs import PairForm
 from unipan.errors import InputError, noted
+from unipan.tools.convert.cityscapes import splits_with_truth
+from unipan.tools.convert.instances import InstanceForm
+from unipan.tools.convert.labelme import LabelmeForm, classes_of_labels, read_labelme
+from unipan.tools.convert.pairs import PairForm
+from unipan.tools.convert.source import Form, check_size, read_categories, safe_name
 
 CLASSES = ClassTable.from_categories([{"id": 3, "name": "cat", "isthing": 1}, {"id": 5, "name": "sky", "isthing": 0}])
 ONE_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from unipan.data.cityscapes import IMAGES, TRUTH, Cityscapes
-from unipan.data.convert.form import Converted
 from unipan.errors import InputError
+from unipan.tools.convert.source import Converted
 
 
 class CityscapesForm:
