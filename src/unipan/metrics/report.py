@@ -25,6 +25,8 @@ class Report:
     title: str
     quality: PanopticQuality
     num_images: int
+    pq_dagger: ClassMeans
+    """PQ of things; of stuff the mean IoU in the images that have it."""
     final_answer_iou: ClassMeans
     """Of the answers or files themselves, instances of a class together; predicted void is wrong (the paper's Table D)."""
     semantic_head_iou: ClassMeans | None = None
@@ -35,15 +37,15 @@ class Report:
     """By sizes that part the set's own things in three; None where COCO's tell them apart."""
 
     def table(self) -> Table:
-        """PQ, SQ, RQ and IoU: a row each for all classes, things and stuff."""
+        """PQ, SQ, RQ, PQ-dagger and IoU: a row each for all classes, things and stuff."""
         images = "1 image" if self.num_images == 1 else f"{self.num_images} images"
         table = Table(f"{self.title}, {images}")
         table.add_column("")
-        for name in ("PQ", "SQ", "RQ", *(name for name, _ in self._ious()), "classes"):
+        for name in ("PQ", "SQ", "RQ", *(name for name, _ in self._measures()), "classes"):
             table.add_column(name, justify="right")
         for group in GROUPS:
             mean = getattr(self.quality, group)
-            values = (mean.pq, mean.sq, mean.rq, *(getattr(iou, group) for _, iou in self._ious()))
+            values = (mean.pq, mean.sq, mean.rq, *(getattr(one, group) for _, one in self._measures()))
             table.add_row(group, *map(percent, values), str(mean.num_classes))
         return table
 
@@ -55,12 +57,12 @@ class Report:
         table = Table(f"{self.title}, by class")
         table.add_column("class", overflow="fold")
         table.add_column("", no_wrap=True)
-        for name in ("PQ", "SQ", "RQ", *(name for name, _ in self._ious()), "matched", "extra", "missed"):
+        for name in ("PQ", "SQ", "RQ", *(name for name, _ in self._measures()), "matched", "extra", "missed"):
             table.add_column(name, justify="right", no_wrap=True)
         for index, entry in enumerate(self.quality.per_class):
-            ious = [iou.per_class[index] for _, iou in self._ious()]
-            if entry.occurs or not all(isnan(value) for value in ious):
-                values = map(percent, (entry.pq, entry.sq, entry.rq, *ious))
+            further = [one.per_class[index] for _, one in self._measures()]
+            if entry.occurs or not all(isnan(value) for value in further):
+                values = map(percent, (entry.pq, entry.sq, entry.rq, *further))
                 kind = "th" if entry.is_thing else "st"
                 table.add_row(entry.name, kind, *values, str(entry.matched), str(entry.extra), str(entry.missed))
         return table
@@ -80,10 +82,10 @@ class Report:
             table.add_row(size, *map(percent, values), *map(str, numbers))
         return table
 
-    def _ious(self) -> list[tuple[str, ClassMeans]]:
-        """Those that were measured, by what tables call them."""
-        measured = (("IoU\nanswer", self.final_answer_iou), ("IoU\nhead", self.semantic_head_iou))
-        return [(name, iou) for name, iou in measured if iou is not None]
+    def _measures(self) -> list[tuple[str, ClassMeans]]:
+        """What is measured beside PQ, SQ and RQ, by what tables call it."""
+        measured = (("PQ†", self.pq_dagger), ("IoU\nanswer", self.final_answer_iou), ("IoU\nhead", self.semantic_head_iou))
+        return [(name, one) for name, one in measured if one is not None]
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as JSON knows it: fractions, and null where there is nothing to judge (JSON has no nan)."""

@@ -9,6 +9,7 @@ from unipan.classes import ClassTable
 from unipan.metrics.additive import Additive
 from unipan.metrics.confusion import Confusion, mean_iou
 from unipan.metrics.pq import PQCounts, quality
+from unipan.metrics.pq_dagger import ImageIoU, pq_dagger
 from unipan.metrics.report import Report
 from unipan.metrics.segment_matching import Matching
 from unipan.metrics.sizes import NUM_SIZES, count_by_size, own_limits, quality_by_size
@@ -24,25 +25,28 @@ class Score(Additive):
     sizes: PQCounts
     """(Z, C), by the size of segments."""
     pixels: Confusion
+    stuff: ImageIoU
 
     @staticmethod
     def zero(num_classes: int) -> "Score":
         """The score of no image at all."""
-        return Score(0, PQCounts.zero(num_classes), PQCounts.zero(NUM_SIZES, num_classes), Confusion.zero(num_classes))
+        segments, sizes = PQCounts.zero(num_classes), PQCounts.zero(NUM_SIZES, num_classes)
+        return Score(0, segments, sizes, Confusion.zero(num_classes), ImageIoU.zero(num_classes))
 
     @staticmethod
     def of(found: Matching, num_classes: int) -> "Score":
         """One image whose segments are matched."""
-        sizes = count_by_size(found, num_classes)
-        return Score(1, PQCounts.of(found, num_classes), sizes, Confusion.of(found, num_classes))
+        sizes, pixels = count_by_size(found, num_classes), Confusion.of(found, num_classes)
+        return Score(1, PQCounts.of(found, num_classes), sizes, pixels, ImageIoU.of(pixels))
 
     def report(self, title: str, classes: ClassTable, *, semantic_head: Confusion | None = None) -> Report:
         """Every measure. semantic_head: its pixels, where the answers are of a network."""
-        limits = own_limits(self.sizes, classes)
+        segments, limits = quality(self.segments, classes), own_limits(self.sizes, classes)
         return Report(
             title=title,
             num_images=self.num_images,
-            quality=quality(self.segments, classes),
+            quality=segments,
+            pq_dagger=pq_dagger(segments, self.stuff, classes),
             final_answer_iou=mean_iou(self.pixels, classes),
             semantic_head_iou=semantic_head and mean_iou(semantic_head, classes),
             by_size=quality_by_size(self.sizes, classes),
