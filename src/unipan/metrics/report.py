@@ -88,7 +88,14 @@ class Report:
         return [(name, one) for name, one in measured if one is not None]
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, as JSON knows it: fractions, and null where there is nothing to judge (JSON has no nan)."""
+        """Fractions 0..1, null where there is nothing to judge (JSON has no nan); GROUP stands for all, things and stuff.
+
+        - quality.GROUP.{pq, sq, rq, num_classes} and quality.per_class: a list of {name, is_thing, pq, sq, rq, matched, extra,
+          missed} in the class table's order;
+        - pq_dagger, final_answer_iou and, of a network's answers, semantic_head_iou: .{GROUP, per_class};
+        - by_size.{small, medium, large}: as quality; by_size.limits: where medium and large ones begin, in pixels; by_own_size:
+          likewise, or null.
+        """
         return without_nan(asdict(self))
 
 

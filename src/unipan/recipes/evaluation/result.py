@@ -20,13 +20,9 @@ MASK_FREE: dict[PanopticHead, str] = {"upsnet": upsnet.MASK_FREE, "heuristic": h
 class Evaluation:
     """What a run is worth.
 
-    `to_json` holds fractions 0..1, null where there is nothing to judge; GROUP stands for all, things and stuff:
+    `to_json` holds fractions 0..1, null where there is nothing to judge:
 
-    - answer.quality.GROUP.{pq, sq, rq, num_classes} and answer.quality.per_class: a list of {name, is_thing, pq, sq, rq, matched,
-      extra, missed} in the class table's order;
-    - answer.final_answer_iou.{GROUP, per_class}: of the answer, its instances joined by class (the paper's Table D);
-    - answer.semantic_head_iou.{GROUP, per_class}: of the semantic head alone (its Tables C and E);
-    - answer.by_size.{small, medium, large}.GROUP.{pq, sq, rq, num_classes}, and .per_class;
+    - answer: what `Report.to_json` says;
     - average_precision.{box, mask}.{ap, ap50, ap75, per_class}: mask is null without masks, and average_precision as a whole
       without the extra `coco`;
     - thing_stuff_confusion.{semantic_head, final_answer}.{things_as_things, things_as_stuff, things_as_void, stuff_as_things,
