@@ -34,7 +34,7 @@ def test_names_are_shown_as_they_are(name: str, capsys: pytest.CaptureFixture[st
     monkeypatch.setenv("COLUMNS", "120")
     table = Table(f"title {name}")
     table.add_column(f"head {name}")
-    table.add_row(f"cell {name}")
+    table.add_row(f"a wide cell {name}")
     results.print(table, f"result {name}", soft_wrap=True)
     rich.print(table)  # a caller's own console reads markup, but of texts alone
     warn(f"opening {name}:", f"rest {name}")

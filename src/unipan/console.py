@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import rich.table
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.console import RenderableType as Renderable
 from rich.progress import (
@@ -47,10 +48,11 @@ T = TypeVar("T")
 
 
 class Table(rich.table.Table):
-    """A table whose title, heads and cells are shown as they are written."""
+    """A table whose title, heads and cells are shown as they are written, narrow enough for 80 columns."""
 
     def __init__(self, title: str, **options: Any) -> None:
-        super().__init__(title=Text(title, style="table.title"), **options)
+        narrow = {"box": SIMPLE_HEAD, "padding": (0, 1, 0, 0), "pad_edge": False, "show_edge": False}
+        super().__init__(title=Text(title, style="table.title"), title_justify="left", **narrow, **options)
 
     def add_column(self, header: Renderable = "", *more: Any, **options: Any) -> None:
         super().add_column(_plain(header), *more, **options)

@@ -4,11 +4,14 @@ B images in a batch; H x W pixels of an image; h x w cells at stride 4 (h = ceil
 G true things and N admitted detections of one image; K = S + N panoptic channels (+ 1 with the void channel, the last).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from __future__ import annotations
 
-from torch import Tensor
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:  # torch takes seconds to import, and files are scored without a tensor
+    from torch import Tensor
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
@@ -72,14 +75,9 @@ class Target:
     """Of what the losses draw at random for this image: theirs to use up to `seed + 1`. It belongs to the image, so that the same
     is drawn whatever batch or process the image is in."""
 
-    def to(self, device) -> "Target":
-        return Target(
-            seed=self.seed,
-            boxes=self.boxes.to(device),
-            labels=self.labels.to(device),
-            instances=self.instances.to(device),
-            semantic=self.semantic.to(device),
-        )
+    def to(self, device) -> Target:
+        tensors = ("boxes", "labels", "instances", "semantic")
+        return replace(self, **{name: getattr(self, name).to(device) for name in tensors})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +94,7 @@ class Batch:
     skipped: tuple[str, ...] = ()
     """What was wrong with each faulty sample in whose place another was taken; every entry names its file."""
 
-    def to(self, device) -> "Batch":
+    def to(self, device) -> Batch:
         targets = tuple(target.to(device) for target in self.targets)
         return Batch(images=self.images.to(device), sizes=self.sizes, targets=targets, names=self.names, skipped=self.skipped)
 
@@ -109,7 +107,7 @@ class Detections(NamedTuple):
     labels: Tensor  # (N,) int64 class indices, things only
     mask_logits: Tensor | None  # (N, M, M) over each box, or None without a mask head
 
-    def take(self, index: Tensor) -> "Detections":
+    def take(self, index: Tensor) -> Detections:
         """The detections at `index` (int64 or bool), in that order."""
         masks = None if self.mask_logits is None else self.mask_logits[index]
         return Detections(self.boxes[index], self.scores[index], self.labels[index], masks)
@@ -137,11 +135,11 @@ class Term:
     def mean(self) -> Tensor:
         return self.sum / self.count.clamp(min=1)
 
-    def __add__(self, other: "Term") -> "Term":
+    def __add__(self, other: Term) -> Term:
         return Term(self.sum + other.sum, self.count + other.count)
 
 
-def add_terms(parts: "list[dict[str, Term]]") -> dict[str, Term]:
+def add_terms(parts: list[dict[str, Term]]) -> dict[str, Term]:
     """Add the terms of several parts name by name."""
     total: dict[str, Term] = {}
     for part in parts:

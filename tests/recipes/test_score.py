@@ -1,11 +1,14 @@
 """The score of files: what comes out, how images and categories are joined, what a report says."""
 
 import shutil
+import subprocess
+import sys
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from panoptic_strips import CATEGORIES, Content, edit, save_ids, write, write_predictions, write_truth
+from PIL import Image
 from rich.console import Console
 
 from unipan.classes import ClassTable
@@ -144,6 +147,16 @@ def test_nothing_to_judge_is_a_dash_and_null(tmp_path: Path) -> None:
     console.print(report.table())
     assert "-" in next(line for line in console.file.getvalue().splitlines() if "things" in line)  # type: ignore[attr-defined]
     assert report.to_json()["quality"]["things"]["pq"] is None
+
+
+@pytest.mark.parametrize("merge", ["none", "supercategory"])
+def test_files_are_scored_without_torch_whose_import_takes_longer(truth: Path, predictions: Path, merge: str) -> None:
+    lake = predictions.with_suffix("") / "2.png"
+    Image.open(lake).quantize(4).save(lake)  # read by Pillow, as it has a palette
+    code = "import sys; from unipan.cli import main; main(); print({'torch', 'torchvision'} & set(sys.modules))"
+    command = [sys.executable, "-c", code, "score", str(truth), str(predictions), "--merge", merge]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "set()"), done.stderr
 
 
 # --- real data ---

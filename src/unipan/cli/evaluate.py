@@ -152,7 +152,7 @@ def score(
     if as_json:
         print_json(report.to_json())
     else:
-        print_all(report.class_table(), report.table())
+        print_all(report.class_table(), report.table(), report.size_table())
 
 
 def runs(folder: Positional[Path] = Path("runs"), *, as_json: AsJson = False) -> None:

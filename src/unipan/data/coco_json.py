@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from torch import Tensor
-
 from unipan.classes import VOID_ID, ClassTable
 from unipan.data.id_maps import MAX_ID
 from unipan.errors import InputError
@@ -18,6 +16,7 @@ from unipan.types import PanopticMap
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+    from torch import Tensor
 
 Form = TypeVar("Form")
 
@@ -161,7 +160,7 @@ def check_consistency(content: PanopticJson, classes: ClassTable, path: Path) ->
         _complain(path, "category_ids that are not in categories" + where, unknown)
 
 
-def checked_map(ids: Tensor, labels: Sequence[Label], classes: ClassTable, *, png: Path, json_path: Path) -> PanopticMap:
+def checked_map(ids: "Tensor", labels: Sequence[Label], classes: ClassTable, *, png: Path, json_path: Path) -> PanopticMap:
     """One image's segments, after checking that its PNG's ids (H, W) and its JSON entry's are the same."""
     panoptic = panoptic_map(ids, labels, classes)
     found, listed = set(runs_of(ids).ids.tolist()) - {VOID_ID}, {label.id for label in labels}

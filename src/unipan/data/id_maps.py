@@ -1,18 +1,22 @@
 """Id maps as the COCO panoptic format stores them: RGB PNG files with id = R + 256 G + 256^2 B. H x W pixels."""
 
+from __future__ import annotations
+
 from io import BytesIO
 from pathlib import Path
 from struct import unpack
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from unipan.errors import InputError
 from unipan.ops.images import UNREADABLE
 from unipan.ops.segments import true_places
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAX_ID = 2**24 - 1
 """Largest id that three bytes hold."""
@@ -70,6 +74,8 @@ def ids_at(rgb: NDArray[np.uint8], pixels: NDArray[np.int64]) -> NDArray[np.int3
 
 def read_id_map(path: Path | str) -> Tensor:
     """Read an RGB (or palette) PNG as (H, W) int32 ids; 0 is void."""
+    import torch  # the score of files reads no tensor, and is done before torch is imported
+
     return torch.from_numpy(ids_from_rgb(read_colours(path)))
 
 

@@ -26,12 +26,13 @@ class ImageIoU(Additive):
     @staticmethod
     def zero(num_classes: int) -> "ImageIoU":
         """Of no image at all."""
-        return ImageIoU(*np.zeros((2, num_classes), dtype=np.int64))
+        none = np.zeros(num_classes, dtype=np.int64)
+        return ImageIoU(none, none)
 
     @staticmethod
     def of(pixels: Confusion) -> "ImageIoU":
         """Of one image's confusion: a class's segments are judged as one, pixels whose truth is void not at all."""
-        there = pixels.pixels.any(1)
+        there = pixels.pixels.sum(1) > 0
         known = np.flatnonzero(there)
         iou = pixels.intersection[known] / pixels.union[known]
         return ImageIoU(iou_units(iou, known, len(there)), there.astype(np.int64))

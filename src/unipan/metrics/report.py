@@ -57,10 +57,10 @@ class Report:
         table = Table(f"{self.title}, by class")
         table.add_column("class", overflow="fold")
         table.add_column("", no_wrap=True)
-        for name in ("PQ", "SQ", "RQ", *(name for name, _ in self._measures()), "matched", "extra", "missed"):
+        for name in ("PQ", "SQ", "RQ", *(name for name, _ in self._ious()), "matched", "extra", "missed"):
             table.add_column(name, justify="right", no_wrap=True)
         for index, entry in enumerate(self.quality.per_class):
-            further = [one.per_class[index] for _, one in self._measures()]
+            further = [one.per_class[index] for _, one in self._ious()]
             if entry.occurs or not all(isnan(value) for value in further):
                 values = map(percent, (entry.pq, entry.sq, entry.rq, *further))
                 kind = "th" if entry.is_thing else "st"
@@ -71,7 +71,7 @@ class Report:
         """PQ of small, medium and large segments."""
         sizes, whose = (self.by_own_size, "a third each of the set's things") if self.by_own_size else (self.by_size, "as COCO")
         medium, large = sizes.limits
-        table = Table(f"By size ({whose}): medium from {medium} px, large from {large}", title_justify="left")
+        table = Table(f"By size ({whose}): medium from {medium} px, large from {large}")
         table.add_column("")
         for name in ("PQ", "PQ things", "PQ stuff", "SQ", "RQ", "matched", "extra", "missed"):
             table.add_column(name, justify="right")
@@ -84,8 +84,11 @@ class Report:
 
     def _measures(self) -> list[tuple[str, ClassMeans]]:
         """What is measured beside PQ, SQ and RQ, by what tables call it."""
-        measured = (("PQ†", self.pq_dagger), ("IoU\nanswer", self.final_answer_iou), ("IoU\nhead", self.semantic_head_iou))
-        return [(name, one) for name, one in measured if one is not None]
+        return [("PQ†", self.pq_dagger), *self._ious()]
+
+    def _ious(self) -> list[tuple[str, ClassMeans]]:
+        measured = (("IoU\nanswer", self.final_answer_iou), ("IoU\nhead", self.semantic_head_iou))
+        return [(name, iou) for name, iou in measured if iou is not None]
 
     def to_json(self) -> dict[str, Any]:
         """Fractions 0..1, null where there is nothing to judge (JSON has no nan); GROUP stands for all, things and stuff.

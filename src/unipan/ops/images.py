@@ -1,15 +1,19 @@
 """Read an image file as a person sees it. H x W pixels."""
 
+from __future__ import annotations
+
 import os
 import struct
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps
-from torch import Tensor
 
 from unipan.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 """What Pillow raises, depending on the format, for a file that is damaged, no image, or unreasonably large."""
@@ -27,6 +31,8 @@ def read_image(path: Path | str) -> Tensor:
 
     16-bit grayscale is scaled from 0..65535 to 0..255. Whatever can't be read so is an InputError that names the file.
     """
+    import torch
+
     path = Path(path)
     if not is_file(path):
         raise InputError(f"there is no image file {path}; check the path.")

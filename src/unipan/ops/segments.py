@@ -1,15 +1,18 @@
 """From id maps to segments and back, in passes that are linear in the pixels. H x W pixels, n segments."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from unipan.classes import VOID_ID, ClassTable
 from unipan.types import PanopticMap, Segment
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _MULTIPLIERS = (2654435769, 2246822519, 3266489917, 668265263, 374761393, 1540483477)
 """Odd numbers that scatter; which one is of no matter, as long as it parts the ids at hand."""
@@ -89,7 +92,7 @@ def _slots(ids: NDArray[np.uint32], multiplier: int, bits: int) -> NDArray[np.ui
 def index_of_ids(ids: Tensor, known: Sequence[int]) -> Tensor:
     """Where each pixel's id stands in `known`: (H, W) int64, n = len(known) for an id that is not there."""
     runs = runs_of(ids)
-    return torch.from_numpy(np.repeat(places_of(runs.ids, known), runs.lengths)).view(ids.shape)
+    return _tensor(np.repeat(places_of(runs.ids, known), runs.lengths)).view(ids.shape)
 
 
 def measure(index: Tensor, num_segments: int) -> tuple[Tensor, Tensor]:
@@ -99,7 +102,7 @@ def measure(index: Tensor, num_segments: int) -> tuple[Tensor, Tensor]:
     """
     runs = runs_of(index)
     areas, boxes = _measure_runs(runs, runs.ids.clip(max=num_segments), num_segments, index.shape[1])
-    return torch.from_numpy(areas), torch.from_numpy(boxes)
+    return _tensor(areas), _tensor(boxes)
 
 
 def _measure_runs(
@@ -141,15 +144,15 @@ def panoptic_map(ids: Tensor, labels: Sequence[Label], classes: ClassTable) -> P
         for label, area, box in zip(labels, areas.tolist(), boxes.tolist(), strict=True)
         if area > 0
     )
-    return PanopticMap(torch.from_numpy(np.repeat(kept, runs.lengths)).view(ids.shape), segments)
+    return PanopticMap(_tensor(np.repeat(kept, runs.lengths)).view(ids.shape), segments)
 
 
 def drop_small_stuff(panoptic: PanopticMap, *, min_area_px: int) -> PanopticMap:
     """Turn stuff segments with fewer than `min_area_px` pixels into void (paper, section C: part of evaluation)."""
-    small = [s.id for s in panoptic.segments if is_small_stuff(s.area, is_thing=s.is_thing, min_area_px=min_area_px)]
+    small = {s.id for s in panoptic.segments if is_small_stuff(s.area, is_thing=s.is_thing, min_area_px=min_area_px)}
     if not small:
         return panoptic
-    hit = index_of_ids(panoptic.ids, small) < len(small)
+    hit = index_of_ids(panoptic.ids, list(small)) < len(small)
     kept = tuple(segment for segment in panoptic.segments if segment.id not in small)
     return PanopticMap(panoptic.ids.masked_fill(hit, VOID_ID), kept)
 
@@ -161,12 +164,28 @@ def is_small_stuff(area: int, *, is_thing: bool, min_area_px: int) -> bool:
 
 def joined_stuff(panoptic: PanopticMap, classes: ClassTable) -> PanopticMap:
     """Make all stuff of one class one segment, under the id of its first. Things and crowds stay as they are."""
+    labels = [Label(segment.id, segment.class_index, segment.is_crowd, segment.score) for segment in panoptic.segments]
+    joined, place = joined_labels(labels, classes)
+    new_ids = np.array([*(joined[index].id for index in place), VOID_ID], dtype=np.int32)
+    ids = _tensor(new_ids)[index_of_ids(panoptic.ids, [label.id for label in labels])]
+    return panoptic_map(ids, joined, classes)
+
+
+def joined_labels(labels: Sequence[Label], classes: ClassTable) -> tuple[list[Label], list[int]]:
+    """The labels with all stuff of one class under its first, and for each old label which of the new ones it has become."""
+    joined: list[Label] = []
+    place: list[int] = []
     first: dict[int, int] = {}
-    labels: list[Label] = []
-    for segment in panoptic.segments:
-        joins = not segment.is_thing and not segment.is_crowd
-        id = first.setdefault(segment.class_index, segment.id) if joins else segment.id
-        labels.append(Label(id, segment.class_index, segment.is_crowd, segment.score))
-    new_ids = torch.tensor([label.id for label in labels] + [VOID_ID], dtype=torch.int32)
-    ids = new_ids[index_of_ids(panoptic.ids, [segment.id for segment in panoptic.segments])]
-    return panoptic_map(ids, list({label.id: label for label in labels}.values()), classes)
+    for label in labels:
+        joins = not classes[label.class_index].is_thing and not label.is_crowd
+        place.append(first.setdefault(label.class_index, len(joined)) if joins else len(joined))
+        if place[-1] == len(joined):
+            joined.append(label)
+    return joined, place
+
+
+def _tensor(values: NDArray) -> Tensor:
+    """torch comes with the first tensor: what reads files alone does without."""
+    import torch
+
+    return torch.from_numpy(values)

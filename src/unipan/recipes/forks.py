@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
-import torch
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -21,7 +19,7 @@ MOST_PROCESSES = 8
 def worthwhile_processes(num_items: int, items_each: int) -> int:
     """How many processes pay, when one is worth its start from `items_each` items on; 1 where forking is not safe or not allowed.
 
-    Forks start in milliseconds; a new process would import torch for seconds, so systems other than Linux do without.
+    Forks start in milliseconds; a new process would import everything anew, so systems other than Linux do without.
     """
     if sys.platform != "linux" or multiprocessing.current_process().daemon:
         return 1
@@ -66,7 +64,8 @@ def _send_results(
     """What a fork does. Ctrl-C goes to all processes of a terminal, but ending the forks is the first one's task."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    torch.set_num_threads(1)  # as in PyTorch's own loaders: its pool of threads does not survive a fork
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)  # as in PyTorch's own loaders: its pool of threads does not survive a fork
     for end in not_ours:  # else no fork would notice that the first process is gone
         end.close()
     try:

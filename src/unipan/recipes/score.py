@@ -15,7 +15,7 @@ from unipan.errors import InputError
 from unipan.metrics.report import Report
 from unipan.metrics.score import Score
 from unipan.metrics.segment_matching import Matching, match_maps, match_segments
-from unipan.ops.segments import places_of
+from unipan.ops.segments import Label, joined_labels, places_of
 from unipan.recipes.forks import shared_out, worthwhile_processes
 
 PAIRS_EACH = 20
@@ -100,7 +100,7 @@ def _score_all(truth: PanopticFile, predictions: PanopticFile, pairs: list[tuple
 
     def match_pair(pair: tuple[ImageId, ImageId]) -> Matching:
         true_id, predicted_id = pair
-        found = None if truth.joins_stuff else _match_colours(truth, true_id, predictions, predicted_id)
+        found = _match_colours(truth, true_id, predictions, predicted_id)
         return found or _match_carefully(truth, true_id, predictions, predicted_id)
 
     with shared_out(match_pair, pairs, worthwhile_processes(len(pairs), PAIRS_EACH)) as matchings:
@@ -122,21 +122,24 @@ def _match_colours(truth: PanopticFile, true_id: ImageId, predictions: PanopticF
     true_colours, colours = read_colours(truth.png(true_id)), read_colours(predictions.png(predicted_id))
     if true_colours.shape != colours.shape:
         return None
-    true, predicted = truth.labels(true_id), predictions.labels(predicted_id)
     starts, lengths = shared_runs(colours, true_colours)
-    rows, columns = (
-        places_of(ids_at(side, starts), [VOID_ID, *(label.id for label in labels)])
-        for side, labels in ((true_colours, true), (colours, predicted))
-    )
-    if not (_all_there(rows, len(true)) and _all_there(columns, len(predicted))):
+    rows = _places(truth, true_id, ids_at(true_colours, starts))
+    columns = _places(predictions, predicted_id, ids_at(colours, starts))
+    return match_segments(rows[0], columns[0], lengths, columns[1], rows[1]) if rows and columns else None
+
+
+def _places(file: PanopticFile, image_id: ImageId, ids: NDArray[np.int32]) -> tuple[NDArray[np.int64], list[Label]] | None:
+    """Which of the image's segments each id is of, counted from 1, 0 for void; and what the segments are. None where an id has no
+    segment, or a segment no id."""
+    labels = file.labels(image_id)
+    places = places_of(ids, [VOID_ID, *(label.id for label in labels)])
+    there = np.bincount(places, minlength=len(labels) + 2) > 0
+    if there[-1] or not there[1:-1].all():
         return None
-    return match_segments(rows, columns, lengths, predicted, true)
-
-
-def _all_there(places: NDArray[np.int64], num_labels: int) -> bool:
-    """Whether each label's id has a pixel, and each pixel but void's a label: whether places has 1 to num_labels, and no more."""
-    there = np.bincount(places, minlength=num_labels + 2) > 0
-    return bool(there[1:-1].all() and not there[-1])
+    if not file.joins_stuff:
+        return places, labels
+    joined, place = joined_labels(labels, file.classes)
+    return np.array([0, *(index + 1 for index in place)]).take(places), joined
 
 
 def _translated(predictions: PanopticFile, truth: PanopticFile) -> PanopticFile:

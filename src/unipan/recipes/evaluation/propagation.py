@@ -38,7 +38,7 @@ class PropagationPart:
 
     def table(self, answer: Report) -> Table:
         """Both answers of one checkpoint."""
-        table = Table("One checkpoint, with and without its propagation", title_justify="left")
+        table = Table("One checkpoint, with and without its propagation")
         for name in ("", "PQ", "PQ things", "PQ stuff", "IoU stuff"):
             table.add_column(name, justify="left" if not name else "right")
         for name, report in (("as trained", answer), ("propagation switched off", self.without)):

@@ -80,7 +80,7 @@ class Evaluation:
 
 
 def _precision_table(precision: Precision) -> Table:
-    table = Table("Detections, COCO's AP", title_justify="left")
+    table = Table("Detections, COCO's AP")
     table.add_column("")
     for name in ("AP", "AP50", "AP75"):
         table.add_column(name, justify="right")
@@ -91,7 +91,7 @@ def _precision_table(precision: Precision) -> Table:
 
 
 def _thing_stuff_table(sides: dict[str, ThingStuffConfusion]) -> Table:
-    table = Table("Pixels taken for, in percent", title_justify="left")
+    table = Table("Pixels taken for, in percent")
     table.add_column("")
     with_void = any(shares.things_as_void > 0 or shares.stuff_as_void > 0 for shares in sides.values())
     for name in ("thing", "stuff", *(["void"] if with_void else [])):
