@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from unipan.classes import ClassTable
+from unipan.classes import VOID, ClassTable
 from unipan.data.cityscapes_labels import CITYSCAPES, LABEL_IDS
 from unipan.data.coco import Merge, size_text
 from unipan.data.coco_json import listing
@@ -111,13 +111,13 @@ def _labels(values: np.ndarray, path: Path) -> list[Label]:
     labels = []
     for value in values.tolist():
         label_id = value // INSTANCES_OF_A_LABEL or value
+        if is_train_id(value):
+            raise InputError(f"{path} has the value {value}, which no label id is but a train id may be. {TRAIN_IDS_REMEDY}")
         if label_id not in LABEL_IDS:
             raise InputError(
                 f"{path} has the value {value}, which stands for the label {label_id}; Cityscapes has {LABEL_IDS[0]} to "
                 f"{LABEL_IDS[-1]}. Unpack it again from gtFine_trainvaltest.zip."
             )
-        if is_train_id(value):
-            raise InputError(f"{path} has the value {value}, an instance of label {label_id}, which has none. {TRAIN_IDS_REMEDY}")
         class_index = CITYSCAPES.index_of_dataset_id.get(label_id)
         if class_index is not None:
             is_group = CITYSCAPES[class_index].is_thing and value < INSTANCES_OF_A_LABEL
@@ -126,8 +126,8 @@ def _labels(values: np.ndarray, path: Path) -> list[Label]:
 
 
 def is_train_id(value: int) -> bool:
-    """Whether a value must have been written in train ids: an instance of a label that has none."""
-    return INSTANCES_OF_A_LABEL <= value < FIRST_WITH_INSTANCES * INSTANCES_OF_A_LABEL
+    """Whether a value must have been written in train ids: their 255 for unlabelled, or an instance of a label that has none."""
+    return value == VOID or INSTANCES_OF_A_LABEL <= value < FIRST_WITH_INSTANCES * INSTANCES_OF_A_LABEL
 
 
 def may_be_train_ids(labels: Iterable[int]) -> bool:

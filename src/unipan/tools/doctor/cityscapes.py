@@ -71,10 +71,10 @@ def _listed_segments(check: ImageCheck, values: np.ndarray, png_name: str) -> tu
     listed = []
     for value in values.tolist():
         label = value // INSTANCES_OF_A_LABEL or value
-        if label not in LABEL_IDS:
+        if is_train_id(value):
+            check.complain(Kind.TRAIN_IDS, f"{png_name}: value {value}, which no label id is")
+        elif label not in LABEL_IDS:
             check.complain(Kind.UNKNOWN_CATEGORY, f"{png_name}: value {value}, label {label}")
-        elif is_train_id(value):
-            check.complain(Kind.TRAIN_IDS, f"{png_name}: value {value}, an instance of label {label}, which has none")
         elif label in CATEGORIES:
             listed.append(ListedSegment(value, label, CATEGORIES[label].is_thing and value < INSTANCES_OF_A_LABEL, None, None))
     return tuple(listed)

@@ -2,11 +2,12 @@
 
 from enum import Enum
 
+from unipan.config import DataConfig
 from unipan.data.cityscapes import TRAIN_IDS_REMEDY
 from unipan.data.coco_json import RENUMBER
 
-MIN_THING_PX = 4
-"""Things below are not trained on by default (data.min_thing_px)."""
+MIN_THING_PX = DataConfig().min_thing_px
+"""Things below are not trained on by default."""
 MOST_VOID = 0.5
 """An image with a larger share of void is named."""
 MANY_PARTS = 20

@@ -45,7 +45,3 @@ class Findings:
         """Errors before warnings, kinds in their order above, splits in the order in which they came."""
         order = list(Kind)
         return sorted(self._found.values(), key=lambda f: (f.kind.severity is not Severity.ERROR, order.index(f.kind)))
-
-    def count(self, severity: Severity) -> int:
-        """How many offences of that severity there are."""
-        return sum(finding.count for finding in self._found.values() if finding.kind.severity is severity)
