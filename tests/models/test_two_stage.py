@@ -190,3 +190,12 @@ def test_gradients_reach_boxes_and_scores(detector: Detectors) -> None:
         weight = getattr(network.roi_heads.box_predictor, layer).weight
         (gradient,) = torch.autograd.grad(entry.sum(), weight, retain_graph=True)
         assert gradient.abs().sum() > 0
+
+
+def test_small_images_are_read_at_their_levels_stride(detector: Detectors) -> None:
+    """40 px are padded to 64: dividing sizes, as torchvision does, would take P2's stride for 2."""
+    pool = detector(masks=False).roi_heads.box_roi_pool
+    levels = {str(level): torch.arange(16 >> level).float().expand(1, 16, 16 >> level, 16 >> level) for level in range(4)}
+    region = torch.tensor([[8.0, 8.0, 24.0, 24.0]])
+    columns = pool(levels, [region], [(40, 40)])[0, 0, 0]
+    torch.testing.assert_close(columns, 2 + 4 * (torch.arange(7) + 0.5) / 7)  # cells of 4 px, whose numbers they hold

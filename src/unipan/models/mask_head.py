@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.roi_heads import RoIHeads
-from torchvision.ops import MultiScaleRoIAlign
+from torchvision.ops import box_area
 
 from unipan.models.decoder import group_norm
+from unipan.models.proposals import STRIDES
 from unipan.ops.instances import crop_instances
 from unipan.ops.lovasz import lovasz_hinge
+from unipan.ops.roi_align import roi_align
 from unipan.types import Detections, Size, Target, Term
 
 
@@ -26,7 +28,7 @@ class MaskHead(nn.Module):
     def __init__(self, *, channels: int, mask_channels: int, norm: bool, num_things: int, anchor_scale: float) -> None:
         """channels: of the pyramid. mask_channels: width of the convolutions. norm: GroupNorm after each of the four."""
         super().__init__()
-        self.mask_roi_pool = roi_align(14, anchor_scale)
+        self.mask_roi_pool = PyramidRoIAlign(14, anchor_scale)
         self.mask_head = MaskRCNNHeads(channels, (mask_channels,) * 4, 1, group_norm if norm else None)
         self.mask_predictor = MaskRCNNPredictor(mask_channels, mask_channels, num_things + 1)
 
@@ -39,9 +41,30 @@ class MaskRegions(NamedTuple):
     matched: Tensor  # (R,) int64 index of the true thing
 
 
-def roi_align(output_size: int, anchor_scale: float) -> MultiScaleRoIAlign:
-    """RoIAlign whose level for a region follows the anchors: torchvision's 224 px at P4 belongs to anchors of scale 8."""
-    return MultiScaleRoIAlign(["0", "1", "2", "3"], output_size, 2, canonical_scale=round(28 * anchor_scale))
+class PyramidRoIAlign(nn.Module):
+    """RoIAlign on P2..P5, each region on the level of its size; called as torchvision's MultiScaleRoIAlign is.
+
+    torchvision derives the levels' strides by dividing sizes, which goes wrong for images of less than 46 px, whose padding
+    weighs most; ours are those of `proposals.STRIDES`.
+    """
+
+    def __init__(self, output_size: int, anchor_scale: float) -> None:
+        """A region's level follows the anchors: torchvision's 224 px at P4 belongs to anchors of scale 8."""
+        super().__init__()
+        self.output_size = output_size
+        self.size_at_p4_px = round(28 * anchor_scale)
+
+    def forward(self, levels: dict[str, Tensor], boxes: list[Tensor], sizes: list[Size]) -> Tensor:
+        """levels: P2..P5, (B, C, h, w). boxes: B times (R, 4) in pixels -> (sum of R, C, M, M)."""
+        every = torch.cat([torch.cat([b.new_full((len(b), 1), float(i)), b], 1) for i, b in enumerate(boxes)])
+        octave = torch.log2(box_area(every[:, 1:]).sqrt() / self.size_at_p4_px)
+        level = (4 + octave + 1e-6).floor().clamp(2, 5)  # FPN, eq. 1; the small number as torchvision's
+        features = list(levels.values())
+        pooled = features[0].new_zeros(len(every), features[0].shape[1], self.output_size, self.output_size)
+        for depth, (stride, feature) in enumerate(zip(STRIDES, features, strict=False), start=2):
+            here = torch.where(level == depth)[0]
+            pooled = pooled.index_copy(0, here, roi_align(feature, every[here], self.output_size, 1 / stride))
+        return pooled
 
 
 def roi_levels(pyramid: Sequence[Tensor]) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.roi_heads import RoIHeads
 
-from unipan.models.mask_head import MaskHead, MaskRegions, mask_loss, own_labels, roi_align, roi_levels, with_masks
+from unipan.models.mask_head import MaskHead, MaskRegions, PyramidRoIAlign, mask_loss, own_labels, roi_levels, with_masks
 from unipan.models.proposals import SMOOTH_L1_BETA, ProposalNetwork
 from unipan.models.sampling import sample_balanced
 from unipan.types import Detections, Size, Target, Term, add_terms
@@ -63,7 +63,7 @@ class TwoStageDetector(nn.Module):
                 anchor_scale=anchor_scale,
             )
         self.roi_heads = RoIHeads(
-            roi_align(7, anchor_scale),
+            PyramidRoIAlign(7, anchor_scale),
             box_head,
             box_predictor,
             fg_iou_thresh=0.5,
