@@ -85,14 +85,13 @@ def test_the_levels_share_their_blocks() -> None:
     torch.manual_seed(0)
     head = SemanticHead(in_channels=8, channels=(16, 16), num_classes=3, checkpointing=False)
     fine, coarse = torch.randn(1, 8, 8, 12), torch.randn(1, 8, 4, 6)
-    first, second, third, fourth = head.decoder([fine, fine, coarse, coarse]).chunk(4, 1)
-    assert torch.equal(first, second)
-    expected = F.interpolate(head.decoder.blocks(coarse), (8, 12), mode="bilinear", align_corners=False)
-    assert torch.equal(third, expected)
-    assert torch.equal(fourth, expected)
+    levels = head.decoder([fine, fine, coarse, coarse])
+    assert torch.equal(levels[0], levels[1])
+    assert torch.equal(levels[2], head.decoder.blocks(coarse))
+    upsampled = [F.interpolate(level, (8, 12), mode="bilinear", align_corners=False) for level in levels]
     logits = head([fine, fine, coarse, coarse])
-    joined = torch.cat([first, second, third, fourth], 1)
-    torch.testing.assert_close(logits, F.conv2d(joined, head.classifier.weight, head.classifier.bias))
+    joined = F.conv2d(torch.cat(upsampled, 1), head.classifier.weight, head.classifier.bias)
+    torch.testing.assert_close(logits, joined)
 
 
 def test_the_affinity_head_has_a_decoder_of_its_own() -> None:

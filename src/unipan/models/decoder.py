@@ -59,9 +59,10 @@ class DeformBlock(nn.Module):
 
 
 class FeatureDecoder(nn.Module):
-    """One stack of blocks, shared by P2..P5; results are brought to stride 4 and concatenated.
+    """One stack of blocks, shared by P2..P5.
 
-    out_channels: 4 times the last block's width.
+    The paper brings the levels to stride 4, concatenates them and applies a 1x1 convolution. All of it is linear, so `project`
+    convolves each level first, where there are fewer cells. out_channels is the concatenation's width.
     """
 
     def __init__(self, *, in_channels: int, channels: Sequence[int], checkpointing: bool) -> None:
@@ -72,16 +73,28 @@ class FeatureDecoder(nn.Module):
         self.blocks = nn.Sequential(*(DeformBlock(i, o) for i, o in pairwise(widths)))
         self.out_channels = 4 * channels[-1]
 
-    def forward(self, pyramid: Sequence[Tensor]) -> Tensor:
-        """pyramid: P2..P5, (B, in_channels, h / 2**i, w / 2**i) -> (B, out_channels, h, w)."""
-        size = pyramid[0].shape[-2:]
-        levels = [self._level(level) for level in pyramid]
-        return torch.cat([levels[0], *(F.interpolate(x, size, mode="bilinear", align_corners=False) for x in levels[1:])], 1)
+    def forward(self, pyramid: Sequence[Tensor]) -> list[Tensor]:
+        """pyramid: P2..P5, (B, in_channels, h / 2**i, w / 2**i) -> each (B, out_channels / 4, h / 2**i, w / 2**i)."""
+        return [self._level(level) for level in pyramid]
 
     def _level(self, level: Tensor) -> Tensor:
         if self.checkpointing and torch.is_grad_enabled():
             return checkpoint(self.blocks, level, use_reentrant=False)
         return self.blocks(level)
+
+
+def project(levels: Sequence[Tensor], projection: nn.Conv2d) -> Tensor:
+    """The 1x1 convolution of all levels, brought to the first one's size and concatenated: (B, out_channels, h, w).
+
+    Levels of the first one's size may have a batch of 1.
+    """
+    size = levels[0].shape[-2:]
+    weights = projection.weight.split([level.shape[1] for level in levels], 1)
+    total = F.conv2d(levels[0], weights[0], projection.bias)
+    for level, weight in zip(levels[1:], weights[1:], strict=True):
+        part = F.conv2d(level, weight)
+        total += part if part.shape[-2:] == size else F.interpolate(part, size, mode="bilinear", align_corners=False)
+    return total
 
 
 class SemanticHead(nn.Module):
@@ -95,7 +108,7 @@ class SemanticHead(nn.Module):
         nn.init.zeros_(self.classifier.bias)  # pyright: ignore[reportArgumentType]
 
     def forward(self, pyramid: Sequence[Tensor]) -> Tensor:
-        return self.classifier(self.decoder(pyramid))
+        return project(self.decoder(pyramid), self.classifier)
 
 
 class AffinityHead(nn.Module):
@@ -115,8 +128,7 @@ class AffinityHead(nn.Module):
         nn.init.zeros_(self.projection.bias)  # pyright: ignore[reportArgumentType]
 
     def forward(self, pyramid: Sequence[Tensor]) -> Tensor:
-        features = self.decoder(pyramid)
+        levels = self.decoder(pyramid)
         if self.position:
-            waves = position_waves(features.shape[-2], features.shape[-1], features)
-            features = torch.cat([features, waves.expand(len(features), -1, -1, -1)], 1)
-        return self.projection(features)
+            levels.append(position_waves(levels[0].shape[-2], levels[0].shape[-1], levels[0])[None])
+        return project(levels, self.projection)
