@@ -105,7 +105,7 @@ class Detections(NamedTuple):
     boxes: Tensor  # (N, 4) x1 y1 x2 y2 in pixels, differentiable
     scores: Tensor  # (N,) 0..1, differentiable
     labels: Tensor  # (N,) int64 class indices, things only
-    mask_logits: Tensor | None  # (N, M, M) over each box, or None without a mask head
+    mask_logits: Tensor | None = None  # (N, M, M) over each box, or None without a mask head, or before it
 
     def take(self, index: Tensor) -> Detections:
         """The detections at `index` (int64 or bool), in that order."""
@@ -120,6 +120,8 @@ class Admission(NamedTuple):
     limit: int
     from_truth: bool = False
     """Admit the truth's boxes with score 1 in place of the network's own detections: for training alone (paper, section A.4)."""
+    every_mask: bool = True
+    """Predict masks of all detections; else of the admitted ones alone, which is all that training needs."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ class Outputs(NamedTuple):
     """Everything that the network predicts for a batch; each list has B entries, at each image's own size."""
 
     semantic: list[Tensor]  # (C, h, w) logits
-    detections: list[Detections]  # all kept ones, best first; the truth's instead, if these were to be admitted
+    detections: list[Detections]  # all kept ones, best first (the truth's, if these were admitted); masks if `every_mask`
     admitted: list[Tensor]  # (N,) int64 indices into the image's detections, in the order of the thing channels
     # (K, h, w) dynamic potential: stuff first, then the admitted detections, then void if it is on; K = 0 for the merger
     potentials: list[Tensor]

@@ -62,6 +62,16 @@ def test_truth_and_mode_change_nothing_but_the_losses(
         assert all(torch.equal(a, b) for a, b in zip(tensors(told), tensors(plain), strict=True))
 
 
+@pytest.mark.parametrize("limit", [0, 3])
+def test_masks_of_the_admitted_alone_give_the_same_answer(small_network: Networks, picture: Pictures, limit: int) -> None:
+    network, images = small_network(masks=True, variant="C").eval(), batch(picture)
+    every = network(images, SIZES, admission=Admission(0.0, limit))
+    few = network(images, SIZES, admission=Admission(0.0, limit, every_mask=False))
+    assert all(found.mask_logits is None and len(found.boxes) > limit for found in few.detections)
+    for one, other in zip(few.panoptic, every.panoptic, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 @pytest.mark.parametrize("fpn_norm", [False, True])
 def test_a_neighbour_changes_no_answer(small_network: Networks, picture: Pictures, fpn_norm: bool) -> None:
     network = small_network(variant="B", fpn_norm=fpn_norm)

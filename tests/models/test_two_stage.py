@@ -58,10 +58,12 @@ def no_truths(scene: Scenes) -> list[Target]:
 
 @pytest.mark.parametrize("masks", [False, True])
 def test_loss_terms(detector: Detectors, scene: Scenes, masks: bool) -> None:
-    found, terms = detector(masks=masks)(pyramid(), SIZES, truths(scene))
+    network, levels = detector(masks=masks), pyramid()
+    found, terms = network(levels, SIZES, truths(scene))
     assert sorted(terms) == sorted(BOX_TERMS + ["mask"] * masks)
     assert all(term.mean.isfinite() and term.mean > 0 for term in terms.values())
-    assert all((detections.mask_logits is not None) == masks for detections in found)
+    assert all(detections.mask_logits is None for detections in found), "masks are added to those that are wanted"
+    assert all((one.mask_logits is not None) == masks for one in network.add_masks(levels, SIZES, found))
 
 
 @pytest.mark.parametrize("masks", [False, True])
@@ -116,7 +118,7 @@ def test_box_losses_equal_torchvision(detector: Detectors, scene: Scenes, classe
 
 def test_detections_equal_torchvision(detector: Detectors, classes: ClassTable) -> None:
     network, levels = detector().eval(), pyramid()
-    found, _ = network(levels, SIZES, None)
+    found = network.add_masks(levels, SIZES, network(levels, SIZES, None)[0])
     proposals, _ = network.proposals(levels, SIZES, None)
     expected, _ = network.roi_heads({str(level): x for level, x in enumerate(levels[:4])}, proposals, SIZES)
     for mine, theirs in zip(found, expected, strict=True):
@@ -162,8 +164,9 @@ def test_detections_are_limited(detector: Detectors) -> None:
     best, _ = detector(max_detections=3)(pyramid(), SIZES, None)
     for few, many in zip(best, every, strict=True):
         assert torch.equal(few.boxes, many.boxes[:3])
-    none, _ = detector(score_threshold=0.9)(pyramid(), SIZES, None)
-    for detections in none:
+    network = detector(score_threshold=0.9)
+    none, _ = network(pyramid(), SIZES, None)
+    for detections in network.add_masks(pyramid(), SIZES, none):
         assert detections.boxes.shape == (0, 4)
         assert detections.mask_logits is not None
         assert detections.mask_logits.shape == (0, 28, 28)

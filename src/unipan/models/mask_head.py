@@ -102,18 +102,17 @@ def mask_loss(
     return {"mask": Term(hinge.sum(), hinge.new_tensor(float(len(hinge))))}
 
 
-def with_masks(
+def add_masks(
     head: MaskHead | RoIHeads | None,
     pyramid: Sequence[Tensor],
     sizes: Sequence[Size],
-    boxes: Sequence[Tensor],
-    scores: Sequence[Tensor],
-    labels: Sequence[Tensor],
+    detections: Sequence[Detections],
     things: Tensor,
 ) -> list[Detections]:
-    """B detections: what was found, and a mask for each box where there is a mask head. labels: 1..T. things: (T,)."""
-    masks: Sequence[Tensor | None] = [None] * len(boxes)
-    if head is not None:
-        every = mask_logits(head, pyramid, [b.detach() for b in boxes], torch.cat(list(labels)), sizes)
-        masks = every.split([len(b) for b in boxes])
-    return [Detections(b, s, things[label - 1], mask) for b, s, label, mask in zip(boxes, scores, labels, masks, strict=True)]
+    """B detections, each with a mask where there is a mask head. things: (T,) class indices, ascending."""
+    if head is None:
+        return list(detections)
+    labels = own_labels(things, torch.cat([found.labels for found in detections]))
+    logits = mask_logits(head, pyramid, [found.boxes.detach() for found in detections], labels, sizes)
+    masks = logits.split([len(found.boxes) for found in detections])
+    return [found._replace(mask_logits=mask) for found, mask in zip(detections, masks, strict=True)]

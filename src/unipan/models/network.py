@@ -80,9 +80,13 @@ class PanopticNetwork(nn.Module):
             pyramid = [_full_precision(level) for level in pyramid]
             detections, detector_losses = self.detector(pyramid, sizes, targets)
             if admission.from_truth:
-                detections = true_detections(self.detector, pyramid, sizes, targets)
+                detections = true_detections(targets)
             admitted = [admit(found, admission) for found in detections]
+            if admission.every_mask:
+                detections = self.detector.add_masks(pyramid, sizes, detections)
             chosen = [found.take(index) for found, index in zip(detections, admitted, strict=True)]
+            if not admission.every_mask:
+                chosen = self.detector.add_masks(pyramid, sizes, chosen)
             potentials = [self.potential(logits, found) for logits, found in zip(semantic, chosen, strict=True)]
             existence = [self.existence_head(*image) for image in zip(potentials, affinity, chosen, strict=True)]
             panoptic = [self.panoptic_head(*image) for image in zip(potentials, affinity, existence, strict=True)]
@@ -96,16 +100,15 @@ class PanopticNetwork(nn.Module):
         return list(self.fpn({str(level): x for level, x in enumerate(features)}).values())
 
 
-def true_detections(
-    detector: Detector, pyramid: Sequence[Tensor], sizes: Sequence[Size], targets: Sequence[Target] | None
-) -> list[Detections]:
+def true_detections(targets: Sequence[Target] | None) -> list[Detections]:
     """The truth's boxes as detections with score 1, the largest first: it is they that a limit keeps (our choice)."""
     if targets is None:
         raise InputError("Admission(from_truth=True) needs the targets, but none came; pass them, or admit predictions.")
     orders = [box_area(target.boxes).argsort(descending=True, stable=True) for target in targets]
-    boxes = [target.boxes[order] for target, order in zip(targets, orders, strict=True)]
-    labels = [target.labels[order] for target, order in zip(targets, orders, strict=True)]
-    return detector.describe(pyramid, sizes, boxes, labels)
+    return [
+        Detections(target.boxes[order], target.boxes.new_ones(len(order)), target.labels[order])
+        for target, order in zip(targets, orders, strict=True)
+    ]
 
 
 def admit(detections: Detections, admission: Admission) -> Tensor:

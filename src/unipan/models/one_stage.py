@@ -20,7 +20,7 @@ from torchvision.ops import batched_nms, box_iou, clip_boxes_to_image, generaliz
 
 from unipan.models.decoder import group_norm
 from unipan.models.locations import LEVELS, centeredness, responsibility
-from unipan.models.mask_head import MaskHead, MaskRegions, mask_loss, own_labels, with_masks
+from unipan.models.mask_head import MaskHead, MaskRegions, add_masks, mask_loss, own_labels
 from unipan.models.proposals import grid_anchors
 from unipan.types import Detections, Size, Target, Term
 
@@ -97,7 +97,7 @@ class OneStageDetector(nn.Module):
             for logits, sides, center, size in zip(*predictions, sizes, strict=True)
         ]
         boxes, scores, labels = (list(part) for part in zip(*found, strict=True))
-        detections = with_masks(self.roi_heads, pyramid, sizes, boxes, scores, labels, self.things)
+        detections = [Detections(b, s, self.things[label - 1]) for b, s, label in zip(boxes, scores, labels, strict=True)]
         if targets is None:
             return detections, {}
         losses = self._box_losses(predictions, cells, targets)
@@ -106,14 +106,9 @@ class OneStageDetector(nn.Module):
             losses |= mask_loss(self.roi_heads, pyramid, regions, sizes, targets)
         return detections, losses
 
-    def describe(
-        self, pyramid: Sequence[Tensor], sizes: Sequence[Size], boxes: Sequence[Tensor], labels: Sequence[Tensor]
-    ) -> list[Detections]:
-        """Boxes from elsewhere as detections with score 1 (`Detector`)."""
-        scores = [one.new_ones(len(one)) for one in boxes]
-        return with_masks(
-            self.roi_heads, pyramid, sizes, boxes, scores, [own_labels(self.things, x) for x in labels], self.things
-        )
+    def add_masks(self, pyramid: Sequence[Tensor], sizes: Sequence[Size], detections: Sequence[Detections]) -> list[Detections]:
+        """The same detections with masks, if there is a mask head (`Detector`)."""
+        return add_masks(self.roi_heads, pyramid, sizes, detections, self.things)
 
     def _select(
         self, class_logits: Tensor, distances: Tensor, centerness: Tensor, cells: Tensor, per_level: list[int], size: Size

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.roi_heads import RoIHeads
 
-from unipan.models.mask_head import MaskHead, MaskRegions, PyramidRoIAlign, mask_loss, own_labels, roi_levels, with_masks
+from unipan.models.mask_head import MaskHead, MaskRegions, PyramidRoIAlign, add_masks, mask_loss, own_labels, roi_levels
 from unipan.models.proposals import SMOOTH_L1_BETA, ProposalNetwork
 from unipan.models.sampling import sample_balanced
 from unipan.types import Detections, Size, Target, Term, add_terms
@@ -85,19 +85,14 @@ class TwoStageDetector(nn.Module):
         proposals, losses = self.proposals(pyramid, sizes, targets)
         class_logits, deltas = self._box_head(pyramid, proposals, sizes)
         boxes, scores, labels = self.roi_heads.postprocess_detections(class_logits, deltas, proposals, list(sizes))
-        detections = with_masks(self._mask_head, pyramid, sizes, boxes, scores, labels, self.things)
+        detections = [Detections(b, s, self.things[label - 1]) for b, s, label in zip(boxes, scores, labels, strict=True)]
         if targets is not None:
             losses |= self._losses(pyramid, class_logits, deltas, proposals, sizes, targets)
         return detections, losses
 
-    def describe(
-        self, pyramid: Sequence[Tensor], sizes: Sequence[Size], boxes: Sequence[Tensor], labels: Sequence[Tensor]
-    ) -> list[Detections]:
-        """Boxes from elsewhere as detections with score 1 (`Detector`)."""
-        scores = [one.new_ones(len(one)) for one in boxes]
-        return with_masks(
-            self._mask_head, pyramid, sizes, boxes, scores, [own_labels(self.things, x) for x in labels], self.things
-        )
+    def add_masks(self, pyramid: Sequence[Tensor], sizes: Sequence[Size], detections: Sequence[Detections]) -> list[Detections]:
+        """The same detections with masks, if there is a mask head (`Detector`)."""
+        return add_masks(self._mask_head, pyramid, sizes, detections, self.things)
 
     @property
     def _mask_head(self) -> RoIHeads | None:

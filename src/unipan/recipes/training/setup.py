@@ -41,7 +41,7 @@ def check_divisible(config: Config, processes: int) -> None:
 def training_admission(config: Config) -> Admission:
     """Which detections enter the potential while a network learns."""
     schedule = config.train
-    return Admission(schedule.score_threshold, schedule.max_admitted, from_truth=schedule.detections == "truth")
+    return Admission(schedule.score_threshold, schedule.max_admitted, from_truth=schedule.detections == "truth", every_mask=False)
 
 
 def fresh_network(config: Config, classes: ClassTable) -> PanopticNetwork:
