@@ -24,8 +24,7 @@ class Segment:
     id: int
     """Its value in the id map; never 0."""
     class_index: int
-    name: str
-    """Class name."""
+    name: str  # of the class
     is_thing: bool
     is_crowd: bool = False
     """A region of things not separated from each other."""
