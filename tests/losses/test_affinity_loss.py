@@ -7,42 +7,42 @@ import torch
 from torch import Tensor
 
 from unipan.classes import VOID
-from unipan.losses.affinity import FIRST_THING, NEAR, SAMPLED_CELLS, affinity_terms, pair_loss, sample_cells, true_cells
+from unipan.losses.affinity import FIRST_THING, affinity_terms, membership_loss, true_cells
 from unipan.losses.pixels import IGNORE
-from unipan.ops.propagation import PAIR_OFFSET, PAIR_SCALE, pair_log_odds
+from unipan.ops.propagation import LOG_ODDS_OFFSET, LOG_ODDS_SCALE, affinity_log_odds
 from unipan.types import Target
 
 STUFF = (0, 3)
 CLASS_OF = {".": 0, "_": 3, "#": 1, " ": VOID, "a": 1, "b": 2, "c": 1}
 
 
-def draw(*rows: str, seed: int = 0) -> Target:
+def draw(*rows: str) -> Target:
     """Each mark fills a cell, 4 x 4 pixels."""
     things = sorted({mark for row in rows for mark in row if mark.isalpha()})
     semantic = torch.tensor([[CLASS_OF[mark] for mark in row] for row in rows], dtype=torch.uint8)
     instances = torch.tensor([[things.index(mark) if mark in things else -1 for mark in row] for row in rows], dtype=torch.int32)
     labels = torch.tensor([CLASS_OF[mark] for mark in things]).long()
     semantic, instances = (x.repeat_interleave(4, 0).repeat_interleave(4, 1) for x in (semantic, instances))
-    return Target(boxes=torch.zeros(len(things), 4), labels=labels, instances=instances, semantic=semantic, seed=seed)
+    return Target(boxes=torch.zeros(len(things), 4), labels=labels, instances=instances, semantic=semantic)
 
 
 def log_odds(one: Tensor, other: Tensor) -> float:
-    return PAIR_SCALE * (one @ other).item() / len(one) ** 0.5 - PAIR_OFFSET
+    return LOG_ODDS_SCALE * (one @ other).item() / len(one) ** 0.5 - LOG_ODDS_OFFSET
 
 
-def loop_loss(features: Tensor, segments: list[int], classes: list[int], places: Tensor) -> float:
-    """Pair by pair, in Python."""
-    sums: dict[str, float] = {}
-    weights: dict[str, float] = {}
-    for i in range(len(segments)):
-        for j in range(len(segments)):
-            same = segments[i] == segments[j]
-            kind = "same" if same else "rivals" if classes[i] == classes[j] else "others"
-            weight = 1 / (1 + (places[i] - places[j]).norm().item() / NEAR)
-            odds = log_odds(features[i], features[j])
-            sums[kind] = sums.get(kind, 0.0) + weight * log(1 + exp(-odds if same else odds))
-            weights[kind] = weights.get(kind, 0.0) + weight
-    return sum(sums[kind] / weights[kind] for kind in sums) / len(sums)
+def loop_loss(features: Tensor, segments: list[int], classes: list[int]) -> float:
+    """Segment by segment and cell by cell, in Python."""
+    means = []
+    for segment in set(segments):
+        own = [i for i in range(len(segments)) if segments[i] == segment]
+        rivals = [i for i in range(len(segments)) if i not in own and classes[i] == classes[own[0]]]
+        others = [i for i in range(len(segments)) if i not in own and i not in rivals]
+        descriptor = features[own].mean(0)
+        for kind in (own, rivals, others):
+            odds = [log_odds(features[i], descriptor) for i in kind]
+            if kind:
+                means.append(sum(log(1 + exp(-odd if kind is own else odd)) for odd in odds) / len(kind))
+    return sum(means) / len(means)
 
 
 def test_the_truth_of_cells_is_their_middle_pixel_s() -> None:
@@ -58,31 +58,28 @@ def test_a_last_cell_that_the_image_fills_by_a_pixel_alone() -> None:
     assert true_cells(cut, 1, 2, stuff=STUFF)[0].tolist() == [FIRST_THING, 0]
 
 
-def test_half_of_the_cells_come_from_things() -> None:
-    segments = torch.cat([torch.zeros(5000), torch.full((4000,), float(IGNORE)), torch.full((600,), FIRST_THING)]).long()
-    drawn = sample_cells(segments, seed=3)
-    assert len(drawn) == len(drawn.unique()) == SAMPLED_CELLS
-    assert (segments[drawn] >= FIRST_THING).sum() == SAMPLED_CELLS // 2
-    assert (segments[drawn] != IGNORE).all()
-    assert torch.equal(drawn, sample_cells(segments, seed=3))
-    assert not torch.equal(drawn, sample_cells(segments, seed=4))
-    assert sample_cells(segments[5000:], seed=3).min() >= 4000  # no stuff, so all the rest are void
-
-
 @pytest.mark.parametrize("segments", [[0, 0, 300, 300, 301, 3], [0, 3], [300, 301], [5]])
-def test_the_loss_is_that_of_a_loop_over_pairs(segments: list[int]) -> None:
+def test_the_loss_is_that_of_loops(segments: list[int]) -> None:
     torch.manual_seed(0)
-    features, places = torch.randn(len(segments), 6, dtype=torch.float64), torch.rand(len(segments), 2, dtype=torch.float64) * 30
-    classes = [min(segment, 300) for segment in segments]
-    loss = pair_loss(features, torch.tensor(segments), torch.tensor(classes), places)
-    assert loss.item() == pytest.approx(loop_loss(features, segments, classes, places), rel=1e-9)
+    features, classes = torch.randn(len(segments), 6, dtype=torch.float64), [min(segment, 300) for segment in segments]
+    loss = membership_loss(features, torch.tensor(segments), torch.tensor(classes))
+    assert loss.item() == pytest.approx(loop_loss(features, segments, classes), rel=1e-9)
 
 
-def test_log_odds_of_pairs() -> None:
+def test_log_odds() -> None:
     torch.manual_seed(0)
-    features = torch.randn(3, 6, dtype=torch.float64)
-    expected = [[log_odds(one, other) for other in features] for one in features]
-    torch.testing.assert_close(pair_log_odds(features), torch.tensor(expected, dtype=torch.float64))
+    features, others = torch.randn(3, 6, dtype=torch.float64), torch.randn(2, 6, dtype=torch.float64)
+    expected = [[log_odds(one, other) for other in others] for one in features]
+    torch.testing.assert_close(affinity_log_odds(features, others), torch.tensor(expected, dtype=torch.float64))
+
+
+def test_a_large_segment_weighs_as_much_as_a_small_one() -> None:
+    """Each cell of the grass twice: nothing changes."""
+    torch.manual_seed(0)
+    features, segments, classes = torch.randn(5, 6), torch.tensor([0, 0, 300, 301, 301]), torch.tensor([0, 0, 7, 7, 7])
+    more = torch.tensor([0, 1, 0, 1, 2, 3, 4])
+    once, twice = (membership_loss(features[i], segments[i], classes[i]) for i in (torch.arange(5), more))
+    torch.testing.assert_close(once, twice)
 
 
 def test_features_that_tell_segments_apart_cost_next_to_nothing() -> None:
@@ -92,7 +89,7 @@ def test_features_that_tell_segments_apart_cost_next_to_nothing() -> None:
     by_class = torch.nn.functional.one_hot(torch.tensor([0, 0, 1, 1, 1, 1, 2, 2]), 8).double() * 3
     losses = [affinity_terms([q.T.reshape(8, 2, 4)], [target], stuff=STUFF)["affinity"].mean.item() for q in (apart, by_class)]
     assert losses[0] < 0.02
-    assert losses[1] > 5  # a and c are of one class, and taken for one thing
+    assert losses[1] > 0.5  # a and c are of one class, and taken for one thing
 
 
 def test_images_count_alike_and_those_without_truth_not_at_all() -> None:

@@ -1,6 +1,6 @@
-"""Affinity as what the paper's abstract calls it: the probability that two cells belong to one segment.
+"""Affinity as what the paper's abstract calls it: the probability of belonging to one segment.
 
-h x w cells of one image; D features; n sampled cells.
+h x w cells of one image, n of them in true segments, G of these; D features.
 """
 
 from collections.abc import Sequence
@@ -11,30 +11,24 @@ from torch import Tensor
 
 from unipan.classes import VOID
 from unipan.losses.pixels import IGNORE
-from unipan.ops.propagation import pair_log_odds
+from unipan.ops.propagation import affinity_log_odds
 from unipan.ops.upsample import STRIDE
 from unipan.types import Target, Term, add_terms
-
-SAMPLED_CELLS = 512
-"""Of one image, half of them drawn from its things (our choice); all their pairs are judged."""
-NEAR = 8.0
-"""In cells: a pair at this distance counts half as much as one of neighbours."""
-
 
 FIRST_THING = VOID + 1
 """Thing g of an image is segment FIRST_THING + g; stuff is the segment of its class index."""
 
 
 def affinity_terms(affinity: Sequence[Tensor], targets: Sequence[Target], *, stuff: Sequence[int]) -> dict[str, Term]:
-    """ "affinity": the mean of `pair_loss` over images. affinity: (D, h, w) of each. stuff: class indices."""
+    """ "affinity": the mean of `membership_loss` over images. affinity: (D, h, w) of each. stuff: class indices."""
     parts: list[dict[str, Term]] = []
     for features, target in zip(affinity, targets, strict=True):
-        height, width = features.shape[-2:]
-        segments, classes = true_cells(target, height, width, stuff=stuff)
-        cells = sample_cells(segments, seed=target.seed)
-        places = torch.stack([cells // width, cells % width], 1).to(features.dtype)
-        loss = pair_loss(features.flatten(1).T[cells], segments[cells], classes[cells], places)
-        parts.append({"affinity": Term(loss, loss.new_tensor(float(len(cells) > 0)))})
+        segments, classes = true_cells(target, features.shape[-2], features.shape[-1], stuff=stuff)
+        counted = segments != IGNORE
+        some = counted.any()
+        cells = features.flatten(1).T[counted]
+        loss = membership_loss(cells, segments[counted], classes[counted]) if some else cells.sum()
+        parts.append({"affinity": Term(loss, some.to(loss.dtype))})
     return add_terms(parts)
 
 
@@ -49,26 +43,19 @@ def true_cells(target: Target, height: int, width: int, *, stuff: Sequence[int])
     return torch.where(instances >= 0, instances + FIRST_THING, classes.where(is_stuff, IGNORE)), classes
 
 
-def sample_cells(segments: Tensor, *, seed: int) -> Tensor:
-    """(n,) indices into segments (P,), ascending: at most half of SAMPLED_CELLS from things, the rest from all that count."""
-    random = torch.Generator().manual_seed(seed)
-    things, others = torch.where(segments >= FIRST_THING)[0], torch.where((segments != IGNORE) & (segments < FIRST_THING))[0]
-    some = things[torch.randperm(len(things), generator=random)[: SAMPLED_CELLS // 2].to(things.device)]
-    rest = others[torch.randperm(len(others), generator=random)[: SAMPLED_CELLS - len(some)].to(others.device)]
-    return torch.cat([some, rest]).sort().values
+def membership_loss(features: Tensor, segments: Tensor, classes: Tensor) -> Tensor:
+    """Does a cell belong to a segment, by its feature and the segment's mean feature? Binary cross-entropy of each with each.
 
-
-def pair_loss(features: Tensor, segments: Tensor, classes: Tensor, places: Tensor) -> Tensor:
-    """Binary cross-entropy of all pairs of n cells: features (n, D), segments and classes (n,), places (n, 2) in cells.
-
-    Pairs of one segment, of two segments of one class and of two classes count the same in all, whichever there are; within each
-    kind near pairs count more: 1 / (1 + distance / NEAR).
+    features (n, D), segments and classes (n,): cells that count. Every segment weighs the same, and so do its own cells, those of
+    its rivals (other segments of its class) and all others, as far as there are any.
     """
-    log_odds = pair_log_odds(features)
-    same = segments[:, None] == segments
-    rivals = (classes[:, None] == classes) & ~same
-    losses = F.binary_cross_entropy_with_logits(log_odds, same.to(log_odds.dtype), reduction="none")
-    near = 1 / (1 + torch.cdist(places, places) / NEAR)
-    kinds = [near * kind for kind in (same, rivals, ~same & ~rivals)]
-    means = [(losses * weight).sum() / weight.sum() for weight in kinds if weight.any()]
-    return torch.stack(means).mean() if means else log_odds.sum()
+    ids, index = segments.unique(return_inverse=True)
+    own = F.one_hot(index, len(ids)).to(features.dtype)  # (n, G)
+    log_odds = affinity_log_odds(features, own.T @ features / own.sum(0)[:, None])
+    losses = F.binary_cross_entropy_with_logits(log_odds, own, reduction="none")
+    class_of = torch.zeros_like(ids).index_copy(0, index, classes)
+    same_class = (classes[:, None] == class_of).to(own.dtype)
+    kinds = torch.stack([own, same_class - own, 1 - same_class])  # (3, n, G)
+    cells = kinds.sum(1)
+    means = (losses * kinds).sum(1) / cells.clamp(min=1)
+    return means.sum() / (cells > 0).sum()

@@ -20,9 +20,9 @@ MAX_SOFTMAX_CELLS = 32_768
 MIN_WEIGHT = 1e-3
 """Cells of evidence below which a channel's pooled descriptor fades to 0, so that its gradient stays bounded."""
 
-PAIR_SCALE, PAIR_OFFSET = 10.0, 4.0
-"""Log odds of two cells are PAIR_SCALE * q_i . q_j / sqrt(D) - PAIR_OFFSET. Neither is learnt: the length of Q takes any
-scale, and features at right angles have odds of e^-4."""
+LOG_ODDS_SCALE, LOG_ODDS_OFFSET = 10.0, 4.0
+"""Log odds of q_i and q_j are LOG_ODDS_SCALE * q_i . q_j / sqrt(D) - LOG_ODDS_OFFSET. Neither is learnt: the length of Q
+takes any scale, and features at right angles have odds of e^-4."""
 
 
 def propagate(potentials: Tensor, features: Tensor, form: Propagation, *, max_softmax_cells: int = MAX_SOFTMAX_CELLS) -> Tensor:
@@ -108,9 +108,12 @@ def affinity_rows(features: Tensor, cells: Tensor, form: Propagation) -> Tensor:
         assert_never(form)
 
 
-def pair_log_odds(features: Tensor) -> Tensor:
-    """(n, n): log odds that two cells belong to one segment, from their features (n, D), as `loss.affinity` teaches them."""
-    return PAIR_SCALE * (features @ features.T) / features.shape[1] ** 0.5 - PAIR_OFFSET
+def affinity_log_odds(features: Tensor, others: Tensor) -> Tensor:
+    """(n, m): log odds that cells with features (n, D) belong to the segments, or cells, with features (m, D).
+
+    So `loss.affinity` teaches them; the evidence of `pooled` is the same product.
+    """
+    return LOG_ODDS_SCALE * (features @ others.T) / features.shape[1] ** 0.5 - LOG_ODDS_OFFSET
 
 
 def _positive(features: Tensor) -> Tensor:
