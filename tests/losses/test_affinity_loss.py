@@ -4,12 +4,12 @@ from math import exp, log
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from unipan.classes import VOID
-from unipan.losses.affinity import FIRST_THING, affinity_terms, membership_loss, true_cells
+from unipan.losses.affinity import FIRST_THING, SCALE, affinity_terms, membership_losses, true_cells
 from unipan.losses.pixels import IGNORE
-from unipan.ops.propagation import LOG_ODDS_OFFSET, LOG_ODDS_SCALE, affinity_log_odds
 from unipan.types import Target
 
 STUFF = (0, 3)
@@ -26,78 +26,61 @@ def draw(*rows: str) -> Target:
     return Target(boxes=torch.zeros(len(things), 4), labels=labels, instances=instances, semantic=semantic)
 
 
-def log_odds(one: Tensor, other: Tensor) -> float:
-    return LOG_ODDS_SCALE * (one @ other).item() / len(one) ** 0.5 - LOG_ODDS_OFFSET
-
-
-def loop_loss(features: Tensor, segments: list[int], classes: list[int]) -> float:
+def loop_losses(features: Tensor, segments: list[int]) -> list[float]:
     """Segment by segment and cell by cell, in Python."""
+    ids = sorted(set(segments))
+    descriptors = [features[[i for i, own in enumerate(segments) if own == segment]].mean(0) for segment in ids]
     means = []
-    for segment in set(segments):
+    for place, segment in enumerate(ids):
         own = [i for i in range(len(segments)) if segments[i] == segment]
-        rivals = [i for i in range(len(segments)) if i not in own and classes[i] == classes[own[0]]]
-        others = [i for i in range(len(segments)) if i not in own and i not in rivals]
-        descriptor = features[own].mean(0)
-        for kind in (own, rivals, others):
-            odds = [log_odds(features[i], descriptor) for i in kind]
-            if kind:
-                means.append(sum(log(1 + exp(-odd if kind is own else odd)) for odd in odds) / len(kind))
-    return sum(means) / len(means)
+        odds = [[exp(SCALE * (features[i] @ d).item() / features.shape[1] ** 0.5) for d in descriptors] for i in own]
+        means.append(sum(-log(cell[place] / sum(cell)) for cell in odds) / len(own))
+    return means
 
 
 def test_the_truth_of_cells_is_their_middle_pixel_s() -> None:
     target = draw("..a#", " bb_")
-    segments, classes = true_cells(target, 2, 4, stuff=STUFF)
+    segments = true_cells(target, 2, 4, stuff=STUFF)
     assert segments.tolist() == [0, 0, FIRST_THING, IGNORE, IGNORE, FIRST_THING + 1, FIRST_THING + 1, 3]
-    assert classes.tolist() == [0, 0, 1, 1, VOID, 2, 2, 3]
 
 
 def test_a_last_cell_that_the_image_fills_by_a_pixel_alone() -> None:
     target = draw("a.")
     cut = Target(boxes=target.boxes, labels=target.labels, instances=target.instances[:1, :5], semantic=target.semantic[:1, :5])
-    assert true_cells(cut, 1, 2, stuff=STUFF)[0].tolist() == [FIRST_THING, 0]
+    assert true_cells(cut, 1, 2, stuff=STUFF).tolist() == [FIRST_THING, 0]
 
 
 @pytest.mark.parametrize("segments", [[0, 0, 300, 300, 301, 3], [0, 3], [300, 301], [5]])
-def test_the_loss_is_that_of_loops(segments: list[int]) -> None:
+def test_losses_are_those_of_loops(segments: list[int]) -> None:
     torch.manual_seed(0)
-    features, classes = torch.randn(len(segments), 6, dtype=torch.float64), [min(segment, 300) for segment in segments]
-    loss = membership_loss(features, torch.tensor(segments), torch.tensor(classes))
-    assert loss.item() == pytest.approx(loop_loss(features, segments, classes), rel=1e-9)
-
-
-def test_log_odds() -> None:
-    torch.manual_seed(0)
-    features, others = torch.randn(3, 6, dtype=torch.float64), torch.randn(2, 6, dtype=torch.float64)
-    expected = [[log_odds(one, other) for other in others] for one in features]
-    torch.testing.assert_close(affinity_log_odds(features, others), torch.tensor(expected, dtype=torch.float64))
+    features = torch.randn(len(segments), 6, dtype=torch.float64)
+    assert membership_losses(features, torch.tensor(segments)).tolist() == pytest.approx(loop_losses(features, segments))
 
 
 def test_a_large_segment_weighs_as_much_as_a_small_one() -> None:
     """Each cell of the grass twice: nothing changes."""
     torch.manual_seed(0)
-    features, segments, classes = torch.randn(5, 6), torch.tensor([0, 0, 300, 301, 301]), torch.tensor([0, 0, 7, 7, 7])
+    features, segments = torch.randn(5, 6), torch.tensor([0, 0, 300, 301, 301])
     more = torch.tensor([0, 1, 0, 1, 2, 3, 4])
-    once, twice = (membership_loss(features[i], segments[i], classes[i]) for i in (torch.arange(5), more))
-    torch.testing.assert_close(once, twice)
+    torch.testing.assert_close(membership_losses(features[more], segments[more]), membership_losses(features, segments))
 
 
-def test_features_that_tell_segments_apart_cost_next_to_nothing() -> None:
+def test_features_of_instances_cost_next_to_nothing_and_features_of_classes_much() -> None:
     target = draw("..aa", "ccbb")
-    segments, _ = true_cells(target, 2, 4, stuff=STUFF)
-    apart = torch.nn.functional.one_hot(segments.unique(return_inverse=True)[1], 8).double() * 3
-    by_class = torch.nn.functional.one_hot(torch.tensor([0, 0, 1, 1, 1, 1, 2, 2]), 8).double() * 3
+    segments = true_cells(target, 2, 4, stuff=STUFF)
+    apart = F.one_hot(segments.unique(return_inverse=True)[1], 8).double() * 2
+    by_class = F.one_hot(torch.tensor([0, 0, 1, 1, 1, 1, 2, 2]), 8).double() * 2
     losses = [affinity_terms([q.T.reshape(8, 2, 4)], [target], stuff=STUFF)["affinity"].mean.item() for q in (apart, by_class)]
-    assert losses[0] < 0.02
-    assert losses[1] > 0.5  # a and c are of one class, and taken for one thing
+    assert losses[0] < 1e-3
+    assert losses[1] == pytest.approx(log(2) / 2, abs=1e-3)  # a and c are of one class: of four segments two are drawn by lot
 
 
-def test_images_count_alike_and_those_without_truth_not_at_all() -> None:
+def test_segments_of_all_images_count_alike_and_void_and_crowds_not_at_all() -> None:
     torch.manual_seed(0)
     targets = [draw("..a", "cc_"), draw("   ", "###"), draw("bbb", "bbb")]
     features = [torch.randn(4, 2, 3, requires_grad=True) for _ in targets]
     term = affinity_terms(features, targets, stuff=STUFF)["affinity"]
-    assert term.count == 2
+    assert term.count == 4 + 0 + 1
     single = [affinity_terms([q], [t], stuff=STUFF)["affinity"].sum for q, t in zip(features, targets, strict=True)]
     torch.testing.assert_close(term.sum, single[0] + single[2])
     term.mean.backward()

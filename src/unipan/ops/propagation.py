@@ -20,10 +20,6 @@ MAX_SOFTMAX_CELLS = 32_768
 MIN_WEIGHT = 1e-3
 """Cells of evidence below which a channel's pooled descriptor fades to 0, so that its gradient stays bounded."""
 
-LOG_ODDS_SCALE, LOG_ODDS_OFFSET = 10.0, 4.0
-"""Log odds of q_i and q_j are LOG_ODDS_SCALE * q_i . q_j / sqrt(D) - LOG_ODDS_OFFSET. Neither is learnt: the length of Q
-takes any scale, and features at right angles have odds of e^-4."""
-
 
 def propagate(potentials: Tensor, features: Tensor, form: Propagation, *, max_softmax_cells: int = MAX_SOFTMAX_CELLS) -> Tensor:
     """Evidence (K, P) from potentials (K, P) and features (P, D), in float32 at least, autocast or not."""
@@ -106,14 +102,6 @@ def affinity_rows(features: Tensor, cells: Tensor, form: Propagation) -> Tensor:
             case "softmax":
                 return (q[cells] @ q.T / q.shape[1] ** 0.5).softmax(1)
         assert_never(form)
-
-
-def affinity_log_odds(features: Tensor, others: Tensor) -> Tensor:
-    """(n, m): log odds that cells with features (n, D) belong to the segments, or cells, with features (m, D).
-
-    So `loss.affinity` teaches them; the evidence of `pooled` is the same product.
-    """
-    return LOG_ODDS_SCALE * (features @ others.T) / features.shape[1] ** 0.5 - LOG_ODDS_OFFSET
 
 
 def _positive(features: Tensor) -> Tensor:

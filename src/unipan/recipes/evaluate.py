@@ -127,5 +127,5 @@ def summed_up(
         classes=predictor.classes,
         decoder=predictor.head,
         mask_free=counts.mask_free > 0,
-        propagation=propagation and propagation.part(title, counts.unpropagated, counts.effect),
+        propagation=propagation and propagation.part(title, counts.unpropagated, counts.effect, counts.affinity),
     )

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from unipan.classes import ClassTable
 from unipan.metrics.additive import Additive
+from unipan.metrics.affinity import AffinityCounts
 from unipan.metrics.aligned_maps import AlignedMaps
 from unipan.metrics.average_precision import ImageInstances, instances_of, is_available
 from unipan.metrics.confusion import Confusion
@@ -18,6 +19,7 @@ from unipan.models.decode import best_channel, ids_of_channels, in_photo
 from unipan.models.panoptic import unary_logits
 from unipan.ops.upsample import STRIDE
 from unipan.predictor import Predictor
+from unipan.recipes.evaluation.affinity import affinity_of
 from unipan.recipes.evaluation.propagation import Propagation
 from unipan.types import Detections, Inference, PanopticMap, Sample
 
@@ -36,13 +38,16 @@ class Counts(Additive):
     """Of the answers without propagation; nothing where there are none."""
     effect: PropagationEffect
     """Of propagation; likewise."""
+    affinity: AffinityCounts
+    """Likewise."""
     mask_free: int
     """Images whose detections came without masks."""
 
     @staticmethod
     def zero(num_classes: int) -> "Counts":
         """The counts of no image at all."""
-        return Counts(Score.zero(num_classes), Confusion.zero(num_classes), Score.zero(num_classes), PropagationEffect(), 0)
+        none, no_pixels = Score.zero(num_classes), Confusion.zero(num_classes)
+        return Counts(none, no_pixels, none, PropagationEffect(), AffinityCounts(), 0)
 
 
 class Predicted(NamedTuple):
@@ -103,7 +108,7 @@ def _judge_image(predictor: Predictor, image: Predicted, propagation: Propagatio
     if not propagation:
         return counts
     unpropagated, effect = propagation.judge(found.take(outputs.admitted[0]), maps)
-    return replace(counts, unpropagated=unpropagated, effect=effect)
+    return replace(counts, unpropagated=unpropagated, effect=effect, affinity=affinity_of(inference, truth))
 
 
 def unpropagated_ids(inference: Inference, classes: ClassTable) -> Tensor:

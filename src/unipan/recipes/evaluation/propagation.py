@@ -13,9 +13,10 @@ from unipan.classes import VOID
 from unipan.console import Table
 from unipan.losses.panoptic import panoptic_truth
 from unipan.losses.pixels import IGNORE
+from unipan.metrics.affinity import AffinityCounts
 from unipan.metrics.aligned_maps import AlignedMaps
 from unipan.metrics.propagation_effect import PropagationEffect
-from unipan.metrics.report import Report, percent, stuff_iou
+from unipan.metrics.report import Report, percent, stuff_iou, without_nan
 from unipan.metrics.score import Score
 from unipan.models.decode import channels_of, labels_of_channels
 from unipan.models.panoptic import UnifiedHead
@@ -31,6 +32,7 @@ class PropagationPart:
     without: Report
     """Arg max of the dynamic potential itself. Not the ablation's `none`, which is trained as such."""
     effect: PropagationEffect
+    affinity: AffinityCounts
     scale: float
     """Learnt factor of the propagated evidence."""
     unary_scale: float
@@ -48,7 +50,7 @@ class PropagationPart:
 
     def sentences(self, answer: Report) -> list[str]:
         """The learnt factors, what propagation does to the pixels, and which answer is ahead."""
-        share = self.effect.shares()
+        share, instances = self.effect.shares(), self.affinity.shares()
         difference = 100 * (answer.quality.all.pq - self.without.quality.all.pq)
         ahead = "ahead" if difference > 0 else "behind" if difference < 0 else "level"
         return [
@@ -56,12 +58,16 @@ class PropagationPart:
             f"Propagation changes {share['changed']:.2%} of the pixels: it corrects {share['corrected']:.2%} "
             f"and spoils {share['spoiled']:.2%}.",
             f"With propagation this checkpoint is {ahead} by {abs(difference):.1f} PQ of itself without.",
+            f"Among things of one class the affinity tells {percent(instances['told_apart'])} % of their cells apart "
+            f"({percent(instances['told_apart_by_chance'])} % by chance); {percent(instances['affinity_on_own'])} % of a cell's "
+            f"positive affinity falls on its own thing, which has {percent(instances['area_of_own'])} % of the cells.",
         ]
 
     def to_json(self) -> dict[str, Any]:
         return {
             "without_propagation": self.without.to_json(),
             "propagation_effect": self.effect.shares(),
+            "affinity": without_nan(self.affinity.shares()),
             "scale": self.scale,
             "unary_scale": self.unary_scale,
         }
@@ -87,11 +93,12 @@ class Propagation(NamedTuple):
         effect = propagation_effect(with_it, off, admitted, maps, stuff=classes.stuff, void_channel=void_channel)
         return Score.of(matching, len(classes)), effect
 
-    def part(self, title: str, unpropagated: Score, effect: PropagationEffect) -> PropagationPart:
+    def part(self, title: str, unpropagated: Score, effect: PropagationEffect, affinity: AffinityCounts) -> PropagationPart:
         """Of all images."""
         return PropagationPart(
             without=unpropagated.report(f"{title}, propagation off", self.predictor.classes),
             effect=effect,
+            affinity=affinity,
             scale=self.head.scale.item(),
             unary_scale=self.head.unary_scale.item(),
         )

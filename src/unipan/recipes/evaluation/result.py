@@ -57,12 +57,17 @@ class Evaluation:
 
     def sentences(self) -> list[str]:
         """What the measures are of, and what propagation does or what the decoder is."""
-        told = [IOU_SENTENCE, *([] if self.precision else [MISSING])]
+        told = [IOU_SENTENCE, *([] if self.precision else [MISSING]), self._things_sentence()]
         if self.propagation:
             return told + self.propagation.sentences(self.answer)
         if self.mask_free and self.decoder in MASK_FREE:
             return [*told, f"Decoder: {self.decoder}.", MASK_FREE[self.decoder]]
         return [*told, f"Decoder: {self.decoder}."]
+
+    def _things_sentence(self) -> str:
+        things = [entry for entry in self.answer.quality.per_class if entry.is_thing]
+        matched, extra, missed = (sum(getattr(entry, name) for entry in things) for name in ("matched", "extra", "missed"))
+        return f"Things: {matched} matched, {extra} false, {missed} missed."
 
     def to_json(self) -> dict[str, Any]:
         own = {
