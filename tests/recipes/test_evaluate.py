@@ -73,6 +73,32 @@ def test_json_has_the_promised_names(evaluation: Evaluation, predictor: Predicto
     assert pixels == sum(sum(row.values()) for row in found["class_confusion"]["semantic_head"].values()) > 0
 
 
+def test_the_affinity_is_judged_with_the_truth_s_things(
+    evaluation: Evaluation, predictor: Predictor, scenes: PanopticDataset
+) -> None:
+    """Cell by cell, at the middle pixel of each: scenes of 64 x 64 have 16 x 16 cells."""
+    judged, right = 0, 0
+    for index in range(len(scenes)):
+        sample = scenes[index]
+        q = predictor.infer(sample.image).outputs.affinity[0].flatten(1).T
+        owner = sample.truth.ids[2::4, 2::4].flatten()
+        things = {s.id: s.class_index for s in sample.truth.segments if s.is_thing and bool((owner == s.id).any())}
+        means = {id_: q[owner == id_].mean(0) for id_ in things}
+        for cell in range(len(q)):
+            rivals = [i for i in things if things.get(int(owner[cell])) == things[i]]
+            if len(rivals) > 1:
+                judged += 1
+                right += max(rivals, key=lambda i: float(q[cell] @ means[i])) == int(owner[cell])
+    assert judged > 20
+    assert evaluation.to_json()["affinity"]["told_apart"] == pytest.approx(right / judged, abs=1 / judged)  # but for ties
+
+
+def test_the_sentences_count_things(evaluation: Evaluation) -> None:
+    things = [entry for entry in evaluation.answer.quality.per_class if entry.is_thing]
+    counted = [sum(getattr(entry, name) for entry in things) for name in ("matched", "extra", "missed")]
+    assert "Things: {} matched, {} false, {} missed.".format(*counted) in evaluation.sentences()
+
+
 def test_sizes_hold_every_segment(evaluation: Evaluation) -> None:
     sizes = evaluation.answer.by_size
     assert sizes is not None

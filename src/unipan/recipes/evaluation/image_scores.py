@@ -16,7 +16,7 @@ from unipan.metrics.confusion import Confusion
 from unipan.metrics.propagation_effect import PropagationEffect
 from unipan.metrics.score import Score
 from unipan.models.decode import best_channel, ids_of_channels, in_photo
-from unipan.models.panoptic import unary_logits
+from unipan.models.panoptic import channel_bias, unary_logits
 from unipan.ops.upsample import STRIDE
 from unipan.predictor import Predictor
 from unipan.recipes.evaluation.affinity import affinity_of
@@ -112,7 +112,8 @@ def _judge_image(predictor: Predictor, image: Predicted, propagation: Propagatio
 
 
 def unpropagated_ids(inference: Inference, classes: ClassTable) -> Tensor:
-    """(H, W) ids of the answer that the dynamic potential alone would give: what propagation adds shows against it."""
+    """(H, W) ids of the answer by the dynamic potential and the existence alone: what propagation adds shows against it."""
     outputs, size, network_size, _ = inference
-    channel = best_channel(unary_logits(outputs.potentials[0]), network_size, size)
-    return ids_of_channels(channel, len(classes.stuff) + len(outputs.admitted[0])).cpu()
+    psi, num_stuff = outputs.potentials[0], len(classes.stuff)
+    logits = unary_logits(psi) + channel_bias(outputs.existence[0], num_stuff, len(psi))
+    return ids_of_channels(best_channel(logits, network_size, size), num_stuff + len(outputs.admitted[0])).cpu()

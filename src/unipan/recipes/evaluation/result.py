@@ -28,7 +28,8 @@ class Evaluation:
     - thing_stuff_confusion.{semantic_head, final_answer}.{things_as_things, things_as_stuff, things_as_void, stuff_as_things,
       stuff_as_stuff, stuff_as_void}: rows normalised (its Table B);
     - class_confusion.{semantic_head, final_answer}: true class -> predicted class, or (void) -> pixels, where there are any;
-    - decoder, mask_free; and for the unified decoder what `PropagationPart.to_json` says.
+    - decoder, mask_free; and for the unified decoder what `PropagationPart.to_json` says: without_propagation,
+      propagation_effect, affinity.{told_apart, told_apart_by_chance, affinity_on_own, area_of_own}, scale, unary_scale.
     """
 
     answer: Report
