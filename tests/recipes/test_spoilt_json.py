@@ -13,8 +13,8 @@ from PIL import Image
 
 from unipan.data.coco import json_set
 from unipan.errors import InputError
-from unipan.tools.convert.instances import InstanceForm
-from unipan.tools.convert.labelme import LabelmeForm, classes_of_labels, read_labelme
+from unipan.tools.convert.instances import InstanceSource
+from unipan.tools.convert.labelme import LabelmeSource, classes_of_labels, read_labelme
 from unipan.tools.convert.run import Faulty, convert, parts_of
 from unipan.tools.doctor.examine import examine
 from unipan.tools.doctor.splits import find_splits
@@ -146,8 +146,8 @@ def test_the_doctor_finds_errors_where_training_does_and_nowhere_else(folder: Pa
 
 def convert_instances(path: Path, images: Path, out: Path, *, clip: bool, faulty: Faulty) -> None:
     options: dict[str, Any] = {"semantic": None, "stuff": [], "ignore": [255], "overlap": "small", "unclaimed": "void"}
-    form = InstanceForm(path, images, background="ground", clip=clip, **options)
-    convert(parts_of(form, split="train", val_share=0, seed=0), out, faulty=faulty)
+    source = InstanceSource(path, images, background="ground", clip=clip, **options)
+    convert(parts_of(source, split="train", val_share=0, seed=0), out, faulty=faulty)
 
 
 def test_spoilt_instances_are_converted_or_refused(folder: Path, tmp_path: Path) -> None:
@@ -170,8 +170,8 @@ def test_spoilt_labelme_files_are_converted_or_refused(folder: Path, tmp_path: P
         try:
             content = read_labelme(labels)
             classes = classes_of_labels(content, classes=None, things=["car"], ignore=[], background="ground")
-            form = LabelmeForm(content, folder, classes=classes, ignore=[], background="ground", clip=bool(number % 2))
-            parts = parts_of(form, split="train", val_share=0, seed=0)
+            source = LabelmeSource(content, folder, classes=classes, ignore=[], background="ground", clip=bool(number % 2))
+            parts = parts_of(source, split="train", val_share=0, seed=0)
             convert(parts, tmp_path / str(number), faulty=FAULTY[number % 4 // 2])
         except InputError:
             refused += 1

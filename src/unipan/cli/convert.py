@@ -34,11 +34,11 @@ def cityscapes(
         root: Folder with leftImg8bit/ and gtFine/.
         split: all: those of train and val that are unpacked.
     """
-    from unipan.tools.convert.cityscapes import CityscapesForm, splits_with_truth
+    from unipan.tools.convert.cityscapes import CityscapesSource, splits_with_truth
     from unipan.tools.convert.report import Part
 
-    forms = {name: CityscapesForm(root, name) for name in (splits_with_truth(root) if split == "all" else [split])}
-    _convert([Part(name, form, range(len(form.file_names))) for name, form in forms.items()], out, faulty)
+    sources = {name: CityscapesSource(root, name) for name in (splits_with_truth(root) if split == "all" else [split])}
+    _convert([Part(name, source, range(len(source.file_names))) for name, source in sources.items()], out, faulty)
 
 
 def instances(
@@ -72,11 +72,11 @@ def instances(
         overlap: Which of two overlapping things gets the pixels. small: the one of the smaller area. order: the later one.
         unclaimed: What becomes of a semantic PNG's thing pixels without an instance (polygons and maps never meet exactly).
     """
-    from unipan.tools.convert.instances import InstanceForm
+    from unipan.tools.convert.instances import InstanceSource
     from unipan.tools.convert.run import parts_of
     from unipan.tools.convert.source import read_categories
 
-    form = InstanceForm(
+    source = InstanceSource(
         json,
         images,
         semantic=semantic,
@@ -87,7 +87,7 @@ def instances(
         unclaimed=unclaimed,
         clip=clip,
     )
-    _convert(parts_of(form, split=split, val_share=val_share, seed=seed), out, faulty)
+    _convert(parts_of(source, split=split, val_share=val_share, seed=seed), out, faulty)
 
 
 def pairs(
@@ -114,13 +114,13 @@ def pairs(
         unclaimed: What becomes of thing pixels without an instance.
     """
     from unipan.classes import ClassTable
-    from unipan.tools.convert.pairs import PairForm
+    from unipan.tools.convert.pairs import PairSource
     from unipan.tools.convert.run import parts_of
     from unipan.tools.convert.source import read_categories
 
     table = ClassTable.from_categories(read_categories(classes))
-    form = PairForm(semantic, instances, images, classes=table, ignore=ignore, unclaimed=unclaimed)
-    _convert(parts_of(form, split=split, val_share=val_share, seed=seed), out, faulty)
+    source = PairSource(semantic, instances, images, classes=table, ignore=ignore, unclaimed=unclaimed)
+    _convert(parts_of(source, split=split, val_share=val_share, seed=seed), out, faulty)
 
 
 def labelme(
@@ -148,18 +148,18 @@ def labelme(
         ignore: Labels whose shapes become void.
         background: A stuff class for pixels without a shape, which are void otherwise.
     """
-    from unipan.tools.convert.labelme import LabelmeForm, classes_of_labels, read_labelme
+    from unipan.tools.convert.labelme import LabelmeSource, classes_of_labels, read_labelme
     from unipan.tools.convert.run import parts_of
 
     content = read_labelme(folder)
     table = classes_of_labels(content, classes=classes, things=things, ignore=ignore, background=background)
-    form = LabelmeForm(content, images or folder, classes=table, ignore=ignore, background=background, clip=clip)
-    _convert(parts_of(form, split=split, val_share=val_share, seed=seed), out, faulty)
+    source = LabelmeSource(content, images or folder, classes=table, ignore=ignore, background=background, clip=clip)
+    _convert(parts_of(source, split=split, val_share=val_share, seed=seed), out, faulty)
 
 
 def _convert(parts: "Sequence[Part]", out: Path, faulty: Faulty) -> None:
     from unipan.tools.convert.report import sentences, summary
     from unipan.tools.convert.run import convert
 
-    tallies = convert(parts, out, faulty=faulty)
-    print_all(summary(tallies), *sentences(tallies, parts, out))
+    counts = convert(parts, out, faulty=faulty)
+    print_all(summary(counts), *sentences(counts, parts, out))

@@ -125,7 +125,7 @@ def test_both_splits_hold_the_truth_and_divide_the_images(scenes: SceneDataset, 
 
 def contents(out: Path, split: str, images: Path) -> dict[str, set]:
     dataset = json_set(out / "annotations" / f"panoptic_{split}.json", images, None, merge="none")
-    return {sample.file_name: content_of(sample.truth) for sample in (dataset[place] for place in range(len(dataset)))}
+    return {sample.file_name: content_of(sample.truth) for sample in (dataset[index] for index in range(len(dataset)))}
 
 
 def test_splits_in_calls_of_their_own(scenes: SceneDataset, tmp_path: Path, printed, refused) -> None:
@@ -158,14 +158,14 @@ def test_nothing_that_looks_finished_is_left_of_a_failure(scenes: SceneDataset, 
     words += ["--stuff", tmp_path / "stuff.json", "--out", tmp_path / "out"]
     names = [sample.file_name for sample in samples]
     _, held_out = parts_of(Named(names), split="train", val_share=0.25, seed=0)  # type: ignore[arg-type]
-    (images / names[held_out.places[0]]).unlink()
+    (images / names[held_out.indices[0]]).unlink()
     assert "there is no image" in refused(*words)
     assert list((tmp_path / "out" / "annotations" / "panoptic_train").iterdir())
     assert not list((tmp_path / "out").rglob("*.json*"))
 
 
 class Named:
-    """A form of so many images."""
+    """A source of so many images."""
 
     overlap_rule, images_dir = "", Path("pictures of mine")
 
@@ -177,9 +177,9 @@ def test_who_is_held_out_hardly_changes_when_images_are_added() -> None:
     def held_out(count: int) -> set[str]:
         some = [f"{n}.jpg" for n in range(count)]
         train, val = parts_of(Named(some), split="train", val_share=0.2, seed=4)  # type: ignore[arg-type]
-        assert sorted([*train.places, *val.places]) == list(range(count))
-        assert len(val.places) == round(0.2 * count)
-        return {some[place] for place in val.places}
+        assert sorted([*train.indices, *val.indices]) == list(range(count))
+        assert len(val.indices) == round(0.2 * count)
+        return {some[index] for index in val.indices}
 
     assert len(held_out(100) & held_out(105)) >= 17
 

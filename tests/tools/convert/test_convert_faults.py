@@ -12,13 +12,13 @@ from export_forms import labelme_json, save_numbers
 from unipan.classes import ClassTable
 from unipan.data.coco import json_set
 from unipan.errors import InputError
-from unipan.tools.convert.cityscapes import CityscapesForm
-from unipan.tools.convert.instances import InstanceForm
-from unipan.tools.convert.labelme import LabelmeForm, read_labelme
-from unipan.tools.convert.pairs import PairForm
+from unipan.tools.convert.cityscapes import CityscapesSource
+from unipan.tools.convert.instances import InstanceSource
+from unipan.tools.convert.labelme import LabelmeSource, read_labelme
+from unipan.tools.convert.pairs import PairSource
 from unipan.tools.convert.report import sentences
 from unipan.tools.convert.run import convert, parts_of
-from unipan.tools.convert.source import Converted, Form
+from unipan.tools.convert.source import Converted, Source
 from unipan.tools.doctor.splits import find_splits
 
 CLASSES = ClassTable.from_categories([{"id": 3, "name": "cat", "isthing": 1}, {"id": 5, "name": "sky", "isthing": 0}])
@@ -32,13 +32,13 @@ def black(path: Path) -> None:
     save_numbers(path, np.zeros(SIZE, dtype=np.int32))
 
 
-def instances(folder: Path, annotations: list[Any], images: list[Any] | None = None) -> InstanceForm:
+def instances(folder: Path, annotations: list[Any], images: list[Any] | None = None) -> InstanceSource:
     """Cats on black images."""
     black(folder / "images" / "a.png")
     images = [{"id": 1, "file_name": "a.png"}] if images is None else images
     content = {"images": images, "annotations": annotations, "categories": [{"id": 3, "name": "cat"}]}
     (folder / "i.json").write_text(json.dumps(content), encoding="utf-8-sig")
-    return InstanceForm(
+    return InstanceSource(
         *(folder / "i.json", folder / "images"),
         **{"semantic": None, "stuff": [], "background": None, "ignore": [], "overlap": "small", "unclaimed": "void"},  # type: ignore[arg-type]
         clip=False,
@@ -54,7 +54,7 @@ def areas(converted: Converted) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    "form",
+    "segmentation",
     [
         [TRIANGLE],
         TRIANGLE,
@@ -66,34 +66,35 @@ def areas(converted: Converted) -> list[int]:
         [TRIANGLE, TRIANGLE],
     ],
 )
-def test_an_outline_in_each_form_is_the_same_pixels(form: Any, tmp_path: Path) -> None:
-    [area] = areas(instances(tmp_path, [cat(1, form)])[0])
+def test_an_outline_in_each_form_is_the_same_pixels(segmentation: Any, tmp_path: Path) -> None:
+    [area] = areas(instances(tmp_path, [cat(1, segmentation)])[0])
     assert area == 12
 
 
 @pytest.mark.parametrize(
-    ("form", "area"), [(SQUARE_RLE, 8), ([SQUARE_RLE], 8), ([SQUARE_RLE, SQUARE_RLE], 8), ([SQUARE_RLE, TRIANGLE], 8 + 12 - 5)]
+    ("segmentation", "area"),
+    [(SQUARE_RLE, 8), ([SQUARE_RLE], 8), ([SQUARE_RLE, SQUARE_RLE], 8), ([SQUARE_RLE, TRIANGLE], 8 + 12 - 5)],
 )
-def test_run_lengths_may_stand_in_a_list_and_beside_polygons(form: Any, area: int, tmp_path: Path) -> None:
-    assert areas(instances(tmp_path, [cat(1, form)])[0]) == [area]
+def test_run_lengths_may_stand_in_a_list_and_beside_polygons(segmentation: Any, area: int, tmp_path: Path) -> None:
+    assert areas(instances(tmp_path, [cat(1, segmentation)])[0]) == [area]
 
 
-def run(form: Form, out: Path, faulty: Any) -> tuple[list[str], list[str]]:
+def run(source: Source, out: Path, faulty: Any) -> tuple[list[str], list[str]]:
     """Convert; returns what is left out and the sentences."""
-    parts = parts_of(form, split="train", val_share=0.0, seed=0)
-    [tally] = convert(parts, out, faulty=faulty)
-    return [*form.faults, *tally.faults], sentences([tally], parts, out)
+    parts = parts_of(source, split="train", val_share=0.0, seed=0)
+    [count] = convert(parts, out, faulty=faulty)
+    return [*source.faults, *count.faults], sentences([count], parts, out)
 
 
 def test_all_faults_are_counted_and_the_first_five_named(tmp_path: Path) -> None:
     leftovers = [cat(n, [] if n % 2 else [[8, 7, 8, 7]]) for n in range(2, 9)]
-    form = instances(tmp_path, [cat(1, [TRIANGLE]), *leftovers])
+    source = instances(tmp_path, [cat(1, [TRIANGLE]), *leftovers])
     with pytest.raises(InputError, match=r"7 faults, the first 5:") as refused:
-        run(form, tmp_path / "out", "stop")
+        run(source, tmp_path / "out", "stop")
     assert [f"annotation {n} (a.png)" in str(refused.value) for n in range(1, 9)] == [False] + 5 * [True] + 2 * [False]
     assert "--faulty skip" in str(refused.value)
     assert not list(tmp_path.rglob("panoptic*.json"))
-    faults, told = run(form, tmp_path / "out", "skip")
+    faults, told = run(source, tmp_path / "out", "skip")
     assert len(faults) == 7
     assert told[0].startswith("Left out: 7 faults, the first 5:\n")
 
@@ -116,15 +117,15 @@ def test_entries_that_cannot_be_used_are_each_named_once(tmp_path: Path) -> None
     ]
     entries = [cat(1, [TRIANGLE]), *(cat(10 + n, [TRIANGLE], n) for n in (2, 3, 4, 9)), cat(1, SQUARE_RLE)]
     entries += [cat(20, [TRIANGLE]) | {"category_id": "cat"}, "nonsense"]
-    form = instances(tmp_path, entries, images)
+    source = instances(tmp_path, entries, images)
     starts = ["image 2: the file name '/abs/a.png' leads out", "entry 3 of images: at file_name: Field required"]
     starts += ["images: the id 4 stands more than once (b.png and c.png)", "annotation 19: its image_id 9 is no image"]
     starts += ["annotation 1 (a.png): its id stands before, too (a.png)", "annotation 20 (a.png): at category_id"]
     starts += ["entry 8 of annotations: at the entry"]
-    said = [fault.removeprefix(f"{tmp_path / 'i.json'}, ") for fault in form.faults]
+    said = [fault.removeprefix(f"{tmp_path / 'i.json'}, ") for fault in source.faults]
     assert [fault.startswith(start) for fault, start in zip(said, starts, strict=True)] == [True] * 7
-    assert form.file_names == ["a.png"]
-    assert areas(form[0]) == [12]
+    assert source.file_names == ["a.png"]
+    assert areas(source[0]) == [12]
 
 
 @pytest.mark.parametrize(
@@ -156,12 +157,12 @@ def test_an_instance_json_is_told_by_what_it_is(tmp_path: Path) -> None:
 def test_images_of_the_json_are_found_as_training_finds_them(tmp_path: Path) -> None:
     black(tmp_path / "images" / "day" / "b.PNG")
     black(tmp_path / "images" / "c.png")
-    form = instances(tmp_path, [], [{"id": n, "file_name": name} for n, name in enumerate(("b.PNG", "c.jpg", "gone.png"))])
-    assert form[0].file_name == "day/b.PNG"
+    source = instances(tmp_path, [], [{"id": n, "file_name": name} for n, name in enumerate(("b.PNG", "c.jpg", "gone.png"))])
+    assert source[0].file_name == "day/b.PNG"
     with pytest.raises(InputError, match=r"no image c\.jpg .* but c\.png is there; write its name as it is"):
-        form[1]
+        source[1]
     with pytest.raises(InputError, match=r"no image gone\.png"):
-        form[2]
+        source[2]
     with pytest.raises(InputError, match=r"none of the 1 images .* no image c\.jpg .* but c\.png is there"):
         instances(tmp_path, [], [{"id": 1, "file_name": "c.jpg"}])
 
@@ -180,8 +181,8 @@ def labelme(folder: Path, name: str, *shapes: dict[str, Any], **fields: Any) -> 
 CAT = {"label": "cat", "points": [[1, 1], [7, 1], [1, 5]]}
 
 
-def labelme_form(folder: Path) -> LabelmeForm:
-    return LabelmeForm(read_labelme(folder), folder, classes=CLASSES, ignore=[], background=None, clip=False)
+def labelme_source(folder: Path) -> LabelmeSource:
+    return LabelmeSource(read_labelme(folder), folder, classes=CLASSES, ignore=[], background=None, clip=False)
 
 
 def test_stray_points_and_lines_are_left_out_when_asked(tmp_path: Path) -> None:
@@ -189,29 +190,31 @@ def test_stray_points_and_lines_are_left_out_when_asked(tmp_path: Path) -> None:
     line = {"label": "cat", "points": [[1, 1], [2, 2]], "shape_type": "line"}
     labelme(tmp_path, "1.json", stray, CAT, line, {"label": "cat"})
     (tmp_path / "notes.json").write_text("[]")
-    form = labelme_form(tmp_path)
+    source = labelme_source(tmp_path)
     with pytest.raises(InputError, match=r"4 faults:\n.*notes\.json is not a labelme JSON"):
-        run(form, tmp_path / "out", "stop")
-    faults, _ = run(form, tmp_path / "out", "skip")
+        run(source, tmp_path / "out", "stop")
+    faults, _ = run(source, tmp_path / "out", "skip")
     assert [fault.partition(": ")[2][:20] for fault in faults[1:]] == [
         "shape 1 (cat): it is",
         "shape 3 (cat): it is",
         "shape 4: it is no sh",
     ]
-    assert areas(form[0]) == [12]
+    assert areas(source[0]) == [12]
 
 
 def test_labelme_is_read_at_all_levels_without_sizes_and_dotfiles(tmp_path: Path) -> None:
     for name in ("day1/am/1.json", "day2/1.JSON"):
         labelme(tmp_path, name, CAT, imageHeight=None, imageWidth=None)
     (tmp_path / "day2" / "._1.json").write_bytes(b"left by a system")
-    form = labelme_form(tmp_path)
-    assert form.faults == []
-    assert [form[place].image_id for place in range(2)] == ["day1/am/1", "day2/1"]
-    assert [areas(form[place]) for place in range(2)] == [[12], [12]]
+    source = labelme_source(tmp_path)
+    assert source.faults == []
+    assert [source[index].image_id for index in range(2)] == ["day1/am/1", "day2/1"]
+    assert [areas(source[index]) for index in range(2)] == [[12], [12]]
+    labelme(tmp_path, "day2/0:02.json", CAT)
+    assert labelme_source(tmp_path).file_names[1] == "day2/0:02.png"
     labelme(tmp_path, "day2/1_copy.json", CAT, imagePath="1.png")
     with pytest.raises(InputError, match=r"day2/1\.JSON and .*day2/1_copy\.json would both become day2/1\.png"):
-        labelme_form(tmp_path)
+        labelme_source(tmp_path)
 
 
 def test_pairs_are_read_at_all_levels_and_lone_maps_left_out(tmp_path: Path) -> None:
@@ -223,9 +226,9 @@ def test_pairs_are_read_at_all_levels_and_lone_maps_left_out(tmp_path: Path) -> 
         (folder / "._0:02.png").write_bytes(b"left by a system")
     save_numbers(folders[0] / "lone.png", sky)
     save_numbers(folders[0] / "day" / "1.PNG", np.full(SIZE, 9))
-    form = PairForm(*folders, classes=CLASSES, ignore=[], unclaimed="crowd")
-    assert form.file_names == ["0:02.png", "day/1.PNG"]
-    faults, _ = run(form, tmp_path / "out", "skip")
+    source = PairSource(*folders, classes=CLASSES, ignore=[], unclaimed="crowd")
+    assert source.file_names == ["0:02.png", "day/1.PNG"]
+    faults, _ = run(source, tmp_path / "out", "skip")
     assert [Path(fault.split()[0]).name for fault in faults] == ["lone.png", "lone.png", "1.PNG"]
     assert [path.name for path in (tmp_path / "out").rglob("*.png")] == ["0:02.png"]
 
@@ -233,10 +236,10 @@ def test_pairs_are_read_at_all_levels_and_lone_maps_left_out(tmp_path: Path) -> 
 def test_frames_of_cityscapes_without_a_partner_are_left_out_when_asked(tmp_path: Path) -> None:
     root = write_download(tmp_path / "root", "val")
     next((root / "gtFine").rglob("bochum*_instanceIds.png")).unlink()
-    form = CityscapesForm(root, "val")
+    source = CityscapesSource(root, "val")
     with pytest.raises(InputError, match=r"gtFine/val lacks 1 of the 2 files"):
-        run(form, tmp_path / "out", "stop")
-    faults, _ = run(form, tmp_path / "out", "skip")
+        run(source, tmp_path / "out", "stop")
+    faults, _ = run(source, tmp_path / "out", "skip")
     assert len(faults) == 1
     assert [path.name for path in (tmp_path / "out").rglob("*.png")] == ["aachen_000001_000019_leftImg8bit.png"]
 
@@ -244,6 +247,6 @@ def test_frames_of_cityscapes_without_a_partner_are_left_out_when_asked(tmp_path
 def test_nothing_left_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.jpg").write_bytes(b"cut off")
-    form = instances(tmp_path, [], [{"id": 1, "file_name": "a.jpg"}])
+    source = instances(tmp_path, [], [{"id": 1, "file_name": "a.jpg"}])
     with pytest.raises(InputError, match=r"no image is left for train: cannot read the image .*a\.jpg"):
-        run(form, tmp_path / "out", "skip")
+        run(source, tmp_path / "out", "skip")

@@ -24,11 +24,11 @@ from unipan.data.cityscapes import Cityscapes
 from unipan.data.coco import CocoPanoptic
 from unipan.data.scenes import SceneDataset
 from unipan.ops.segments import Label, panoptic_map
-from unipan.tools.convert.cityscapes import CityscapesForm, splits_with_truth
-from unipan.tools.convert.instances import InstanceForm
-from unipan.tools.convert.labelme import LabelmeForm, classes_of_labels, read_labelme
-from unipan.tools.convert.pairs import PairForm
-from unipan.tools.convert.source import Form, Unclaimed
+from unipan.tools.convert.cityscapes import CityscapesSource, splits_with_truth
+from unipan.tools.convert.instances import InstanceSource
+from unipan.tools.convert.labelme import LabelmeSource, classes_of_labels, read_labelme
+from unipan.tools.convert.pairs import PairSource
+from unipan.tools.convert.source import Source, Unclaimed
 from unipan.types import PanopticMap, Sample
 
 CLASSES = ClassTable.from_categories(
@@ -70,10 +70,10 @@ def with_crowd(sample: Sample) -> Sample:
     return replace(sample, truth=replace(sample.truth, segments=segments))
 
 
-def check(form: Form, samples: list[Sample]) -> None:
-    assert len(form.file_names) == len(samples)
-    for place, sample in enumerate(samples):
-        converted = form[place]
+def check(source: Source, samples: list[Sample]) -> None:
+    assert len(source.file_names) == len(samples)
+    for index, sample in enumerate(samples):
+        converted = source[index]
         assert converted.file_name == sample.file_name
         assert content_of(converted.panoptic) == content_of(sample.truth)
         assert converted.contested_px == 0
@@ -86,21 +86,21 @@ def test_instances_come_back(rle: bool, scenes: SceneDataset, samples: list[Samp
     images = save_images(tmp_path / "images", samples)
     path = export_instances(tmp_path, samples, scenes.classes, rle=rle)
     stuff = json.loads((tmp_path / "stuff.json").read_text())
-    form = InstanceForm(path, images, **OPTIONS | {"semantic": tmp_path / "semantic", "stuff": stuff})
-    assert {(c.name, c.is_thing, c.dataset_id, c.color) for c in form.classes.classes} == {
+    source = InstanceSource(path, images, **OPTIONS | {"semantic": tmp_path / "semantic", "stuff": stuff})
+    assert {(c.name, c.is_thing, c.dataset_id, c.color) for c in source.classes.classes} == {
         (c.name, c.is_thing, c.dataset_id, c.color) for c in scenes.classes.classes
     }
-    check(form, samples)
+    check(source, samples)
 
 
 def test_pairs_come_back(scenes: SceneDataset, samples: list[Sample], tmp_path: Path) -> None:
     samples = [with_crowd(sample) for sample in samples]
     images = save_images(tmp_path / "images", samples)
     export_pairs(tmp_path, samples, scenes.classes)
-    form = PairForm(
+    source = PairSource(
         tmp_path / "semantic", tmp_path / "instances", images, classes=scenes.classes, ignore=[255], unclaimed="crowd"
     )
-    check(form, samples)
+    check(source, samples)
 
 
 def test_labelme_shapes_come_back(scenes: SceneDataset, samples: list[Sample], tmp_path: Path) -> None:
@@ -110,24 +110,24 @@ def test_labelme_shapes_come_back(scenes: SceneDataset, samples: list[Sample], t
     seen = {s.name for sample in samples for s in sample.truth.segments if s.is_thing}
     classes = classes_of_labels(read_labelme(tmp_path / "labelme"), classes=None, things=sorted(seen), **options)
     assert {info.name for info in classes.classes if info.is_thing} == seen
-    check(LabelmeForm(read_labelme(tmp_path / "labelme"), images, classes=classes, clip=False, **options), samples)
+    check(LabelmeSource(read_labelme(tmp_path / "labelme"), images, classes=classes, clip=False, **options), samples)
 
 
 def test_the_sample_of_coco_comes_back(sample_data: Path) -> None:
     """Its detection file, whose compressed RLEs hold things and stuff alike."""
     folder = sample_data / "coco-sample/sample_data"
     stuff = json.loads((folder.parent / "panoptic_coco_categories.json").read_text())
-    form = InstanceForm(folder / "panoptic_coco_detection_format.json", folder / "input_images", **OPTIONS | {"stuff": stuff})
+    source = InstanceSource(folder / "panoptic_coco_detection_format.json", folder / "input_images", **OPTIONS | {"stuff": stuff})
     truth = CocoPanoptic(
         json_path=folder / "panoptic_examples.json",
         images_dir=folder / "input_images",
         png_dir=folder / "panoptic_examples",
         merge="none",
     )
-    expected = {truth[place].image_id: truth[place].truth for place in range(len(truth))}
+    expected = {truth[index].image_id: truth[index].truth for index in range(len(truth))}
     crowds = 0
-    for place in range(len(form.file_names)):
-        converted = form[place]
+    for index in range(len(source.file_names)):
+        converted = source[index]
         assert content_of(converted.panoptic) == content_of(expected.pop(converted.image_id))
         crowds += sum(segment.is_crowd for segment in converted.panoptic.segments)
     assert not expected
@@ -137,10 +137,10 @@ def test_the_sample_of_coco_comes_back(sample_data: Path) -> None:
 def test_cityscapes_has_the_official_numbers(sample_data: Path) -> None:
     root = sample_data / "cityscapes-sample"
     assert splits_with_truth(root) == ["val"]
-    form, reader = CityscapesForm(root, "val"), Cityscapes(root, "val", merge="none")
-    converted = form[0]
+    source, reader = CityscapesSource(root, "val"), Cityscapes(root, "val", merge="none")
+    converted = source[0]
     assert converted.image_id == "frankfurt_000000_000294"
-    assert (form.images_dir / converted.file_name).is_file()
+    assert (source.images_dir / converted.file_name).is_file()
     values = np.array(Image.open(next(root.glob("gtFine/*/*/*_instanceIds.png"))))
     for segment in converted.panoptic.segments:
         label = reader.classes[segment.class_index].dataset_id
@@ -148,8 +148,8 @@ def test_cityscapes_has_the_official_numbers(sample_data: Path) -> None:
         assert segment.area == int((values == segment.id).sum())
 
 
-def one(tmp_path: Path, annotations: list[dict], size: tuple[int, int] = (8, 10), **options: object) -> InstanceForm:
-    """A form of one image with these annotations of cats (3) and dogs (7)."""
+def one(tmp_path: Path, annotations: list[dict], size: tuple[int, int] = (8, 10), **options: object) -> InstanceSource:
+    """A source of one image with these annotations of cats (3) and dogs (7)."""
     save_numbers(tmp_path / "images" / "a.png", np.zeros(size, dtype=np.int32))
     content = {
         "images": [{"id": 1, "file_name": "a.png", "height": size[0], "width": size[1]}],
@@ -157,7 +157,7 @@ def one(tmp_path: Path, annotations: list[dict], size: tuple[int, int] = (8, 10)
         "categories": [{"id": 3, "name": "cat"}, {"id": 7, "name": "dog"}],
     }
     (tmp_path / "i.json").write_text(json.dumps(content))
-    return InstanceForm(tmp_path / "i.json", tmp_path / "images", **OPTIONS | options)  # type: ignore[arg-type]
+    return InstanceSource(tmp_path / "i.json", tmp_path / "images", **OPTIONS | options)  # type: ignore[arg-type]
 
 
 def box(x1: int, y1: int, x2: int, y2: int) -> list[list[float]]:
@@ -216,9 +216,9 @@ def test_pixels_of_a_thing_class_without_an_instance(unclaimed: str, expected: d
 
 
 def test_a_background_fills_the_rest(tmp_path: Path) -> None:
-    form = one(tmp_path, [LARGE_CAT], background="ground")
-    assert areas(form[0].panoptic) == {"cat": 36, "ground": 44}
-    assert [(c.name, c.dataset_id, c.is_thing) for c in form.classes.classes][-1] == ("ground", 8, False)
+    source = one(tmp_path, [LARGE_CAT], background="ground")
+    assert areas(source[0].panoptic) == {"cat": 36, "ground": 44}
+    assert [(c.name, c.dataset_id, c.is_thing) for c in source.classes.classes][-1] == ("ground", 8, False)
 
 
 def test_shapes_of_labelme(tmp_path: Path) -> None:
@@ -237,8 +237,8 @@ def test_shapes_of_labelme(tmp_path: Path) -> None:
         {"label": "blur", "points": [(8, 0), (10, 0), (10, 8), (8, 8)]},
     ]
     (tmp_path / "a.json").write_text(labelme_json((8, 10), "a.png", shapes))
-    form = LabelmeForm(read_labelme(tmp_path), tmp_path, classes=CLASSES, ignore=["blur"], background=None, clip=False)
-    converted = form[0]
+    source = LabelmeSource(read_labelme(tmp_path), tmp_path, classes=CLASSES, ignore=["blur"], background=None, clip=False)
+    converted = source[0]
     assert areas(converted.panoptic) == {"sky": 31, "cat": 7, "dog": 4}
     assert converted.image_id == "a"
     assert converted.contested_px == 8 + 1 + 10, "cats and dog on the sky, blur on the sky"
@@ -264,7 +264,7 @@ def test_a_labelme_mask_lies_where_its_first_point_is(
     box = [[left, top], [left + 4, top + 3]]
     shapes = [{"label": "cat", "points": box, "shape_type": "mask", "mask": png_text(mask)}]
     (tmp_path / "a.json").write_text(labelme_json((8, 10), "a.png", shapes))
-    ids = LabelmeForm(read_labelme(tmp_path), tmp_path, classes=CLASSES, ignore=[], background=None, clip=clip)[0].panoptic.ids
+    ids = LabelmeSource(read_labelme(tmp_path), tmp_path, classes=CLASSES, ignore=[], background=None, clip=clip)[0].panoptic.ids
     expected = np.zeros((8, 10), dtype=bool)
     kept = mask[visible]
     expected[max(top, 0) : max(top, 0) + kept.shape[0], max(left, 0) : max(left, 0) + kept.shape[1]] = kept
@@ -278,7 +278,7 @@ def test_pairs_tell_instances_apart_by_class_and_number(tmp_path: Path) -> None:
 
     def convert(unclaimed: Unclaimed) -> PanopticMap:
         folders = (tmp_path / name for name in ("semantic", "instances", "images"))
-        return PairForm(*folders, classes=CLASSES, ignore=[255], unclaimed=unclaimed)[0].panoptic
+        return PairSource(*folders, classes=CLASSES, ignore=[255], unclaimed=unclaimed)[0].panoptic
 
     found = [(s.name, s.is_crowd, s.area) for s in convert("crowd").segments]
     assert sorted(found) == [("cat", False, 1), ("cat", False, 1), ("cat", True, 1), ("dog", False, 2), ("sky", False, 2)]

@@ -13,10 +13,10 @@ from PIL import Image
 from unipan.classes import ClassTable
 from unipan.errors import InputError, noted
 from unipan.tools.convert.cityscapes import splits_with_truth
-from unipan.tools.convert.instances import InstanceForm
-from unipan.tools.convert.labelme import LabelmeForm, classes_of_labels, read_labelme
-from unipan.tools.convert.pairs import PairForm
-from unipan.tools.convert.source import Form, check_size, read_categories, safe_name
+from unipan.tools.convert.instances import InstanceSource
+from unipan.tools.convert.labelme import LabelmeSource, classes_of_labels, read_labelme
+from unipan.tools.convert.pairs import PairSource
+from unipan.tools.convert.source import Source, check_size, read_categories, safe_name
 
 CLASSES = ClassTable.from_categories([{"id": 3, "name": "cat", "isthing": 1}, {"id": 5, "name": "sky", "isthing": 0}])
 ONE_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
@@ -35,16 +35,16 @@ def convert_instances(folder: Path, change: Change, **options: Any) -> None:
     change(content)
     (folder / "i.json").write_text(json.dumps(content))
     defaults = {"semantic": None, "stuff": [], "background": None, "ignore": [255], "overlap": "small", "unclaimed": "void"}
-    form = InstanceForm(folder / "i.json", folder / "images", **{"clip": False} | defaults | options)
-    complain(form)
+    source = InstanceSource(folder / "i.json", folder / "images", **{"clip": False} | defaults | options)
+    complain(source)
 
 
-def complain(form: Form) -> None:
-    """Raise the first fault of a form and its images."""
-    faults = list(form.faults)
-    for place in range(len(form.file_names)):
+def complain(source: Source) -> None:
+    """Raise the first fault of a source and its images."""
+    faults = list(source.faults)
+    for index in range(len(source.file_names)):
         with noted(faults):
-            faults += form[place].faults
+            faults += source[index].faults
     if faults:
         raise InputError(faults[0])
 
@@ -116,12 +116,12 @@ def test_what_contradicts_itself(tmp_path: Path) -> None:
         convert_instances(tmp_path, nothing, semantic=Path("nowhere"))
 
 
-def pairs(folder: Path, semantic: np.ndarray, instances: np.ndarray | None = None) -> PairForm:
+def pairs(folder: Path, semantic: np.ndarray, instances: np.ndarray | None = None) -> PairSource:
     save_numbers(folder / "images" / "a.jpg", np.zeros((2, 3), dtype=np.int32))
     save_numbers(folder / "semantic" / "a.png", semantic)
     save_numbers(folder / "instances" / "a.png", np.zeros((2, 3)) if instances is None else instances)
     folders = (folder / name for name in ("semantic", "instances", "images"))
-    return PairForm(*folders, classes=CLASSES, ignore=[255], unclaimed="crowd")
+    return PairSource(*folders, classes=CLASSES, ignore=[255], unclaimed="crowd")
 
 
 SKY = np.full((2, 3), 5)
@@ -134,13 +134,13 @@ def test_maps_of_numbers(tmp_path: Path) -> None:
         pairs(tmp_path, SKY, np.zeros((4, 3)))[0]
     with pytest.raises(InputError, match=r"images/a\.jpg is 3x2 .* but .*semantic/a\.png is 3x4"):
         pairs(tmp_path, np.full((4, 3), 5), np.zeros((4, 3)))[0]
-    form = pairs(tmp_path, SKY)
+    source = pairs(tmp_path, SKY)
     Image.new("RGB", (3, 2)).save(tmp_path / "semantic" / "a.png")
     with pytest.raises(InputError, match=r"semantic/a\.png is a PNG file of mode RGB; .* not colours"):
-        form[0]
+        source[0]
     (tmp_path / "semantic" / "a.png").write_bytes(b"\x89PNG\r\n")
     with pytest.raises(InputError, match=r"cannot read .*semantic/a\.png"):
-        form[0]
+        source[0]
 
 
 def test_files_that_have_no_partner(tmp_path: Path) -> None:
@@ -155,23 +155,23 @@ def test_files_that_have_no_partner(tmp_path: Path) -> None:
         (tmp_path / "semantic" / f"{name}.png").rename(tmp_path / "semantic" / f"{name}_labels.png")
     folders = [tmp_path / name for name in ("semantic", "instances", "images")]
     with pytest.raises(InputError, match=r"no file name stands in all of .*semantic \(first a_labels\)"):
-        PairForm(*folders, classes=CLASSES, ignore=[255], unclaimed="crowd")
+        PairSource(*folders, classes=CLASSES, ignore=[255], unclaimed="crowd")
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(InputError, match="empty holds no PNG file"):
-        PairForm(empty, folders[1], folders[2], classes=CLASSES, ignore=[255], unclaimed="crowd")
+        PairSource(empty, folders[1], folders[2], classes=CLASSES, ignore=[255], unclaimed="crowd")
     with pytest.raises(InputError, match="empty holds no image"):
-        PairForm(folders[0], folders[1], empty, classes=CLASSES, ignore=[255], unclaimed="crowd")
+        PairSource(folders[0], folders[1], empty, classes=CLASSES, ignore=[255], unclaimed="crowd")
     save_numbers(folders[2] / "a.png", SKY)
     with pytest.raises(InputError, match=r"a\.jpg and .*a\.png would both become a\.png"):
-        PairForm(*folders, classes=CLASSES, ignore=[255], unclaimed="crowd")
+        PairSource(*folders, classes=CLASSES, ignore=[255], unclaimed="crowd")
 
 
 def labelme(folder: Path, shape: dict[str, Any], **options: Any) -> None:
     save_numbers(folder / "a.png", np.zeros((6, 8), dtype=np.int32))
     (folder / "a.json").write_text(labelme_json((6, 8), "a.png", [shape]))
     defaults = {"classes": CLASSES, "ignore": [], "background": None, "clip": False}
-    complain(LabelmeForm(read_labelme(folder), folder, **defaults | options))
+    complain(LabelmeSource(read_labelme(folder), folder, **defaults | options))
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def labelme(folder: Path, shape: dict[str, Any], **options: Any) -> None:
         ({"label": "cat", "points": [[1, 1], [5, 1]]}, r"a\.json: shape 1 \(cat\): a polygon of 2 points"),
         ({"label": "cat", "points": [[1, 1]], "shape_type": "circle"}, "a circle of 1 points"),
         ({"label": "cat", "points": [[1, 1], [2, 2]], "shape_type": "line"}, "it is a line, which has no inside"),
-        ({"label": "cat", "points": [[1, 1], [2, 2]], "shape_type": "mask"}, "a mask has two points and a picture"),
+        ({"label": "cat", "points": [[1, 1], [2, 2]], "shape_type": "mask"}, "a mask has two points and an image"),
         (
             {"label": "cat", "points": [[1, 1], [2, 2]], "shape_type": "mask", "mask": "bm8="},
             r"shape 1 \(cat\): its mask can't be read as a PNG",

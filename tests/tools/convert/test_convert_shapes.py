@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from unipan.errors import InputError
-from unipan.tools.convert.overlap import NOBODY, Shape, paint
-from unipan.tools.convert.rasterize import Patch, circle, mask_patch, polygon_patch, rectangle, union
+from unipan.tools.convert.rasterize import NOBODY, Patch, Shape, circle, mask_patch, paint, polygon_patch, rectangle, union
 from unipan.tools.convert.rle import mask_from_counts
 
 SIZE = (9, 12)

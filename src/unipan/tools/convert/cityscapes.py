@@ -7,7 +7,7 @@ from unipan.errors import InputError
 from unipan.tools.convert.source import Converted
 
 
-class CityscapesForm:
+class CityscapesSource:
     """A split, with the numbers that the official createPanopticImgs writes: a segment's id is its value in *_instanceIds.png, an
     image's CITY_SEQUENCE_FRAME, a category's its label id, and groups of things are crowds.
     """

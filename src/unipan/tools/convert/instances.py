@@ -14,7 +14,7 @@ from unipan.data.image_paths import check_apart, find_listed
 from unipan.errors import InputError, about
 from unipan.tools.convert.instance_json import InstanceEntry, class_table, read_instance_json
 from unipan.tools.convert.label_maps import ClassNumbers
-from unipan.tools.convert.overlap import Shape, paint
+from unipan.tools.convert.rasterize import Shape, paint
 from unipan.tools.convert.segmentation import segmentation_patch
 from unipan.tools.convert.source import Converted, Unclaimed, assembled, check_size, checked_folder, files_by_stem
 from unipan.types import Size
@@ -23,7 +23,7 @@ Overlap = Literal["small", "order"]
 """Who gets a pixel that several instances claim: the one of the smaller area, or the later one."""
 
 
-class InstanceForm:
+class InstanceSource:
     """Instances over a semantic map: stuff lies below crowds, and crowds below things, among which `overlap` decides.
 
     stuff:      classes that are stuff. Those of the JSON's categories that are among them (by id) are stuff too, the rest things.

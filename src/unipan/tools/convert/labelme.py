@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -15,13 +15,13 @@ from unipan.data.image_paths import check_apart, find_files, find_listed, other_
 from unipan.errors import InputError, about, noted
 from unipan.ops.images import is_file
 from unipan.tools.convert.labelme_shapes import LabelmeShape, shape_patch
-from unipan.tools.convert.overlap import Shape, paint
+from unipan.tools.convert.rasterize import Shape, paint
 from unipan.tools.convert.source import Converted, assembled, check_size, checked_folder, read_categories
 
 
 @dataclass(slots=True)
 class LabelmeFile:
-    """A file's content, under labelme's own names; the picture that may be in it is passed over."""
+    """A file's content, under labelme's own names; the image that may be in it is passed over."""
 
     shapes: list[Annotated[LabelmeShape | Any, Field(union_mode="left_to_right")]]
     """One that is no shape stays as it stands there."""
@@ -56,7 +56,7 @@ def read_labelme(folder: Path) -> LabelmeFolder:
     return content
 
 
-class LabelmeForm:
+class LabelmeSource:
     """A folder of labelme's files. Of shapes that overlap, the later one in the file lies on top, as labelme draws them.
 
     Thing shapes of one group are one segment, and so is all stuff of one class. Pixels without a shape are void, or of the stuff
@@ -168,6 +168,6 @@ def _image_name(folder: Path, content: LabelmeFile, images_dir: Path) -> str:
 
     Of imagePath only the last part counts: its folder is where labelme ran, on whichever system, not where the images are now.
     """
-    name = PureWindowsPath(content.imagePath).name
+    name = content.imagePath.replace("\\", "/").rpartition("/")[2]
     beside = folder / name
     return beside.as_posix() if is_file(images_dir / beside) or other_suffix(images_dir / beside) else name

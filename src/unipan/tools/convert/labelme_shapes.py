@@ -59,7 +59,7 @@ def outline(shape: LabelmeShape) -> Points:
 def _mask_patch(shape: LabelmeShape, size: Size, *, clip: bool) -> Patch:
     """Its pixels, of which the first lies at the first point and the last at the second."""
     if len(shape.points) != 2 or not shape.mask:
-        raise InputError("a mask has two points and a picture of it (mask); export it again.")
+        raise InputError("a mask has two points and an image of it (mask); export it again.")
     check_points(np.array(shape.points), size, clip=clip)
     mask = _decoded(shape.mask)
     (x1, y1), (x2, y2) = ((int(x), int(y)) for x, y in shape.points)
@@ -74,12 +74,12 @@ def _mask_patch(shape: LabelmeShape, size: Size, *, clip: bool) -> Patch:
 
 
 def _decoded(text: str) -> NDArray[np.bool_]:
-    """The picture in a base64 text, which is not 0 where the shape is."""
+    """The image in a base64 text, which is not 0 where the shape is."""
     try:
         with Image.open(BytesIO(b64decode(text, validate=True)), formats=["PNG"]) as file:
             pixels = np.array(file)
     except (*UNREADABLE, binascii.Error) as error:
         raise InputError(f"its mask can't be read as a PNG in base64: {error}. Export it again.") from error
     if pixels.ndim != 2:
-        raise InputError("its mask is a picture in colours; expected one number a pixel, 0 outside the shape. Export it again.")
+        raise InputError("its mask is an image in colours; expected one number a pixel, 0 outside the shape. Export it again.")
     return pixels != 0

@@ -12,14 +12,14 @@ from unipan.classes import VOID, ClassTable
 from unipan.errors import InputError
 from unipan.ops.segments import runs_of
 from unipan.tools.convert.label_maps import LARGEST, ClassNumbers, read_label_map
-from unipan.tools.convert.overlap import NOBODY
+from unipan.tools.convert.rasterize import NOBODY
 from unipan.tools.convert.source import Converted, Unclaimed, assembled, check_size, files_by_stem
 
 NO_INSTANCE = 0
 """In an instance map."""
 
 
-class PairForm:
+class PairSource:
     """Folders of semantic and instance maps, named STEM.png like the images and in the same subfolders.
 
     Pixels of one thing class and one instance number are one segment, so that numbers may be unique in the image or in the class
@@ -68,9 +68,9 @@ class PairForm:
         runs = runs_of(torch.from_numpy(semantic.astype(np.int64) * (LARGEST + 1) + instances))
         class_indices, numbers = np.divmod(runs.ids, LARGEST + 1)
         claimed = self._is_thing[class_indices] & (numbers != NO_INSTANCE)
-        things, place = np.unique(runs.ids[claimed], return_inverse=True)
+        things, position = np.unique(runs.ids[claimed], return_inverse=True)
         owner = np.full(len(runs.ids), NOBODY, dtype=np.int32)
-        owner[claimed] = place
+        owner[claimed] = position
         claims = [(class_index, False) for class_index in (things // (LARGEST + 1)).tolist()]
         return np.repeat(owner, runs.lengths).reshape(semantic.shape), claims
 

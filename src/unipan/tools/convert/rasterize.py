@@ -1,8 +1,10 @@
-"""Drawn shapes to pixels. A pixel belongs to a shape when its centre (x + 0.5, y + 0.5) lies inside: shapes that share an edge
-neither overlap nor leave a gap. Coordinates are in pixels, the image's top left corner is (0, 0).
+"""Drawn shapes to pixels, and shapes over each other. H x W pixels of the image.
+
+A pixel belongs to a shape when its centre (x + 0.5, y + 0.5) lies inside: shapes that share an edge neither overlap nor leave a
+gap. Coordinates are in pixels, the image's top left corner is (0, 0).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +25,9 @@ FARTHEST_PX = 1e6
 SLACK_PX = 1.0
 """How far outside the image a point may lie: tools round."""
 
+NOBODY = -1
+"""In an owner map: no shape lies there."""
+
 
 class Patch(NamedTuple):
     """The part of an image in which a shape lies."""
@@ -41,6 +46,20 @@ class Patch(NamedTuple):
     def area(self) -> int:
         """Its pixels."""
         return int(np.count_nonzero(self.mask))
+
+
+class Shape(NamedTuple):
+    """Pixels that a segment claims; a segment may have several shapes."""
+
+    segment: int  # 0 or more
+    patch: Patch
+
+
+class Painted(NamedTuple):
+    """Who got which pixel."""
+
+    owner: NDArray[np.int32]  # (H, W) segments, NOBODY where no shape lies
+    contested_px: int  # pixels that several segments claimed
 
 
 def polygon_patch(points: Points, size: Size) -> Patch:
@@ -99,6 +118,17 @@ def check_points(points: Points, size: Size, *, clip: bool) -> None:
             f"the point ({x:g}, {y:g}) lies outside the image of {width}x{height}; mend it, or cut all shapes at the border "
             "with --clip."
         )
+
+
+def paint(shapes: Iterable[Shape], size: Size) -> Painted:
+    """Lay the shapes over each other, the last on top."""
+    owner = np.full(size, NOBODY, dtype=np.int32)
+    contested = np.zeros(size, dtype=bool)
+    for segment, patch in shapes:
+        below = owner[patch.window]
+        contested[patch.window] |= patch.mask & (below != NOBODY) & (below != segment)
+        below[patch.mask] = segment
+    return Painted(owner, int(np.count_nonzero(contested)))
 
 
 def _filled(points: Points, patch: Patch) -> NDArray[np.bool_]:

@@ -6,22 +6,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from unipan.classes import VOID_ID
 from unipan.console import Table
 from unipan.data.coco_json import SHOWN, listing
-from unipan.tools.convert.source import Converted, Form, void_px
+from unipan.tools.convert.source import Converted, Source
 
 
 class Part(NamedTuple):
     """Images that become one split."""
 
     split: str
-    form: Form
-    places: Sequence[int]
-    """Which of the form's images."""
+    source: Source
+    indices: Sequence[int]
+    """Which of the source's images."""
 
 
 @dataclass
-class Tally:
+class SplitCounts:
     """What became of a split's images."""
 
     split: str
@@ -46,43 +47,43 @@ class Tally:
         self.crowds += sum(segment.is_crowd for segment in panoptic.segments)
         self.pixels += panoptic.ids.numel()
         self.contested_px += converted.contested_px
-        self.void_px += void_px(panoptic)
+        self.void_px += int((panoptic.ids == VOID_ID).sum())
         self.empty += not panoptic.segments
         self.vanished += converted.vanished
         self.faults += converted.faults
 
 
-def summary(tallies: Iterable[Tally]) -> Table:
+def summary(counts: Iterable[SplitCounts]) -> Table:
     """A row for each split."""
     table = Table("Converted")
-    columns: dict[str, Callable[[Tally], str]] = {
-        "split": lambda tally: tally.split,
-        "images": lambda tally: f"{tally.images:,}",
-        "segments": lambda tally: f"{tally.segments:,}",
-        "crowds": lambda tally: f"{tally.crowds:,}",
-        "overlapping px": lambda tally: f"{tally.contested_px:,}",
-        "vanished": lambda tally: f"{len(tally.vanished):,}",
-        "void": lambda tally: f"{tally.void_px / max(tally.pixels, 1):.1%}",
+    columns: dict[str, Callable[[SplitCounts], str]] = {
+        "split": lambda count: count.split,
+        "images": lambda count: f"{count.images:,}",
+        "segments": lambda count: f"{count.segments:,}",
+        "crowds": lambda count: f"{count.crowds:,}",
+        "overlapping px": lambda count: f"{count.contested_px:,}",
+        "vanished": lambda count: f"{len(count.vanished):,}",
+        "void": lambda count: f"{count.void_px / max(count.pixels, 1):.1%}",
     }
     for name in columns:
         table.add_column(name, justify="left" if name == "split" else "right")
-    for tally in tallies:
-        table.add_row(*(cell(tally) for cell in columns.values()))
+    for count in counts:
+        table.add_row(*(cell(count) for cell in columns.values()))
     return table
 
 
-def sentences(tallies: Sequence[Tally], parts: Sequence[Part], out: Path) -> list[str]:
+def sentences(counts: Sequence[SplitCounts], parts: Sequence[Part], out: Path) -> list[str]:
     """What the table can't say, and the command that comes next."""
     said = []
-    if any(tally.contested_px for tally in tallies):
-        said.append(f"Overlapping pixels went to {parts[0].form.overlap_rule}.")
-    vanished = [name for tally in tallies for name in tally.vanished]
+    if any(count.contested_px for count in counts):
+        said.append(f"Overlapping pixels went to {parts[0].source.overlap_rule}.")
+    vanished = [name for count in counts for name in count.vanished]
     if vanished:
         said.append(f"Vanished, because others cover them or they hold no pixel's centre: {listing(vanished)}.")
-    empty = sum(tally.empty for tally in tallies)
+    empty = sum(count.empty for count in counts)
     if empty:
         said.append(f"{empty} images have no segment at all; they are void, and nothing is learnt from them.")
-    faults = all_faults(parts, tallies)
+    faults = all_faults(parts, counts)
     if faults:
         said.append(f"Left out: {counted_faults(faults)}".rstrip())
     return [*said, next_step(parts, out)]
@@ -90,7 +91,7 @@ def sentences(tallies: Sequence[Tally], parts: Sequence[Part], out: Path) -> lis
 
 def next_step(parts: Sequence[Part], out: Path) -> str:
     """The training command, as far as the splits for it are there."""
-    folders = {part.split: part.form.images_dir for part in parts}
+    folders = {part.split: part.source.images_dir for part in parts}
     jsons = {split: json_path(out / "annotations", split) for split in ("train", "val")}
     missing = [split for split, path in jsons.items() if not path.is_file()]
     if missing:
@@ -107,10 +108,10 @@ def next_step(parts: Sequence[Part], out: Path) -> str:
     return f"Next: {shlex.join([*words, '--out', 'runs/mine'])}"
 
 
-def all_faults(parts: Sequence[Part], tallies: Sequence[Tally]) -> list[str]:
-    """Those of the forms, which parts may share, and of their images."""
-    forms = {id(part.form): part.form for part in parts}.values()
-    return [fault for holder in (*forms, *tallies) for fault in holder.faults]
+def all_faults(parts: Sequence[Part], counts: Sequence[SplitCounts]) -> list[str]:
+    """Those of the sources, which parts may share, and of their images."""
+    sources = {id(part.source): part.source for part in parts}.values()
+    return [fault for holder in (*sources, *counts) for fault in holder.faults]
 
 
 def counted_faults(faults: Sequence[str]) -> str:

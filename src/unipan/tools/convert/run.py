@@ -1,24 +1,32 @@
 """`unipan convert`: other formats to the COCO panoptic layout that `unipan train` reads."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from unipan.checkpoint import make_folder
 from unipan.classes import ClassTable
 from unipan.console import counted
-from unipan.data.coco_json import listing
+from unipan.data.coco_json import listing, read_json_as
 from unipan.data.coco_writer import Entry, write_panoptic
 from unipan.errors import InputError, noted
-from unipan.tools.convert.report import Part, Tally, all_faults, counted_faults, json_path
-from unipan.tools.convert.source import Form, read_panoptic_categories
+from unipan.tools.convert.report import Part, SplitCounts, all_faults, counted_faults, json_path
+from unipan.tools.convert.source import Source
 
 Faulty = Literal["stop", "skip"]
 """What becomes of images and annotations that can't be used."""
 
 
-def convert(parts: Sequence[Part], out: Path, *, faulty: Faulty) -> list[Tally]:
+@dataclass(slots=True)
+class _Categories:
+    """What of a split that is there already is read."""
+
+    categories: list[dict[str, Any]]
+
+
+def convert(parts: Sequence[Part], out: Path, *, faulty: Faulty) -> list[SplitCounts]:
     """Write out/annotations/panoptic_SPLIT.json and its PNG folder for each part. Splits that are there are not touched.
 
     faulty: what becomes of images and annotations that can't be used: stop, when all are counted; or skip, leave them out.
@@ -26,33 +34,33 @@ def convert(parts: Sequence[Part], out: Path, *, faulty: Faulty) -> list[Tally]:
     Raises: InputError with the first faults; or where a split would have no image.
     """
     folder = out / "annotations"
-    tallies = [Tally(part.split, json_path(folder, part.split)) for part in parts]
+    counts = [SplitCounts(part.split, json_path(folder, part.split)) for part in parts]
     _check_target(folder, parts)
     make_folder(folder)
     try:
-        for part, tally in zip(parts, tallies, strict=True):
-            entries = _entries(part, tally, faulty)
-            classes, name = part.form.classes, tally.json
+        for part, count in zip(parts, counts, strict=True):
+            entries = _entries(part, count, faulty)
+            classes, name = part.source.classes, count.json
             write_panoptic(folder, entries, classes, json_name=name.name, png_folder=name.stem, scores=False)
-        _refuse(tallies, all_faults(parts, tallies), faulty)
+        _refuse(counts, all_faults(parts, counts), faulty)
     except BaseException:
-        for tally in tallies:
-            tally.json.unlink(missing_ok=True)
+        for count in counts:
+            count.json.unlink(missing_ok=True)
         raise
-    return tallies
+    return counts
 
 
-def _refuse(tallies: Sequence[Tally], faults: Sequence[str], faulty: Faulty) -> None:
+def _refuse(counts: Sequence[SplitCounts], faults: Sequence[str], faulty: Faulty) -> None:
     """Refuse faults that are to stop the conversion, or leave nothing of a split."""
-    empty = [tally.split for tally in tallies if not tally.images]
+    empty = [count.split for count in counts if not count.images]
     if faults and faulty == "stop":
         raise InputError(f"nothing is converted: {counted_faults(faults)} Mend this, or leave it out with --faulty skip.")
     if faults and empty:
         raise InputError(f"no image is left for {listing(empty)}: {counted_faults(faults)} Mend some.")
 
 
-def parts_of(form: Form, *, split: str, val_share: float, seed: int) -> list[Part]:
-    """The whole form as `split`, or its images divided into train and val.
+def parts_of(source: Source, *, split: str, val_share: float, seed: int) -> list[Part]:
+    """The whole source as `split`, or its images divided into train and val.
 
     Which images are held out depends on the seed and on their names alone, so hardly changes when images are added.
     """
@@ -61,25 +69,26 @@ def parts_of(form: Form, *, split: str, val_share: float, seed: int) -> list[Par
     if not val_share:
         if not split.isidentifier():
             raise InputError(f"--split {split!r} came; a split's name is letters, digits and underscores, as in train or val.")
-        return [Part(split, form, range(len(form.file_names)))]
+        return [Part(split, source, range(len(source.file_names)))]
     if split != "train":
         raise InputError(f"--val-share makes both train and val, so --split {split} can't hold as well; name one of them.")
-    if len(form.file_names) < 2:
+    names = source.file_names
+    if len(names) < 2:
         raise InputError("there is one image only, which can't be divided; leave out --val-share.")
-    ranked = sorted(range(len(form.file_names)), key=lambda place: sha256(f"{seed} {form.file_names[place]}".encode()).digest())
-    held_out = set(ranked[: min(max(round(val_share * len(form.file_names)), 1), len(form.file_names) - 1)])
-    train = [place for place in range(len(form.file_names)) if place not in held_out]
-    return [Part("train", form, train), Part("val", form, sorted(held_out))]
+    ranked = sorted(range(len(names)), key=lambda index: sha256(f"{seed} {names[index]}".encode()).digest())
+    held_out = set(ranked[: min(max(round(val_share * len(names)), 1), len(names) - 1)])
+    train = [index for index in range(len(names)) if index not in held_out]
+    return [Part("train", source, train), Part("val", source, sorted(held_out))]
 
 
-def _entries(part: Part, tally: Tally, faulty: Faulty) -> Iterator[Entry]:
+def _entries(part: Part, count: SplitCounts, faulty: Faulty) -> Iterator[Entry]:
     """The images that can be used. After a fault that is to stop all, further ones are only looked at."""
-    for place in counted(part.places, f"converting {part.split}", len(part.places)):
+    for index in counted(part.indices, f"converting {part.split}", len(part.indices)):
         converted = None
-        with noted(tally.faults):
-            converted = part.form[place]
-            tally.add(converted)
-        if converted and (faulty == "skip" or not tally.faults):
+        with noted(count.faults):
+            converted = part.source[index]
+            count.add(converted)
+        if converted and (faulty == "skip" or not count.faults):
             yield Entry(converted.image_id, converted.file_name, converted.panoptic)
 
 
@@ -90,8 +99,8 @@ def _check_target(folder: Path, parts: Sequence[Part]) -> None:
         if path.exists():
             raise InputError(f"{path} is there already; name another --out or --split, or remove it and {path.with_suffix('')}.")
     for path in sorted(folder.glob("panoptic_*.json")):
-        theirs = ClassTable.from_categories(read_panoptic_categories(path))
-        difference = parts[0].form.classes.difference(theirs)
+        theirs = ClassTable.from_categories(read_json_as(_Categories, path, "a COCO panoptic JSON").categories)
+        difference = parts[0].source.classes.difference(theirs)
         if difference:
             raise InputError(
                 f"{path} was written with other classes: {difference}; give both splits the same list of classes, "

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from unipan.classes import VOID, VOID_ID, ClassTable
+from unipan.classes import VOID, ClassTable
 from unipan.data.coco_json import leads_out, read_json_as, stem_below
 from unipan.data.coco_writer import png_of
 from unipan.data.image_paths import check_apart, find_files
@@ -30,7 +30,7 @@ EXIF_ORIENTATION = 0x0112
 
 @dataclass(frozen=True, kw_only=True)
 class Converted:
-    """One image in its new form."""
+    """One image in the new format."""
 
     image_id: int | str
     file_name: str
@@ -44,7 +44,7 @@ class Converted:
     """What of its annotation is not in the map, because it can't be used; each a sentence."""
 
 
-class Form(Protocol):
+class Source(Protocol):
     """A data set in another format, image by image. An image that can't be used at all is an InputError."""
 
     classes: ClassTable
@@ -86,29 +86,14 @@ def assembled(
     return joined_stuff(panoptic, classes), gone
 
 
-def void_px(panoptic: PanopticMap) -> int:
-    """Unlabelled pixels."""
-    return int((panoptic.ids == VOID_ID).sum())
-
-
 def read_categories(path: Path) -> list[dict[str, Any]]:
     """A JSON file with a list of classes, as the `categories` of the COCO formats are."""
     return read_json_as(list[dict[str, Any]], path, 'a JSON list of classes such as [{"id": 1, "name": "sky"}]')
 
 
-@dataclass(slots=True)
-class _Categories:
-    categories: list[dict[str, Any]]
-
-
-def read_panoptic_categories(path: Path) -> list[dict[str, Any]]:
-    """The `categories` of a COCO panoptic JSON."""
-    return read_json_as(_Categories, path, "a COCO panoptic JSON").categories
-
-
 def safe_name(name: str) -> str:
     """A file name out of a JSON, relative, with forward slashes; one that leads out of its folder is refused."""
-    if leads_out(name) or not PurePosixPath(name).name:
+    if leads_out(name):
         raise InputError(f"the file name {name!r} leads out of the images folder; name files relative to that folder.")
     return str(PurePosixPath(name.replace("\\", "/")))
 
