@@ -5,9 +5,11 @@ from math import inf, nan
 
 import pytest
 
+from unipan.cli.app import MENU
+from unipan.cli.parse import parse
 from unipan.config import Config, DataConfig, ModelConfig, TrainConfig
 from unipan.errors import InputError
-from unipan.presets import PRESETS
+from unipan.presets import PRESETS, coco_small, for_own_data
 
 AT_SCALE = [name for name in PRESETS if name not in ("demo", "coco_small")]
 
@@ -125,3 +127,16 @@ def test_baselines_differ_by_their_head() -> None:
 def test_what_cannot_work_is_refused(build: Callable[[], object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         build()
+
+
+@pytest.mark.parametrize("given", ["--data.train=a.json", "--data.train a.json"])
+def test_of_ones_own_jsons_nothing_is_merged_and_no_stuff_trimmed_unless_asked_for(given: str) -> None:
+    def config(*words: str) -> Config:
+        return parse(MENU, ["train", "coco_small", *words, "--out", "run"]).args[0]  # type: ignore[attr-defined]
+
+    own = (*given.split(), "--data.val", "b.json", "--data.images", "c")
+    assert (config().data.merge, config().inference.min_stuff_area_px) == ("supercategory", 4096)
+    assert (config(*own).data.merge, config(*own).inference.min_stuff_area_px) == ("none", 0)
+    asked = config(*own, "--data.merge", "supercategory", "--inference.min-stuff-area-px", "4096")
+    assert (asked.data.merge, asked.inference.min_stuff_area_px) == ("supercategory", 4096)
+    assert for_own_data(coco_small()).train == coco_small().train

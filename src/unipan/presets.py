@@ -58,6 +58,7 @@ def coco_small() -> Config:
     """COCO panoptic data at a small scale: 27 super-categories, masks, variant C, about 256 px; a first look on a laptop.
 
     Variant C and the stuff limit of 4096 px are the paper's and UPSNet's for COCO; all else is ours, sized for a CPU.
+    With --data.train JSON no class is merged and no stuff trimmed, unless it is asked for.
     """
     small = demo()
     return replace(
@@ -234,6 +235,11 @@ def as_upsnet(base: Config) -> Config:
         train=replace(base.train, detections="truth"),
         inference=replace(base.inference, score_threshold=0.6),
     )
+
+
+def for_own_data(preset: Config) -> Config:
+    """A preset for JSONs of one's own: no class is merged and no stuff trimmed: both are made for COCO and Cityscapes."""
+    return replace(preset, data=replace(preset.data, merge="none"), inference=replace(preset.inference, min_stuff_area_px=0))
 
 
 PRESETS = {

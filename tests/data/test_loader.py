@@ -1,3 +1,4 @@
+import os
 from itertools import chain
 from typing import Any
 
@@ -64,6 +65,11 @@ def test_workers_and_the_global_generator_change_nothing() -> None:
     shared = batches(Pictures(5), workers=2)
     assert torch.equal(torch.get_rng_state(), before)
     assert all(same(a, b) for a, b in zip(alone, shared, strict=True))
+
+
+def test_more_workers_than_cores_are_no_warning(recwarn: pytest.WarningsRecorder) -> None:
+    batches(Pictures(5), workers=(os.cpu_count() or 1) + 1, steps=1)
+    assert not recwarn.list
 
 
 def test_a_second_iteration_gives_the_same_batches() -> None:

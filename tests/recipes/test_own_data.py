@@ -12,6 +12,7 @@ from PIL import Image
 
 from unipan.checkpoint import RunFolder, write_settings
 from unipan.config import Config, DataConfig
+from unipan.data.build import remarks, training_dataset
 from unipan.data.cityscapes_labels import CITYSCAPES
 from unipan.data.coco_writer import Entry, write_panoptic
 from unipan.data.id_maps import write_id_map
@@ -72,10 +73,15 @@ def test_train_evaluate_predict_score(tmp_path: Path, tiny_config: Config, capfd
 
 
 @pytest.mark.parametrize("things", [True, False])
-def test_classes_of_one_kind_train_and_are_scored(tmp_path: Path, tiny_config: Config, things: bool) -> None:
+def test_classes_of_one_kind_train_and_are_scored(
+    tmp_path: Path, tiny_config: Config, things: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
     path = write_scenes(tmp_path / "set")
     keep_only(path, things=things)
-    network = train(on_json(tiny_config, path), tmp_path / "run")
+    config = on_json(tiny_config, path)
+    network = train(replace(config, inference=replace(config.inference, min_stuff_area_px=4096)), tmp_path / "run")
+    said = capfd.readouterr().err
+    assert ("settings: the limit inference.min_stuff_area_px 4096 removes " in said) != things
     assert all(bool(parameter.isfinite().all()) for parameter in network.parameters())
     assert evaluate(str(tmp_path / "run")).answer.num_images == 3
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
@@ -92,6 +98,15 @@ def test_images_that_are_all_void_train_and_are_scored(tmp_path: Path, tiny_conf
     network = train(on_json(tiny_config, path), tmp_path / "run")
     assert all(bool(parameter.isfinite().all()) for parameter in network.parameters())
     assert evaluate(str(tmp_path / "run")).answer.num_images == 3
+
+
+def test_merging_is_said(tmp_path: Path, tiny_config: Config) -> None:
+    config = on_json(tiny_config, write_scenes(tmp_path / "set"), merge="supercategory")
+    merged = len(SCENES.classes.merged_by_supercategory()[0])
+    [said] = remarks(training_dataset(config.data, 0))
+    assert said.startswith(
+        f"{len(SCENES.classes)} classes were merged into {merged} by their super-categories; --data.merge none"
+    )
 
 
 def test_a_set_that_moved_is_found_by_its_new_root(tmp_path: Path, tiny_config: Config) -> None:

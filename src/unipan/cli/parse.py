@@ -20,6 +20,7 @@ import tyro
 
 from unipan.config import Config
 from unipan.errors import InputError
+from unipan.presets import for_own_data
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def parse(menu: Menu, arguments: list[str]) -> Callable[[], None]:
 
 def _ready(command: Command, words: str, arguments: list[str]) -> Callable[[], None]:
     printed = StringIO()
-    read = partial(tyro.cli, _deferred(command), prog=words, description=command.text())
+    read = partial(tyro.cli, _deferred(command, arguments), prog=words, description=command.text())
     try:
         with redirect_stderr(printed):
             ready, unknown = read(args=arguments, return_unknown_args=True)
@@ -118,8 +119,11 @@ def _refuse_unknown(arguments: list[str], read: Callable[..., Any], words: str) 
             raise InputError(f"there is no option {word}: {hint}All are listed by {words} --help.") from None
 
 
-def _deferred(command: Command) -> Callable[..., Callable[[], None]]:
-    """The parser calls a function as soon as it has its arguments; this lets `main` call it, with the preset's settings."""
+def _deferred(command: Command, arguments: list[str]) -> Callable[..., Callable[[], None]]:
+    """The parser calls a function as soon as it has its arguments; this lets `main` call it, with the preset's settings.
+
+    What a preset has by default is another for JSONs of one's own.
+    """
 
     @wraps(command.run)
     def ready(*args: Any, **options: Any) -> Callable[[], None]:
@@ -127,7 +131,8 @@ def _deferred(command: Command) -> Callable[..., Callable[[], None]]:
 
     if command.preset:
         signature = inspect.signature(command.run)
-        given = {"config": command.preset()}
+        own = any(word.partition("=")[0] == "--data.train" for word in arguments)
+        given = {"config": for_own_data(command.preset()) if own else command.preset()}
         parameters = [part.replace(default=given.get(name, part.default)) for name, part in signature.parameters.items()]
         ready.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return ready

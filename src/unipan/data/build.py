@@ -62,6 +62,11 @@ def remarks(dataset: PanopticDataset) -> list[str]:
     if isinstance(dataset, CocoPanoptic) and dataset.left_out:
         number, verbs = (f"{dataset.left_out} images", ("have", "are")) if dataset.left_out > 1 else ("1 image", ("has", "is"))
         said = [f"{number} of {dataset.json_path} {verbs[0]} no annotation and {verbs[1]} left out; {len(dataset)} remain."]
+    if isinstance(dataset, (CocoPanoptic, Cityscapes)) and dataset.own_classes > len(dataset.classes):
+        said.append(
+            f"{dataset.own_classes} classes were merged into {len(dataset.classes)} by their super-categories; "
+            "--data.merge none keeps them."
+        )
     some = min(LOOKED_AT, len(dataset))
     indices = [number * len(dataset) // some for number in range(some)]
     if isinstance(dataset, CocoPanoptic):

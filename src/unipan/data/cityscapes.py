@@ -53,6 +53,7 @@ class Cityscapes:
             raise InputError(self.faults[0])
         self.file_names = [f"{frame}{IMAGE_END}" for frame in self._frames]
         self._class_of = tuple(range(len(CITYSCAPES)))
+        self.own_classes: int = len(CITYSCAPES)
         self.classes: ClassTable = CITYSCAPES
         if merge == "supercategory":
             self.classes, self._class_of = CITYSCAPES.merged_by_supercategory()

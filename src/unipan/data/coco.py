@@ -50,6 +50,7 @@ class CocoPanoptic:
         self._index = _compact(content, classes, images_dir, json_path)
         self.json_path, self._images_dir, self._png_dir, self._merge = json_path, images_dir, png_dir, merge
         self._class_of = tuple(range(len(classes)))
+        self.own_classes: int = len(classes)
         if merge == "supercategory":
             classes, self._class_of = classes.merged_by_supercategory()
         self.classes: ClassTable = classes

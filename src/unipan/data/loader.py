@@ -11,13 +11,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from unipan.classes import VOID
 from unipan.data.dataset import PanopticDataset
 from unipan.data.targets import make_target
 from unipan.data.transforms import Augmentation, augment
-from unipan.data.workers import dead_workers_named, end_workers_at_exit, leave_signals_to_the_trainer
+from unipan.data.workers import dead_workers_named, end_workers_at_exit, loaded
 from unipan.errors import InputError
 from unipan.types import Batch, PanopticMap, Sample, Target
 
@@ -166,7 +166,7 @@ def training_batches(
     if batch_size % processes:
         raise InputError(f"train.batch_size ({batch_size}) must be a multiple of the number of processes ({processes}).")
     end_workers_at_exit()
-    loader = DataLoader(
+    batches = loaded(
         StepBatches(
             dataset=dataset,
             augmentation=augmentation,
@@ -177,14 +177,11 @@ def training_batches(
             processes=processes,
             faulty=faulty,
         ),
-        batch_size=None,  # the data set's entries are whole batches
-        sampler=range(start_step, steps),
-        num_workers=workers,
-        worker_init_fn=leave_signals_to_the_trainer,
-        generator=torch.Generator(),  # otherwise the loader draws a number from the global generator
+        range(start_step, steps),
+        workers,
     )
     with dead_workers_named():
-        for batch in loader:
+        for batch in batches:
             if isinstance(batch, InputError):
                 raise batch
             yield batch

@@ -3,7 +3,8 @@
 Crowds are no things here: they are neither detected nor trained on as such.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
 from typing import NamedTuple
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 
 from unipan.data.dataset import PanopticDataset
 from unipan.data.transforms import resized_size
+from unipan.errors import InputError
 from unipan.types import PanopticMap, Segment, Size
 
-SAMPLED_IMAGES = 200
+SAMPLED_IMAGES = 100
 """Of a large data set so many are looked at, evenly spaced."""
 
 FINEST_STRIDE = 4
@@ -79,12 +81,15 @@ def statistics_of(truths: Iterable[PanopticMap]) -> SetStatistics:
 
 
 def sampled_statistics(dataset: PanopticDataset, most: int = SAMPLED_IMAGES) -> SetStatistics:
-    """The statistics of at most `most` images, evenly spaced, which are read for it.
+    """The statistics of at most `most` images, evenly spaced, which are read for it; one that can't be read is passed over."""
 
-    Raises: InputError for one that can't be read.
-    """
+    def truths() -> Iterator[PanopticMap]:
+        for index in range(number):
+            with suppress(InputError):  # its time to be named is when it is to be learnt from
+                yield dataset[index * len(dataset) // number].truth
+
     number = min(most, len(dataset))
-    return statistics_of(dataset[index * len(dataset) // number].truth for index in range(number))
+    return statistics_of(truths())
 
 
 def lost_by_settings(

@@ -3,11 +3,31 @@
 import atexit
 import multiprocessing
 import signal
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset
 
 from unipan.errors import InputError
+
+
+def loaded(batches: Dataset, steps: range, workers: int) -> Iterator[Any]:
+    """The entries of these steps, from so many processes; 0 loads them in this one."""
+    with warnings.catch_warnings():  # of more workers than cores, which the training's summary tells in our own words
+        warnings.filterwarnings("ignore", "This DataLoader will create")
+        loader = DataLoader(
+            batches,
+            batch_size=None,  # the data set's entries are whole batches
+            sampler=steps,
+            num_workers=workers,
+            worker_init_fn=leave_signals_to_the_trainer,
+            generator=torch.Generator(),  # otherwise the loader draws a number from the global generator
+        )
+        return iter(loader)
 
 
 @contextmanager

@@ -10,10 +10,11 @@ from torch import nn
 from unipan.checkpoint import RunFolder, TrainingState, fill, write_settings
 from unipan.classes import ClassTable
 from unipan.config import Config
-from unipan.console import console, speak_if
-from unipan.data.build import augmentation, remarks, training_dataset
+from unipan.console import console, speak_if, warn
+from unipan.data.build import augmentation, remarks, setting_remarks, training_dataset
 from unipan.data.dataset import PanopticDataset
 from unipan.data.loader import training_batches
+from unipan.data.statistics import sampled_statistics
 from unipan.data.workers import dead_workers_named
 from unipan.engine.fit import Trainer, fit
 from unipan.engine.guards import Guard
@@ -43,6 +44,9 @@ def train(
     classes, images = dataset.classes, len(dataset)
     for remark in remarks(dataset):
         console.print(remark, soft_wrap=True)
+    if config.data.kind != "scenes":
+        for remark in setting_remarks(config, sampled_statistics(dataset)):
+            warn("settings:", remark)
     state = _begin(folder, config, classes, processes, resume=resume)
     done = state.step if state else 0
     network = _starting_network(config, classes, state, folder)

@@ -1,5 +1,6 @@
 """What a training starts with: its network, what is said of it before, and whether its steps can be shared as asked."""
 
+import os
 from pathlib import Path
 
 import torch
@@ -107,6 +108,7 @@ def training_table(
         "steps": f"{schedule.steps}, of them {warmup}; {decay}",
         "images seen": f"{seen}, {epochs} epochs of {num_images}",
         "device": device,
+        "loading": _loading(schedule.workers),
         "precision": schedule.precision,
     }
     table = Table("Training", show_header=False)
@@ -138,6 +140,12 @@ def _batch(config: Config, processes: int) -> str:
     parts = [f"{processes} processes"] if processes > 1 else []
     parts += [f"{schedule.accumulate} passes"] if schedule.accumulate > 1 else []
     return f"{schedule.batch_size} images" + (f": {' x '.join([*parts, str(each)])}" if parts else "")
+
+
+def _loading(workers: int) -> str:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    more = f", more than the {cores} cores here: --train.workers {cores} is as quick" if workers > cores else ""
+    return f"{workers} processes{more}" if workers else "in the training's own process"
 
 
 def base_rate(config: Config) -> float:
