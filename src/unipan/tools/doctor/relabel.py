@@ -16,12 +16,15 @@ def renumbered(ids: Tensor, listed: tuple[ListedSegment, ...]) -> tuple[Tensor, 
 
     Only where its area is that of all zeros: otherwise some of them are void, nobody knows which, and it is left out.
     """
-    others = tuple(segment for segment in listed if segment.id != VOID_ID)
-    zeros = ids == VOID_ID
+    zero = next((segment for segment in listed if segment.id == VOID_ID), None)
+    if zero is None:
+        return ids, listed
+    others, zeros = tuple(segment for segment in listed if segment is not zero), ids == VOID_ID
+    if zero.area != zeros.sum().item():
+        return ids, others
     taken = {segment.id for segment in others} | set(ids.unique().tolist())
     free = next(id for id in count(1) if id not in taken)
-    new = tuple(segment._replace(id=free) for segment in listed if segment.id == VOID_ID and segment.area == zeros.sum().item())
-    return (ids.masked_fill(zeros, free), others + new) if new else (ids, others)
+    return ids.masked_fill(zeros, free), (*others, zero._replace(id=free))
 
 
 def relabelled(ids: Tensor, listed: tuple[ListedSegment, ...], categories: Categories) -> tuple[Tensor, list[dict[str, Any]]]:
