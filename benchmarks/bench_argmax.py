@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from unipan.data.scenes import SceneDataset
+from unipan.data.scenes.dataset import SceneDataset
 from unipan.models.decode import at_size, best_channel
 from unipan.ops.segments import index_of_ids
 from unipan.types import Size

@@ -20,7 +20,7 @@ from torchvision.io import decode_image
 
 from unipan.data.id_maps import read_id_map, write_id_map
 from unipan.data.loader import collate, training_item
-from unipan.data.scenes import SceneDataset
+from unipan.data.scenes.dataset import SceneDataset
 from unipan.data.targets import make_target
 from unipan.data.transforms import Augmentation, draw_view, mirror, relight, resize_both, resized_size, take_view
 from unipan.ops.images import read_image

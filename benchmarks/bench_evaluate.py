@@ -19,7 +19,7 @@ from unipan.checkpoint import open_run
 from unipan.classes import ClassTable
 from unipan.config import Config
 from unipan.data.dataset import PanopticDataset
-from unipan.data.scenes import SceneDataset
+from unipan.data.scenes.dataset import SceneDataset
 from unipan.models.build import build_network
 from unipan.predictor import Predictor, build_predictor, load
 from unipan.presets import cityscapes_r50, demo

@@ -22,7 +22,7 @@ from PIL import Image
 
 from unipan.data.coco_writer import Entry, write_panoptic
 from unipan.data.id_maps import read_colours
-from unipan.data.scenes import SceneDataset
+from unipan.data.scenes.dataset import SceneDataset
 from unipan.recipes.score import score
 
 THREADS = 2

@@ -15,7 +15,7 @@ from unipan.classes import ClassTable
 from unipan.config import Config, DataConfig, DetectorConfig, LossConfig, ModelConfig, TrainConfig
 from unipan.data.build import augmentation
 from unipan.data.loader import collate, training_item
-from unipan.data.scenes import SceneDataset
+from unipan.data.scenes.dataset import SceneDataset
 from unipan.engine.fit import Trainer, fit
 from unipan.engine.guards import Guard
 from unipan.engine.optimize import learning_rate

@@ -14,7 +14,7 @@ from unipan.classes import ClassInfo, ClassTable
 from unipan.metrics.confusion import Confusion, mean_iou
 from unipan.metrics.pq import count, quality
 from unipan.metrics.segment_matching import match_maps
-from unipan.models.decoder import AffinityHead, DeformBlock, SemanticHead
+from unipan.models.feature_decoder import AffinityHead, DeformBlock, SemanticHead
 from unipan.ops.segments import Label, panoptic_map
 
 ROOT = Path(__file__).parents[1]

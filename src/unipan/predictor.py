@@ -18,7 +18,7 @@ from unipan.models import heuristic, upsnet
 from unipan.models.build import build_network
 from unipan.models.decode import at_size, decode, in_photo
 from unipan.models.network import PanopticNetwork
-from unipan.models.panoptic import UnifiedHead
+from unipan.models.panoptic_head import UnifiedHead
 from unipan.models.upsnet import decode_upsnet
 from unipan.ops.device import find_device
 from unipan.ops.images import read_image

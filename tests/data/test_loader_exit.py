@@ -5,7 +5,7 @@ import sys
 
 FAILS = """
 from unipan.data.loader import training_batches
-from unipan.data.scenes import SceneDataset
+from unipan.data.scenes.dataset import SceneDataset
 from unipan.data.transforms import Augmentation
 
 def main():

@@ -102,7 +102,7 @@ def trains(folder: Path) -> tuple[int, str, str]:
 
 def at_the_second_image_of_process_1(happens: Callable[[], object]) -> AbstractContextManager[object]:
     """Within, it happens there and nowhere else."""
-    from unipan.data.scenes import SceneDataset
+    from unipan.data.scenes.dataset import SceneDataset
 
     read = SceneDataset.__getitem__
     reads: list[int] = []

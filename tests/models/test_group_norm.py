@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from unipan.models.decoder import group_norm
+from unipan.models.feature_decoder import group_norm
 
 
 def test_a_group_of_one_value_becomes_zero() -> None:

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from unipan.models.decoder import project
+from unipan.models.feature_decoder import project
 
 
 @pytest.mark.parametrize("sizes", [((8, 12), (4, 6), (2, 3), (1, 2)), ((5, 7), (3, 4), (5, 7))])

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from unipan.config import Propagation
-from unipan.models.panoptic import FLOOR, UnifiedHead, channel_bias
+from unipan.models.panoptic_head import FLOOR, UnifiedHead, channel_bias
 from unipan.models.potential import dynamic_potential
 from unipan.ops.propagation import propagate
 from unipan.types import Detections

@@ -5,7 +5,7 @@ from math import cos, pi, sin
 import pytest
 import torch
 
-from unipan.models.decoder import WAVELENGTHS, AffinityHead, position_waves
+from unipan.models.feature_decoder import WAVELENGTHS, AffinityHead, position_waves
 
 
 def test_waves_are_sines_and_cosines_of_row_and_column() -> None:

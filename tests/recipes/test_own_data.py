@@ -16,7 +16,7 @@ from unipan.data.build import remarks, training_dataset
 from unipan.data.cityscapes_labels import CITYSCAPES
 from unipan.data.coco_writer import Entry, write_panoptic
 from unipan.data.id_maps import write_id_map
-from unipan.data.scenes import SceneDataset
+from unipan.data.scenes.dataset import SceneDataset
 from unipan.errors import InputError
 from unipan.recipes.evaluate import evaluate
 from unipan.recipes.predict import image_files, predict

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from unipan.config import Config
-from unipan.data.scenes import SceneDataset
+from unipan.data.scenes.dataset import SceneDataset
 from unipan.errors import InputError
 from unipan.ops.images import read_image
 from unipan.presets import PRESETS

@@ -12,7 +12,7 @@ from PIL import Image
 from unipan.config import Config
 from unipan.data.coco_writer import Entry, write_panoptic
 from unipan.data.loader import Faulty, epoch_order
-from unipan.data.scenes import SceneDataset
+from unipan.data.scenes.dataset import SceneDataset
 from unipan.engine.processes import Processes
 from unipan.errors import InputError
 from unipan.recipes.train import train

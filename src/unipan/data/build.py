@@ -8,7 +8,7 @@ from unipan.config import FIRST_TRAINING_SEED, Config, DataConfig
 from unipan.data.cityscapes import TRAIN_IDS_REMEDY, Cityscapes, may_be_train_ids
 from unipan.data.coco import CocoPanoptic, Merge, coco_split, json_set
 from unipan.data.dataset import PanopticDataset
-from unipan.data.scenes import SceneDataset
+from unipan.data.scenes.dataset import SceneDataset
 from unipan.data.statistics import FINEST_STRIDE, SetStatistics, lost_by_settings
 from unipan.data.transforms import Augmentation
 from unipan.errors import InputError

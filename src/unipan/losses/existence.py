@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch.nn.functional as F
 
-from unipan.losses.matching import match_detections
+from unipan.losses.detection_matching import match_detections
 from unipan.types import Outputs, Target, Term, add_terms
 
 

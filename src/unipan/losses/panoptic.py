@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from unipan.classes import VOID
-from unipan.losses.matching import match_detections
+from unipan.losses.detection_matching import match_detections
 from unipan.losses.pixels import IGNORE, pixel_cross_entropy, pixel_lovasz
 from unipan.ops.upsample import upsample_logits
 from unipan.types import Outputs, Target, Term, add_terms

@@ -8,12 +8,12 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 from unipan.classes import ClassTable
 from unipan.config import ModelConfig
 from unipan.models.backbone import Backbone
-from unipan.models.decoder import AffinityHead, SemanticHead, group_norm
 from unipan.models.detector import Detector, NoDetector
 from unipan.models.existence import ExistenceHead, NoExistence
+from unipan.models.feature_decoder import AffinityHead, SemanticHead, group_norm
 from unipan.models.network import PanopticNetwork
 from unipan.models.one_stage import OneStageDetector
-from unipan.models.panoptic import (
+from unipan.models.panoptic_head import (
     AffinityFeatures,
     Existence,
     NoAffinity,

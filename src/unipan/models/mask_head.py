@@ -14,7 +14,7 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredic
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.ops import box_area
 
-from unipan.models.decoder import group_norm
+from unipan.models.feature_decoder import group_norm
 from unipan.models.proposals import STRIDES
 from unipan.ops.instances import crop_instances
 from unipan.ops.lovasz import lovasz_hinge

@@ -10,9 +10,9 @@ from torchvision.ops import FeaturePyramidNetwork, box_area
 
 from unipan.errors import InputError
 from unipan.models.backbone import Backbone
-from unipan.models.decoder import SemanticHead
 from unipan.models.detector import Detector
-from unipan.models.panoptic import AffinityFeatures, Existence, PanopticLogits, Potential
+from unipan.models.feature_decoder import SemanticHead
+from unipan.models.panoptic_head import AffinityFeatures, Existence, PanopticLogits, Potential
 from unipan.ops.upsample import STRIDE
 from unipan.types import Admission, Detections, Outputs, Size, Target, add_terms
 

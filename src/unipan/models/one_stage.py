@@ -18,7 +18,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.fcos import FCOSClassificationHead, FCOSRegressionHead
 from torchvision.ops import batched_nms, box_iou, clip_boxes_to_image, generalized_box_iou_loss, sigmoid_focal_loss
 
-from unipan.models.decoder import group_norm
+from unipan.models.feature_decoder import group_norm
 from unipan.models.locations import LEVELS, centeredness, responsibility
 from unipan.models.mask_head import MaskHead, MaskRegions, add_masks, mask_loss, own_labels
 from unipan.models.proposals import grid_anchors

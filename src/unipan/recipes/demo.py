@@ -13,8 +13,8 @@ from unipan.config import Config
 from unipan.console import Table
 from unipan.data.build import validation_dataset
 from unipan.data.coco_writer import Entry, write_panoptic
-from unipan.data.scene_statistics import SceneStatistics, measure_scenes
-from unipan.data.scenes import SceneDataset
+from unipan.data.scenes.dataset import SceneDataset
+from unipan.data.scenes.statistics import SceneStatistics, measure_scenes
 from unipan.errors import InputError
 from unipan.predictor import build_predictor
 from unipan.recipes.evaluate import evaluate_predictor, name

@@ -16,7 +16,7 @@ from unipan.engine.processes import this_process
 from unipan.metrics.confusion import VOID_NAME
 from unipan.metrics.pq import count, quality
 from unipan.metrics.report import percent, stuff_iou
-from unipan.models.panoptic import UnifiedHead
+from unipan.models.panoptic_head import UnifiedHead
 from unipan.ops.propagation import affinity_rows
 from unipan.ops.segments import index_of_ids
 from unipan.ops.upsample import STRIDE

@@ -12,7 +12,7 @@ from PIL import Image
 
 from unipan.cli import main
 from unipan.data.coco import json_set
-from unipan.data.scenes import SceneDataset
+from unipan.data.scenes.dataset import SceneDataset
 from unipan.errors import InputError
 from unipan.tools.convert.report import next_step
 from unipan.tools.convert.run import parts_of

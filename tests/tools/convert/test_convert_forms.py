@@ -22,7 +22,7 @@ from PIL import Image
 from unipan.classes import ClassTable
 from unipan.data.cityscapes import Cityscapes
 from unipan.data.coco import CocoPanoptic
-from unipan.data.scenes import SceneDataset
+from unipan.data.scenes.dataset import SceneDataset
 from unipan.ops.segments import Label, panoptic_map
 from unipan.tools.convert.cityscapes import CityscapesSource, splits_with_truth
 from unipan.tools.convert.instances import InstanceSource

@@ -16,7 +16,7 @@ from unipan.metrics.confusion import Confusion
 from unipan.metrics.propagation_effect import PropagationEffect
 from unipan.metrics.score import Score
 from unipan.models.decode import best_channel, ids_of_channels, in_photo
-from unipan.models.panoptic import channel_bias, unary_logits
+from unipan.models.panoptic_head import channel_bias, unary_logits
 from unipan.ops.upsample import STRIDE
 from unipan.predictor import Predictor
 from unipan.recipes.evaluation.affinity import affinity_of

@@ -19,7 +19,7 @@ from unipan.metrics.propagation_effect import PropagationEffect
 from unipan.metrics.report import Report, percent, stuff_iou, without_nan
 from unipan.metrics.score import Score
 from unipan.models.decode import channels_of, labels_of_channels
-from unipan.models.panoptic import UnifiedHead
+from unipan.models.panoptic_head import UnifiedHead
 from unipan.models.potential import DynamicPotential
 from unipan.predictor import Predictor
 from unipan.types import Detections, PanopticMap, Target

@@ -15,7 +15,7 @@ from unipan.classes import VOID, ClassTable
 from unipan.config import Config
 from unipan.console import warn
 from unipan.engine.fit import Hook, Step
-from unipan.losses.matching import match_detections
+from unipan.losses.detection_matching import match_detections
 from unipan.recipes.training.log import WINDOW
 from unipan.types import Batch, Outputs, Target
 

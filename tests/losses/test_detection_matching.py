@@ -4,7 +4,7 @@ from hypothesis.strategies import integers
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from unipan.losses.matching import MIN_IOU, match_detections
+from unipan.losses.detection_matching import MIN_IOU, match_detections
 from unipan.types import Target
 
 SQUARE = [0.0, 0.0, 10.0, 10.0]

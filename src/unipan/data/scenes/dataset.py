@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unipan.data.scene_layout import RECIPES, SMALLEST_VISIBLE_PX, Difficulty, Thing, lay_things, scene_scale
-from unipan.data.scene_materials import scene_classes
-from unipan.data.scene_textures import lay_stuff, paint_stuff, paint_things, photograph
+from unipan.data.scenes.layout import RECIPES, SMALLEST_VISIBLE_PX, Difficulty, Thing, lay_things, scene_scale
+from unipan.data.scenes.materials import scene_classes
+from unipan.data.scenes.textures import lay_stuff, paint_stuff, paint_things, photograph
 from unipan.errors import InputError
 from unipan.ops.segments import Label, panoptic_map
 from unipan.types import PanopticMap, Sample, Size

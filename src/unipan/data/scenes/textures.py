@@ -8,9 +8,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
-from unipan.data.scene_layout import SHADOW_PX, Thing, scene_scale
-from unipan.data.scene_materials import LOG, MATERIALS, MEADOW, SAND, SKY, SNAKE, WATER
-from unipan.data.scene_shapes import Floats
+from unipan.data.scenes.layout import SHADOW_PX, Thing, scene_scale
+from unipan.data.scenes.materials import LOG, MATERIALS, MEADOW, SAND, SKY, SNAKE, WATER
+from unipan.data.scenes.shapes import Floats
 from unipan.types import Size
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from unipan.data.scene_materials import LOG, SNAKE, TOOL
+from unipan.data.scenes.materials import LOG, SNAKE, TOOL
 from unipan.types import Size
 
 Floats = NDArray[np.float32]

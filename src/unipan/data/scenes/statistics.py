@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torchvision.ops import box_iou
 
-from unipan.data.scene_layout import HEAVY_OVERLAP_IOU, SMALLEST_VISIBLE_PX, scene_scale
-from unipan.data.scenes import SceneDataset
+from unipan.data.scenes.dataset import SceneDataset
+from unipan.data.scenes.layout import HEAVY_OVERLAP_IOU, SMALLEST_VISIBLE_PX, scene_scale
 from unipan.ops.components import part_areas
 from unipan.ops.segments import runs_of
 from unipan.types import Segment

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from unipan.data.scene_materials import LOG, SNAKE, TOOL
-from unipan.data.scene_shapes import Box, Floats, Skeleton, draw_shape, nearest
+from unipan.data.scenes.materials import LOG, SNAKE, TOOL
+from unipan.data.scenes.shapes import Box, Floats, Skeleton, draw_shape, nearest
 from unipan.types import Size
 
 Difficulty = Literal["standard", "crowded"]
