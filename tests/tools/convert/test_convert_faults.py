@@ -136,6 +136,10 @@ def test_text_against_numbers_is_named_as_that(listed: Any, used: Any, message: 
     with pytest.raises(InputError, match=message) as refused:
         instances(tmp_path, [cat(1, [TRIANGLE], used), cat(2, [TRIANGLE], used)], images)
     assert "remove" not in str(refused.value)
+    with pytest.raises(InputError, match=message):
+        instances(
+            tmp_path, [cat(1, [TRIANGLE], used), cat(2, [TRIANGLE], used)], [*images, {"id": used * 2, "file_name": "b.png"}]
+        )
 
 
 def test_a_panoptic_json_needs_no_conversion(tmp_path: Path) -> None:

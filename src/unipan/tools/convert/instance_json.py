@@ -96,16 +96,15 @@ def _add_images(content: InstanceJson, entries: list[Any]) -> set[ImageId]:
 def _check_kinds(entries: list[Any], listed: set[ImageId]) -> None:
     """Text never equals a number: where that parts annotations from their images, it is one fault and no reason to remove any."""
     strays = [entry for entry in entries if isinstance(entry, InstanceEntry) and entry.image_id not in listed]
-    odd = [entry for entry in strays if _kind(entry.image_id) not in {_kind(id) for id in listed}]
+    kinds, texts = {type(id) for id in listed}, {str(id) for id in listed}
+    odd = [entry for entry in strays if type(entry.image_id) not in kinds or str(entry.image_id) in texts]
     if listed and odd:
+        first = odd[0]
+        here, there = ("text", "numbers") if isinstance(first.image_id, str) else ("numbers", "text")
         raise InputError(
-            f"the image ids are {_kind(odd[0].image_id)} in {len(odd)} annotations (first annotation {odd[0].id}: "
-            f"{odd[0].image_id!r}) but {_kind(next(iter(listed)))} in images; write both alike."
+            f"the image ids are {here} in {len(odd)} annotations (first annotation {first.id}: {first.image_id!r}) but {there} "
+            "in images; write both alike."
         )
-
-
-def _kind(id: ImageId) -> str:
-    return "text" if isinstance(id, str) else "numbers"
 
 
 def _add_annotations(content: InstanceJson, entries: list[Any], listed: set[ImageId]) -> None:
