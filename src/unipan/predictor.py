@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import get_args
 
 import torch
-from PIL import Image
-from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
 from unipan.checkpoint import load_model, open_run
@@ -21,7 +19,7 @@ from unipan.models.network import PanopticNetwork
 from unipan.models.panoptic_head import UnifiedHead
 from unipan.models.upsnet import decode_upsnet
 from unipan.ops.device import find_device
-from unipan.ops.images import read_image
+from unipan.ops.images import ImageSource, read_image
 from unipan.ops.segments import drop_small_stuff
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.types import Admission, Inference, PanopticMap, Size
@@ -76,22 +74,22 @@ class Predictor:
 
     def __call__(
         self,
-        image: str | Path | Image.Image | Tensor,
+        image: ImageSource,
         *,
         head: PanopticHead | None = None,
         trim: bool = True,
         threshold: float | None = None,
     ) -> PanopticMap:
-        """image: a file, a PIL image, or a (3, H, W) uint8 RGB tensor. head, trim: as in `answer`; threshold: as in `infer`."""
+        """image: whatever `read_image` takes. head, trim: as in `answer`; threshold: as in `infer`."""
         return self.answer(self.infer(image, threshold=threshold), head=head, trim=trim)
 
     @torch.no_grad()
-    def infer(self, image: str | Path | Image.Image | Tensor, *, threshold: float | None = None) -> Inference:
+    def infer(self, image: ImageSource, *, threshold: float | None = None) -> Inference:
         """Everything that the network predicts for one image; several answers can be read off it.
 
         threshold: the lowest score of a detection that enters the answers, where it is not the predictor's own.
         """
-        pixels = as_pixels(image)
+        pixels = read_image(image)
         size = pixels.shape[-2], pixels.shape[-1]
         network_size = self.network_size(size)
         resized = transforms.resize(pixels, list(network_size), antialias=True).float().div(255)  # as the training's images are
@@ -163,17 +161,3 @@ def build_predictor(
         scale=scale,
         head=config.model.panoptic if head is None else head,
     )
-
-
-def as_pixels(image: str | Path | Image.Image | Tensor) -> Tensor:
-    """(3, H, W) uint8 RGB of a file, a PIL image or such a tensor."""
-    if isinstance(image, (str, Path)):
-        return read_image(Path(image))
-    if isinstance(image, Image.Image):
-        return transforms.pil_to_tensor(image.convert("RGB"))
-    if image.ndim != 3 or image.shape[0] != 3 or image.dtype != torch.uint8:
-        raise InputError(
-            f"an image must be a (3, H, W) uint8 RGB tensor, but {tuple(image.shape)} {image.dtype} came; "
-            "give such a tensor, a PIL image or a file."
-        )
-    return image

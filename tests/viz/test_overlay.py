@@ -116,5 +116,5 @@ def test_errors_name_both_sizes_or_the_file(tmp_path) -> None:
         overlay(blocks(CAR), Image.new("RGB", (10, 10)))
     with pytest.raises(InputError, match=r"missing\.jpg"):
         overlay(blocks(CAR), tmp_path / "missing.jpg")
-    with pytest.raises(InputError, match="float32"):
-        overlay(blocks(CAR), torch.zeros(3, 60, 80))
+    with pytest.raises(InputError, match="floats of 2 to 2"):
+        overlay(blocks(CAR), torch.full((3, 60, 80), 2.0))

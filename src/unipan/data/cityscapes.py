@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from unipan.classes import VOID, ClassTable
@@ -19,7 +18,7 @@ from unipan.data.coco import Merge, size_text
 from unipan.data.coco_json import listing
 from unipan.data.image_paths import is_hidden
 from unipan.errors import InputError
-from unipan.ops.images import UNREADABLE, read_image
+from unipan.ops.images import UNREADABLE, open_image, read_image
 from unipan.ops.segments import Label, joined_stuff, panoptic_map, runs_of
 from unipan.types import PanopticMap, Sample
 
@@ -94,7 +93,7 @@ class Cityscapes:
 def read_instance_ids(path: Path) -> Tensor:
     """The values of an *_instanceIds.png, (H, W) int32."""
     try:
-        with Image.open(path) as file:
+        with open_image(path) as file:
             kind, mode = file.format, file.mode
             values = np.asarray(file)
     except UNREADABLE as error:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from unipan.errors import InputError
-from unipan.ops.images import UNREADABLE
+from unipan.ops.images import UNREADABLE, open_image
 from unipan.ops.segments import true_places
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _decode_plain(content: bytes) -> NDArray[np.uint8] | None:
 
 def _decode_carefully(content: bytes, path: Path) -> NDArray[np.uint8]:
     try:
-        with Image.open(BytesIO(content)) as file:
+        with open_image(BytesIO(content)) as file:
             kind, mode = file.format, file.mode
             rgb = np.asarray(file.convert("RGB"))
     except UNREADABLE as error:

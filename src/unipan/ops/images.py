@@ -1,47 +1,128 @@
-"""Read an image file as a person sees it. H x W pixels."""
+"""The one reader of images: whatever they come as, they are read as a person sees them. H x W pixels."""
 
 from __future__ import annotations
 
 import os
 import struct
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from io import BytesIO
+from threading import Lock
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from PIL import Image, ImageOps
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, ImageOps
 
 from unipan.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | IO[bytes] | Image.Image | NDArray[Any] | Tensor"
+"""What `read_image` takes, and so everything that takes an image."""
+TAKEN = (
+    "a file's path, its bytes, an open binary file, a PIL image, a numpy array (H, W), (H, W, 3) or (H, W, 4), or a torch tensor "
+    "(1, H, W), (3, H, W) or (4, H, W); arrays and tensors are RGB of uint8, or of floats in 0..1"
+)
+
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 """What Pillow raises, depending on the format, for a file that is damaged, no image, or unreasonably large."""
 
+MAX_PIXELS = 2**30
+"""Of an image; a larger one is taken for a file that means to fill the memory. Pillow's own limit is a sixth of it."""
 MAX_16_BIT = 2**16 - 1
+_OPENING = Lock()
 
 
-def is_file(path: Path | str) -> bool:
+def is_file(path: str | os.PathLike[str]) -> bool:
     """Whether a file is there. A name that no file can bear, too long or with a NUL, is no error, as it is to Path.is_file."""
     return os.path.isfile(path)  # noqa: PTH113 (see above)
 
 
-def read_image(path: Path | str) -> Tensor:
-    """Read the first frame as (3, H, W) uint8 RGB: turned upright by its EXIF tag, transparency laid over white.
+def read_image(source: ImageSource) -> Tensor:
+    """Read an image, of a file the first frame, as (3, H, W) uint8 RGB: upright by its EXIF tag, transparency laid over white.
 
-    16-bit grayscale is scaled from 0..65535 to 0..255. Whatever can't be read so is an InputError that names the file.
+    Gray of 16 bits is scaled from 0..65535 to 0..255; floats, of arrays and tensors only, from 0..1.
+
+    Raises: InputError that names the image.
     """
     import torch
 
-    path = Path(path)
-    if not is_file(path):
-        raise InputError(f"there is no image file {path}; check the path.")
+    if isinstance(source, torch.Tensor):
+        if source.ndim == 3 and source.shape[0] == 3 and source.dtype == torch.uint8:
+            return source.cpu()
+        values = (source.float() if source.is_floating_point() else source).detach().cpu()
+        source = (values.movedim(0, -1) if values.ndim == 3 else values).numpy()
+    name, opened = _opened(source)
     try:
-        with Image.open(path) as file:
-            rgb = _to_rgb(ImageOps.exif_transpose(file))
-    except UNREADABLE as error:
-        raise InputError(f"cannot read the image {path}: {error}. Expected a complete image file (JPEG, PNG, ...).") from error
-    return torch.from_numpy(np.array(rgb)).permute(2, 0, 1).contiguous()
+        with opened as image:
+            _load(image)
+            rgb = np.array(_to_rgb(ImageOps.exif_transpose(image)))
+    except (*UNREADABLE, TypeError) as error:  # TypeError: a file that gives text
+        raise InputError(f"cannot read the image {name}: {error}. Expected a complete image file (JPEG, PNG, ...).") from error
+    return torch.from_numpy(rgb).permute(2, 0, 1).contiguous()
+
+
+def _opened(source: Any) -> tuple[str, AbstractContextManager[Image.Image]]:
+    """The image's name in messages, and the image once the context is entered."""
+    if isinstance(source, np.ndarray):
+        return "in an array", nullcontext(_of_array(source))
+    if isinstance(source, Image.Image):
+        return f"{getattr(source, 'filename', '') or 'given as PIL'} of mode {source.mode}", nullcontext(source)
+    if isinstance(source, (bytes, bytearray)):
+        return f"of {len(source)} bytes", _opening(BytesIO(source))
+    if hasattr(source, "read"):
+        return str(getattr(source, "name", "in an open file")), _opening(source)
+    if not isinstance(source, (str, os.PathLike)):
+        raise InputError(f"an image came as a {type(source).__name__}; give {TAKEN}. Several images are given one by one.")
+    if not is_file(source):
+        remedy = "fetch it, and give its bytes" if "://" in str(source) else "check the path"
+        raise InputError(f"there is no image file {source}; {remedy}.")
+    return str(source), _opening(source)
+
+
+@contextmanager
+def _opening(source: Any) -> Iterator[Image.Image]:
+    with open_image(source) as image:
+        yield image
+
+
+def open_image(source: Any, formats: list[str] | None = None) -> Image.Image:
+    """Pillow's `Image.open`, but up to MAX_PIXELS, where Pillow calls an image of 179 megapixels an attack."""
+    with _OPENING:
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            image = Image.open(source, formats=formats)
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+    if image.width * image.height > MAX_PIXELS:
+        raise Image.DecompressionBombError(f"it has {image.width} x {image.height} pixels, and at most {MAX_PIXELS} are read")
+    return image
+
+
+def _load(image: Image.Image) -> None:
+    """Decode the pixels. Pillow 13.0 maps some files of a known name into memory, a turned TIFF with its sides exchanged."""
+    if isinstance(image, ImageFile.ImageFile):
+        name, image.filename = image.filename, ""
+        try:
+            image.load()
+        finally:
+            image.filename = name
+
+
+def _of_array(array: NDArray[Any]) -> Image.Image:
+    """A PIL image of (H, W) or (H, W, 1, 3 or 4) numbers."""
+    values = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
+    fits = values.ndim == 2 or (values.ndim == 3 and values.shape[2] in (3, 4))
+    if not fits or not values.size or not (values.dtype == np.uint8 or np.issubdtype(values.dtype, np.floating)):
+        raise InputError(f"an image came as numbers of shape {array.shape} and type {array.dtype}; give {TAKEN}.")
+    if values.dtype != np.uint8:
+        low, high = float(values.min()), float(values.max())
+        if not 0 <= low <= high <= 1:
+            raise InputError(f"an image came as floats of {low:g} to {high:g}; give floats in 0..1, or uint8.")
+        values = np.round(values * 255).astype(np.uint8)
+    return Image.fromarray(np.ascontiguousarray(values))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -1,17 +1,10 @@
 """What every picture here is drawn on: one image as PIL, at a readable size, with text on plates that never overlap."""
 
-from pathlib import Path
-
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
 
-from unipan.errors import InputError
-from unipan.ops.images import read_image
+from unipan.ops.images import ImageSource, read_image
 from unipan.viz.colors import RGB
 
-Picture = Tensor | Image.Image | str | Path
-"""An image as (3, H, W) uint8 RGB, as PIL, or as a file."""
 Rectangle = tuple[float, float, float, float]
 """x1 y1 x2 y2, pixels of the canvas."""
 
@@ -24,15 +17,9 @@ INK: RGB = (16, 19, 26)
 PAPER: RGB = (255, 255, 255)
 
 
-def as_pil(image: Picture) -> Image.Image:
-    """The image as PIL RGB; a file as `read_image` reads it, upright and in 8 bits."""
-    if isinstance(image, Image.Image):
-        return image.convert("RGB")
-    if isinstance(image, Tensor):
-        if image.ndim != 3 or image.shape[0] != 3 or image.dtype.is_floating_point:
-            raise InputError(f"an image to draw on must be (3, H, W) uint8, but {tuple(image.shape)} {image.dtype} came.")
-        return Image.fromarray(image.permute(1, 2, 0).cpu().numpy().astype(np.uint8))
-    return as_pil(read_image(Path(image)))
+def as_pil(image: ImageSource) -> Image.Image:
+    """The image as PIL RGB, upright and in 8 bits, as `read_image` reads it."""
+    return Image.fromarray(read_image(image).permute(1, 2, 0).contiguous().numpy())
 
 
 def readable_scale(width: int, height: int) -> int:

@@ -7,9 +7,10 @@ from torch import Tensor
 
 from unipan.classes import VOID_ID, ClassTable
 from unipan.errors import InputError
+from unipan.ops.images import ImageSource
 from unipan.ops.segments import index_of_ids
 from unipan.types import PanopticMap
-from unipan.viz.canvas import Picture, Plates, as_pil, enlarge, line_width, readable_scale
+from unipan.viz.canvas import Plates, as_pil, enlarge, line_width, readable_scale
 from unipan.viz.colors import RGB, segment_colors, segment_label
 from unipan.viz.labels import borders, place_labels
 
@@ -21,11 +22,11 @@ HATCH_PERIOD_PX = 10
 
 
 def overlay(
-    panoptic: PanopticMap, image: Picture, classes: ClassTable | None = None, *, scale: int | None = None, labels: bool = True
+    panoptic: PanopticMap, image: ImageSource, classes: ClassTable | None = None, *, scale: int | None = None, labels: bool = True
 ) -> Image.Image:
     """Draw the segments over their image: things in shades of their class's colour, void grey and hatched.
 
-    image: (3, H, W) uint8 RGB, PIL or a file, of the map's size. classes: where colours come from; without it each class index
+    image: whatever `read_image` takes, of the map's size. classes: where colours come from; without it each class index
     has a stable colour of its own. scale: a whole number to enlarge by; None keeps photographs and enlarges small pictures.
     """
     picture = as_pil(image)

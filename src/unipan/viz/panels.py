@@ -10,8 +10,9 @@ from torch import Tensor
 
 from unipan.classes import ClassTable
 from unipan.errors import InputError
+from unipan.ops.images import ImageSource
 from unipan.types import Detections
-from unipan.viz.canvas import INK, PAPER, Picture, Plates, as_pil, enlarge, line_width, readable_scale
+from unipan.viz.canvas import INK, PAPER, Plates, as_pil, enlarge, line_width, readable_scale
 from unipan.viz.colors import RGB, class_color, instance_color, instance_ranks
 
 HEAT = torch.tensor(
@@ -37,11 +38,11 @@ DASH_PERIOD = 7
 
 
 def draw_detections(
-    image: Picture, detections: Detections, classes: ClassTable, admitted: Tensor | None = None, *, scale: int | None = None
+    image: ImageSource, detections: Detections, classes: ClassTable, admitted: Tensor | None = None, *, scale: int | None = None
 ) -> Image.Image:
     """Draw boxes with class and score: admitted ones bold, in the colours an overlay would give them; the others thin and dashed.
 
-    image: (3, H, W) uint8 RGB, PIL or a file, of the size that the boxes (pixels) refer to. admitted: (N,) int64 indices into the
+    image: whatever `read_image` takes, of the size that the boxes (pixels) refer to. admitted: (N,) int64 indices into the
     detections; None means all. scale: as in `overlay`.
     """
     picture = as_pil(image)
@@ -109,11 +110,11 @@ def label_box(plates: Plates, text: str, box: Sequence[float], color: RGB, opaci
 
 
 def draw_affinity(
-    image: Picture, row: Tensor, cell: tuple[int, int], *, stride: int = 4, scale: int | None = None
+    image: ImageSource, row: Tensor, cell: tuple[int, int], *, stride: int = 4, scale: int | None = None
 ) -> Image.Image:
     """Draw one cell's affinity to all cells as heat over the picture, and a cross at the cell.
 
-    image: (3, H, W) uint8 RGB, PIL or a file. row: (h, w) affinities of `cell` (y, x), any range; h = ceil(H / stride) or more.
+    image: whatever `read_image` takes. row: (h, w) affinities of `cell` (y, x), any range; h = ceil(H / stride) or more.
     scale: as in `overlay`.
     """
     picture = as_pil(image)

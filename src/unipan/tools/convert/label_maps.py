@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from unipan.classes import VOID, ClassTable
 from unipan.data.coco_json import listing
 from unipan.errors import InputError
-from unipan.ops.images import UNREADABLE, is_file
+from unipan.ops.images import UNREADABLE, is_file, open_image
 
 LARGEST = 2**16 - 1
 
@@ -23,7 +22,7 @@ def read_label_map(path: Path) -> NDArray[np.int32]:
     if not is_file(path):
         raise InputError(f"there is no file {path}; expected a PNG of one number a pixel, named like its image.")
     try:
-        with Image.open(path) as file:
+        with open_image(path) as file:
             kind, mode = file.format, file.mode
             numbers = np.array(file).astype(np.int32) if mode in PLAIN_MODES else None
     except UNREADABLE as error:

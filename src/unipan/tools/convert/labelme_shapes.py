@@ -7,10 +7,9 @@ from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from unipan.errors import InputError
-from unipan.ops.images import UNREADABLE
+from unipan.ops.images import UNREADABLE, open_image
 from unipan.tools.convert.rasterize import Patch, Points, check_points, circle, polygon_patch, rectangle
 from unipan.types import Size
 
@@ -76,7 +75,7 @@ def _mask_patch(shape: LabelmeShape, size: Size, *, clip: bool) -> Patch:
 def _decoded(text: str) -> NDArray[np.bool_]:
     """The image in a base64 text, which is not 0 where the shape is."""
     try:
-        with Image.open(BytesIO(b64decode(text, validate=True)), formats=["PNG"]) as file:
+        with open_image(BytesIO(b64decode(text, validate=True)), formats=["PNG"]) as file:
             pixels = np.array(file)
     except (*UNREADABLE, binascii.Error) as error:
         raise InputError(f"its mask can't be read as a PNG in base64: {error}. Export it again.") from error

@@ -8,14 +8,13 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from unipan.classes import VOID, ClassTable
 from unipan.data.coco_json import leads_out, read_json_as, stem_below
 from unipan.data.coco_writer import png_of
 from unipan.data.image_paths import check_apart, find_files
 from unipan.errors import InputError
-from unipan.ops.images import UNREADABLE, is_file
+from unipan.ops.images import UNREADABLE, is_file, open_image
 from unipan.ops.segments import Label, joined_stuff, panoptic_map
 from unipan.types import PanopticMap, Size
 
@@ -122,7 +121,7 @@ def upright_size(image: Path) -> Size:
     if not is_file(image):
         raise InputError(f"there is no image {image}; check the folder, or remove what names it.")
     try:
-        with Image.open(image) as file:
+        with open_image(image) as file:
             width, height = file.size
             is_turned = file.getexif().get(EXIF_ORIENTATION) in SIDEWAYS
     except UNREADABLE as error:
