@@ -36,12 +36,14 @@ class Predictor:
         short_side: int,
         long_side: int,
         scale: float | None = None,
+        max_detections: int,
         admission: Admission,
         min_stuff_area_px: int,
         head: PanopticHead,
     ) -> None:
         """short_side, long_side: how images are resized for the network, in pixels, 0 for not at all. scale: by a factor instead.
 
+        max_detections: what the detector keeps of one image at most; it cuts by itself, and this says where.
         min_stuff_area_px: stuff segments with fewer pixels of the original image become void; 0 trims nothing.
         head: the way from the outputs to an answer, unless one is named.
         """
@@ -50,6 +52,7 @@ class Predictor:
         self.short_side = short_side
         self.long_side = long_side
         self.scale = scale
+        self.max_detections = max_detections
         self.admission = admission
         self.min_stuff_area_px = min_stuff_area_px
         self.head: PanopticHead = self.checked_head(head)
@@ -110,6 +113,15 @@ class Predictor:
             answer = merge(semantic, found, score_threshold=admission.score_threshold, max_overlap=most, classes=self.classes)
         return drop_small_stuff(answer, min_area_px=self.min_stuff_area_px) if trim else answer
 
+    def limits_reached(self, inference: Inference) -> list[str]:
+        """The limits, by their options' names, that this image came up to: beyond them there may have been more."""
+        worthy = int((inference.detections.scores >= inference.admission.score_threshold).sum())
+        reached = {
+            "--max-detections": len(inference.detections.scores) >= self.max_detections,
+            "--max-admitted": worthy > inference.admission.limit,
+        }
+        return [name for name, is_reached in reached.items() if is_reached]
+
     def network_size(self, size: Size) -> Size:
         """The size at which the network sees an image of `size`."""
         if self.scale is None:
@@ -159,5 +171,6 @@ def build_predictor(
         admission=Admission(config.inference.score_threshold, config.inference.max_admitted),
         min_stuff_area_px=config.inference.min_stuff_area_px,
         scale=scale,
+        max_detections=config.model.detector.max_detections,
         head=config.model.panoptic if head is None else head,
     )

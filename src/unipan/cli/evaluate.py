@@ -1,15 +1,27 @@
 """`unipan evaluate`, `report`, `predict`, `compare`, `score` and `runs`: what looks at trained networks and at answers."""
 
+import sys
+from dataclasses import replace
 from pathlib import Path
+from shutil import copyfileobj
 from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
 from unipan.cli.options import AsJson, Run, print_all, print_evaluation, print_json
 from unipan.config import Device, PanopticHead
+from unipan.errors import InputError
+from unipan.overrides import NO_OVERRIDES, Overrides
 
 Head = Annotated[PanopticHead | None, arg(aliases=["--decoder"])]
 """The option's former name stays one version."""
+
+
+def untrimmed_unless(trim: bool, overrides: Overrides) -> Overrides:
+    """The overrides with --no-trim among them."""
+    if not trim and overrides.min_stuff_area_px:
+        raise InputError(f"--no-trim and --min-stuff-area-px {overrides.min_stuff_area_px} came; give one of them.")
+    return overrides if trim else replace(overrides, min_stuff_area_px=0)
 
 
 def evaluate(
@@ -71,28 +83,41 @@ def predict(
     *,
     out: Path,
     head: Head = None,
-    device: Device = "auto",
+    trim: bool = True,
+    overrides: Annotated[Overrides, arg(name="")] = NO_OVERRIDES,
+    truth: Path | None = None,
+    skip_done: bool = False,
+    device: str = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Segment images: an overlay for each, and together panoptic.json and its PNG folder, in the COCO panoptic format.
 
+    Images that can't be read are named and left out, with exit status 2 at the end.
+
     Args:
         run: The run.
-        images: Image files, or folders of them.
+        images: Image files, or folders of them with all their levels.
         out: Folder for the results.
         head: The way to the answer, where it is not the one trained for.
-        device: auto is the GPU where there is one.
+        trim: Turn small stuff segments into void, by the run's own limit.
+        truth: A JSON whose images have the ids to write; without it, whole numbers where file names are.
+        skip_done: Go on behind what a call that was stopped has done.
+        device: auto is the GPU where there is one; or cpu, cuda, cuda:1, mps.
     """
+    from unipan.recipes.predict import check_all_read, segment_table
     from unipan.recipes.predict import predict as recipe
-    from unipan.recipes.predict import segment_table
 
-    answers = recipe(run, images, out, head=head, device=device)
+    options = untrimmed_unless(trim, overrides)
+    found = recipe(run, images, out, head=head, overrides=options, truth=truth, skip_done=skip_done, device=device)
     if as_json:
-        print((out / "panoptic.json").read_text())
-        return
-    segments = sum(len(answer.segments) for _, answer in answers)
-    written = f"{len(answers)} image(s), {segments} segments: overlays, panoptic.json and panoptic/ are in {out}."
-    print_all(*(segment_table(*answer) for answer in answers if len(answers) == 1), written)
+        with (out / "panoptic.json").open() as file:
+            copyfileobj(file, sys.stdout)
+        print()
+    else:
+        told = f"{found.images} image(s), {found.segments} segments: overlays, panoptic.json and panoptic/ are in {out}."
+        tables = [segment_table(*found.last)] if found.images == 1 and found.last else []
+        print_all(*tables, *found.sentences(), told)
+    check_all_read(found.unreadable)
 
 
 def compare(
@@ -103,7 +128,8 @@ def compare(
     samples: int = 0,
     root: Annotated[str | None, arg(name="data.root")] = None,
     trim: bool = True,
-    device: Device = "auto",
+    overrides: Annotated[Overrides, arg(name="")] = NO_OVERRIDES,
+    device: str = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Show one checkpoint's answers side by side: unified, UPSNet's head, heuristic merger. With truth, also their scores.
@@ -115,15 +141,18 @@ def compare(
         samples: Compare on so many of the run's held-out images, whose truth is known.
         root: The data set's folder for --samples, where it is not the one that the run was trained on.
         trim: Turn small stuff segments of every answer into void, by the run's own limit.
-        device: auto is the GPU where there is one.
+        device: auto is the GPU where there is one; or cpu, cuda, cuda:1, mps.
     """
     from unipan.recipes.compare import compare as recipe
+    from unipan.recipes.predict import check_all_read
 
-    comparison = recipe(run, images, out, samples=samples, root=root, trim=trim, device=device)
+    options = untrimmed_unless(trim, overrides)
+    comparison = recipe(run, images, out, samples=samples, root=root, overrides=options, device=device)
     if as_json:
         print_json(comparison.to_json())
-        return
-    print_all(comparison.table(), *comparison.sentences(), f"{len(comparison.pictures)} picture(s) are in {out}.")
+    else:
+        print_all(comparison.table(), *comparison.sentences(), f"{len(comparison.pictures)} picture(s) are in {out}.")
+    check_all_read(comparison.unreadable)
 
 
 def score(

@@ -1,14 +1,15 @@
 """Write panoptic maps, predicted or true, in the COCO panoptic format."""
 
 import json
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from unipan.checkpoint import make_folder
 from unipan.classes import ClassTable
 from unipan.data.coco_json import leads_out, stem_below
 from unipan.data.id_maps import write_id_map
+from unipan.disk import replace_atomically
 from unipan.errors import InputError
 from unipan.types import PanopticMap
 
@@ -45,6 +46,22 @@ def png_of(file_name: str) -> str:
     return stem_below(file_name) + ".png"
 
 
+def write_entry(folder: Path, entry: Entry, classes: ClassTable, *, scores: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Write folder/NAME.png for an image NAME.jpg, in its subfolder if it has one; its entries in `images` and `annotations`.
+
+    Raises: InputError where the file's name leads out of the folder, or it can't be written.
+    """
+    if leads_out(entry.file_name):
+        raise InputError(f"the image's name {entry.file_name} leads out of its folder; rename the file.")
+    path = folder / png_of(entry.file_name)
+    make_folder(path.parent)
+    write_id_map(path, entry.panoptic.ids)
+    height, width = entry.panoptic.ids.shape
+    image = {"id": entry.image_id, "file_name": entry.file_name, "height": height, "width": width}
+    name = png_of(entry.file_name)
+    return image, annotation_of(entry.panoptic, classes, image_id=entry.image_id, file_name=name, scores=scores)
+
+
 def write_panoptic(
     folder: Path, entries: Iterable[Entry], classes: ClassTable, *, json_name: str, png_folder: str, scores: bool
 ) -> Path:
@@ -52,42 +69,17 @@ def write_panoptic(
 
     A picture in a subfolder, city/NAME.jpg, has its PNG in the same one. Returns the JSON's path.
     """
-    with _writing(folder / png_folder):
-        (folder / png_folder).mkdir(parents=True, exist_ok=True)
+    make_folder(folder / png_folder)
     images, annotations, taken = [], [], dict[str, str]()
-    for image_id, file_name, panoptic in entries:
-        assert not leads_out(file_name), file_name
-        png_name = png_of(file_name)
-        if png_name in taken:
-            raise InputError(f"{taken[png_name]} and {file_name} would both become {png_name}; rename one or write them apart.")
-        taken[png_name] = file_name
-        path = folder / png_folder / png_name
-        with _writing(path.parent):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        write_id_map(path, panoptic.ids)
-        height, width = panoptic.ids.shape
-        images.append({"id": image_id, "file_name": file_name, "height": height, "width": width})
-        annotations.append(annotation_of(panoptic, classes, image_id=image_id, file_name=png_name, scores=scores))
+    for entry in entries:
+        first = taken.setdefault(png_of(entry.file_name), entry.file_name)
+        if first is not entry.file_name:
+            raise InputError(
+                f"{first} and {entry.file_name} would both become {png_of(entry.file_name)}; rename one or write them apart."
+            )
+        image, annotation = write_entry(folder / png_folder, entry, classes, scores=scores)
+        images.append(image)
+        annotations.append(annotation)
     content = {"images": images, "annotations": annotations, "categories": classes.to_categories()}
-    _write_json(folder / json_name, content)
+    replace_atomically(folder / json_name, lambda temporary: temporary.write_text(json.dumps(content)))
     return folder / json_name
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write the whole file or leave the former one: a half-written JSON would look like damage."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with _writing(path):
-            part.write_text(json.dumps(content))
-            part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Turn what the system refuses into an InputError that names the path."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error}. Check that the folder exists and that the disk has room.") from error

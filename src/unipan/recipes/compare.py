@@ -8,23 +8,25 @@ from PIL import Image
 from torch import Tensor
 
 from unipan.checkpoint import make_folder, open_run, write_json
-from unipan.config import Device, PanopticHead
+from unipan.config import PanopticHead
 from unipan.console import counted
+from unipan.data.coco_json import stem_below
 from unipan.data.dataset import PanopticDataset
+from unipan.data.image_ids import names_apart
+from unipan.data.image_paths import check_apart
 from unipan.errors import InputError
 from unipan.metrics.pq import quality
 from unipan.metrics.report import Report, percent
 from unipan.metrics.score import Score
 from unipan.metrics.segment_matching import match_maps
-from unipan.ops.images import read_image
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor, load
 from unipan.recipes.comparison import Comparison, Content, content_of, title
 from unipan.recipes.evaluate import evaluated, held_out, name
 from unipan.recipes.evaluation.result import MASK_FREE
-from unipan.recipes.predict import image_files
+from unipan.recipes.predict import image_files, readable
 from unipan.types import PanopticMap
-from unipan.viz.canvas import as_pil, enlarge, readable_scale
+from unipan.viz.canvas import as_pil, enlarge, readable_scale, save_picture
 from unipan.viz.overlay import overlay
 from unipan.viz.sheet import contact_sheet
 
@@ -44,14 +46,14 @@ def compare(
     *,
     samples: int = 0,
     root: str | None = None,
-    trim: bool = True,
-    device: Device = "auto",
+    overrides: Overrides = NO_OVERRIDES,
+    device: str = "auto",
 ) -> Comparison:
-    """Write OUT/STEM_compare.png for each image: the picture, its truth where known, and every decoder's answer.
+    """Write OUT/STEM_compare.png for each image: the picture, its truth where known, and every head's answer.
 
-    images: files, or folders of them. samples: instead of images, so many held-out ones of the run; their scores also go to
-    OUT/comparison.json. root: their data set's folder where it is no longer the one trained on. trim: turn small stuff segments
-    into void, by the run's own limit.
+    images: files, or folders of them; one that can't be read is named and left out. samples: instead of images, so many held-out
+    ones of the run; their scores also go to OUT/comparison.json. root: their data set's folder where it is no longer the one
+    trained on. overrides: limits and sizes other than the run's.
     """
     if bool(images) == bool(samples) or samples < 0:
         raise InputError(f"{len(images)} image path(s) and --samples {samples} came; name images, or give --samples above 0.")
@@ -61,23 +63,27 @@ def compare(
     dataset = held_out(run, evaluated(config.data, root=root)) if samples else None
     if dataset is not None and samples > len(dataset):
         raise InputError(f"--samples is {samples}, but the run has {len(dataset)} held-out images; ask for at most so many.")
-    files = image_files(images) if dataset is None else []
-    _refuse_equal_stems(files)
-    predictor = load(run, device=device, overrides=NO_OVERRIDES if trim else Overrides(min_stuff_area_px=0))
+    files = image_files(images, out) if dataset is None else []
+    names = names_apart(files)
+    check_apart(files, [f"{stem_below(name)}_compare.png" for name in names])
+    predictor = load(run, device=device, overrides=overrides)
     make_folder(out)
-    entries = _photos(files) if dataset is None else _samples(dataset, samples)
-    comparison = compare_predictor(predictor, entries, samples or len(files), out, name(config, trim=trim))
+    unreadable: list[Path] = []
+    entries = _photos(files, names, unreadable) if dataset is None else _samples(dataset, samples)
+    comparison = compare_predictor(predictor, entries, out, name(overrides.applied_to(config), trim=True), unreadable)
     if samples:
         write_json(out / "comparison.json", comparison.to_json())
     return comparison
 
 
-def compare_predictor(predictor: Predictor, entries: Iterator[Entry], number: int, out: Path, where: str) -> Comparison:
-    """Compare on `number` images. where: what the reports say they are of."""
+def compare_predictor(
+    predictor: Predictor, entries: Iterator[Entry], out: Path, where: str, unreadable: list[Path]
+) -> Comparison:
+    """Compare on all entries. where: what the reports say they are of. unreadable: filled while the entries are read."""
     contents: dict[PanopticHead, Content] = {head: Content() for head in predictor.heads}
     totals: dict[PanopticHead, Score] = {}
     pictures, mask_free, num_classes = [], False, len(predictor.classes)
-    for entry in counted(entries, "comparing", number):
+    for entry in entries:
         inference = predictor.infer(entry.pixels)
         mask_free = inference.detections.mask_logits is None
         answers: dict[PanopticHead, PanopticMap] = {head: predictor.answer(inference, head=head) for head in predictor.heads}
@@ -88,9 +94,11 @@ def compare_predictor(predictor: Predictor, entries: Iterator[Entry], number: in
                 scores[head] = Score.of(match_maps(answer, entry.truth), num_classes)
                 totals[head] = totals.get(head, Score.zero(num_classes)) + scores[head]
         pictures.append(out / f"{entry.stem}_compare.png")
-        picture(predictor, entry, answers, scores).save(pictures[-1])
+        save_picture(picture(predictor, entry, answers, scores), pictures[-1])
     reports: dict[PanopticHead, Report] = {head: total.report(where, predictor.classes) for head, total in totals.items()}
-    return Comparison(contents=contents, reports=reports, pictures=pictures, notes=notes(predictor, mask_free))
+    return Comparison(
+        contents=contents, reports=reports, pictures=pictures, notes=notes(predictor, mask_free), unreadable=unreadable
+    )
 
 
 def picture(
@@ -121,20 +129,12 @@ def notes(predictor: Predictor, mask_free: bool) -> list[str]:
     return told + ([MASK_FREE[decoder] for decoder in predictor.heads if decoder in MASK_FREE] if mask_free else [])
 
 
-def _refuse_equal_stems(files: Sequence[Path]) -> None:
-    seen: dict[str, Path] = {}
-    for file in files:
-        first = seen.setdefault(file.stem, file)
-        if first is not file:
-            raise InputError(f"{first} and {file} would both be drawn as {file.stem}_compare.png; compare them one by one.")
-
-
 def _samples(dataset: PanopticDataset, number: int) -> Iterator[Entry]:
-    for index in range(number):
+    for index in counted(range(number), "comparing", number):
         sample = dataset[index]
-        yield Entry(Path(sample.file_name).stem, sample.image, sample.truth)
+        yield Entry(stem_below(sample.file_name), sample.image, sample.truth)
 
 
-def _photos(files: Sequence[Path]) -> Iterator[Entry]:
-    for file in files:
-        yield Entry(file.stem, read_image(file), None)
+def _photos(files: Sequence[Path], names: Sequence[str], unreadable: list[Path]) -> Iterator[Entry]:
+    for index, pixels in readable(files, "comparing", unreadable):
+        yield Entry(stem_below(names[index]), pixels, None)

@@ -33,6 +33,8 @@ class Comparison:
     pictures: list[Path]
     notes: list[str]
     """What a reader must know to judge fairly."""
+    unreadable: list[Path]
+    """Images that could not be read and are left out."""
 
     def table(self) -> Table:
         """PQ of all, things and stuff for each decoder; without truth, what its answers hold."""

@@ -1,68 +1,158 @@
 """`unipan predict`: images to overlays and to files in the COCO panoptic format. No annotations needed."""
 
+import hashlib
+import os
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from unipan.checkpoint import make_folder
-from unipan.config import Device, PanopticHead
-from unipan.console import Table, counted
-from unipan.data.cityscapes_labels import image_id_of, with_label_ids
-from unipan.data.coco_json import stem_below
-from unipan.data.coco_writer import Entry, write_panoptic
-from unipan.data.image_paths import find_files
+from torch import Tensor
+
+from unipan.checkpoint import make_folder, open_run
+from unipan.config import PanopticHead
+from unipan.console import Table, console, counted
+from unipan.data.cityscapes_labels import with_label_ids
+from unipan.data.coco_json import listing, stem_below
+from unipan.data.coco_writer import Entry, png_of, write_entry
+from unipan.data.image_ids import ids_in_json, ids_of_names, names_apart
+from unipan.data.image_paths import check_apart, find_files
+from unipan.data.prediction_log import PredictionLog
 from unipan.errors import InputError
-from unipan.ops.images import read_image
+from unipan.ops.images import is_file, read_image
+from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import load
 from unipan.types import PanopticMap
+from unipan.viz.canvas import save_picture
 from unipan.viz.overlay import overlay
 
 
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """What a call of `predict` wrote."""
+
+    images: int
+    """With those that were done before."""
+    segments: int
+    last: tuple[Path, PanopticMap] | None
+    """The answer of the last image that was predicted."""
+    unreadable: list[Path]
+    limited: dict[str, list[str]]
+    """Option -> the images that came up to its limit."""
+
+    def sentences(self) -> list[str]:
+        """A line for each limit that was reached."""
+        return [
+            f"{len(names)} image(s) came up to the limit {option}, so there may be more in them: {listing(names)}."
+            for option, names in self.limited.items()
+        ]
+
+
 def predict(
-    run: str, images: Sequence[Path], out: Path, *, head: PanopticHead | None = None, device: Device = "auto"
-) -> list[tuple[Path, PanopticMap]]:
-    """Write out/STEM_overlay.png for each image, and out/panoptic.json with out/panoptic/STEM.png; return the answers.
+    run: str,
+    images: Sequence[Path],
+    out: Path,
+    *,
+    head: PanopticHead | None = None,
+    overrides: Overrides = NO_OVERRIDES,
+    truth: Path | None = None,
+    skip_done: bool = False,
+    device: str = "auto",
+) -> Predictions:
+    """Write out/STEM_overlay.png and out/panoptic/STEM.png for each image as it comes, and at the end out/panoptic.json.
 
-    images: files, or folders of them; where two bear one stem, all are named with their folders (FOLDER/STEM).
-    head: another than the one that the run was trained for. Trims small stuff exactly as
-    `evaluate` does. For Cityscapes' pictures and classes this is the form that its official evaluation reads: image ids are
-    CITY_SEQUENCE_FRAME and categories are label ids, also where the run learnt from the JSON with train ids.
+    images: files, or folders of them; where two bear one stem, all are named with their folders (FOLDER/STEM). One that can't be
+    read is named and left out. head: another than the one that the run was trained for. overrides: limits and sizes other than the
+    run's. truth: a JSON to take image ids from. skip_done: go on behind what an earlier call has done, which out/panoptic.jsonl
+    tells. Small stuff is trimmed exactly as `evaluate` does. For Cityscapes' pictures and classes this is the form that its
+    official evaluation reads: image ids are CITY_SEQUENCE_FRAME and categories label ids, whatever the run learnt from.
     """
-    files = image_files(images)
-    is_clear = len({file.stem for file in files}) == len(files)
-    names = [file.name if is_clear else f"{file.absolute().parent.name}/{file.name}" for file in files]
-    predictor = load(run, head=head, device=device)
-    answers: list[tuple[Path, PanopticMap]] = []
-
-    def entries() -> Iterator[Entry]:
-        for file, name in zip(counted(files, "predicting", len(files)), names, strict=True):
-            pixels = read_image(file)
-            answer = predictor(pixels)
-            picture = out / f"{stem_below(name)}_overlay.png"
-            make_folder(picture.parent)
-            overlay(answer, pixels, predictor.classes).save(picture)
-            answers.append((file, answer))
-            yield Entry(image_id_of(name), name, answer)
-
+    files = image_files(images, out)
+    names = names_apart(files)
+    check_apart([*files, *files], [*map(_overlay_name, names), *(f"panoptic/{png_of(name)}" for name in names)])
+    ids = ids_of_names(names) if truth is None else ids_in_json(truth, files)
+    predictor = load(run, head=head, device=device, overrides=overrides)
+    classes, last = with_label_ids(predictor.classes), None
+    unreadable: list[Path] = []
+    limited: dict[str, list[str]] = {}
     make_folder(out)
-    classes = with_label_ids(predictor.classes)
-    write_panoptic(out, entries(), classes, json_name="panoptic.json", png_folder="panoptic", scores=True)
-    return answers
+    settings = {"head": predictor.head, "overrides": asdict(overrides), "truth": truth and str(truth)}
+    with PredictionLog(out / "panoptic.jsonl", _origin(run, settings), resume=skip_done) as log:
+        left = [job for job in zip(files, names, ids, strict=True) if not log.has(job[1], job[0].absolute())]
+        for index, pixels in readable([file for file, _, _ in left], "predicting", unreadable):
+            file, name, image_id = left[index]
+            inference = predictor.infer(pixels)
+            last = file, predictor.answer(inference)
+            for option in predictor.limits_reached(inference):
+                limited.setdefault(option, []).append(name)
+            save_picture(overlay(last[1], pixels, predictor.classes), out / _overlay_name(name))
+            log.add(file.absolute(), *write_entry(out / "panoptic", Entry(image_id, name, last[1]), classes, scores=True))
+        log.write_json(out / "panoptic.json", classes)
+    return Predictions(images=len(log.sources), segments=log.segments, last=last, unreadable=unreadable, limited=limited)
 
 
-def image_files(paths: Sequence[Path]) -> list[Path]:
-    """The files named, and those in the folders named, in order, of all levels."""
+def image_files(paths: Sequence[Path], out: Path) -> list[Path]:
+    """The files named, and those in the folders named, in order, of all levels; none twice. What is left out is told.
+
+    Raises: InputError for a folder without images, a file that is not there, or `out` for a folder of images.
+    """
     if not paths:
         raise InputError("no image is named; name at least one file, or a folder of them.")
-    files: list[Path] = []
+    files: dict[str, Path] = {}
     for path in paths:
-        found = find_files(path).paths if path.is_dir() else [path]
-        if not found:
-            raise InputError(f"the folder {path} holds no image; name one that does.")
-        files += found
-    missing = [str(path) for path in files if not path.is_file()]
-    if missing:
-        raise InputError(f"there is no image file {missing[0]}; check the path.")
-    return files
+        for file in _images_in(path, out) if path.is_dir() else [path]:
+            if not is_file(file):
+                raise InputError(f"there is no image file {file}; check the path.")
+            files.setdefault(os.path.abspath(file), file)  # noqa: PTH100 (follows no link)
+    return list(files.values())
+
+
+def _images_in(folder: Path, out: Path) -> list[Path]:
+    if folder.resolve() == out.resolve():
+        raise InputError(f"{folder} is both where images are and where results go; name another --out.")
+    found = find_files(folder)
+    paths = [path for path in found.paths if out.resolve() not in path.resolve().parents]
+    told = [f"{len(found.paths) - len(paths)} in {out}, where results go"] if len(paths) < len(found.paths) else []
+    told += [found.left_out] if found.left_out else []
+    if told:
+        console.print(f"{folder}: {len(paths)} image(s); left out: {', '.join(told)}", soft_wrap=True)
+    if not paths:
+        raise InputError(f"the folder {folder} holds no image; name one that does.")
+    return paths
+
+
+def readable(files: Sequence[Path], what: str, unreadable: list[Path]) -> Iterator[tuple[int, Tensor]]:
+    """Read images one by one: (index, pixels). One that can't be read is told at once, added to `unreadable` and passed over."""
+    for index, file in enumerate(counted(files, what, len(files))):
+        try:
+            pixels = read_image(file)
+        except InputError as error:
+            console.print(f"left out: {error}", soft_wrap=True)
+            unreadable.append(file)
+        else:
+            yield index, pixels
+
+
+def check_all_read(unreadable: Sequence[Path]) -> None:
+    """Say at the end which images are missing from the results.
+
+    Raises: InputError where there are any.
+    """
+    if unreadable:
+        raise InputError(
+            f"{len(unreadable)} image(s) could not be read and are left out: {listing(unreadable)}. Everything else is written."
+        )
+
+
+def _origin(run: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """What answers follow from."""
+    with open_run(run)[0].model.open("rb") as file:
+        return {"weights": hashlib.file_digest(file, "sha256").hexdigest(), **settings, "unipan": version("unipan")}
+
+
+def _overlay_name(name: str) -> str:
+    return f"{stem_below(name)}_overlay.png"
 
 
 def segment_table(file: Path, panoptic: PanopticMap) -> Table:

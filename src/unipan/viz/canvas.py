@@ -1,7 +1,10 @@
 """What every picture here is drawn on: one image as PIL, at a readable size, with text on plates that never overlap."""
 
+from pathlib import Path
+
 from PIL import Image, ImageDraw, ImageFont
 
+from unipan.errors import InputError
 from unipan.ops.images import ImageSource, read_image
 from unipan.viz.colors import RGB
 
@@ -20,6 +23,18 @@ PAPER: RGB = (255, 255, 255)
 def as_pil(image: ImageSource) -> Image.Image:
     """The image as PIL RGB, upright and in 8 bits, as `read_image` reads it."""
     return Image.fromarray(read_image(image).permute(1, 2, 0).contiguous().numpy())
+
+
+def save_picture(picture: Image.Image, path: Path) -> None:
+    """Write a PNG, and the folder that it goes to.
+
+    Raises: InputError where that fails.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(path, format="PNG")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}. See that the disk has room.") from error
 
 
 def readable_scale(width: int, height: int) -> int:

@@ -1,0 +1,73 @@
+"""What predicted images are called in the files that are written, and by which ids."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from unipan.data.cityscapes_labels import image_id_of, picture_name
+from unipan.data.coco_json import ImageEntry, listing, read_json_as, stem_below
+from unipan.errors import InputError
+
+MAX_WHOLE = 2**53
+"""Readers of JSON keep whole numbers below it."""
+
+
+@dataclass(slots=True)
+class _Images:
+    """What is read of a JSON that lists images."""
+
+    images: list[ImageEntry]
+
+
+def names_apart(files: Sequence[Path]) -> list[str]:
+    """What to call each file: its name, or where these meet without suffixes, with as many folders as tell all apart.
+
+    Where none do, as for a.jpg beside a.png, the names alone.
+    """
+    parts = [Path(os.path.abspath(file)).parts[1:] for file in files]  # noqa: PTH100 (resolves "..", follows no link)
+    for depth in range(1, max(map(len, parts), default=0) + 1):
+        names = ["/".join(part[-depth:]) for part in parts]
+        if len({stem_below(name) for name in names}) == len(names):
+            return names
+    return [file.name for file in files]
+
+
+def ids_of_names(names: Sequence[str]) -> list[int | str]:
+    """A whole number where the name without its suffix is one, as COCO's 000000000139.jpg; where two numbers meet, the names."""
+    texts = [image_id_of(name) for name in names]
+    numbers = [int(text) if text.isascii() and text.isdigit() and len(text) < 17 else None for text in texts]
+    times = Counter(numbers)
+    return [
+        number if number is not None and times[number] == 1 and number < MAX_WHOLE else text
+        for number, text in zip(numbers, texts, strict=True)
+    ]
+
+
+def ids_in_json(path: Path, files: Sequence[Path]) -> list[int | str]:
+    """Each file's id in a JSON's `images`, found by its name without the suffix and, as far as the JSON tells them, its folders.
+
+    Raises: InputError for a file that is not there, or could be several.
+    """
+    known: dict[str, list[tuple[tuple[str, ...], int | str]]] = {}
+    for entry in read_json_as(_Images, path, "a JSON file that lists images (id, file_name)").images:
+        *folders, stem = PurePosixPath(stem_below(picture_name(entry.file_name))).parts
+        known.setdefault(stem, []).append((tuple(folders), entry.id))
+    ids: list[int | str] = []
+    missing: list[Path] = []
+    for file in files:
+        above = Path(os.path.abspath(file)).parent.parts  # noqa: PTH100
+        fits = [(len(f), i) for f, i in known.get(file.stem, []) if not f or above[-len(f) :] == f]
+        deepest = max((depth for depth, _ in fits), default=0)
+        best = [i for depth, i in fits if depth == deepest]
+        if len(best) > 1:
+            raise InputError(f"{file} could be any of the images {listing(best)} in {path}; name its folder in their file_name.")
+        ids += best
+        missing += [] if best else [file]
+    if missing:
+        raise InputError(f"{len(missing)} of {len(files)} images are not in {path}: {listing(missing)}; leave them out.")
+    twice = [i for i, times in Counter(ids).items() if times > 1]
+    if twice:
+        raise InputError(f"several files would get the id {listing(twice)} of {path}; predict them apart.")
+    return ids
