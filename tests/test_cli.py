@@ -39,7 +39,7 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
         assert message.startswith("unipan: ")
         assert message.endswith(".")
         assert "Traceback" not in printed.err
-        assert all("predicting" in line for line in lines[:-1]), "nothing but a progress bar may stand before it"
+        assert all("predicting" in line or line.startswith("left out: ") for line in lines[:-1]), "nothing else may stand before"
         return message
 
     return run
@@ -81,7 +81,7 @@ def test_a_truncated_image(refused: Refused, run: Path, tmp_path: Path) -> None:
     Image.effect_noise((64, 64), 50).save(path)
     path.write_bytes(path.read_bytes()[:-300])
     message = refused("predict", run, path, "--out", tmp_path / "out")
-    assert "cannot read the image" in message
+    assert "1 image(s) could not be read" in message
     assert "photo.jpg" in message
     assert not (tmp_path / "out/panoptic.json").exists()
 

@@ -182,5 +182,5 @@ def test_cityscapes_answers_are_in_the_official_form(tmp_path: Path, tiny_config
 @pytest.mark.parametrize("folder", ["leftImg8bit/val", "leftImg8bit"])
 def test_all_levels_of_a_folder_are_searched(tmp_path: Path, folder: str) -> None:
     root = write_download(tmp_path)
-    names = [file.name.split("_")[0] for file in image_files([root / folder])]
+    names = [file.name.split("_")[0] for file in image_files([root / folder], tmp_path / "out")]
     assert names == ["aachen", "bochum"]

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from unipan.ops.images import UNREADABLE
+from unipan.ops.images import UNREADABLE, open_image
 
 FULL_RANGE = 2**16 - 1
 """Where white lies in 16 bits; 32-bit integers are read as such, too."""
@@ -16,7 +15,7 @@ DIM = 2**14
 def dim_range(path: Path) -> str:
     """What range a readable file of over 8 bits uses, in words, where all of it will look nearly black; empty otherwise."""
     try:
-        with Image.open(path) as file:
+        with open_image(path) as file:
             deep_color = file.format == "PNG" and any(";16" in str(tile[3]) for tile in getattr(file, "tile", ()))
             if not deep_color and not file.mode.startswith("I"):
                 return ""

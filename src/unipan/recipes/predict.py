@@ -20,12 +20,16 @@ from unipan.data.image_ids import ids_in_json, ids_of_names, names_apart
 from unipan.data.image_paths import check_apart, find_files
 from unipan.data.prediction_log import PredictionLog
 from unipan.errors import InputError
+from unipan.ops.image_range import dim_range
 from unipan.ops.images import is_file, read_image
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import load
 from unipan.types import PanopticMap
 from unipan.viz.canvas import save_picture
 from unipan.viz.overlay import overlay
+
+LIMIT = "came up to the limit {}, so there may be more in them"
+DIM = "use so little of their numbers' range (16 or 32 bits) that the network sees them nearly black"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,15 +42,12 @@ class Predictions:
     last: tuple[Path, PanopticMap] | None
     """The answer of the last image that was predicted."""
     unreadable: list[Path]
-    limited: dict[str, list[str]]
-    """Option -> the images that came up to its limit."""
+    noted: dict[str, list[str]]
+    """What is to be said of some images -> their names."""
 
     def sentences(self) -> list[str]:
-        """A line for each limit that was reached."""
-        return [
-            f"{len(names)} image(s) came up to the limit {option}, so there may be more in them: {listing(names)}."
-            for option, names in self.limited.items()
-        ]
+        """What is to be said of some images, each once."""
+        return [f"{len(names)} image(s) {what}: {listing(names)}." for what, names in self.noted.items()]
 
 
 def predict(
@@ -63,10 +64,11 @@ def predict(
     """Write out/STEM_overlay.png and out/panoptic/STEM.png for each image as it comes, and at the end out/panoptic.json.
 
     images: files, or folders of them; where two bear one stem, all are named with their folders (FOLDER/STEM). One that can't be
-    read is named and left out. head: another than the one that the run was trained for. overrides: limits and sizes other than the
-    run's. truth: a JSON to take image ids from. skip_done: go on behind what an earlier call has done, which out/panoptic.jsonl
-    tells. Small stuff is trimmed exactly as `evaluate` does. For Cityscapes' pictures and classes this is the form that its
-    official evaluation reads: image ids are CITY_SEQUENCE_FRAME and categories label ids, whatever the run learnt from.
+    read is named and left out. head: another than the run's. overrides: limits and sizes other than the run's. truth: a JSON to
+    take image ids from. skip_done: go on behind what an earlier call has done, which out/panoptic.jsonl tells.
+
+    Small stuff is trimmed exactly as `evaluate` does. For Cityscapes' images and classes this is the form that its official
+    evaluation reads: image ids are CITY_SEQUENCE_FRAME and categories label ids, whatever the run learnt from.
     """
     files = image_files(images, out)
     names = names_apart(files)
@@ -75,7 +77,7 @@ def predict(
     predictor = load(run, head=head, device=device, overrides=overrides)
     classes, last = with_label_ids(predictor.classes), None
     unreadable: list[Path] = []
-    limited: dict[str, list[str]] = {}
+    noted: dict[str, list[str]] = {}
     make_folder(out)
     settings = {"head": predictor.head, "overrides": asdict(overrides), "truth": truth and str(truth)}
     with PredictionLog(out / "panoptic.jsonl", _origin(run, settings), resume=skip_done) as log:
@@ -84,12 +86,14 @@ def predict(
             file, name, image_id = left[index]
             inference = predictor.infer(pixels)
             last = file, predictor.answer(inference)
-            for option in predictor.limits_reached(inference):
-                limited.setdefault(option, []).append(name)
+            for what in (*map(LIMIT.format, predictor.limits_reached(inference)), *([DIM] if dim_range(file) else [])):
+                noted.setdefault(what, []).append(name)
             save_picture(overlay(last[1], pixels, predictor.classes), out / _overlay_name(name))
             log.add(file.absolute(), *write_entry(out / "panoptic", Entry(image_id, name, last[1]), classes, scores=True))
+        if not log.sources:
+            check_all_read(unreadable)
         log.write_json(out / "panoptic.json", classes)
-    return Predictions(images=len(log.sources), segments=log.segments, last=last, unreadable=unreadable, limited=limited)
+    return Predictions(images=len(log.sources), segments=log.segments, last=last, unreadable=unreadable, noted=noted)
 
 
 def image_files(paths: Sequence[Path], out: Path) -> list[Path]:
@@ -140,9 +144,7 @@ def check_all_read(unreadable: Sequence[Path]) -> None:
     Raises: InputError where there are any.
     """
     if unreadable:
-        raise InputError(
-            f"{len(unreadable)} image(s) could not be read and are left out: {listing(unreadable)}. Everything else is written."
-        )
+        raise InputError(f"{len(unreadable)} image(s) could not be read and are left out: {listing(unreadable)}.")
 
 
 def _origin(run: str, settings: dict[str, Any]) -> dict[str, Any]:

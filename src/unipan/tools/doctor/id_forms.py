@@ -11,7 +11,7 @@ from torch import Tensor
 from unipan.classes import VOID_ID
 from unipan.data.id_maps import ids_from_rgb, read_id_map
 from unipan.errors import InputError
-from unipan.ops.images import UNREADABLE, is_file
+from unipan.ops.images import UNREADABLE, is_file, open_image
 from unipan.ops.segments import runs_of
 from unipan.tools.doctor.entries import LabelledImage
 from unipan.tools.doctor.faults import Kind
@@ -34,7 +34,7 @@ def read_ids(image: LabelledImage, path: Path) -> tuple[Tensor | None, Fault | N
     except InputError:  # perhaps another form holds them
         pass
     try:
-        with Image.open(path) as file:
+        with open_image(path) as file:
             kind, mode = str(file.format), file.mode
             readings = _readings(file)
     except UNREADABLE as error:

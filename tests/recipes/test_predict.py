@@ -1,0 +1,190 @@
+"""Predicting many images: nothing is lost, nothing is silent, memory stays flat, and files say which image is which."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from unipan.cli import main
+from unipan.data.image_ids import ids_in_json, ids_of_names, names_apart
+from unipan.errors import InputError
+from unipan.ops.images import read_image
+from unipan.overrides import Overrides
+from unipan.predictor import Predictor, load
+from unipan.recipes import predict as recipe
+from unipan.recipes.predict import image_files, predict
+
+NAMES = ("001.png", "002.jpg", "b.png")
+
+
+@pytest.fixture(scope="module")
+def predictor(learnt_run: Path) -> Predictor:
+    return load(learnt_run, device=torch.device("cpu"))
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, name in enumerate(NAMES):
+        noise = np.random.default_rng(number).integers(0, 256, (40, 56, 3), np.uint8)
+        Image.fromarray(noise).save(folder / name)
+    return folder
+
+
+def content(out: Path) -> Any:
+    return json.loads((out / "panoptic.json").read_text())
+
+
+def files_of(out: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+
+
+def test_every_kind_of_input_gives_the_paths_answer(predictor: Predictor, photos: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(photos / "b.png") as whole:
+        whole.save(photos / "turned.jpg", exif=exif)
+    path = photos / "turned.jpg"
+    expected, pixels = predictor(path), read_image(path)
+    assert expected.ids.shape == (56, 40)
+    for source in (str(path), path.read_bytes(), path.open("rb"), Image.open(path), pixels, pixels / 255):
+        assert torch.equal(predictor(source).ids, expected.ids)
+    assert torch.equal(predictor(pixels.permute(1, 2, 0).numpy()).ids, expected.ids)
+    for source in ([path], iter([path]), 7):
+        with pytest.raises(InputError, match=r"came as a .*; give a file's path, its bytes"):
+            predictor(source)  # type: ignore[arg-type]
+
+
+def test_options_of_a_call(predictor: Predictor, learnt_run: Path, photos: Path) -> None:
+    path = photos / "b.png"
+    inference = predictor.infer(path, threshold=1.0)
+    assert len(inference.admitted.scores) == 0 < len(inference.detections.scores)
+    assert all(not segment.is_thing for segment in predictor(path, threshold=1.0, head="heuristic").segments)
+    assert predictor.limits_reached(inference) == ["--max-detections"]
+    assert load(learnt_run, overrides=Overrides(scale=0.5)).infer(path).network_size == (20, 28)
+    one = load(learnt_run, overrides=Overrides(max_detections=1, proposals=5, max_admitted=9)).infer(path)
+    assert len(one.detections.scores) == 1
+    with pytest.warns(DeprecationWarning, match="head="):
+        assert load(learnt_run, decoder="upsnet").head == "upsnet"
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"threshold": 2.0}, "a score lies in"),
+        ({"scale": 0.0}, "a factor lies above 0"),
+        ({"scale": 1.0, "short_side": 9}, "give one or the other"),
+    ],
+)
+def test_overrides_that_make_no_sense_are_refused(values: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        Overrides(**values)
+
+
+def test_one_that_cannot_be_read_costs_nothing_else(
+    learnt_run: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = (photos / "002.jpg").read_bytes()
+    (photos / "002.jpg").write_bytes(whole[:300])
+    (photos / "._b.png").write_bytes(b"left by a system")
+    with pytest.raises(SystemExit) as stop:
+        main(["predict", str(learnt_run), str(photos), "--out", str(tmp_path / "out"), "--no-trim"])
+    assert stop.value.code == 2
+    printed = capsys.readouterr()
+    told = " ".join(printed.err.split())
+    assert "left out: 1 whose names begin with a dot" in told
+    assert "left out: cannot read the image" in told
+    assert "1 image(s) could not be read and are left out:" in told
+    assert "2 image(s), " in printed.out
+    assert [image["file_name"] for image in content(tmp_path / "out")["images"]] == ["001.png", "b.png"]
+    (photos / "002.jpg").write_bytes(whole)
+    assert (
+        predict(str(learnt_run), [photos], tmp_path / "out", skip_done=True, overrides=Overrides(min_stuff_area_px=0)).images == 3
+    )
+
+
+def test_after_a_kill_the_same_bytes(learnt_run: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    predict(str(learnt_run), [photos], tmp_path / "whole")
+    out = tmp_path / "killed"
+    with monkeypatch.context() as patch:
+        write = recipe.save_picture
+        patch.setattr(recipe, "save_picture", lambda drawn, path: write(drawn, path) if "b_" not in path.name else 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            predict(str(learnt_run), [photos], out)
+    assert not (out / "panoptic.json").exists()
+    with (out / "panoptic.jsonl").open("a") as log:
+        log.write('{"source": "/half')
+    done = predict(str(learnt_run), [photos], out, skip_done=True)
+    assert done.images == 3
+    assert done.last
+    assert done.last[0].name == "b.png", "the others were done"
+    assert files_of(out) == files_of(tmp_path / "whole")
+    assert predict(str(learnt_run), [photos], out, skip_done=True).last is None
+
+
+def test_what_is_done_is_not_mixed_with_others(learnt_run: Path, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    predict(str(learnt_run), [photos / "b.png"], out)
+    with pytest.raises(InputError, match="of another run or other settings"):
+        predict(str(learnt_run), [photos], out, skip_done=True, overrides=Overrides(threshold=0.9))
+    other = Path(shutil.copytree(photos, tmp_path / "other"))
+    with pytest.raises(InputError, match=r"holds .*photos/b\.png under the name b\.png"):
+        predict(str(learnt_run), [other], out, skip_done=True)
+    (out / "panoptic.jsonl").write_text("[1]\n")
+    with pytest.raises(InputError, match=r"jsonl is damaged"):
+        predict(str(learnt_run), [photos], out, skip_done=True)
+
+
+def test_names_that_meet_are_told_before_anything_is_predicted(learnt_run: Path, photos: Path, tmp_path: Path) -> None:
+    shutil.copy(photos / "b.png", photos / "b.jpg")
+    with pytest.raises(InputError, match=r"photos/b\.jpg and .*photos/b\.png would both become b_overlay\.png"):
+        predict(str(learnt_run), [photos], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (["/x/a.jpg", "/y/b.jpg"], ["a.jpg", "b.jpg"]),
+        (["/x/a.jpg", "/y/a.png"], ["x/a.jpg", "y/a.png"]),
+        (["/train/images/a.jpg", "/val/images/a.jpg", "/b.jpg"], ["train/images/a.jpg", "val/images/a.jpg", "b.jpg"]),
+        (["/x/a.jpg", "/x/a.png"], ["a.jpg", "a.png"]),
+        (["/x/../y/a.jpg", "/z/a.jpg"], ["y/a.jpg", "z/a.jpg"]),
+    ],
+)
+def test_files_are_called_so_that_they_differ(files: list[str], names: list[str]) -> None:
+    assert names_apart([Path(file) for file in files]) == names
+
+
+def test_results_are_no_images(photos: Path, tmp_path: Path) -> None:
+    (photos / "out").mkdir()
+    shutil.copy(photos / "b.png", photos / "out/b_overlay.png")
+    assert [file.name for file in image_files([photos, photos / "b.png"], photos / "out")] == list(NAMES), "and none twice"
+    with pytest.raises(InputError, match="both where images are and where results go"):
+        image_files([photos], photos)
+
+
+def test_ids_are_whole_numbers_where_names_are() -> None:
+    assert ids_of_names(["000000000139.jpg", "7.png", "b.png", "x/8.png"]) == [139, 7, "b", "x/8"]
+    assert ids_of_names(["1.jpg", "01.png", "2.png"]) == ["1", "01", 2], "numbers that meet tell nothing apart"
+    assert ids_of_names(["20991231235959123456.jpg", "²³.jpg", "-3.jpg"]) == ["20991231235959123456", "²³", "-3"]
+
+
+def test_ids_of_a_json(tmp_path: Path) -> None:
+    truth = tmp_path / "truth.json"
+    images = [(5, "a/1.jpg"), (6, "b/1.jpg"), ("x", "2.jpg"), (8, "zurich_0_1_gtFine_leftImg8bit.png")]
+    truth.write_text("\ufeff" + json.dumps({"images": [{"id": i, "file_name": name} for i, name in images]}))
+    files = [Path(name) for name in ("z/b/1.png", "y/2.png", "a/1.jpg", "zurich/zurich_0_1_leftImg8bit.png")]
+    assert ids_in_json(truth, files) == [6, "x", 5, 8]
+    for wrong, told in (("3.jpg", r"1 of 2 images are not in .*: 3\.jpg"), ("2.png", "several files would get the id x")):
+        with pytest.raises(InputError, match=told):
+            ids_in_json(truth, [Path("y/2.png"), Path(wrong)])
+    truth.write_text(json.dumps({"images": [{"id": i, "file_name": name} for i, name in [(1, "1.jpg"), (2, "1.png")]]}))
+    with pytest.raises(InputError, match=r"1\.jpg could be any of the images 1, 2"):
+        ids_in_json(truth, [Path("1.jpg")])
