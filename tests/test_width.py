@@ -20,10 +20,10 @@ from unipan.metrics.score import Score
 from unipan.metrics.sizes import NUM_SIZES
 from unipan.ops.segments import Label, panoptic_map
 from unipan.presets import PRESETS
-from unipan.recipes.convert_report import Tally, summary
 from unipan.recipes.evaluation.result import Evaluation
 from unipan.recipes.predict import segment_table
 from unipan.recipes.training.setup import training_table
+from unipan.tools.convert.report import SplitCounts, summary
 from unipan.tools.doctor.balance import Balance
 from unipan.tools.doctor.report import class_table
 
@@ -74,11 +74,11 @@ def other_tables() -> list[Table]:
     preset: Config = PRESETS["cityscapes_r50"]()
     ids = torch.arange(4, dtype=torch.int32).repeat_interleave(400).view(40, 40) + 1
     answer = panoptic_map(ids, [Label(id=index + 1, class_index=index) for index in range(4)], CLASSES)
-    tally = Tally("train2017", Path("train.json"), 118_287, 2_123_456, 123_456, 10**9, 123_456_789, 10**8)
+    counts = SplitCounts("train2017", Path("train.json"), 118_287, 2_123_456, 123_456, 10**9, 123_456_789, 10**8)
     return [
         training_table(preset, nn.Linear(1, 1), CLASSES, num_images=118_287, device="cuda", processes=8),
         segment_table(Path("a_photo_of_a_very_long_name_that_stands_in_the_title_of_the_table_with_more_than_80.jpg"), answer),
-        summary([tally]),
+        summary([counts]),
     ]
 
 
