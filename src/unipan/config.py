@@ -158,8 +158,8 @@ class DataConfig:
     """Folder of the PNGs that `val` names; likewise."""
     merge: Literal["none", "supercategory"] = "none"
     """supercategory: merge classes of one super-category, things and stuff apart (all but scenes)."""
-    difficulty: Literal["standard", "crowded"] = "standard"
-    """How often things of one class overlap (scenes)."""
+    difficulty: Literal["standard", "crowded", "touching"] = "standard"
+    """How often things of one class overlap; touching: many small ones, side by side (scenes)."""
     scene_size: tuple[int, int] = (128, 160)
     """Height and width in pixels (scenes)."""
     val_scenes: int = 200

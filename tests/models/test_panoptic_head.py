@@ -107,7 +107,8 @@ def test_scales_are_learnt(form: Propagation) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_no_channels(form: Propagation) -> None:
-    assert unified(form=form, residual=True)(torch.zeros(0, 3, 5), torch.ones(4, 3, 5), NONE).shape == (0, 3, 5)
+    head = UnifiedHead(form=form, residual=True, num_stuff=0)
+    assert head(torch.zeros(0, 3, 5), torch.ones(4, 3, 5), NONE).shape == (0, 3, 5)
 
 
 @pytest.mark.parametrize("form", FORMS)
