@@ -63,6 +63,20 @@ def test_categories_are_told_apart_by_name(truth: Path, predictions: Path) -> No
     assert score(truth, predictions).quality == expected.quality
 
 
+def test_numbers_that_files_bear_are_not_taken_for_the_truths_ids(truth: Path, predictions: Path) -> None:
+    """The truth numbers its images otherwise than their files are: an id alone would join the wrong ones."""
+    expected = score(truth, predictions)
+    edit(truth, lambda content: content.update(images=[{"id": 1, "file_name": "2.jpg"}, {"id": 2, "file_name": "1.jpg"}]))
+
+    def named_by_files(content: Content) -> None:
+        for annotation in content["annotations"]:
+            annotation["image_id"] = 3 - annotation["image_id"]
+        content["images"] = [{"id": 1, "file_name": "1.jpg"}, {"id": 2, "file_name": "2.jpg"}]
+
+    edit(predictions, named_by_files)
+    assert score(truth, predictions).quality == expected.quality
+
+
 def test_stated_areas_change_nothing(truth: Path, predictions: Path) -> None:
     expected = score(truth, predictions)
     for path in (truth, predictions):

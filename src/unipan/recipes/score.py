@@ -36,7 +36,8 @@ def score(
     merge: `supercategory` compares with the merged truth, as training with `data.merge` does; predictions in the unmerged
         categories are merged likewise. Categories are told apart by name; predictions that list none use the truth's ids.
 
-    Images are joined by image id, or, where a prediction's id is not in the truth, by the file's stem.
+    Images are joined by the names of their files, where both JSONs list them and they fit; else by image id, or, where a
+    prediction's id is not in the truth, by the stem of its PNG.
     """
     truth = read_panoptic_file(truth_json, truth_dir)
     predictions = read_panoptic_file(predictions_json, predictions_dir, truth.classes)
@@ -57,14 +58,16 @@ def pair_images(truth: PanopticFile, predictions: PanopticFile) -> list[tuple[Im
     """For every image of the truth, in its order: its id and its prediction's id."""
     if not truth.annotations:
         raise InputError(f"{truth.path} has no annotations, so there is nothing to compare with; name the right file.")
-    by_stem = _unique_stems(truth)
-
-    def named(file_name: str) -> ImageId | None:
-        return by_stem.get(stem_below(file_name), by_stem.get(Path(file_name).stem))
-
+    names = {image_id: truth.image_names.get(image_id, "") for image_id in truth.annotations}
+    by_image = _unique_stems({image_id: {name} for image_id, name in names.items() if name})
+    by_any = _unique_stems(
+        {i: {annotation.file_name, names[i] or annotation.file_name} for i, annotation in truth.annotations.items()}
+    )
     found: dict[ImageId, ImageId] = {}
     for predicted_id, annotation in predictions.annotations.items():
-        true_id = predicted_id if predicted_id in truth.annotations else named(annotation.file_name)
+        true_id = _named(predictions.image_names.get(predicted_id, ""), by_image)
+        if true_id is None:
+            true_id = predicted_id if predicted_id in truth.annotations else _named(annotation.file_name, by_any)
         if true_id in found:
             raise InputError(
                 f"{predictions.path} has two predictions for the image {true_id}: {found[true_id]} and {predicted_id}; keep one."
@@ -81,11 +84,15 @@ def pair_images(truth: PanopticFile, predictions: PanopticFile) -> list[tuple[Im
     return [(image_id, found[image_id]) for image_id in truth.annotations]
 
 
-def _unique_stems(truth: PanopticFile) -> dict[str, ImageId]:
-    """Stems of the PNG and of the image, with and without their folders, where they name one image only."""
+def _named(file_name: str, by_stem: dict[str, ImageId]) -> ImageId | None:
+    return by_stem.get(stem_below(file_name), by_stem.get(Path(file_name).stem))
+
+
+def _unique_stems(names: dict[ImageId, set[str]]) -> dict[str, ImageId]:
+    """The names' stems, with and without their folders, where they name one image only."""
     owners: dict[str, set[ImageId]] = {}
-    for image_id, annotation in truth.annotations.items():
-        for name in (annotation.file_name, truth.image_names.get(image_id, annotation.file_name)):
+    for image_id, own in names.items():
+        for name in own:
             for stem in (stem_below(name), Path(name).stem):
                 owners.setdefault(stem, set()).add(image_id)
     return {stem: next(iter(ids)) for stem, ids in owners.items() if len(ids) == 1}
