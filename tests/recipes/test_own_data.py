@@ -18,6 +18,7 @@ from unipan.data.coco_writer import Entry, write_panoptic
 from unipan.data.id_maps import write_id_map
 from unipan.data.scenes.dataset import SceneDataset
 from unipan.errors import InputError
+from unipan.overrides import Overrides
 from unipan.recipes.evaluate import evaluate
 from unipan.recipes.predict import image_files, predict
 from unipan.recipes.score import score
@@ -135,9 +136,10 @@ def test_a_run_is_evaluated_on_another_set(tmp_path: Path, tiny_run: Path) -> No
     predict(str(tiny_run), [path.parent / "pictures"], tmp_path / "out")
     assert score(path, tmp_path / "out" / "panoptic.json").quality == evaluation.answer.quality
     assert evaluation.answer.title.startswith("truth.json")
-    relative = evaluate(str(tiny_run), root=str(path.parent), val="truth.json", images="pictures", trim=False)
+    untrimmed = Overrides(min_stuff_area_px=0)
+    relative = evaluate(str(tiny_run), root=str(path.parent), val="truth.json", images="pictures", overrides=untrimmed)
     assert relative.answer.title == "truth.json"
-    (tiny_run / "metrics_truth.json").unlink()
+    (tiny_run / "metrics_truth_min-stuff-area-px-0.json").unlink()
     with pytest.raises(InputError, match=r"both --data\.val JSON and --data\.images FOLDER"):
         evaluate(str(tiny_run), val=str(path))
     change(path, categories=json.loads(path.read_text())["categories"][::-1])

@@ -17,6 +17,7 @@ from unipan.data.coco_writer import Entry, write_panoptic
 from unipan.data.dataset import PanopticDataset
 from unipan.data.id_maps import read_id_map
 from unipan.errors import InputError
+from unipan.overrides import Overrides
 from unipan.predictor import load
 from unipan.recipes.evaluate import Evaluation, evaluate, evaluate_predictor
 from unipan.recipes.illustrate import illustrate, report
@@ -131,11 +132,13 @@ def test_evaluation_is_deterministic(learnt_run: Path, scenes: PanopticDataset) 
 
 
 def test_trimming_can_be_switched_off(copied_run: Path) -> None:
-    trimmed, whole = evaluate(str(copied_run)), evaluate(str(copied_run), trim=False)
+    trimmed, whole = evaluate(str(copied_run)), evaluate(str(copied_run), overrides=Overrides(min_stuff_area_px=0))
     counts = [[(c.extra + c.matched) for c in e.answer.quality.per_class if not c.is_thing] for e in (trimmed, whole)]
     assert sum(counts[0]) < sum(counts[1])
     assert whole.answer.title == "standard scenes"
     assert trimmed.answer.quality.things == whole.answer.quality.things
+    names = {path.name for path in copied_run.glob("metrics*.json")}
+    assert names == {"metrics.json", "metrics_min-stuff-area-px-0.json"}, "the run's own score stays"
 
 
 def test_evaluating_on_another_class_table_is_refused(copied_run: Path) -> None:

@@ -1,27 +1,18 @@
 """`unipan evaluate`, `report`, `predict`, `compare`, `score` and `runs`: what looks at trained networks and at answers."""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from shutil import copyfileobj
 from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from unipan.cli.options import AsJson, Run, print_all, print_evaluation, print_json
+from unipan.cli.options import AsJson, Overriding, Run, print_all, print_evaluation, print_json, untrimmed_unless
 from unipan.config import Device, PanopticHead
-from unipan.errors import InputError
-from unipan.overrides import NO_OVERRIDES, Overrides
+from unipan.overrides import NO_OVERRIDES
 
 Head = Annotated[PanopticHead | None, arg(aliases=["--decoder"])]
 """The option's former name stays one version."""
-
-
-def untrimmed_unless(trim: bool, overrides: Overrides) -> Overrides:
-    """The overrides with --no-trim among them."""
-    if not trim and overrides.min_stuff_area_px:
-        raise InputError(f"--no-trim and --min-stuff-area-px {overrides.min_stuff_area_px} came; give one of them.")
-    return overrides if trim else replace(overrides, min_stuff_area_px=0)
 
 
 def evaluate(
@@ -32,25 +23,29 @@ def evaluate(
     images: Annotated[str, arg(name="data.images")] = "",
     head: Head = None,
     trim: bool = True,
-    device: Device = "auto",
+    overrides: Overriding = NO_OVERRIDES,
+    device: str = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Score a run on its held-out images: tables of PQ, IoU, AP and confusion, and RUN/metrics.json.
+    """Score a run on its held-out images: tables of PQ, IoU, AP (extra `coco`) and confusion, and RUN/metrics.json.
 
-    AP needs the extra `coco`. Under torchrun or accelerate launch the processes share the images and find what one would.
+    What is not as the run has it is in the file's name: RUN/metrics_MARKS.json. A launcher's processes share the images.
 
     Args:
         run: The run.
         root: The data set's folder, where it is not the one that the run was trained on.
-        val: A panoptic JSON to evaluate on instead of the run's held-out images, as a test set; writes RUN/metrics_NAME.json.
+        val: A panoptic JSON to evaluate on instead of the run's held-out images, as a test set.
         images: The folder of its images.
-        head: The way to the answer, where it is not the one trained for; writes RUN/metrics_HEAD.json.
+        head: The way to the answer, where it is not the one trained for.
         trim: Turn small stuff segments into void, by the run's own limit (part of evaluation as published).
-        device: auto is the GPU where there is one.
+        device: auto is the GPU where there is one; or cpu, cuda, cuda:1, mps.
     """
     from unipan.recipes.evaluate import evaluate as recipe
 
-    print_evaluation(recipe(run, root=root, val=val, images=images, trim=trim, head=head, device=device), as_json=as_json)
+    overrides = untrimmed_unless(trim, overrides)
+    print_evaluation(
+        recipe(run, root=root, val=val, images=images, head=head, overrides=overrides, device=device), as_json=as_json
+    )
 
 
 def report(
@@ -84,7 +79,7 @@ def predict(
     out: Path,
     head: Head = None,
     trim: bool = True,
-    overrides: Annotated[Overrides, arg(name="")] = NO_OVERRIDES,
+    overrides: Overriding = NO_OVERRIDES,
     truth: Path | None = None,
     skip_done: bool = False,
     device: str = "auto",
@@ -128,7 +123,7 @@ def compare(
     samples: int = 0,
     root: Annotated[str | None, arg(name="data.root")] = None,
     trim: bool = True,
-    overrides: Annotated[Overrides, arg(name="")] = NO_OVERRIDES,
+    overrides: Overriding = NO_OVERRIDES,
     device: str = "auto",
     as_json: AsJson = False,
 ) -> None:

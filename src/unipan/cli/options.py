@@ -1,16 +1,27 @@
 """Options that several verbs share, and how they print."""
 
 import json
+from dataclasses import replace
 from typing import Annotated, Any
 
 from tyro.conf import arg
 
 from unipan.config import Config
+from unipan.errors import InputError
+from unipan.overrides import Overrides
 
 Settings = Annotated[Config, arg(name="")]
 """Settings bear their own names: --train.steps, not --config.train.steps."""
+Overriding = Annotated[Overrides, arg(name="")]
 Run = Annotated[str, arg(metavar="RUN", help="Folder of a run, or hf:OWNER/NAME on the Hugging Face Hub.")]
 AsJson = Annotated[bool, arg(name="json", help="Print the result as JSON.")]
+
+
+def untrimmed_unless(trim: bool, overrides: Overrides) -> Overrides:
+    """The overrides with --no-trim among them."""
+    if not trim and overrides.min_stuff_area_px:
+        raise InputError(f"--no-trim and --min-stuff-area-px {overrides.min_stuff_area_px} came; give one of them.")
+    return overrides if trim else replace(overrides, min_stuff_area_px=0)
 
 
 def print_json(value: Any) -> None:
@@ -23,10 +34,7 @@ def print_all(*parts: Any) -> None:
     from unipan.console import results
 
     for part in parts:
-        if isinstance(part, str):
-            results.print(part, soft_wrap=True)
-        else:
-            results.print(part, "")  # a line between tables
+        results.print(part, soft_wrap=isinstance(part, str))
 
 
 def print_evaluation(evaluation: Any, *, as_json: bool) -> None:

@@ -22,7 +22,7 @@ from unipan.metrics.segment_matching import match_maps
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor, load
 from unipan.recipes.comparison import Comparison, Content, content_of, title
-from unipan.recipes.evaluate import evaluated, held_out, name
+from unipan.recipes.evaluate import evaluated, evaluation_title, held_out
 from unipan.recipes.evaluation.result import MASK_FREE
 from unipan.recipes.predict import image_files, readable
 from unipan.types import PanopticMap
@@ -70,7 +70,7 @@ def compare(
     make_folder(out)
     unreadable: list[Path] = []
     entries = _photos(files, names, unreadable) if dataset is None else _samples(dataset, samples)
-    comparison = compare_predictor(predictor, entries, out, name(overrides.applied_to(config), trim=True), unreadable)
+    comparison = compare_predictor(predictor, entries, out, evaluation_title(overrides.applied_to(config)), unreadable)
     if samples:
         write_json(out / "comparison.json", comparison.to_json())
     return comparison

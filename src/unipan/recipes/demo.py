@@ -17,7 +17,7 @@ from unipan.data.scenes.dataset import SceneDataset
 from unipan.data.scenes.statistics import SceneStatistics, measure_scenes
 from unipan.errors import InputError
 from unipan.predictor import build_predictor
-from unipan.recipes.evaluate import evaluate_predictor, name
+from unipan.recipes.evaluate import evaluate_predictor, evaluation_title
 from unipan.recipes.evaluation.result import Evaluation
 from unipan.recipes.illustrate import illustrate
 from unipan.recipes.train import train
@@ -45,7 +45,7 @@ def demo(config: Config, out: Path) -> Evaluation:
     trained = time.perf_counter()
     dataset = validation_dataset(config.data)
     predictor = build_predictor(network, dataset.classes, config)
-    evaluation = evaluate_predictor(predictor, dataset, name(config, trim=True))
+    evaluation = evaluate_predictor(predictor, dataset, evaluation_title(config))
     write_json(folder.metrics, evaluation.to_json())
     illustrate(
         folder,

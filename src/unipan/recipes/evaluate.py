@@ -1,19 +1,22 @@
 """`unipan evaluate`: the score of a run on held-out images, by any of the ways to the answer, and what propagation adds to it."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from unipan.checkpoint import open_run, write_json
-from unipan.config import Config, DataConfig, Device, PanopticHead
+from unipan.config import Config, DataConfig, PanopticHead
 from unipan.console import console, counted
 from unipan.data.build import remarks, validation_dataset
 from unipan.data.dataset import PanopticDataset
+from unipan.data.statistics import SetStatistics
 from unipan.engine.processes import this_process
 from unipan.errors import InputError
-from unipan.metrics.average_precision import Precision, average_precision, is_available
+from unipan.metrics.average_precision import average_precision, is_available
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor, load
-from unipan.recipes.evaluation.image_scores import Counts, judge_images, judged_batches, predict_image
+from unipan.recipes.evaluation.image_scores import Counts, ImageRecord, judge_images, judged_batches, predict_image
+from unipan.recipes.evaluation.limits import Limits
 from unipan.recipes.evaluation.propagation import Propagation, propagation_of
 from unipan.recipes.evaluation.result import Evaluation
 
@@ -24,23 +27,23 @@ def evaluate(
     root: str | None = None,
     val: str = "",
     images: str = "",
-    trim: bool = True,
     head: PanopticHead | None = None,
-    device: Device = "auto",
+    overrides: Overrides = NO_OVERRIDES,
+    device: str = "auto",
 ) -> Evaluation:
-    """Score a run on its held-out images and write RUN/metrics.json; by another head than its own, RUN/metrics_HEAD.json.
+    """Score a run on its held-out images and write RUN/metrics.json.
 
     root: the data set's folder where it is no longer the one trained on. val, images: a panoptic JSON and its folder of images to
-    take instead of the held-out ones, whose file is RUN/metrics_NAME.json. trim: turn small stuff segments into void, by the
-    run's own limit.
+    take instead of the held-out ones. head, overrides: the way to the answer, and limits and sizes, where they are not the run's.
+    What is not as the run has it is in the file's name: RUN/metrics_MARKS.json.
     """
     folder, config, _ = open_run(run)
-    config = replace(config, data=evaluated(config.data, root=root, val=val, images=images))
+    config = overrides.applied_to(replace(config, data=evaluated(config.data, root=root, val=val, images=images)))
     dataset = held_out(run, config.data)
-    predictor = load(run, head=head, device=device, overrides=NO_OVERRIDES if trim else Overrides(min_stuff_area_px=0))
-    evaluation = evaluate_predictor(predictor, dataset, name(config, trim=trim))
+    predictor = load(run, head=head, device=device, overrides=overrides)
+    evaluation = evaluate_predictor(predictor, dataset, evaluation_title(config))
     if this_process().is_main:
-        write_json(marked(folder.metrics, config, predictor.head, val), evaluation.to_json())
+        write_json(marked(folder.metrics, config, predictor.head, val, overrides), evaluation.to_json())
     return evaluation
 
 
@@ -75,15 +78,16 @@ def held_out(run: str, data: DataConfig) -> PanopticDataset:
     return dataset
 
 
-def marked(path: Path, config: Config, head: PanopticHead, val: str) -> Path:
-    """The file's name with what is unlike the run's own: the JSON that is evaluated on, and the head."""
+def marked(path: Path, config: Config, head: PanopticHead, val: str, overrides: Overrides = NO_OVERRIDES) -> Path:
+    """The file's name with what is unlike the run's own: the JSON that is evaluated on, the head, and the overrides."""
     marks = [Path(val).stem] if val else []
     marks += [head] if head != config.model.panoptic else []
+    marks += [f"{name.replace('_', '-')}-{value:g}" for name, value in asdict(overrides).items() if value is not None]
     return path.with_stem("_".join([path.stem, *marks]))
 
 
-def name(config: Config, *, trim: bool) -> str:
-    """What the tables call the evaluation."""
+def evaluation_title(config: Config) -> str:
+    """What the tables call an evaluation by these settings."""
     match config.data.kind:
         case "scenes":
             where = f"{config.data.difficulty} scenes"
@@ -92,7 +96,7 @@ def name(config: Config, *, trim: bool) -> str:
         case "coco" | "cityscapes":
             where = config.data.val_split
     limit = config.inference.min_stuff_area_px
-    return f"{where}, stuff under {limit} px trimmed" if trim and limit else where
+    return f"{where}, stuff under {limit} px trimmed" if limit else where
 
 
 def evaluate_predictor(predictor: Predictor, dataset: PanopticDataset, title: str) -> Evaluation:
@@ -104,28 +108,30 @@ def evaluate_predictor(predictor: Predictor, dataset: PanopticDataset, title: st
     processes, propagation = this_process(), propagation_of(predictor)
     mine = range(processes.index, len(dataset), processes.count)
     turns = counted(mine, "evaluating", len(mine)) if processes.is_main else mine
-    counts, instances = Counts.zero(len(predictor.classes)), []
+    counts, records = Counts.zero(len(predictor.classes)), []
     for batch in judged_batches(predict_image(predictor, dataset[index]) for index in turns):
-        for own_counts, own_instances in judge_images(predictor, batch, propagation):
+        for own_counts, record in judge_images(predictor, batch, propagation):
             counts += own_counts
-            instances.append((mine[len(instances)], own_instances))
+            records.append((mine[len(records)], record))
     counts = sum(processes.gather_objects([counts]), Counts.zero(len(predictor.classes)))
-    in_order = sorted(processes.gather_objects(instances), key=lambda entry: entry[0])  # AP breaks ties by their order
-    precision = average_precision([own for _, own in in_order], predictor.classes) if is_available() else None
-    return summed_up(predictor, counts, precision, propagation, title)
+    in_order = sorted(processes.gather_objects(records), key=lambda entry: entry[0])  # AP breaks ties by the images' order
+    return summed_up(predictor, counts, [record for _, record in in_order], propagation, title)
 
 
 def summed_up(
-    predictor: Predictor, counts: Counts, precision: Precision | None, propagation: Propagation | None, title: str
+    predictor: Predictor, counts: Counts, records: Sequence[ImageRecord], propagation: Propagation | None, title: str
 ) -> Evaluation:
-    """The evaluation of a data set from what its images add up to."""
+    """The evaluation of a data set from what its images add up to, and from what was kept of each."""
+    instances = [record.instances for record in records if record.instances]
+    reached = [option for record in records for option in record.limits_reached]
     return Evaluation(
         answer=counts.answer.report(title, predictor.classes, semantic_head=counts.semantic_head),
-        precision=precision,
+        precision=average_precision(instances, predictor.classes) if is_available() else None,
         semantic_head=counts.semantic_head,
         final_answer=counts.answer.pixels,
         classes=predictor.classes,
         decoder=predictor.head,
         mask_free=counts.mask_free > 0,
+        limits=Limits.of(predictor, SetStatistics(tuple(record.truth for record in records)), reached),
         propagation=propagation and propagation.part(title, counts.unpropagated, counts.effect, counts.affinity),
     )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from unipan.classes import ClassTable
+from unipan.data.statistics import ImageStatistics, image_statistics
 from unipan.metrics.additive import Additive
 from unipan.metrics.affinity import AffinityCounts
 from unipan.metrics.aligned_maps import AlignedMaps
@@ -50,6 +51,14 @@ class Counts(Additive):
         return Counts(none, no_pixels, none, PropagationEffect(), AffinityCounts(), 0)
 
 
+class ImageRecord(NamedTuple):
+    """What is kept of each image."""
+
+    instances: ImageInstances | None  # None without the library for AP
+    truth: ImageStatistics
+    limits_reached: list[str]  # options
+
+
 class Predicted(NamedTuple):
     """One image before it is judged."""
 
@@ -85,12 +94,16 @@ def judged_batches(images: Iterable[Predicted]) -> Iterator[list[Predicted]]:
 @torch.inference_mode()
 def judge_images(
     predictor: Predictor, images: Sequence[Predicted], propagation: Propagation | None
-) -> list[tuple[Counts, ImageInstances | None]]:
-    """Compare what was predicted for some images with their truths; without the library for AP there are no instances."""
+) -> list[tuple[Counts, ImageRecord]]:
+    """Compare what was predicted for some images with their truths."""
     found = [in_photo(one.detections, one.network_size, one.size) for one in (image.inference for image in images)]
     instances = instances_of(found, [image.truth for image in images]) if is_available() else [None] * len(images)
-    counts = [_judge_image(predictor, image, propagation, own) for image, own in zip(images, found, strict=True)]
-    return list(zip(counts, instances, strict=True))
+    judged = []
+    for image, own, its in zip(images, found, instances, strict=True):
+        truth = image_statistics(image.inference.size, image.truth.segments)
+        record = ImageRecord(its, truth, predictor.limits_reached(image.inference))
+        judged.append((_judge_image(predictor, image, propagation, own), record))
+    return judged
 
 
 def _judge_image(predictor: Predictor, image: Predicted, propagation: Propagation | None, found: Detections) -> Counts:

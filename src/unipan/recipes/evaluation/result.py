@@ -10,6 +10,7 @@ from unipan.metrics.average_precision import MISSING, Precision
 from unipan.metrics.confusion import Confusion, ThingStuffConfusion, pixels_by_name, thing_stuff_confusion
 from unipan.metrics.report import IOU_SENTENCE, Report, percent, without_nan
 from unipan.models import heuristic, upsnet
+from unipan.recipes.evaluation.limits import Limits
 from unipan.recipes.evaluation.propagation import PropagationPart
 
 MASK_FREE: dict[PanopticHead, str] = {"upsnet": upsnet.MASK_FREE, "heuristic": heuristic.MASK_FREE}
@@ -28,6 +29,7 @@ class Evaluation:
     - thing_stuff_confusion.{semantic_head, final_answer}.{things_as_things, things_as_stuff, things_as_void, stuff_as_things,
       stuff_as_stuff, stuff_as_void}: rows normalised (its Table B);
     - class_confusion.{semantic_head, final_answer}: true class -> predicted class, or (void) -> pixels, where there are any;
+    - limits: what `Limits.to_json` says;
     - decoder, mask_free; and for the unified decoder what `PropagationPart.to_json` says: without_propagation,
       propagation_effect, affinity.{told_apart, told_apart_by_chance, affinity_on_own, area_of_own}, scale, unary_scale.
     """
@@ -42,6 +44,8 @@ class Evaluation:
     """How the answers were read off the network's outputs."""
     mask_free: bool
     """The detections came without masks."""
+    limits: Limits
+    """What they keep from the answers."""
     propagation: PropagationPart | None
     """What propagation adds; None where answers come without it."""
 
@@ -57,8 +61,8 @@ class Evaluation:
         return tables + ([self.propagation.table(self.answer)] if self.propagation else [])
 
     def sentences(self) -> list[str]:
-        """What the measures are of, and what propagation does or what the decoder is."""
-        told = [IOU_SENTENCE, *([] if self.precision else [MISSING]), self._things_sentence()]
+        """What the measures are of, what limits cost, and what propagation does or what the decoder is."""
+        told = [IOU_SENTENCE, *([] if self.precision else [MISSING]), self._things_sentence(), *self.limits.sentences()]
         if self.propagation:
             return told + self.propagation.sentences(self.answer)
         if self.mask_free and self.decoder in MASK_FREE:
@@ -79,6 +83,7 @@ class Evaluation:
                 "semantic_head": pixels_by_name(self.semantic_head, self.classes),
                 "final_answer": pixels_by_name(self.final_answer, self.classes),
             },
+            "limits": self.limits.to_json(),
             "decoder": self.decoder,
             "mask_free": self.mask_free,
         }

@@ -16,8 +16,7 @@ from unipan.engine.processes import this_process
 from unipan.errors import InputError
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor, build_predictor, untrained_network
-from unipan.recipes.evaluate import evaluate_predictor
-from unipan.recipes.evaluate import name as evaluation_name
+from unipan.recipes.evaluate import evaluate_predictor, evaluation_title
 from unipan.recipes.train import train
 
 
@@ -49,7 +48,7 @@ def measured(run: Path, base: Config, *, trim: bool) -> dict[str, Any]:
 
     def evaluate() -> dict[str, Any]:
         predictor = predictor_of(run, base.inference, base.data, trim=trim)
-        return evaluate_predictor(predictor, validation_dataset(base.data), evaluation_name(base, trim=trim)).to_json()
+        return evaluate_predictor(predictor, validation_dataset(base.data), evaluation_title(_trimmed(base, trim=trim))).to_json()
 
     return kept_or(run, f"measured-{'trimmed' if trim else 'untrimmed'}", (base.inference, base.data, trim), evaluate)
 
@@ -57,10 +56,14 @@ def measured(run: Path, base: Config, *, trim: bool) -> dict[str, Any]:
 def predictor_of(run: Path, inference: InferenceConfig, data: DataConfig, *, trim: bool) -> Predictor:
     """A finished run's predictor, which reads answers off and resizes as these settings say."""
     folder, found, classes = open_run(run)
-    config = (NO_OVERRIDES if trim else Overrides(min_stuff_area_px=0)).applied_to(replace(found, inference=inference, data=data))
+    config = _trimmed(replace(found, inference=inference, data=data), trim=trim)
     network = untrained_network(config, classes)
     load_model(folder.model, network)
     return build_predictor(network, classes, config)
+
+
+def _trimmed(config: Config, *, trim: bool) -> Config:
+    return (NO_OVERRIDES if trim else Overrides(min_stuff_area_px=0)).applied_to(config)
 
 
 def kept_or(run: Path, name: str, settings: object, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from unipan.engine.fit import Hook, Step
 from unipan.engine.trackers import Tracker
 from unipan.metrics.report import percent
 from unipan.predictor import Predictor, build_predictor, untrained_network
-from unipan.recipes.evaluate import evaluate_predictor, name
+from unipan.recipes.evaluate import evaluate_predictor, evaluation_title
 from unipan.tensor_file import TensorFile, write_tensor_file
 from unipan.types import Sample
 from unipan.viz.canvas import as_pil, enlarge, readable_scale
@@ -93,7 +93,7 @@ class Validation(Hook):
     def after_step(self, step: Step) -> None:
         if not due(step.index, self.config.train.evaluate_every, self.config.train.steps):
             return
-        quality = evaluate_predictor(self.held_out.predictor(), self.evaluated, name(self.config, trim=True)).answer.quality
+        quality = evaluate_predictor(self.held_out.predictor(), self.evaluated, evaluation_title(self.config)).answer.quality
         self.last_pq = quality.all.pq
         if self.last_pq > self.best_pq:
             self.best_pq, self.best_step = self.last_pq, step.index

@@ -1,0 +1,53 @@
+"""What limits keep from an answer, whatever the network has learnt."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from unipan.data.statistics import SetStatistics, lost_to_limits
+from unipan.predictor import Predictor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The limits of an evaluation, and how its truth and its images fared by them. By their options' names."""
+
+    things: dict[str, int]
+    """Detections of an image at most."""
+    min_stuff_area_px: int
+    truth: SetStatistics
+    reached: dict[str, int]
+    """Images that came up to a limit: beyond it there may have been more."""
+
+    @staticmethod
+    def of(predictor: Predictor, truth: SetStatistics, reached: Iterable[str]) -> "Limits":
+        """reached: for each image the options whose limits it came up to."""
+        return Limits(
+            things={"max_detections": predictor.max_detections, "max_admitted": predictor.admission.limit},
+            min_stuff_area_px=predictor.min_stuff_area_px,
+            truth=truth,
+            reached=dict(Counter(reached)),
+        )
+
+    def sentences(self) -> list[str]:
+        """What is lost, and by which option it is kept."""
+        lost = lost_to_limits(self.truth, limits=self.things, least_stuff=("min_stuff_area_px", self.min_stuff_area_px))
+        images = len(self.truth.images)
+        came = [
+            f"{number} of {images} images came up to {option}: a larger one may find more."
+            for option, number in self.reached.items()
+        ]
+        return [f"Held-out truth: {sentence}" for sentence in lost] + came
+
+    def to_json(self) -> dict[str, Any]:
+        stuff = self.truth.stuff_areas
+        return {
+            **self.things,
+            "min_stuff_area_px": self.min_stuff_area_px,
+            "true_things": int(self.truth.things_an_image.sum()),
+            "true_things_beyond": self.truth.things_beyond(min(self.things.values())),
+            "true_stuff": len(stuff),
+            "true_stuff_removed": int((stuff < self.min_stuff_area_px).sum()),
+            "images_at": self.reached,
+        }
