@@ -85,7 +85,7 @@ def sentences(counts: Sequence[SplitCounts], parts: Sequence[Part], out: Path) -
         said.append(f"{empty} images have no segment at all; they are void, and nothing is learnt from them.")
     faults = all_faults(parts, counts)
     if faults:
-        said.append(f"Left out: {counted_faults(faults)}".rstrip())
+        said.append(f"Left out: {counted_faults(faults)}")
     return [*said, next_step(parts, out)]
 
 
@@ -119,7 +119,7 @@ def counted_faults(faults: Sequence[str]) -> str:
     if len(faults) == 1:
         return faults[0]
     first = f", the first {SHOWN}" if len(faults) > SHOWN else ""
-    return "\n  ".join([f"{len(faults)} faults{first}:", *faults[:SHOWN]]) + "\n"
+    return "\n  ".join([f"{len(faults)} faults{first}:", *faults[:SHOWN]])
 
 
 def json_path(folder: Path, split: str) -> Path:

@@ -54,9 +54,9 @@ def _refuse(counts: Sequence[SplitCounts], faults: Sequence[str], faulty: Faulty
     """Refuse faults that are to stop the conversion, or leave nothing of a split."""
     empty = [count.split for count in counts if not count.images]
     if faults and faulty == "stop":
-        raise InputError(f"nothing is converted: {counted_faults(faults)} Mend this, or leave it out with --faulty skip.")
+        raise InputError(f"nothing is converted; mend this, or leave it out with --faulty skip: {counted_faults(faults)}")
     if faults and empty:
-        raise InputError(f"no image is left for {listing(empty)}: {counted_faults(faults)} Mend some.")
+        raise InputError(f"no image is left for {listing(empty)}: {counted_faults(faults)}")
 
 
 def parts_of(source: Source, *, split: str, val_share: float, seed: int) -> list[Part]:
