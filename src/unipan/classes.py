@@ -136,6 +136,11 @@ def difference(classes: Sequence[ClassInfo], others: Sequence[ClassInfo]) -> str
     return "" if len(classes) == len(others) else f"there are {len(classes)} classes in the one, {len(others)} in the other"
 
 
+def merge_remark(own: int, merged: int) -> str:
+    """What a person should know of so many classes that became so many by their super-categories; empty where all were kept."""
+    return f"{own} classes were merged into {merged} by their super-categories; --data.merge none keeps them." * (own > merged)
+
+
 def category_fault(entry: dict[str, Any]) -> str:
     """What keeps an entry of `categories` from being a class, to be said after its name; empty where nothing does."""
     missing = [key for key in ("id", "name", "isthing") if key not in entry]

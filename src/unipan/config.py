@@ -97,15 +97,13 @@ class ModelConfig:
     """Show the affinity head where each cell lies (our choice): two things that look alike can be told apart by their place."""
     existence: bool = False
     """Learn which admitted detections stand for a thing of their own, and let the others lose (our choice)."""
-    rounds: int = 1
-    """How often evidence is gathered: from the second time on, by the answer so far instead of the potential (our choice)."""
     propagation: Propagation = "pooled"
     """How evidence spreads along affinities (our choice)."""
     residual: bool = True
     """Add the logarithm of the unpropagated potential, with a learnt weight (our choice)."""
     panoptic: PanopticHead = "unified"
     """unified: potential, affinity and propagation (the paper's); it alone has use for affinity_dim, affinity_position, variant,
-    score_factor, existence, propagation, rounds and residual. upsnet: UPSNet's parameter-free head, trained with its own loss.
+    score_factor, existence, propagation and residual. upsnet: UPSNet's parameter-free head, trained with its own loss.
     heuristic: Panoptic FPN, no panoptic loss, a merger of finished parts."""
     freeze_batchnorm: bool = True
     """Keep the backbone's batch-norm statistics (paper, section B); off, they are fine-tuned."""
@@ -129,7 +127,7 @@ class ModelConfig:
             raise InputError(
                 "model.panoptic heuristic has no panoptic channels, so no void channel; set --model.no-void-channel."
             )
-        _positive(self, "model", "fpn_channels", "affinity_dim", "rounds")
+        _positive(self, "model", "fpn_channels", "affinity_dim")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,8 +158,8 @@ class DataConfig:
     """Folder of the PNGs that `val` names; likewise."""
     merge: Literal["none", "supercategory"] = "none"
     """supercategory: merge classes of one super-category, things and stuff apart (all but scenes)."""
-    difficulty: Literal["standard", "crowded"] = "standard"
-    """How often things of one class overlap (scenes)."""
+    difficulty: Literal["standard", "crowded", "touching"] = "standard"
+    """How often things of one class overlap; touching: many small ones, side by side (scenes)."""
     scene_size: tuple[int, int] = (128, 160)
     """Height and width in pixels (scenes)."""
     val_scenes: int = 200

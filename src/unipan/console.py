@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import rich.table
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.console import RenderableType as Renderable
 from rich.progress import (
     BarColumn,
@@ -48,14 +48,21 @@ T = TypeVar("T")
 
 
 class Table(rich.table.Table):
-    """A table whose title, heads and cells are shown as they are written, narrow enough for 80 columns."""
+    """A table whose title, heads and cells are shown as they are written, and whole: narrow columns fold their texts.
+
+    It has no borders, so that ten columns of numbers fit a terminal's 80.
+    """
 
     def __init__(self, title: str, **options: Any) -> None:
-        narrow = {"box": SIMPLE_HEAD, "padding": (0, 1, 0, 0), "pad_edge": False, "show_edge": False}
-        super().__init__(title=Text(title, style="table.title"), title_justify="left", **narrow, **options)
+        super().__init__(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False, **options)
+        self.heading = title
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Text(self.heading, style="table.title", overflow="fold")  # which may be wider than the table
+        yield from super().__rich_console__(console, options)
 
     def add_column(self, header: Renderable = "", *more: Any, **options: Any) -> None:
-        super().add_column(_plain(header), *more, **options)
+        super().add_column(_plain(header), *more, overflow="fold", **options)
 
     def add_row(self, *cells: Renderable | None, **options: Any) -> None:
         super().add_row(*map(_plain, cells), **options)

@@ -10,7 +10,6 @@ from torchvision.transforms.v2 import functional as transforms
 from unipan.checkpoint import load_model, open_run
 from unipan.classes import ClassTable
 from unipan.config import Config, PanopticHead
-from unipan.data.transforms import resized_size
 from unipan.errors import InputError
 from unipan.models import heuristic, upsnet
 from unipan.models.build import build_network
@@ -21,6 +20,7 @@ from unipan.models.upsnet import decode_upsnet
 from unipan.ops.device import find_device
 from unipan.ops.images import ImageSource, read_image
 from unipan.ops.segments import drop_small_stuff
+from unipan.ops.sizes import resized_size
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.types import Admission, Inference, PanopticMap, Size
 

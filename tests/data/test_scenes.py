@@ -61,7 +61,7 @@ def test_classes() -> None:
     assert len({info.color for info in classes.classes}) == len(classes)
 
 
-@pytest.mark.parametrize("difficulty", DIFFICULTIES)
+@pytest.mark.parametrize("difficulty", [*DIFFICULTIES, "touching"])
 def test_truth_is_exact_and_without_void(difficulty: Difficulty) -> None:
     dataset = scenes(difficulty, seed=1)
     for index in range(25):
@@ -97,6 +97,23 @@ def test_scenes_have_what_boxes_cannot_tell(statistics: tuple[Difficulty, SceneS
     assert measured.same_class_touch > 0.3
     assert measured.cut_by_border > 0.3
     assert 0.04 <= measured.without_things <= 0.1
+
+
+def test_touching_things_are_many_small_and_side_by_side() -> None:
+    dataset = scenes("touching")
+    samples = [dataset[index] for index in range(30)]
+    things = [[segment for segment in sample.truth.segments if segment.is_thing] for sample in samples]
+    assert 12 < np.mean([len(one) for one in things]) < 24
+    assert {segment.name for one in things for segment in one} == {"log"}
+    assert 60 < np.median([segment.area for one in things for segment in one]) < 250
+    beside = []
+    for sample, own in zip(samples, things, strict=True):
+        ids = sample.truth.ids
+        pairs = torch.cat([torch.stack([ids[1:], ids[:-1]]).flatten(1), torch.stack([ids[:, 1:], ids[:, :-1]]).flatten(1)], 1)
+        touching = set(map(tuple, pairs.T.unique(dim=0).tolist()))
+        names = [segment.id for segment in own]
+        beside += [any((i, j) in touching or (j, i) in touching for j in names if j != i) for i in names]
+    assert np.mean(beside) > 0.7
 
 
 def test_all_classes_occur_often() -> None:

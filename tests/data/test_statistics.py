@@ -7,8 +7,7 @@ import torch
 
 from unipan.classes import ClassInfo, ClassTable
 from unipan.config import Config
-from unipan.data.build import setting_remarks
-from unipan.data.statistics import SetStatistics, sampled_statistics, statistics_of
+from unipan.data.statistics import SetStatistics, sampled_statistics, setting_remarks, statistics_of
 from unipan.ops.segments import Label, panoptic_map
 from unipan.types import PanopticMap, Sample
 

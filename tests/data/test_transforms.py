@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from unipan.classes import VOID, ClassInfo, ClassTable
 from unipan.data.targets import make_target
-from unipan.data.transforms import Augmentation, View, augment, draw_view, mirror, relight, resize_sides, resized_size
+from unipan.data.transforms import Augmentation, View, augment, draw_view, mirror, relight, resize_sides
 from unipan.ops.segments import Label, panoptic_map
+from unipan.ops.sizes import resized_size
 from unipan.types import PanopticMap
 
 

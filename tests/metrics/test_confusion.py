@@ -9,8 +9,9 @@ from class_maps import class_map, confuse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unipan.classes import VOID, ClassTable
+from unipan.classes import VOID, ClassInfo, ClassTable
 from unipan.metrics.confusion import Confusion, mean_iou, pixels_by_name, thing_stuff_confusion
+from unipan.metrics.pq import count, quality
 from unipan.metrics.segment_matching import match_maps
 from unipan.ops.segments import Label, panoptic_map
 
@@ -83,3 +84,20 @@ def test_matched_segments_equal_their_class_maps(
         labels = [Label(number, index) for number, index in zip([5, 6, 900], classes, strict=True)]
         maps.append(panoptic_map(torch.tensor(places, dtype=torch.int32).view(3, 4), labels, CLASSES))
     assert np.array_equal(Confusion.of(match_maps(*maps), 3).pixels, confuse(*map(class_map, maps), 3).pixels)
+
+
+def test_one_stray_pixel_is_a_whole_false_positive() -> None:
+    """Section C: it costs PQ a segment, and the IoU of its class apart, mean IoU next to nothing."""
+    classes = ClassTable(
+        tuple(ClassInfo(name=n, is_thing=False, dataset_id=i, color=(0, 0, 0), supercategory=n) for i, n in enumerate("abc"))
+    )
+    labels = [Label(id=index + 1, class_index=index) for index in range(3)]
+    true = torch.ones(2, 40, 40, dtype=torch.int32)
+    true[1] = 3  # of two images the second is all "c"
+    predicted = true.clone()
+    predicted[0, 0, 0] = 3
+    maps = [[panoptic_map(ids, labels, classes) for ids in side] for side in (predicted, true)]
+    counts = [count(p, t, 3) for p, t in zip(*maps, strict=True)]
+    assert quality(counts[0] + counts[1], classes).per_class[2].rq == pytest.approx(1 / 1.5)
+    confusion = [Confusion.of(match_maps(p, t), 3) for p, t in zip(*maps, strict=True)]
+    assert mean_iou(confusion[0] + confusion[1], classes).per_class[2] > 0.999

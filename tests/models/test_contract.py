@@ -136,7 +136,7 @@ def test_every_network_keeps_the_contract(
 
 
 @pytest.mark.parametrize(("kind", "variant"), [("two_stage", "A"), ("one_stage", "B"), ("two_stage", "C")])
-def test_position_existence_and_rounds_keep_the_contract(
+def test_position_and_existence_keep_the_contract(
     small_network: Networks,
     small_config: Callable[..., ModelConfig],
     classes: ClassTable,
@@ -146,7 +146,7 @@ def test_position_existence_and_rounds_keep_the_contract(
     variant: Variant,
 ) -> None:
     settings = settings_of(kind, variant, small_config())
-    network = small_network(**settings, void_channel=True, affinity_position=True, existence=True, rounds=2)
+    network = small_network(**settings, void_channel=True, affinity_position=True, existence=True)
     criterion = build_criterion(replace(EVERY_TERM, affinity=0.5), classes, void_channel=True, existence=True)
     for num_images, (num_admitted, admission) in product((1, 2), ADMISSIONS.items()):
         case = Case(picture, scene, num_images)

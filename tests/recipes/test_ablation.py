@@ -36,13 +36,13 @@ def selecting(base: Config) -> Config:
 
 @pytest.fixture(scope="module")
 def ablation(base: Config, selecting: Config, out: Path) -> Ablation:
-    return ablate(["bare", "taught-existence-rounds"], base, out, [3], selecting.data)
+    return ablate(["bare", "taught-existence"], base, out, [3], selecting.data)
 
 
 def test_a_row_for_each_head_of_each_variant(ablation: Ablation, out: Path, selecting: Config) -> None:
     table = ablation.table()
     heads = ("unified", "upsnet", "heuristic")
-    assert list(table) == [f"{name}, {head}" for name in ("bare", "taught-existence-rounds") for head in heads]
+    assert list(table) == [f"{name}, {head}" for name in ("bare", "taught-existence") for head in heads]
     assert {len(row) for row in table.values()} == {len(COLUMNS)}
     assert table["bare, unified"][-1] == "-"
     page = (out / f"ablation-standard-7-{selecting.inference.score_threshold:g}.md").read_text()
@@ -68,7 +68,7 @@ def test_finished_runs_and_judgements_are_reused(
 
     monkeypatch.setattr(trials, "train", refuse)
     monkeypatch.setattr(trials, "build_predictor", refuse)
-    again = ablate(["bare", "taught-existence-rounds"], base, out, [3], selecting.data)
+    again = ablate(["bare", "taught-existence"], base, out, [3], selecting.data)
     assert again.markdown() == ablation.markdown()
 
 

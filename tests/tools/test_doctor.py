@@ -211,7 +211,7 @@ def test_merging_of_classes_is_said(root: Path, capsys: pytest.CaptureFixture[st
             category["supercategory"] = "none"
         path.write_text(json.dumps(content))
     assert exit_status("doctor", root, "--preset", "coco_small") == 0
-    assert "4 classes are merged into 2 by their super-categories; --data.merge none keeps them" in capsys.readouterr().out
+    assert "4 classes were merged into 2 by their super-categories; --data.merge none keeps them" in capsys.readouterr().out
 
 
 def test_exit_status_and_json(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,7 +34,10 @@ def print_all(*parts: Any) -> None:
     from unipan.console import results
 
     for part in parts:
-        results.print(part, soft_wrap=isinstance(part, str))
+        if isinstance(part, str):
+            results.print(part, soft_wrap=True)
+        else:
+            results.print(part, "")  # a line between tables
 
 
 def print_evaluation(evaluation: Any, *, as_json: bool) -> None:

@@ -1,15 +1,14 @@
-"""From settings to data sets: the only file of this room that sees a Config."""
+"""From settings to data sets, and what to say of them before they are used."""
 
 from pathlib import Path
 from typing import assert_never
 
-from unipan.classes import ClassTable
-from unipan.config import FIRST_TRAINING_SEED, Config, DataConfig
+from unipan.classes import merge_remark
+from unipan.config import FIRST_TRAINING_SEED, DataConfig
 from unipan.data.cityscapes import TRAIN_IDS_REMEDY, Cityscapes, may_be_train_ids
-from unipan.data.coco import CocoPanoptic, Merge, coco_split, json_set
+from unipan.data.coco import CocoPanoptic, coco_split, json_set
 from unipan.data.dataset import PanopticDataset
 from unipan.data.scenes.dataset import SceneDataset
-from unipan.data.statistics import FINEST_STRIDE, SetStatistics, lost_by_settings
 from unipan.data.transforms import Augmentation
 from unipan.errors import InputError
 from unipan.ops.image_range import dim_range
@@ -62,11 +61,8 @@ def remarks(dataset: PanopticDataset) -> list[str]:
     if isinstance(dataset, CocoPanoptic) and dataset.left_out:
         number, verbs = (f"{dataset.left_out} images", ("have", "are")) if dataset.left_out > 1 else ("1 image", ("has", "is"))
         said = [f"{number} of {dataset.json_path} {verbs[0]} no annotation and {verbs[1]} left out; {len(dataset)} remain."]
-    if isinstance(dataset, (CocoPanoptic, Cityscapes)) and dataset.own_classes > len(dataset.classes):
-        said.append(
-            f"{dataset.own_classes} classes were merged into {len(dataset.classes)} by their super-categories; "
-            "--data.merge none keeps them."
-        )
+    if isinstance(dataset, (CocoPanoptic, Cityscapes)) and (merging := merge_remark(dataset.own_classes, len(dataset.classes))):
+        said.append(merging)
     some = min(LOOKED_AT, len(dataset))
     indices = [number * len(dataset) // some for number in range(some)]
     if isinstance(dataset, CocoPanoptic):
@@ -81,30 +77,6 @@ def remarks(dataset: PanopticDataset) -> list[str]:
             f"The labels of {some} frames that were looked at may be train ids: no sky, no vegetation. {TRAIN_IDS_REMEDY}"
         )
     return said
-
-
-def merge_remark(classes: ClassTable, merge: Merge) -> str:
-    """What merging makes of a set's own classes; empty where it changes none."""
-    merged = len(classes) if merge == "none" else len(classes.merged_by_supercategory()[0])
-    if merged == len(classes):
-        return ""
-    return f"{len(classes)} classes are merged into {merged} by their super-categories; --data.merge none keeps them."
-
-
-def setting_remarks(config: Config, statistics: SetStatistics) -> list[str]:
-    """What of a set can't be learnt or found with a run's settings, a sentence each, with the option that mends it."""
-    detector = config.model.detector
-    return lost_by_settings(
-        statistics,
-        limits={
-            "model.detector.max_detections": detector.max_detections,
-            "inference.max_admitted": config.inference.max_admitted,
-        },
-        min_stuff_area_px=config.inference.min_stuff_area_px,
-        short_side=config.data.short_side,
-        long_side=config.data.long_side,
-        smallest_anchor_px=FINEST_STRIDE * detector.anchor_scale if detector.kind == "two_stage" else 0.0,
-    )
 
 
 def _training_json(config: DataConfig) -> CocoPanoptic:

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from unipan.config import Config
 from unipan.data.dataset import PanopticDataset
-from unipan.data.transforms import resized_size
 from unipan.errors import InputError
+from unipan.ops.sizes import resized_size
 from unipan.types import PanopticMap, Segment, Size
 
 SAMPLED_IMAGES = 100
@@ -92,55 +93,58 @@ def sampled_statistics(dataset: PanopticDataset, most: int = SAMPLED_IMAGES) -> 
     return statistics_of(truths())
 
 
-def lost_by_settings(
-    statistics: SetStatistics,
-    *,
-    limits: dict[str, int],
-    min_stuff_area_px: int,
-    short_side: int,
-    long_side: int,
-    smallest_anchor_px: float,
-) -> list[str]:
-    """What of these images can't be learnt or found with some settings, a sentence each, with the option that mends it.
-
-    limits: of things an image, by the names of their settings. smallest_anchor_px: its side; 0 for a detector without anchors.
-    """
-    said = lost_to_limits(statistics, limits=limits, least_stuff=("inference.min_stuff_area_px", min_stuff_area_px))
-    sides = statistics.thing_sides(short_side=short_side, long_side=long_side)
-    too_small = int((sides < smallest_anchor_px / 2).sum())
-    if too_small > len(sides) / 2:
-        median = float(np.median(sides))
-        resizing = f"data.short_side {short_side}" if short_side else "no resizing"
-        said.append(
-            f"{too_small} of {len(sides)} true things are less than half as wide as the smallest anchor "
-            f"({smallest_anchor_px:g} px) with {resizing}, half of them under {median:.3g} px: "
-            "make images larger (--data.short-side, --data.long-side), "
-            f"or set --model.detector.anchor-scale {max(1.0, median / FINEST_STRIDE):.2g}."
-        )
-    return said
+def setting_remarks(config: Config, statistics: SetStatistics) -> list[str]:
+    """What of a set can't be learnt or found with a run's settings, a sentence each, with the option that mends it."""
+    limits = {
+        "model.detector.max_detections": config.model.detector.max_detections,
+        "inference.max_admitted": config.inference.max_admitted,
+    }
+    least_stuff = "inference.min_stuff_area_px", config.inference.min_stuff_area_px
+    too_small = _too_small(statistics, config)
+    return lost_to_limits(statistics, limits, least_stuff) + ([too_small] if too_small else [])
 
 
-def lost_to_limits(statistics: SetStatistics, *, limits: dict[str, int], least_stuff: tuple[str, int]) -> list[str]:
-    """What of these images no answer can hold, whatever is learnt; as `lost_by_settings`.
+def lost_to_limits(statistics: SetStatistics, limits: dict[str, int], least_stuff: tuple[str, int]) -> list[str]:
+    """What of these images no answer can hold, whatever is learnt, likewise.
 
     limits: of things an image, by the names of their settings. least_stuff: the name and value of the smallest area of stuff.
     """
-    things, stuff = statistics.things_an_image, statistics.stuff_areas
-    said = []
-    for name, limit in limits.items():
-        if beyond := statistics.things_beyond(limit):
-            said.append(
-                f"{beyond} of {things.sum()} true things lie beyond {name} {limit}: {(things > limit).sum()} of {len(things)} "
-                f"images have more, up to {things.max()}; set {_option(name)} {ceil(things.max() / 10) * 10}."
-            )
-    name, min_area_px = least_stuff
-    if small_stuff := int((stuff < min_area_px).sum()):
-        said.append(
-            f"the limit {name} {min_area_px} removes {small_stuff} of {len(stuff)} true stuff segments; set {_option(name)} 0 "
-            "to keep them."
-        )
-    return said
+    parts = [*(_beyond(statistics, name, limit) for name, limit in limits.items()), _trimmed(statistics, *least_stuff)]
+    return [part for part in parts if part]
 
 
-def _option(setting: str) -> str:
-    return "--" + setting.replace("_", "-")
+def _beyond(statistics: SetStatistics, name: str, limit: int) -> str:
+    things, beyond = statistics.things_an_image, statistics.things_beyond(limit)
+    if not beyond:
+        return ""
+    return (
+        f"{beyond} of {things.sum()} true things lie beyond {name} {limit}: {(things > limit).sum()} of {len(things)} "
+        f"images have more, up to {things.max()}; set --{name.replace('_', '-')} {ceil(things.max() / 10) * 10}."
+    )
+
+
+def _trimmed(statistics: SetStatistics, name: str, limit: int) -> str:
+    small = int((statistics.stuff_areas < limit).sum())
+    if not small:
+        return ""
+    return (
+        f"the limit {name} {limit} removes {small} of {len(statistics.stuff_areas)} true stuff segments; "
+        f"set --{name.replace('_', '-')} 0 to keep them."
+    )
+
+
+def _too_small(statistics: SetStatistics, config: Config) -> str:
+    """Where most things are less than half as wide as the smallest anchor, which then overlaps none of them by much."""
+    detector, short_side = config.model.detector, config.data.short_side
+    anchor = FINEST_STRIDE * detector.anchor_scale
+    sides = statistics.thing_sides(short_side=short_side, long_side=config.data.long_side)
+    small = int((sides < anchor / 2).sum())
+    if detector.kind != "two_stage" or small <= len(sides) / 2:
+        return ""
+    median = float(np.median(sides))
+    return (
+        f"{small} of {len(sides)} true things are less than half as wide as the smallest anchor ({anchor:g} px) with "
+        f"{f'data.short_side {short_side}' if short_side else 'no resizing'}, half of them under {median:.3g} px: make images "
+        "larger (--data.short-side, --data.long-side), "
+        f"or set --model.detector.anchor-scale {max(1.0, median / FINEST_STRIDE):.2g}."
+    )

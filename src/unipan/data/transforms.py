@@ -9,6 +9,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
+from unipan.ops.sizes import resized_size
 from unipan.types import Size
 
 
@@ -38,17 +39,6 @@ class View(NamedTuple):
     height: int
     width: int
     size: Size
-
-
-def resized_size(size: Size, *, short_side: int, long_side: int) -> Size:
-    """The size with the same proportions whose shorter side is `short_side`, unless the longer would pass `long_side`.
-
-    0 keeps the size, or sets no limit. No side falls below one pixel.
-    """
-    scale = short_side / min(size) if short_side else 1.0
-    if long_side:
-        scale = min(scale, long_side / max(size))
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def draw_view(size: Size, settings: Augmentation, random: np.random.Generator) -> View:

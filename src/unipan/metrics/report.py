@@ -55,10 +55,10 @@ class Report:
         Where the terminal is narrow, names are folded and no number is cut: with short names 80 columns do.
         """
         table = Table(f"{self.title}, by class")
-        table.add_column("class", overflow="fold")
-        table.add_column("", no_wrap=True)
+        table.add_column("class")
+        table.add_column("")
         for name in ("PQ", "SQ", "RQ", *(name for name, _ in self._ious()), "matched", "extra", "missed"):
-            table.add_column(name, justify="right", no_wrap=True)
+            table.add_column(name, justify="right")
         for index, entry in enumerate(self.quality.per_class):
             further = [one.per_class[index] for _, one in self._ious()]
             if entry.occurs or not all(isnan(value) for value in further):

@@ -61,15 +61,13 @@ class PanopticLogits(Protocol):
 class UnifiedHead(nn.Module):
     """logits = scale * propagate(Psi, Q) + unary_scale * log Psi + log sigmoid(existence), with learnt positive scales."""
 
-    def __init__(self, *, form: Propagation, residual: bool, rounds: int, num_stuff: int) -> None:
+    def __init__(self, *, form: Propagation, residual: bool, num_stuff: int) -> None:
         """residual: without it there is no unary part, unless there is nothing else (form `none`).
 
-        rounds: how often evidence is gathered; from the second on, where the channels won the round before (softmax over them)
-        takes Psi's place in it. num_stuff: channels before those of the detections.
+        num_stuff: channels before those of the detections.
         """
         super().__init__()
         self.form: Propagation = form
-        self.rounds = rounds
         self.num_stuff = num_stuff
         self.log_scale = nn.Parameter(torch.tensor(log(START_SCALE))) if form != "none" else None
         self.log_unary_scale = nn.Parameter(torch.tensor(0.0)) if residual or form == "none" else None
@@ -86,13 +84,9 @@ class UnifiedHead(nn.Module):
 
     def forward(self, potentials: Tensor, affinity: Tensor, existence: Tensor) -> Tensor:
         """potentials: (K, h, w); affinity: (D, h, w); existence: (N,) or (0,) -> (K, h, w) logits; of one image's true cells."""
-        own = self.unary_scale * unary_logits(potentials) + channel_bias(existence, self.num_stuff, len(potentials))
-        weights, logits = potentials, own
-        for _ in range(self.rounds):
-            evidence = propagate(weights.flatten(1), affinity.flatten(1).T, self.form).view_as(potentials)
-            logits = self.scale * evidence + own
-            weights = logits.softmax(0)
-        return logits
+        evidence = propagate(potentials.flatten(1), affinity.flatten(1).T, self.form).view_as(potentials)
+        logits = self.scale * evidence + self.unary_scale * unary_logits(potentials)
+        return logits + channel_bias(existence, self.num_stuff, len(potentials))
 
 
 def channel_bias(existence: Tensor, num_stuff: int, num_channels: int) -> Tensor:

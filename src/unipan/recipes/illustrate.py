@@ -125,7 +125,7 @@ def _plain(table) -> ReportTable:
     """A rich table's texts."""
     columns = [list(column.cells) for column in table.columns]
     header = [str(column.header) for column in table.columns]
-    return ReportTable(str(table.title), header, [[str(text) for text in row] for row in zip(*columns, strict=True)])
+    return ReportTable(table.heading, header, [[str(text) for text in row] for row in zip(*columns, strict=True)])
 
 
 def example(predictor: Predictor, sample: Sample) -> Example:

@@ -69,13 +69,13 @@ class RunList:
         table, usual = Table(f"{len(self.rows)} run(s) in {self.folder}"), self.usual
         short = self._short(usual)
         columns = short if len(usual) <= MAX_COLUMNS else {}
-        table.add_column("run", overflow="fold", min_width=8)
-        table.add_column("network", overflow="fold", min_width=7)
+        table.add_column("run", min_width=8)
+        table.add_column("network", min_width=7)
         for name in columns.values():
-            table.add_column(name, overflow="fold")
+            table.add_column(name)
         in_words = bool(usual) and not columns
         if in_words:
-            table.add_column("unlike most", overflow="fold", min_width=18)
+            table.add_column("unlike most", min_width=18)
         for name in ("step", "PQ", "things", "stuff"):
             table.add_column(name, justify="right", no_wrap=True)
         table.add_column("date", no_wrap=True)

@@ -11,10 +11,10 @@ from unipan.checkpoint import RunFolder, TrainingState, fill, write_settings
 from unipan.classes import ClassTable
 from unipan.config import Config
 from unipan.console import console, speak_if, warn
-from unipan.data.build import augmentation, remarks, setting_remarks, training_dataset
+from unipan.data.build import augmentation, remarks, training_dataset
 from unipan.data.dataset import PanopticDataset
 from unipan.data.loader import training_batches
-from unipan.data.statistics import sampled_statistics
+from unipan.data.statistics import sampled_statistics, setting_remarks
 from unipan.data.workers import dead_workers_named
 from unipan.engine.fit import Trainer, fit
 from unipan.engine.guards import Guard

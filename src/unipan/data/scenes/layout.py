@@ -8,10 +8,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from unipan.data.scenes.materials import LOG, SNAKE, TOOL
-from unipan.data.scenes.shapes import Box, Floats, Skeleton, draw_shape, nearest
+from unipan.data.scenes.shapes import Box, Floats, Skeleton, draw_shape, draw_stump, gap, nearest
 from unipan.types import Size
 
-Difficulty = Literal["standard", "crowded"]
+Difficulty = Literal["standard", "crowded", "touching"]
 
 HEAVY_OVERLAP_IOU = 0.2
 """Two visible boxes of one class with more than this overlap heavily."""
@@ -34,13 +34,17 @@ class Recipe(NamedTuple):
     overlap_share: float
     """Of all scenes, those in which two boxes of one class overlap heavily."""
     companion_share: float
-    """How readily, in such a scene, a thing is laid upon another of its class instead of anywhere."""
+    """How readily, in such a scene, a thing is laid upon another of its class instead of anywhere; touching: beside one."""
 
 
 RECIPES: dict[Difficulty, Recipe] = {
     "standard": Recipe(fewest=2, most=6, overlap_share=1 / 3, companion_share=0.2),
     "crowded": Recipe(fewest=5, most=9, overlap_share=4 / 5, companion_share=0.45),
+    "touching": Recipe(fewest=10, most=28, overlap_share=0, companion_share=0.85),
 }
+"""touching: stumps alone, as cells under a microscope lie: many, small, alike, in clumps, none upon another."""
+CUT_PX = 0.7
+"""By how much a touching thing may cut into another, at the default size: no gap of a whole pixel is left between them."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,12 @@ def lay_things(rng: Generator, size: Size, difficulty: Difficulty, *, lot: float
     until one keeps to that.
     """
     recipe = RECIPES[difficulty]
+    lay = _lay_touching if difficulty == "touching" else _lay
     if lot < EMPTY_SHARE:
         return [], np.full(size, -1, np.int32)
     overlapping = lot < EMPTY_SHARE + recipe.overlap_share
     while True:
-        things, owner = _visible([_thing(*laid, size) for laid in _lay(rng, size, recipe, overlapping)], size)
+        things, owner = _visible([_thing(*laid, size) for laid in lay(rng, size, recipe, overlapping)], size)
         if things and _overlap_heavily(things, owner) == overlapping:
             return things, owner
 
@@ -94,6 +99,23 @@ def _lay(rng: Generator, size: Size, recipe: Recipe, overlapping: bool) -> list[
             if below is None:
                 free.append(laid[-1])
     return laid
+
+
+def _lay_touching(rng: Generator, size: Size, recipe: Recipe, overlapping: bool) -> list[tuple[int, Skeleton]]:
+    """Stumps, most of them pushed against one laid before; where no free place is found, one is left out."""
+    scale, laid = scene_scale(size), list[Skeleton]()
+    for _ in range(int(rng.integers(recipe.fewest, recipe.most + 1))):
+        shape, beside = draw_stump(rng), laid and rng.random() < recipe.companion_share
+        for _ in range(10):
+            angle = rng.uniform(0, 2 * np.pi)
+            start = rng.uniform((0, 0), size[::-1]) if not beside else laid[rng.integers(len(laid))].points.mean(0)
+            steps = np.arange(1, 40) * scale if beside else [0.0]
+            places = (shape.placed(tuple(start + step * np.array([np.cos(angle), np.sin(angle)])), scale) for step in steps)
+            free = next((p for p in places if all(gap(p, other) > -CUT_PX * scale for other in laid)), None)
+            if free is not None:
+                laid.append(free)
+                break
+    return [(LOG, skeleton) for skeleton in laid]
 
 
 def _find_place(rng: Generator, size: Size, class_index: int, below: Skeleton | None, avoided: list[Skeleton]) -> Skeleton | None:

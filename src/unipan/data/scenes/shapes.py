@@ -63,9 +63,24 @@ def nearest(skeleton: Skeleton, box: Box) -> tuple[Floats, NDArray[np.intp]]:
     return np.sqrt(np.take_along_axis(squared, which[..., None], -1)[..., 0]), which
 
 
+def gap(one: Skeleton, other: Skeleton) -> float:
+    """Pixels between two things, negative where they overlap."""
+    apart = np.linalg.norm(one.points[:, None] - other.points, axis=-1)
+    return float((apart - one.radii[:, None] - other.radii).min())
+
+
 def draw_shape(rng: Generator, class_index: int) -> Skeleton:
     """A random thing of a class, in a random direction, around the origin."""
-    points, radii = {SNAKE: _snake, TOOL: _tool, LOG: _log}[class_index](rng)
+    return _turned(rng, *{SNAKE: _snake, TOOL: _tool, LOG: _log}[class_index](rng))
+
+
+def draw_stump(rng: Generator) -> Skeleton:
+    """A log that is hardly longer than it is thick, in a random direction, around the origin."""
+    points = _line((0, 0), (rng.uniform(1, 9), 0))
+    return _turned(rng, points, np.full(len(points), rng.uniform(4.2, 7.5)))
+
+
+def _turned(rng: Generator, points: NDArray, radii: NDArray) -> Skeleton:
     angle = rng.uniform(0, 2 * np.pi)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     steps = np.linalg.norm(np.diff(points, axis=0, prepend=points[:1]), axis=1)

@@ -32,7 +32,7 @@ class Limits:
 
     def sentences(self) -> list[str]:
         """What is lost, and by which option it is kept."""
-        lost = lost_to_limits(self.truth, limits=self.things, least_stuff=("min_stuff_area_px", self.min_stuff_area_px))
+        lost = lost_to_limits(self.truth, self.things, ("min_stuff_area_px", self.min_stuff_area_px))
         images = len(self.truth.images)
         came = [
             f"{number} of {images} images came up to {option}: a larger one may find more."

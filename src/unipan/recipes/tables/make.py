@@ -58,7 +58,7 @@ class FilledTable:
     settings: Config
 
     def table(self) -> Table:
-        """For the terminal: narrow, as people have about 100 columns."""
+        """For the terminal: narrow, as people have 80 columns or 100."""
         table = Table(self.title)
         table.add_column("")
         for column in self.columns:

@@ -12,13 +12,12 @@ _EXISTENCE = {"model.existence": True}
 
 VARIANTS: dict[str, Mapping[str, Any]] = {
     "preset": {},
-    "bare": {"model.affinity_position": False, "loss.affinity": 0.0, "model.existence": False, "model.rounds": 1},
+    "bare": {"model.affinity_position": False, "loss.affinity": 0.0, "model.existence": False},
     "position": {"model.affinity_position": True},
     "pairs": {"loss.affinity": 0.5},
     "taught": _TAUGHT,
     "existence": _EXISTENCE,
     "taught-existence": {**_TAUGHT, **_EXISTENCE},
-    "taught-existence-rounds": {**_TAUGHT, **_EXISTENCE, "model.rounds": 2},
     "none": {"model.propagation": "none"},
 }
 """Settings by their full names. `preset` is the base itself, `bare` the unified head without what was added to it."""

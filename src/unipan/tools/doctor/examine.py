@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-from unipan.classes import VOID, ClassTable, difference
+from unipan.classes import VOID, ClassTable, difference, merge_remark
 from unipan.config import Config
 from unipan.console import counted
-from unipan.data.build import merge_remark, setting_remarks
-from unipan.data.statistics import SetStatistics
+from unipan.data.statistics import SetStatistics, setting_remarks
 from unipan.tools.doctor.balance import Balance, Doubles
 from unipan.tools.doctor.cityscapes import label_faults
 from unipan.tools.doctor.faults import Kind, Severity
@@ -51,8 +50,9 @@ class Diagnosis:
         """What of all splits a run with these settings could not learn or find, a sentence each."""
         every = SetStatistics(tuple(image for balance in self.balances for image in balance.by_image))
         classes = tuple(self.balances[0].categories.values())
-        merging = merge_remark(ClassTable(classes), config.data.merge) if 0 < len(classes) < VOID else ""
-        return [merging] * bool(merging) + setting_remarks(config, every)
+        merges = config.data.merge == "supercategory" and 0 < len(classes) < VOID
+        merged = len(ClassTable(classes).merged_by_supercategory()[0]) if merges else len(classes)
+        return [*filter(None, [merge_remark(len(classes), merged)]), *setting_remarks(config, every)]
 
 
 def examine(splits: Sequence[Split]) -> Diagnosis:

@@ -25,9 +25,9 @@ def report(diagnosis: Diagnosis) -> Iterator[Renderable]:
 def overview_table(diagnosis: Diagnosis) -> Table:
     """What there is."""
     table = Table("Data set")
-    table.add_column("split", no_wrap=True)
+    table.add_column("split")
     for name in ("images", "labelled", "things", "in parts", "crowds", "void", "classes"):
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right")
     for balance in diagnosis.balances:
         table.add_row(
             balance.name,
@@ -72,8 +72,8 @@ def class_table(balances: list[Balance]) -> Table:
         half = SHOWN_CLASSES // 2
         shown = seen[:half] + seen[half:][-half:]
         table.caption = f"the {half} largest and smallest of {len(order)} classes; all with --json"
-    table.add_column("class", no_wrap=True)
-    table.add_column("kind", no_wrap=True)
+    table.add_column("class")
+    table.add_column("kind")
     for balance in balances:
         table.add_column(f"{balance.name}\npixels", justify="right")
         table.add_column("segments\nin images", justify="right")

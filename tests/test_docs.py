@@ -1,0 +1,153 @@
+"""The pages tell the truth: every command line parses, every file and name is there, and nothing that is there is "not yet"."""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from itertools import takewhile
+from pathlib import Path
+
+import pytest
+
+import unipan
+from unipan.cli.app import MENU
+from unipan.cli.parse import parse
+from unipan.errors import InputError
+from unipan.recipes.tables.paper_tables import LETTERS
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+REFERENCE = re.compile(r"`((?:src|tests|docs|benchmarks)/[^`\s:]+)(?:::([\w.]+))?`")
+FENCED = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"(?:^|\s|/)unipan (?=[a-z])")
+STAND_INS = {"PRESET": "demo", "$table": "a", "$seed": "0", "$change": "--train.ema 0.9"}
+"""What a reader puts in for the words of a page."""
+
+
+@cache
+def names_in(path: Path) -> frozenset[str]:
+    """Functions, classes and values of a Python file; those of a class as CLASS.NAME."""
+
+    def collect(body: list[ast.stmt], prefix: str) -> set[str]:
+        found: set[str] = set()
+        for node in body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                found.add(prefix + node.name)
+            if isinstance(node, ast.ClassDef):
+                found |= collect(node.body, f"{prefix}{node.name}.")
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+            found |= {prefix + target.id for target in targets if isinstance(target, ast.Name)}
+        return found
+
+    return frozenset(collect(ast.parse(path.read_text()).body, ""))
+
+
+def missing(text: str) -> list[str]:
+    """What a page names and the repository does not have."""
+    return [
+        f"{file}::{name}" if name else file
+        for file, name in REFERENCE.findall(text)
+        if not (ROOT / file).exists() or (name and name not in names_in(ROOT / file))
+    ]
+
+
+def words_of(line: str) -> list[str]:
+    """The words after `unipan` on a line, up to a comment, a pipe or the next command."""
+    words = [STAND_INS.get(word, word) for word in re.sub(r"\[[^]]* [^]]*\]", "", line).split()]
+    words = list(takewhile(lambda word: word not in ("#", "|", "&&", ";", "..."), words))
+    return [part.strip("'\"").partition("|")[0] for word in words for part in word.split()]
+
+
+def commands(text: str) -> Iterator[tuple[list[str], bool]]:
+    """The words of each command line on a page, and whether it stands in a block, where it is whole."""
+    for block in FENCED.findall(text):
+        for line in block.replace("\\\n", " ").splitlines():
+            if found := COMMAND.search(line.partition(" # ")[0]):
+                yield words_of(line[found.end() :]), "..." not in line
+    for span in re.findall(r"`((?:torchrun [^`]*-m )?unipan [a-z][^`]*)`", FENCED.sub("", text)):
+        yield words_of(span.partition("unipan ")[2]), False
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_name_exists(page: Path) -> None:
+    assert missing(page.read_text()) == []
+
+
+def test_the_check_sees_what_is_missing() -> None:
+    there = "`tests/test_docs.py::missing` `src/unipan/types.py::Detections.take` `docs/paper.md` `src/unipan/tools/doctor`"
+    gone = "`src/unipan/gone.py` `src/unipan/types.py::Gone` `src/unipan/types.py::Detections.gone` `src/unipan/gone.py::gone`"
+    assert missing(there) == []
+    assert [f"`{name}`" for name in missing(f"{there} {gone}")] == gone.split()
+
+
+def complaint(words: list[str], whole: bool) -> str:
+    """What the parser says of a command, which is not run. One that is not whole may lack words, but must have none unknown."""
+    try:
+        parse(MENU, words)
+    except SystemExit as stop:
+        return f"{words} is not whole" if whole and stop.code else ""
+    except InputError as error:
+        return "" if not whole and " is missing: " in str(error) else f"{words}: {error}"
+    return ""
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "field-cases.md"], ids=lambda page: page.name)
+def test_every_command_parses(page: Path) -> None:
+    complaints = [complaint(words, whole) for words, whole in commands(page.read_text())]
+    assert [said for said in complaints if said] == []
+
+
+def test_commands_are_found_and_what_is_wrong_with_them() -> None:
+    assert {words[0] for page in PAGES for words, whole in commands(page.read_text()) if whole} >= {*MENU.entries} - {"demo"}
+    page = "```sh\ntorchrun -m unipan train demo \\\n  --out x  # all\nunipan runs | head\n```\n`unipan score T ...`"
+    assert [*commands(page)] == [(["train", "demo", "--out", "x"], True), (["runs"], True), (["score", "T"], False)]
+    for words, whole in ((["score", "a"], True), (["score", "a", "--trim"], False), (["sore"], False), (["train", "dmo"], False)):
+        assert complaint(words, whole)
+
+
+def test_every_row_of_the_paper_without_a_test_says_why() -> None:
+    """Not yet, not measured, or not checkable by one."""
+    rows = [line for line in (ROOT / "docs/paper.md").read_text().splitlines() if line.endswith("| - |")]
+    excuses = ("**not yet**", "unmeasured", "no property of the code")
+    assert [row for row in rows if not any(excuse in row for excuse in excuses)] == []
+
+
+def test_every_promise_of_reliability_names_its_test() -> None:
+    table = (ROOT / "docs/reliability.md").read_text().split("| promise | test |\n|---|---|\n")[1].split("\n\n")[0]
+    rows = [row for row in table.splitlines() if not row.startswith("| **")]
+    assert [row for row in rows if not REFERENCE.search(row)] == []
+
+
+def there_already(text: str) -> list[str]:
+    """Sentences that call "not yet" what is there: a name, a command, or a table of the paper that a command makes."""
+    made = {letter for letter in LETTERS if letter in MENU.entries["tables"].entries}  # type: ignore[union-attr]
+    wrong = []
+    for line in text.splitlines():
+        for clause in re.split(r"[;.] | \| ", line):
+            if "not yet" not in clause.lower():
+                continue
+            tables = {letter.lower() for letter in re.findall(r"Table ([A-E])", line)} if "as a command" in clause else set()
+            names = [f"{file}::{name}" for file, name in REFERENCE.findall(clause) if not missing(f"`{file}::{name}`")]
+            verbs = [verb for verb in re.findall(r"`unipan (\w+)", clause) if verb in MENU.entries]
+            if names or verbs or tables & made:
+                wrong.append(clause)
+    return wrong
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_nothing_that_is_there_is_called_not_yet(page: Path) -> None:
+    assert there_already(page.read_text()) == []
+
+
+def test_what_readme_says_is_missing_is_missing() -> None:
+    section = (ROOT / "README.md").read_text().partition("## What is not there yet")[2]
+    assert section
+    there = {*MENU.entries, *unipan.__all__}
+    assert there.isdisjoint(re.findall(r"[\w]+", section.lower()))
+
+
+def test_the_check_of_not_yet_sees_what_is_there() -> None:
+    assert there_already("| Table A: PQ | both train; the table as a command: **not yet** | - |")
+    assert there_already("not yet: `unipan score`")
+    assert there_already("**not yet**: `src/unipan/types.py::Detections`")
+    assert not there_already("its own trained network: **not yet**, for its licence; `unipan score` is there")

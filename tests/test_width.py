@@ -1,0 +1,95 @@
+"""Tables fit a terminal of 80 columns, with long names and large numbers, and no word of them is lost."""
+
+from collections import Counter
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from torch import nn
+
+from unipan.classes import ClassInfo, ClassTable
+from unipan.config import Config
+from unipan.console import Table
+from unipan.metrics.average_precision import AveragePrecision, Precision
+from unipan.metrics.confusion import Confusion
+from unipan.metrics.pq import IOU_UNITS, PQCounts
+from unipan.metrics.score import Score
+from unipan.metrics.sizes import NUM_SIZES
+from unipan.ops.segments import Label, panoptic_map
+from unipan.presets import PRESETS
+from unipan.recipes.evaluation.result import Evaluation
+from unipan.recipes.predict import segment_table
+from unipan.recipes.training.setup import training_table
+from unipan.tools.convert.report import SplitCounts, summary
+from unipan.tools.doctor.balance import Balance
+from unipan.tools.doctor.report import class_table
+
+NAMES = (
+    "wall-other-merged",
+    "pavement, unlabelled or covered",
+    "lane [left]",
+    "an-unbroken-name-of-a-class-that-folds",
+)
+CLASSES = ClassTable(
+    tuple(ClassInfo(name=name, is_thing=i > 1, dataset_id=i, color=(i, 0, 0), supercategory=name) for i, name in enumerate(NAMES))
+)
+TITLE = "panoptic_val2017_of_a_long_name.json, stuff under 4096 px trimmed"
+
+
+def evaluation_tables() -> list[Table]:
+    def counts(*shape: int) -> PQCounts:
+        many = np.full(shape, 123_456)
+        return PQCounts(many * IOU_UNITS, many, many, many)
+
+    pixels = Confusion(np.full((4, 5), 10**9))
+    score = Score(5000, counts(4), counts(NUM_SIZES, 4), pixels)
+    ap = AveragePrecision(ap=1.0, ap50=1.0, ap75=1.0, per_class=(1.0,) * 4)
+    evaluation = Evaluation(
+        answer=score.report(TITLE, CLASSES, semantic_head=pixels),
+        precision=Precision(box=ap, mask=ap),
+        semantic_head=pixels,
+        final_answer=pixels,
+        classes=CLASSES,
+        decoder="unified",
+        mask_free=False,
+        propagation=None,
+    )
+    return [evaluation.answer.class_table(), evaluation.answer.table(), *evaluation.further_tables()]
+
+
+def doctor_tables() -> list[Table]:
+    categories = dict(enumerate(CLASSES.classes))
+    of_each = Counter(dict.fromkeys(categories, 123_456))
+    splits = [
+        Balance(name, categories, pixels=of_each, segments=of_each, images_with=of_each)  # type: ignore[arg-type]
+        for name in ("train2017", "val2017")
+    ]
+    return [class_table(splits)]
+
+
+def other_tables() -> list[Table]:
+    preset: Config = PRESETS["cityscapes_r50"]()
+    ids = torch.arange(4, dtype=torch.int32).repeat_interleave(400).view(40, 40) + 1
+    answer = panoptic_map(ids, [Label(id=index + 1, class_index=index) for index in range(4)], CLASSES)
+    counts = SplitCounts("train2017", Path("train.json"), 118_287, 2_123_456, 123_456, 10**9, 123_456_789, 10**8)
+    return [
+        training_table(preset, nn.Linear(1, 1), CLASSES, num_images=118_287, device="cuda", processes=8),
+        segment_table(Path("a_photo_of_a_very_long_name_that_stands_in_the_title_of_the_table_with_more_than_80.jpg"), answer),
+        summary([counts]),
+    ]
+
+
+@pytest.mark.parametrize("tables", [evaluation_tables, doctor_tables, other_tables], ids=lambda make: make.__name__)
+def test_80_columns_hold_every_word(tables) -> None:
+    for table in tables():
+        narrow, wide = (Console(file=StringIO(), width=width) for width in (80, 1000))
+        narrow.print(table)
+        wide.print(table)
+        text = narrow.file.getvalue()  # type: ignore[attr-defined]
+        assert max(map(len, text.splitlines())) <= 80
+        assert Counter("".join(text.split()).replace("─", "")) == Counter(
+            "".join(wide.file.getvalue().split()).replace("─", "")  # type: ignore[attr-defined]
+        )
