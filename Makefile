@@ -5,8 +5,11 @@ OUT ?= runs/demo
 MINUTES ?= 62
 VARIANTS ?= bare position taught taught-existence
 
-.PHONY: demo test slow lint bench ablation soak clean
-.DEFAULT_GOAL := test
+.PHONY: help demo test slow lint bench ablation soak clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -37,5 +40,5 @@ ablation: .venv/ready  ## variants of the unified head on scenes, two seeds, jud
 soak: .venv/ready  ## an hour of training, killing, resuming, evaluating in one process: does anything leak?
 	mkdir -p runs && $(BIN)/python benchmarks/soak.py --minutes $(MINUTES) --json runs/soak.json
 
-clean:
+clean:  ## remove what make and the tools have put here
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis
