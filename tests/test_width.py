@@ -13,13 +13,16 @@ from torch import nn
 from unipan.classes import ClassInfo, ClassTable
 from unipan.config import Config
 from unipan.console import Table
+from unipan.data.statistics import SetStatistics
 from unipan.metrics.average_precision import AveragePrecision, Precision
 from unipan.metrics.confusion import Confusion
 from unipan.metrics.pq import IOU_UNITS, PQCounts
+from unipan.metrics.pq_dagger import ImageIoU
 from unipan.metrics.score import Score
 from unipan.metrics.sizes import NUM_SIZES
 from unipan.ops.segments import Label, panoptic_map
 from unipan.presets import PRESETS
+from unipan.recipes.evaluation.limits import Limits
 from unipan.recipes.evaluation.result import Evaluation
 from unipan.recipes.predict import segment_table
 from unipan.recipes.training.setup import training_table
@@ -45,7 +48,8 @@ def evaluation_tables() -> list[Table]:
         return PQCounts(many * IOU_UNITS, many, many, many)
 
     pixels = Confusion(np.full((4, 5), 10**9))
-    score = Score(5000, counts(4), counts(NUM_SIZES, 4), pixels)
+    stuff = ImageIoU(np.full(4, 5000 * IOU_UNITS), np.full(4, 5000))
+    score = Score(5000, counts(4), counts(NUM_SIZES, 4), pixels, stuff)
     ap = AveragePrecision(ap=1.0, ap50=1.0, ap75=1.0, per_class=(1.0,) * 4)
     evaluation = Evaluation(
         answer=score.report(TITLE, CLASSES, semantic_head=pixels),
@@ -55,6 +59,7 @@ def evaluation_tables() -> list[Table]:
         classes=CLASSES,
         decoder="unified",
         mask_free=False,
+        limits=Limits(things={}, min_stuff_area_px=4096, truth=SetStatistics(()), reached={}),
         propagation=None,
     )
     return [evaluation.answer.class_table(), evaluation.answer.table(), *evaluation.further_tables()]
