@@ -107,7 +107,7 @@ def test_a_missing_file_is_named(path: Path) -> None:
         (lambda: ModelConfig(masks=False, variant="C"), "model.variant C needs masks"),
         (lambda: ModelConfig(fpn_channels=0), "model.fpn_channels is 0"),
         (lambda: ModelConfig(affinity_dim=-1), "model.affinity_dim is -1"),
-        (lambda: DataConfig(short_side=-1), "data.short_side"),
+        (lambda: DataConfig(short_side=-2), "data.short_side"),
         (lambda: DataConfig(short_side=800, long_side=600), "the long side, unless 0, the larger"),
         (lambda: DataConfig(scene_size=(31, 64)), "data.scene_size"),
         (lambda: DataConfig(jitter=1.0), "data.jitter is 1.0"),
@@ -128,7 +128,7 @@ def test_a_missing_file_is_named(path: Path) -> None:
         (lambda: DetectorConfig(nms=1.5), "model.detector.nms is 1.5; it must lie"),
         (lambda: DetectorConfig(aspect_ratios=()), "model.detector.aspect_ratios"),
         (lambda: DataConfig(val_scenes=0), "data.val_scenes is 0"),
-        (lambda: InferenceConfig(max_admitted=-1), "inference.max_admitted is -1"),
+        (lambda: InferenceConfig(max_admitted=-2), "inference.max_admitted is -2"),
         *[
             (lambda name=name: replace(TrainConfig(), **{name: 0}), f"train.{name} is 0; it must be above 0")
             for name in ("steps", "batch_size", "learning_rate", "clip_norm", "save_every", "max_admitted")

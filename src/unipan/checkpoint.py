@@ -22,6 +22,7 @@ from unipan.classes import ClassTable
 from unipan.config import Config, load_config, save_config
 from unipan.disk import replace_atomically
 from unipan.errors import InputError
+from unipan.hub import hub
 from unipan.tensor_file import TensorFile, read_facts, read_tensor_file, write_tensor_file
 
 HUB_PREFIX = "hf:"
@@ -114,10 +115,12 @@ def _download(run: str) -> Path:
     from huggingface_hub import snapshot_download
 
     wanted = ["config.json", "classes.json", "model.safetensors"]
-    try:
-        return Path(snapshot_download(run.removeprefix(HUB_PREFIX), allow_patterns=wanted))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot fetch {run} from the Hugging Face Hub: {error}") from error
+    with hub() as reached:
+        try:
+            return Path(snapshot_download(run.removeprefix(HUB_PREFIX), allow_patterns=wanted))
+        except (OSError, ValueError) as error:
+            reason = error if reached else "it cannot be reached, and the run is not in its cache on this machine."
+            raise InputError(f"cannot fetch {run} from the Hugging Face Hub: {reason}") from error
 
 
 def make_folder(path: Path) -> None:

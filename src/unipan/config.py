@@ -4,7 +4,8 @@ Paper means the supplementary of Li, Qi, Torr, CVPR 2020. A default that it does
 """
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from math import inf
 from pathlib import Path
@@ -23,6 +24,10 @@ OnNonfinite = Literal["stop", "skip"]
 FIRST_TRAINING_SEED = 1000
 """Training scenes of run seed s have the seed FIRST_TRAINING_SEED + s, which no held-out scene has."""
 TrackerName = Literal["tensorboard", "wandb", "trackio"]
+
+
+FROM_DATA = -1
+"""In place of a number: it follows from the training data, and stands in the run's config.json (`data.fitting.settled`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,19 +55,20 @@ class DetectorConfig:
     """Width of the box head's two hidden layers (two_stage)."""
     mask_channels: int = 256
     """Width of the mask head's four convolutions."""
-    mask_norm: bool = False
-    """GroupNorm after each of them (our choice): without it a mask head that starts from scratch at a high rate may die, its
-    units negative everywhere; the published ones, at lower rates, do without."""
+    mask_norm: bool | None = None
+    """GroupNorm after each of them (our choice); None where the backbone needs it, as for model.fpn_norm. Without it a mask head
+    that starts from scratch at a high rate may die, its units negative everywhere; the published ones, at lower rates, do
+    without."""
     score_threshold: float = 0.05
     """Detections below are dropped before anything else sees them."""
     nms: float = 0.5
     """Box IoU at which the weaker of two detections of one class is dropped."""
     max_detections: int = 100
-    """Detections kept for one image."""
+    """Detections kept for one image. Like both numbers of proposals it may be -1: it then follows from the training data."""
 
     def __post_init__(self) -> None:
-        counts = ("proposals_before_nms", "proposals", "rpn_samples", "roi_samples", "max_detections")
-        _positive(self, "model.detector", "anchor_scale", "box_channels", "mask_channels", *counts)
+        _positive(self, "model.detector", "anchor_scale", "box_channels", "mask_channels", "rpn_samples", "roi_samples")
+        _positive_or_from_data(self, "model.detector", "proposals_before_nms", "proposals", "max_detections")
         if not self.aspect_ratios or not min(self.aspect_ratios) > 0:
             raise InputError(
                 f"model.detector.aspect_ratios is {self.aspect_ratios}; it takes one or more heights over widths, all above 0."
@@ -80,9 +86,9 @@ class ModelConfig:
     """Start from ImageNet weights (from a local package for tf_efficientnet_lite0, else from timm's hub)."""
     fpn_channels: int = 256
     """Width of the feature pyramid."""
-    fpn_norm: bool = False
-    """GroupNorm after the pyramid's convolutions (our choice): needed by backbones whose features are not normalised, such as
-    EfficientNet's linear bottlenecks; ResNet does without, as published."""
+    fpn_norm: bool | None = None
+    """GroupNorm after the pyramid's convolutions (our choice); None where the backbone needs it: those whose features are not
+    normalised, such as EfficientNet's linear bottlenecks. ResNet does without, as published."""
     decoder_channels: tuple[int, ...] = (128, 128)
     """Widths of the deformable blocks shared by the pyramid levels, in each of the two feature decoders."""
     affinity_dim: int = 128
@@ -167,7 +173,8 @@ class DataConfig:
     val_seed: int = 0
     """They follow from it (scenes): results are of 0, settings are chosen on those of another seed, below 1000."""
     short_side: int = 0
-    """Resize so that the shorter side has this many pixels; 0 keeps the size. Applies to training and prediction."""
+    """Resize so that the shorter side has this many pixels; 0 keeps the size. Applies to training and prediction. -1, here and
+    for the long side: what the sizes of the training data's things need, at most 512."""
     long_side: int = 0
     """... but the longer side at most this many; 0 sets no limit. Alone, it only shrinks."""
     scale_range: tuple[float, float] = (1.0, 1.0)
@@ -184,9 +191,9 @@ class DataConfig:
     """What a training image that can't be read does: end the training, or give its place to the next one, named and counted."""
 
     def __post_init__(self) -> None:
-        if self.short_side < 0 or self.long_side < 0 or (self.long_side and self.long_side < self.short_side):
+        if min(self.short_side, self.long_side) < FROM_DATA or 0 < self.long_side < self.short_side:
             raise InputError(
-                f"data.short_side ({self.short_side}) and data.long_side ({self.long_side}) must be 0 or more, "
+                f"data.short_side ({self.short_side}) and data.long_side ({self.long_side}) must be 0 or more (or -1), "
                 "and the long side, unless 0, the larger."
             )
         if min(self.scene_size) < 32:
@@ -300,7 +307,7 @@ class TrainConfig:
     score_threshold: float = 0.3
     """Detections with this score enter the potential in training (our choice), ..."""
     max_admitted: int = 20
-    """... the best so many of each image (our choice)."""
+    """... the best so many of each image (our choice); -1: as many as the training data's images hold."""
     detections: TrainingDetections = "predicted"
     """Which detections make the potential in training: the network's own, or the truth's boxes with score 1 (paper, Table C)."""
     warm_start: str = ""
@@ -336,7 +343,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         _positive(self, "train", "steps", "batch_size", "learning_rate", "clip_norm", "save_every", "keep")
-        _positive(self, "train", "max_admitted", "accumulate")
+        _positive(self, "train", "accumulate")
+        _positive_or_from_data(self, "train", "max_admitted")
         _not_negative(self, "train", "seed", "workers", "reference_batch_size", "weight_decay")
         _not_negative(self, "train", "evaluate_every", "evaluate_images", "panels_every")
         if not 0 <= self.momentum < 1:
@@ -365,12 +373,14 @@ class InferenceConfig:
     score_threshold: float = 0.5
     """Detections with this score enter the potential (paper, section B: 0.5 Cityscapes, 0.75 COCO)."""
     max_admitted: int = 100
-    """Detections of one image that may enter the potential."""
+    """Detections of one image that may enter the potential; -1: half as many again as the training data's images hold."""
     min_stuff_area_px: int = 0
     """Stuff segments with fewer pixels of the original image become void; 0 trims nothing."""
 
     def __post_init__(self) -> None:
-        _not_negative(self, "inference", "max_admitted", "min_stuff_area_px")
+        _not_negative(self, "inference", "min_stuff_area_px")
+        if self.max_admitted < FROM_DATA:
+            raise InputError(f"inference.max_admitted is {self.max_admitted}; it must be 0 or more (or -1).")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -437,6 +447,18 @@ def flat_settings(config: Config) -> dict[str, Any]:
     return _flat(asdict(config))
 
 
+def with_values(settings: Any, values: Mapping[str, Any]) -> Any:
+    """Settings, or a section of them, with other values in some places, by their full names."""
+    own = {name: value for name, value in values.items() if "." not in name}
+    inner: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        section, _, rest = name.partition(".")
+        if rest:
+            inner.setdefault(section, {})[rest] = value
+    sections = {name: with_values(getattr(settings, name), part) for name, part in inner.items()}
+    return replace(settings, **own, **sections)
+
+
 def _read_settings(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
@@ -463,6 +485,10 @@ def _positive(config: object, section: str, *names: str) -> None:
     for name in names:
         if not getattr(config, name) > 0:
             raise InputError(f"{section}.{name} is {getattr(config, name)}; it must be above 0.")
+
+
+def _positive_or_from_data(config: object, section: str, *names: str) -> None:
+    _positive(config, section, *(name for name in names if getattr(config, name) != FROM_DATA))
 
 
 def _not_negative(config: object, section: str, *names: str) -> None:

@@ -7,7 +7,8 @@ import torch
 
 from unipan.classes import ClassInfo, ClassTable
 from unipan.config import Config
-from unipan.data.statistics import SetStatistics, sampled_statistics, setting_remarks, statistics_of
+from unipan.data.fitting import fitting_sizes
+from unipan.data.statistics import ImageStatistics, SetStatistics, sampled_statistics, setting_remarks, statistics_of
 from unipan.ops.segments import Label, panoptic_map
 from unipan.types import PanopticMap, Sample
 
@@ -93,3 +94,18 @@ def test_a_sample_is_evenly_spaced() -> None:
 
     assert len(sampled_statistics(Images(), most=4).images) == 4
     assert read == [0, 2, 5, 7]
+
+
+@pytest.mark.parametrize(
+    ("image_side", "thing_sides", "expected"),
+    [
+        (1024, [64.0] * 20, (256, 20, 50)),  # 16 px at a quarter of the size
+        (512, [16.0] * 220, (512, 220, 330)),  # as they are: smaller would lose them
+        (512, [10.0] * 3, (512, 3, 50)),  # never above 512
+        (60, [15.0, 30.0], (64, 2, 50)),  # thumbnails stay near their own size
+        (300, [], (256, 0, 50)),
+    ],
+)
+def test_sizes_follow_from_things(image_side: int, thing_sides: list[float], expected: tuple[int, int, int]) -> None:
+    image = ImageStatistics((image_side, image_side), tuple(thing_sides), ())
+    assert tuple(fitting_sizes(SetStatistics((image,)), smallest_anchor_px=16.0)) == expected

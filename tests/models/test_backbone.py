@@ -1,12 +1,15 @@
 """Backbones: strides, normalisation, frozen statistics, and EfficientNet-Lite0's weights under timm's names."""
 
+import time
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from unipan import hub
 from unipan.errors import InputError
-from unipan.models.backbone import LITE0, Backbone, in_order
+from unipan.models.backbone import LITE0, Backbone, in_order, needs_norms
 
 
 def lite0_file_tensors() -> dict[str, Tensor]:
@@ -109,3 +112,34 @@ def test_lite0_statistics_fit_what_flows_through_it() -> None:
     backbone(backbone.normalise(F.interpolate(coarse, (64, 64), mode="bicubic").clamp(0, 1)))
     assert len(deviations) >= 40
     assert torch.stack(deviations).max() < 1
+
+
+@pytest.mark.parametrize(
+    ("name", "needed"),
+    [
+        ("resnet50.tv_in1k", False),
+        ("resnet10t", False),
+        ("wide_resnet50_2", False),
+        ("resnext50_32x4d", False),
+        ("resnetv2_50", True),
+        (LITE0, True),
+        ("mobilenetv3_small_100", True),
+        ("convnext_tiny", True),
+    ],
+)
+def test_backbones_bring_the_norms_that_they_need(name: str, needed: bool) -> None:
+    assert needs_norms(name) == needed
+
+
+def test_a_hub_that_cannot_be_reached_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(*_, **__) -> None:
+        time.sleep(0.3)
+        raise OSError
+
+    monkeypatch.setattr(hub, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(hub, "getproxies", dict)
+    monkeypatch.setattr("socket.create_connection", hang)
+    began = time.monotonic()
+    with pytest.raises(InputError, match=r"'resnet18'.*: timm's hub cannot be reached, and they are not in its cache\. Set"):
+        Backbone(name="resnet18", pretrained=True, freeze_batchnorm=True, checkpointing=False)
+    assert time.monotonic() - began < 5

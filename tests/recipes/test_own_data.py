@@ -10,8 +10,8 @@ import torch
 from cityscapes_files import official_categories, write_download, write_official_json
 from PIL import Image
 
-from unipan.checkpoint import RunFolder, write_settings
-from unipan.config import Config, DataConfig
+from unipan.checkpoint import RunFolder, open_run, write_settings
+from unipan.config import FROM_DATA, Config, DataConfig, with_values
 from unipan.data.build import remarks, training_dataset
 from unipan.data.cityscapes_labels import CITYSCAPES
 from unipan.data.coco_writer import Entry, write_panoptic
@@ -19,6 +19,7 @@ from unipan.data.id_maps import write_id_map
 from unipan.data.scenes.dataset import SceneDataset
 from unipan.errors import InputError
 from unipan.overrides import Overrides
+from unipan.presets import finetune_small
 from unipan.recipes.evaluate import evaluate
 from unipan.recipes.predict import image_files, predict
 from unipan.recipes.score import score
@@ -99,6 +100,23 @@ def test_images_that_are_all_void_train_and_are_scored(tmp_path: Path, tiny_conf
     network = train(on_json(tiny_config, path), tmp_path / "run")
     assert all(bool(parameter.isfinite().all()) for parameter in network.parameters())
     assert evaluate(str(tmp_path / "run")).answer.num_images == 3
+
+
+def test_sizes_follow_from_the_data_and_stay_in_a_run_that_goes_on(
+    tmp_path: Path, tiny_config: Config, capfd: pytest.CaptureFixture[str]
+) -> None:
+    small, path = finetune_small(), write_scenes(tmp_path / "set")
+    config = on_json(replace(tiny_config, inference=small.inference), path, short_side=FROM_DATA, long_side=FROM_DATA)
+    config = with_values(config, {"model.detector.max_detections": FROM_DATA, "train.max_admitted": 3, "train.steps": 1})
+    train(config, tmp_path / "run")
+    said = "By the training data: model.detector.max_detections 50, data.short_side 96, data.long_side 192, "
+    assert f"{said}inference.max_admitted 50." in capfd.readouterr().err
+    _, settled, _ = open_run(tmp_path / "run")
+    assert (settled.data.short_side, settled.train.max_admitted, settled.inference.max_admitted) == (96, 3, 50)
+    settings = RunFolder(tmp_path / "run").config
+    settings.write_text(settings.read_text().replace('"short_side": 96', '"short_side": 32'))
+    train(with_values(config, {"train.steps": 2}), tmp_path / "run", resume=True)
+    assert open_run(tmp_path / "run")[1].data.short_side == 32
 
 
 def test_merging_is_said(tmp_path: Path, tiny_config: Config) -> None:

@@ -1,6 +1,7 @@
 """timm backbones, behind this one file: images in 0..1 -> features at strides 4, 8, 16 and 32."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import timm
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from unipan.errors import InputError
+from unipan.hub import hub
 
 REDUCTIONS = [4, 8, 16, 32]
 LITE0 = "tf_efficientnet_lite0"
@@ -55,6 +57,15 @@ class Backbone(nn.Module):
         return self
 
 
+def needs_norms(name: str) -> bool:
+    """Whether the layers that read a backbone's features need GroupNorm: all but those of ResNet's kind, as published.
+
+    The features of others, such as EfficientNet's linear bottlenecks, come in no fixed scale.
+    """
+    kind = name.partition(".")[0]
+    return not ("resnet" in kind or "resnext" in kind) or "resnetv2" in kind
+
+
 def _create(name: str, *, pretrained: bool) -> nn.Module:
     known = timm.list_models()
     if name.split(".")[0] not in known:
@@ -63,13 +74,15 @@ def _create(name: str, *, pretrained: bool) -> nn.Module:
         near = get_close_matches(name, known, n=3) or ["resnet50", LITE0]
         raise InputError(f"timm has no backbone {name!r}; near it: {', '.join(near)}.")
     indices, from_hub = _indices(name), pretrained and name != LITE0
-    try:
-        body = timm.create_model(name, features_only=True, out_indices=indices, pretrained=from_hub)
-    except (OSError, RuntimeError) as error:
-        raise InputError(
-            f"cannot load backbone {name!r} with ImageNet weights: {str(error).rstrip('.')}. "
-            "Set --model.no-pretrained to start from random weights, or choose tf_efficientnet_lite0."
-        ) from error
+    with hub() if from_hub else nullcontext(True) as reached:
+        try:
+            body = timm.create_model(name, features_only=True, out_indices=indices, pretrained=from_hub)
+        except (OSError, RuntimeError) as error:
+            reason = str(error).rstrip(".") if reached else "timm's hub cannot be reached, and they are not in its cache"
+            raise InputError(
+                f"cannot load backbone {name!r} with ImageNet weights: {reason}. Set --model.no-pretrained to start from random "
+                f"weights, or choose --model.backbone {LITE0}, whose weights are in a package."
+            ) from error
     if pretrained and name == LITE0:
         load_lite0(body)
     return body

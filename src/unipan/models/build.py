@@ -7,7 +7,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from unipan.classes import ClassTable
 from unipan.config import ModelConfig
-from unipan.models.backbone import Backbone
+from unipan.models.backbone import Backbone, needs_norms
 from unipan.models.detector import Detector, NoDetector
 from unipan.models.existence import ExistenceHead, NoExistence
 from unipan.models.feature_decoder import AffinityHead, SemanticHead, group_norm
@@ -40,7 +40,10 @@ def build_network(config: ModelConfig, classes: ClassTable) -> PanopticNetwork:
     return PanopticNetwork(
         backbone=backbone,
         fpn=FeaturePyramidNetwork(
-            backbone.channels, config.fpn_channels, LastLevelMaxPool(), norm_layer=group_norm if config.fpn_norm else None
+            backbone.channels,
+            config.fpn_channels,
+            LastLevelMaxPool(),
+            norm_layer=group_norm if _norms(config, config.fpn_norm) else None,
         ),
         semantic_head=SemanticHead(
             in_channels=config.fpn_channels,
@@ -54,6 +57,10 @@ def build_network(config: ModelConfig, classes: ClassTable) -> PanopticNetwork:
         existence_head=build_existence_head(config, classes),
         panoptic_head=build_panoptic_head(config, classes),
     )
+
+
+def _norms(config: ModelConfig, setting: bool | None) -> bool:
+    return needs_norms(config.backbone) if setting is None else setting
 
 
 def build_potential(config: ModelConfig, classes: ClassTable) -> Potential:
@@ -132,7 +139,7 @@ def _two_stage(config: ModelConfig, classes: ClassTable) -> TwoStageDetector:
         roi_samples=settings.roi_samples,
         box_channels=settings.box_channels,
         mask_channels=settings.mask_channels if config.masks else None,
-        mask_norm=settings.mask_norm,
+        mask_norm=_norms(config, settings.mask_norm),
         score_threshold=settings.score_threshold,
         nms=settings.nms,
         max_detections=settings.max_detections,
@@ -148,7 +155,7 @@ def _one_stage(config: ModelConfig, classes: ClassTable) -> OneStageDetector:
         before_nms=settings.proposals_before_nms,
         mask_samples=settings.roi_samples // 4,
         mask_channels=settings.mask_channels if config.masks else None,
-        mask_norm=settings.mask_norm,
+        mask_norm=_norms(config, settings.mask_norm),
         score_threshold=settings.score_threshold,
         nms=settings.nms,
         max_detections=settings.max_detections,

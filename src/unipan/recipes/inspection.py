@@ -10,6 +10,7 @@ from unipan.classes import ClassTable
 from unipan.config import Config
 from unipan.console import console, counted
 from unipan.data.build import augmentation, remarks, training_dataset
+from unipan.data.fitting import settled
 from unipan.data.loader import StepBatches, TrainingItem
 from unipan.errors import InputError
 from unipan.viz.canvas import as_pil, enlarge, readable_scale
@@ -30,6 +31,7 @@ def inspect_samples(config: Config, out: Path, *, samples: int, names: bool = Tr
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
         raise InputError(f"--out {out} is no picture's name; end it in .png, .jpg or .webp.")
     dataset = training_dataset(config.data, config.train.seed)
+    config = settled(config, dataset, None)
     for remark in remarks(dataset):
         console.print(remark, soft_wrap=True)
     if len(dataset) == 0:

@@ -7,12 +7,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from unipan.checkpoint import RunFolder, TrainingState, fill, write_settings
+from unipan.checkpoint import RunFolder, TrainingState, fill, open_run, write_settings
 from unipan.classes import ClassTable
-from unipan.config import Config
+from unipan.config import Config, flat_settings
 from unipan.console import console, speak_if, warn
 from unipan.data.build import augmentation, remarks, training_dataset
 from unipan.data.dataset import PanopticDataset
+from unipan.data.fitting import settled
 from unipan.data.loader import training_batches
 from unipan.data.statistics import sampled_statistics, setting_remarks
 from unipan.data.workers import dead_workers_named
@@ -39,8 +40,9 @@ def train(
     to_go_on: what a person has to do after a stop.
     """
     folder, runtime = RunFolder(out), _runtime(config)
+    dataset = training_dataset(config.data, config.train.seed)
+    config = _settled(config, dataset, folder, resume=resume)
     schedule, processes = config.train, runtime.processes
-    dataset = training_dataset(config.data, schedule.seed)
     classes, images = dataset.classes, len(dataset)
     for remark in remarks(dataset):
         console.print(remark, soft_wrap=True)
@@ -80,6 +82,16 @@ def _runtime(config: Config) -> Runtime:
     speak_if(main=runtime.processes.is_main)
     check_divisible(config, runtime.processes.count)
     return runtime
+
+
+def _settled(config: Config, dataset: PanopticDataset, folder: RunFolder, *, resume: bool) -> Config:
+    """The settings, with those that follow from the data; what they are is said."""
+    whole = settled(config, dataset, open_run(folder.path)[1] if resume else None)
+    own, given = flat_settings(whole), flat_settings(config)
+    follow = [f"{name} {own[name]}" for name in own if own[name] != given[name]]
+    if follow:
+        console.print(f"By the training data: {', '.join(follow)}.", soft_wrap=True)
+    return whole
 
 
 def _begin(folder: RunFolder, config: Config, classes: ClassTable, processes: Processes, *, resume: bool) -> TrainingState | None:

@@ -145,7 +145,7 @@ def _batch(config: Config, processes: int) -> str:
 def _loading(workers: int) -> str:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     more = f", more than the {cores} cores here: --train.workers {cores} is as quick" if workers > cores else ""
-    return f"{workers} processes{more}" if workers else "in the training's own process"
+    return f"{workers} process{'es' if workers > 1 else ''}{more}" if workers else "in the training's own process"
 
 
 def base_rate(config: Config) -> float:

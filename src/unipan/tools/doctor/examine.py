@@ -10,6 +10,7 @@ from typing import TypeVar
 from unipan.classes import VOID, ClassTable, difference, merge_remark
 from unipan.config import Config
 from unipan.console import counted
+from unipan.data.fitting import fitted
 from unipan.data.statistics import SetStatistics, setting_remarks
 from unipan.tools.doctor.balance import Balance, Doubles
 from unipan.tools.doctor.cityscapes import label_faults
@@ -52,7 +53,7 @@ class Diagnosis:
         classes = tuple(self.balances[0].categories.values())
         merges = config.data.merge == "supercategory" and 0 < len(classes) < VOID
         merged = len(ClassTable(classes).merged_by_supercategory()[0]) if merges else len(classes)
-        return [*filter(None, [merge_remark(len(classes), merged)]), *setting_remarks(config, every)]
+        return [*filter(None, [merge_remark(len(classes), merged)]), *setting_remarks(fitted(config, every), every)]
 
 
 def examine(splits: Sequence[Split]) -> Diagnosis:
