@@ -11,13 +11,7 @@ from safetensors.torch import save_file
 from stored_network import Network
 from torch import nn
 
-from unipan.checkpoint import (
-    TrainingState,
-    load_model,
-    load_training,
-    save_model,
-    save_training,
-)
+from unipan.checkpoint import TrainingState, load_model, load_training, save_model, save_training
 from unipan.errors import InputError
 from unipan.tensor_file import TensorFile, write_tensor_file
 

@@ -13,10 +13,10 @@ import pytest
 from safetensors import SafetensorError
 from torch import nn
 
-from unipan.checkpoint import RunFolder, open_run, save_model, write_json, write_settings
+from unipan.checkpoint import RunFolder, open_run, save_model, write_settings
 from unipan.classes import ClassTable
-from unipan.disk import replace_atomically, sweep
 from unipan.errors import InputError
+from unipan.files import replace_atomically, sweep, write_json
 from unipan.presets import PRESETS
 
 CONFIG = PRESETS["demo"]()
@@ -87,7 +87,7 @@ def test_a_killed_process_leaves_the_former_file(tmp_path: Path) -> None:
     path = tmp_path / "metrics.json"
     write_json(path, {"pq": 1})
     code = (
-        "import os, sys; from pathlib import Path; from unipan.disk import replace_atomically\n"
+        "import os, sys; from pathlib import Path; from unipan.files import replace_atomically\n"
         "replace_atomically(Path(sys.argv[1]), lambda part: (part.write_text('{'), os.kill(os.getpid(), 9)))"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], check=False)
@@ -107,7 +107,7 @@ def test_what_a_killed_save_left_is_swept_and_nothing_else(tmp_path: Path) -> No
 def test_a_file_and_its_name_are_flushed_in_this_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Moved before its content is on the disk, or with the move in memory alone, a power cut could leave nothing."""
     did = []
-    monkeypatch.setattr("unipan.disk.flush", lambda path: did.append(f"flush {path.name}"))
+    monkeypatch.setattr("unipan.files.flush", lambda path: did.append(f"flush {path.name}"))
     replace = Path.replace
     monkeypatch.setattr(Path, "replace", lambda self, target: (did.append("move"), replace(self, target)))
     write_json(tmp_path / "metrics.json", {})

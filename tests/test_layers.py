@@ -13,7 +13,7 @@ import unipan
 PACKAGE = Path(unipan.__file__).parent
 FLOORS = [
     ["errors", "console", "json_values"],
-    ["classes", "disk", "hub"],
+    ["classes", "files", "hub"],
     ["types", "config", "tensor_file"],
     ["ops", "overrides", "presets", "checkpoint"],
     ["models", "losses", "data", "metrics", "viz"],

@@ -14,14 +14,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor, nn
 
 from unipan.classes import ClassTable
 from unipan.config import Config, load_config, save_config
-from unipan.disk import replace_atomically
 from unipan.errors import InputError
+from unipan.files import make_folder, replace_atomically, write_json
 from unipan.hub import hub
 from unipan.tensor_file import TensorFile, read_facts, read_tensor_file, write_tensor_file
 
@@ -123,14 +122,6 @@ def _download(run: str) -> Path:
             raise InputError(f"cannot fetch {run} from the Hugging Face Hub: {reason}") from error
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder for results, unless it is there."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {path}: {error.strerror or error}. Name another --out.") from error
-
-
 def write_settings(folder: RunFolder, config: Config, classes: ClassTable) -> None:
     """Start a run's folder."""
     make_folder(folder.path)
@@ -193,8 +184,3 @@ def load_training(path: Path) -> TrainingState:
     if not content.facts.get("step", "").isdecimal():
         raise InputError(f"{path} does not say after which step it was written.")
     return TrainingState(int(content.facts["step"]), **parts)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON to a temporary name, then move it: readers see the old file or the new one, never a half."""
-    replace_atomically(path, lambda temporary: temporary.write_text(json.dumps(value, indent=2) + "\n"))

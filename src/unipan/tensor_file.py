@@ -15,8 +15,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor
 
-from unipan.disk import replace_atomically
 from unipan.errors import InputError
+from unipan.files import replace_atomically
 
 KEY = "kind"
 

@@ -1,16 +1,14 @@
 """Write panoptic maps, predicted or true, in the COCO panoptic format."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from unipan.checkpoint import make_folder
 from unipan.classes import ClassTable
 from unipan.data.coco_json import leads_out, stem_below
 from unipan.data.id_maps import write_id_map
-from unipan.disk import replace_atomically
 from unipan.errors import InputError
+from unipan.files import make_folder, write_json
 from unipan.types import PanopticMap
 
 
@@ -81,5 +79,5 @@ def write_panoptic(
         images.append(image)
         annotations.append(annotation)
     content = {"images": images, "annotations": annotations, "categories": classes.to_categories()}
-    replace_atomically(folder / json_name, lambda temporary: temporary.write_text(json.dumps(content)))
+    write_json(folder / json_name, content, indent=None)
     return folder / json_name

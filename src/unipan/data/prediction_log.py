@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from unipan.classes import ClassTable
-from unipan.disk import replace_atomically
 from unipan.errors import InputError
+from unipan.files import replace_atomically
 from unipan.ops.images import is_file
 
 

@@ -10,8 +10,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from unipan.disk import replace_atomically
 from unipan.errors import InputError
+from unipan.files import replace_atomically
 from unipan.types import Batch, Target
 
 KIND = "batch"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from PIL import Image
 from torch import Tensor
 
-from unipan.checkpoint import make_folder, open_run, write_json
+from unipan.checkpoint import open_run
 from unipan.config import PanopticHead
 from unipan.console import counted
 from unipan.data.coco_json import stem_below
@@ -15,6 +15,7 @@ from unipan.data.dataset import PanopticDataset
 from unipan.data.image_ids import names_apart
 from unipan.data.image_paths import check_apart
 from unipan.errors import InputError
+from unipan.files import make_folder, write_json
 from unipan.metrics.pq import quality
 from unipan.metrics.report import Report, percent
 from unipan.metrics.score import Score

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from unipan.checkpoint import RunFolder, make_folder, write_json
+from unipan.checkpoint import RunFolder
 from unipan.classes import ClassTable
 from unipan.config import Config
 from unipan.console import Table
@@ -16,6 +16,7 @@ from unipan.data.coco_writer import Entry, write_panoptic
 from unipan.data.scenes.dataset import SceneDataset
 from unipan.data.scenes.statistics import SceneStatistics, measure_scenes
 from unipan.errors import InputError
+from unipan.files import make_folder, write_json
 from unipan.predictor import build_predictor
 from unipan.recipes.evaluate import evaluate_predictor, evaluation_title
 from unipan.recipes.evaluation.result import Evaluation

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from unipan.checkpoint import open_run, write_json
+from unipan.checkpoint import open_run
 from unipan.config import Config, DataConfig, PanopticHead
 from unipan.console import console, counted
 from unipan.data.build import remarks, validation_dataset
@@ -12,6 +12,7 @@ from unipan.data.dataset import PanopticDataset
 from unipan.data.statistics import SetStatistics
 from unipan.engine.processes import this_process
 from unipan.errors import InputError
+from unipan.files import write_json
 from unipan.metrics.average_precision import average_precision, is_available
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor, load

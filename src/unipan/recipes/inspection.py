@@ -5,7 +5,6 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from unipan.checkpoint import make_folder, replace_atomically
 from unipan.classes import ClassTable
 from unipan.config import Config
 from unipan.console import console, counted
@@ -13,6 +12,7 @@ from unipan.data.build import augmentation, remarks, training_dataset
 from unipan.data.fitting import settled
 from unipan.data.loader import StepBatches, TrainingItem
 from unipan.errors import InputError
+from unipan.files import make_folder, replace_atomically
 from unipan.viz.canvas import as_pil, enlarge, readable_scale
 from unipan.viz.samples import draw_target
 from unipan.viz.sheet import contact_sheet

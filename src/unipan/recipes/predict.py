@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from unipan.checkpoint import make_folder, open_run
+from unipan.checkpoint import open_run
 from unipan.config import PanopticHead
 from unipan.console import Table, console, counted
 from unipan.data.cityscapes_labels import with_label_ids
@@ -20,6 +20,7 @@ from unipan.data.image_ids import ids_in_json, ids_of_names, names_apart
 from unipan.data.image_paths import check_apart, find_files
 from unipan.data.prediction_log import PredictionLog
 from unipan.errors import InputError
+from unipan.files import make_folder
 from unipan.ops.image_range import dim_range
 from unipan.ops.images import is_file, read_image
 from unipan.overrides import NO_OVERRIDES, Overrides

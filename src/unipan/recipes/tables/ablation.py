@@ -12,13 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from unipan.checkpoint import make_folder
 from unipan.classes import ClassTable
 from unipan.config import Config, DataConfig, InferenceConfig, PanopticHead
 from unipan.console import counted
 from unipan.data.build import validation_dataset
 from unipan.data.dataset import PanopticDataset
-from unipan.disk import replace_atomically
+from unipan.files import make_folder, replace_atomically
 from unipan.metrics.affinity import AffinityCounts
 from unipan.metrics.bootstrap import difference_interval, draw_images
 from unipan.metrics.pq import PQCounts, count, quality

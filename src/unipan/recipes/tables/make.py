@@ -7,11 +7,11 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from unipan.checkpoint import make_folder, replace_atomically, write_json
 from unipan.config import Config
 from unipan.console import Table
 from unipan.engine.processes import this_process
 from unipan.errors import InputError
+from unipan.files import make_folder, replace_atomically, write_json
 from unipan.recipes.tables.methods import Method, method_config
 from unipan.recipes.tables.paper_tables import Cell, Letter, Measured, PaperTable, paper_table
 from unipan.recipes.tables.trials import measured, trained_run

@@ -8,12 +8,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from unipan.checkpoint import RunFolder, load_model, open_run, write_json
+from unipan.checkpoint import RunFolder, load_model, open_run
 from unipan.config import Config, DataConfig, InferenceConfig
 from unipan.console import console
 from unipan.data.build import validation_dataset
 from unipan.engine.processes import this_process
 from unipan.errors import InputError
+from unipan.files import write_json
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor, build_predictor, untrained_network
 from unipan.recipes.evaluate import evaluate_predictor, evaluation_title

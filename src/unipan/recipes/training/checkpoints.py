@@ -7,16 +7,16 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from unipan.checkpoint import RunFolder, TrainingState, load_training, make_folder, open_run, save_model, save_training
+from unipan.checkpoint import RunFolder, TrainingState, load_training, open_run, save_model, save_training
 from unipan.classes import ClassTable
 from unipan.config import Config, TrainConfig, absent_settings, flat_settings
 from unipan.console import console, warn
-from unipan.disk import flush, sweep
 from unipan.engine.ema import WeightAverage
 from unipan.engine.fit import Hook, Step
 from unipan.engine.optimize import training_state
 from unipan.engine.runtime import Runtime
 from unipan.errors import InputError
+from unipan.files import flush, make_folder, sweep
 from unipan.recipes.training.validation import Validation, due
 from unipan.tensor_file import TensorFile, read_tensor_file, write_tensor_file
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from unipan.disk import replace_atomically
 from unipan.engine.fit import Hook, Step
 from unipan.engine.trackers import Tracker
 from unipan.errors import InputError
+from unipan.files import replace_atomically
 
 VARYING = frozenset(
     {"seconds", "data_seconds", "step_seconds", "images_per_second", "remaining_seconds", "memory_mib", "warnings"}

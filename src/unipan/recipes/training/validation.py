@@ -13,15 +13,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from unipan.checkpoint import RunFolder, make_folder
+from unipan.checkpoint import RunFolder
 from unipan.classes import ClassTable
 from unipan.config import Config
 from unipan.console import console
 from unipan.data.build import validation_dataset
 from unipan.data.dataset import PanopticDataset
-from unipan.disk import replace_atomically
 from unipan.engine.fit import Hook, Step
 from unipan.engine.trackers import Tracker
+from unipan.files import make_folder, replace_atomically
 from unipan.metrics.report import percent
 from unipan.predictor import Predictor, build_predictor, untrained_network
 from unipan.recipes.evaluate import evaluate_predictor, evaluation_title

@@ -6,12 +6,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
-from unipan.checkpoint import make_folder
 from unipan.classes import ClassTable
 from unipan.console import counted
 from unipan.data.coco_json import listing, read_json_as
 from unipan.data.coco_writer import Entry, write_panoptic
 from unipan.errors import InputError, noted
+from unipan.files import make_folder
 from unipan.tools.convert.report import Part, SplitCounts, all_faults, counted_faults, json_path
 from unipan.tools.convert.source import Source
 

@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from unipan.checkpoint import make_folder, write_json
 from unipan.console import counted
 from unipan.data.id_maps import write_id_map
 from unipan.errors import InputError
+from unipan.files import make_folder, write_json
 from unipan.tools.doctor.entries import LabelledImage, read_listed
 from unipan.tools.doctor.examine import Diagnosis, in_threads
 from unipan.tools.doctor.faults import Severity

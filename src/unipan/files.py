@@ -1,8 +1,10 @@
 """Writing so that a killed process, a full disk or a power cut leaves the whole old file or the whole new one."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 
@@ -35,6 +37,19 @@ def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         if temporary.is_file():
             temporary.unlink()
+
+
+def write_json(path: Path, value: Any, *, indent: int | None = 2) -> None:
+    """Write JSON: readers see the old file or the new one, never a half."""
+    replace_atomically(path, lambda temporary: temporary.write_text(json.dumps(value, indent=indent) + "\n"))
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder for results, unless it is there."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {path}: {error.strerror or error}. Name another --out.") from error
 
 
 def flush(path: Path) -> None:
