@@ -132,7 +132,7 @@ def test_what_cannot_work_is_refused(build: Callable[[], object], message: str) 
 @pytest.mark.parametrize("given", ["--data.train=a.json", "--data.train a.json"])
 def test_of_ones_own_jsons_nothing_is_merged_and_no_stuff_trimmed_unless_asked_for(given: str) -> None:
     def config(*words: str) -> Config:
-        return parse(MENU, ["train", "coco_small", *words, "--out", "run"]).args[0]  # type: ignore[attr-defined]
+        return parse(MENU, ["train", "coco_small", *words, "--out", "run"]).keywords["config"]  # type: ignore[attr-defined]
 
     own = (*given.split(), "--data.val", "b.json", "--data.images", "c")
     assert (config().data.merge, config().inference.min_stuff_area_px) == ("supercategory", 4096)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from unipan.classes import VOID, ClassInfo, ClassTable
 from unipan.data.targets import make_target
-from unipan.data.transforms import Augmentation, View, augment, draw_view, mirror, relight, resize_sides
+from unipan.data.transforms import Augmentation, View, augment, draw_view, mirror, relight, resize_both
 from unipan.ops.segments import Label, panoptic_map
 from unipan.ops.sizes import resized_size
 from unipan.types import PanopticMap
@@ -41,7 +41,7 @@ def test_resizing_moves_image_and_ids_together() -> None:
     ids = torch.zeros(20, 30, dtype=torch.int32)
     ids[5:15, 10:20] = 2**24 - 1
     image = (ids > 0).to(torch.uint8).expand(3, -1, -1) * 255
-    resized, moved = resize_sides(image, ids, short_side=40, long_side=0)
+    resized, moved = resize_both(image, ids, (40, 60))
     assert resized.shape == (3, 40, 60)
     assert moved.dtype == torch.int32
     assert set(moved.unique().tolist()) == {0, 2**24 - 1}

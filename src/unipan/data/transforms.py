@@ -76,12 +76,6 @@ def take_view(image: Tensor, ids: Tensor, view: View) -> tuple[Tensor, Tensor]:
     return image[:, rows, columns], ids[rows, columns]
 
 
-def resize_sides(image: Tensor, ids: Tensor, *, short_side: int, long_side: int) -> tuple[Tensor, Tensor]:
-    """Resize an image (3, H, W) and its ids (H, W) as prediction does: see `resized_size`."""
-    size = resized_size((ids.shape[0], ids.shape[1]), short_side=short_side, long_side=long_side)
-    return resize_both(image, ids, size)
-
-
 def resize_both(image: Tensor, ids: Tensor, size: Size) -> tuple[Tensor, Tensor]:
     """Resize an image (3, H, W) bilinearly with antialiasing, and its ids (H, W) by the nearest pixel."""
     if ids.shape == size:
