@@ -259,7 +259,7 @@ class LossConfig:
     box: float = 1.0
     """The box head's losses: class, regression and, one-stage, centerness."""
     affinity: float = 0.0
-    """Which segment a cell belongs to, by the affinity alone (our choice)."""
+    """Which segment a pixel belongs to, by the affinity alone (our choice)."""
     existence: float = 2.0
     """Whether an admitted detection stands for a true thing, with model.existence (our choice)."""
     mask: float = 1.0

@@ -1,6 +1,6 @@
 """Classes 0 and 3 are stuff, 1 and 2 things; drawings as in the panoptic loss's test, one mark for each cell."""
 
-from math import exp, log
+from itertools import product
 
 import pytest
 import torch
@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unipan.classes import VOID
-from unipan.losses.affinity import FIRST_THING, SCALE, affinity_terms, membership_losses, true_cells
+from unipan.losses.affinity import SCALE, affinity_terms, membership_losses, true_segments
 from unipan.losses.pixels import IGNORE
+from unipan.ops.upsample import upsample_logits
 from unipan.types import Target
 
 STUFF = (0, 3)
@@ -26,53 +27,51 @@ def draw(*rows: str) -> Target:
     return Target(boxes=torch.zeros(len(things), 4), labels=labels, instances=instances, semantic=semantic)
 
 
-def loop_losses(features: Tensor, segments: list[int]) -> list[float]:
-    """Segment by segment and cell by cell, in Python."""
-    ids = sorted(set(segments))
-    descriptors = [features[[i for i, own in enumerate(segments) if own == segment]].mean(0) for segment in ids]
+def loop_losses(features: Tensor, segments: Tensor) -> list[float]:
+    """Segment by segment and pixel by pixel, in Python."""
+    height, width = segments.shape
+    ids = [segment for segment in segments.unique().tolist() if segment != IGNORE]
+    rows, columns = features.shape[1:]
+    share = [[[0.0] * columns for _ in range(rows)] for _ in ids]
+    for y, x in product(range(height), range(width)):
+        cell = segments[4 * (y // 4) : 4 * (y // 4) + 4, 4 * (x // 4) : 4 * (x // 4) + 4]
+        if segments[y, x] != IGNORE:
+            share[ids.index(int(segments[y, x]))][y // 4][x // 4] += 1 / cell.numel()
+    weights = torch.tensor(share, dtype=features.dtype)
+    evidence = []
+    for own in weights:
+        descriptor = (features * own).sum((1, 2)) / own.sum()
+        evidence.append((features * descriptor[:, None, None]).sum(0) / len(features) ** 0.5)
+    logits = upsample_logits(SCALE * torch.stack(evidence), (height, width))
     means = []
     for place, segment in enumerate(ids):
-        own = [i for i in range(len(segments)) if segments[i] == segment]
-        odds = [[exp(SCALE * (features[i] @ d).item() / features.shape[1] ** 0.5) for d in descriptors] for i in own]
-        means.append(sum(-log(cell[place] / sum(cell)) for cell in odds) / len(own))
+        pixels = (segments == segment).nonzero().tolist()
+        means.append(sum(-float(logits[:, y, x].log_softmax(0)[place]) for y, x in pixels) / len(pixels))
     return means
 
 
-def test_the_truth_of_cells_is_their_middle_pixel_s() -> None:
+def test_the_truth_of_pixels() -> None:
     target = draw("..a#", " bb_")
-    segments = true_cells(target, 2, 4, stuff=STUFF)
-    assert segments.tolist() == [0, 0, FIRST_THING, IGNORE, IGNORE, FIRST_THING + 1, FIRST_THING + 1, 3]
+    segments = true_segments(target, stuff=STUFF)[::4, ::4]  # grass, sand, a and b are segments 0 to 3
+    assert segments.tolist() == [[0, 0, 2, IGNORE], [IGNORE, 3, 3, 1]]
 
 
-def test_a_last_cell_that_the_image_fills_by_a_pixel_alone() -> None:
-    target = draw("a.")
-    cut = Target(boxes=target.boxes, labels=target.labels, instances=target.instances[:1, :5], semantic=target.semantic[:1, :5])
-    assert true_cells(cut, 1, 2, stuff=STUFF).tolist() == [FIRST_THING, 0]
-
-
-@pytest.mark.parametrize("segments", [[0, 0, 300, 300, 301, 3], [0, 3], [300, 301], [5]])
-def test_losses_are_those_of_loops(segments: list[int]) -> None:
+@pytest.mark.parametrize("size", [(8, 16), (7, 13), (5, 16)])
+def test_losses_are_those_of_loops(size: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    features = torch.randn(len(segments), 6, dtype=torch.float64)
-    assert membership_losses(features, torch.tensor(segments)).tolist() == pytest.approx(loop_losses(features, segments))
+    whole = true_segments(draw("..a#", " bb_"), stuff=STUFF).roll((1, 2), (0, 1))  # cells are shared between segments
+    segments = whole[: size[0], : size[1]]
+    features = torch.randn(6, 2, 4, dtype=torch.float64)
+    assert membership_losses(features, segments).tolist() == pytest.approx(loop_losses(features, segments))
 
 
-def test_a_large_segment_weighs_as_much_as_a_small_one() -> None:
-    """Each cell of the grass twice: nothing changes."""
-    torch.manual_seed(0)
-    features, segments = torch.randn(5, 6), torch.tensor([0, 0, 300, 301, 301])
-    more = torch.tensor([0, 1, 0, 1, 2, 3, 4])
-    torch.testing.assert_close(membership_losses(features[more], segments[more]), membership_losses(features, segments))
-
-
-def test_features_of_instances_cost_next_to_nothing_and_features_of_classes_much() -> None:
+def test_features_of_instances_cost_little_and_features_of_classes_much() -> None:
     target = draw("..aa", "ccbb")
-    segments = true_cells(target, 2, 4, stuff=STUFF)
-    apart = F.one_hot(segments.unique(return_inverse=True)[1], 8).double() * 2
-    by_class = F.one_hot(torch.tensor([0, 0, 1, 1, 1, 1, 2, 2]), 8).double() * 2
-    losses = [affinity_terms([q.T.reshape(8, 2, 4)], [target], stuff=STUFF)["affinity"].mean.item() for q in (apart, by_class)]
-    assert losses[0] < 1e-3
-    assert losses[1] == pytest.approx(log(2) / 2, abs=1e-3)  # a and c are of one class: of four segments two are drawn by lot
+    apart = F.one_hot(torch.tensor([[0, 0, 1, 1], [2, 2, 3, 3]]), 8).movedim(-1, 0).double() * 3
+    by_class = F.one_hot(torch.tensor([[0, 0, 1, 1], [1, 1, 2, 2]]), 8).movedim(-1, 0).double() * 3
+    losses = [affinity_terms([q], [target], stuff=STUFF)["affinity"].mean.item() for q in (apart, by_class)]
+    assert losses[0] < 0.2
+    assert losses[1] > losses[0] + 0.3  # a and c are of one class: of four segments two are drawn by lot
 
 
 def test_segments_of_all_images_count_alike_and_void_and_crowds_not_at_all() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from unipan.config import Propagation
-from unipan.models.panoptic_head import FLOOR, UnifiedHead, channel_bias
+from unipan.models.panoptic_head import EXISTS, FLOOR, GATE, UnifiedHead, channel_bias
 from unipan.models.potential import dynamic_potential
 from unipan.types import Detections
 
@@ -114,11 +114,20 @@ def test_no_channels(form: Propagation) -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_existence_speaks_for_its_own_channel_alone(form: Propagation) -> None:
     """Grass, the ball, and a void channel, which no existence speaks of."""
-    psi, q, existence = torch.cat([ball_on_grass(), torch.full((1, 1, 8), 0.1)]), two_groups(1.0), torch.tensor([-1.5])
+    psi, q, existence = torch.cat([ball_on_grass(), torch.full((1, 1, 8), 0.1)]), two_groups(1.0), torch.tensor([-0.5])
     head = unified(form=form, residual=True)
     added = head(psi, q, existence) - head(psi, q, NONE)
-    expected = torch.tensor([0.0, existence.sigmoid().log().item(), 0.0])[:, None, None].expand_as(psi)
+    expected = torch.tensor([0.0, (GATE * (existence - EXISTS)).sigmoid().log().item(), 0.0])[:, None, None].expand_as(psi)
     torch.testing.assert_close(added, expected)
+
+
+def test_a_gate_leaves_what_exists_and_takes_what_does_not() -> None:
+    existence = torch.tensor([3.0, 0.5, -1.5], requires_grad=True)
+    bias = channel_bias(existence, 1, 5)
+    assert bias[[0, 4], 0, 0].tolist() == [0, 0]
+    assert bias[1:3].min() > -1e-3
+    assert bias[3] < -10
+    assert not bias.requires_grad  # the existence learns from its own loss
 
 
 def test_a_bias_of_channels_without_detections() -> None:

@@ -21,6 +21,13 @@ FLOOR = 1e-4
 """Added to Psi before its logarithm: a channel that says nothing of a cell loses there, but affinity may still overrule it."""
 
 
+EXISTS = -0.4
+"""Logit of existence, a probability of 0.4, below which a detection's channel fades. A segment that matches with probability p
+and IoU q adds p q to PQ's numerator and, matched or not, 1/2 to its denominator: it pays where p q / (1/2) is over PQ."""
+GATE = 10.0
+"""How sharply: a softer gate costs uncertain detections their borders, one that is sharper learns no more."""
+
+
 def unary_logits(potentials: Tensor) -> Tensor:
     """What the potential alone says, as logits: log Psi (our choice; as in the CRF of the authors' earlier network)."""
     return (potentials + FLOOR).log()
@@ -59,7 +66,7 @@ class PanopticLogits(Protocol):
 
 
 class UnifiedHead(nn.Module):
-    """logits = scale * propagate(Psi, Q) + unary_scale * log Psi + log sigmoid(existence), with learnt positive scales."""
+    """logits = scale * propagate(Psi, Q) + unary_scale * log Psi + a gate by existence, with learnt positive scales."""
 
     def __init__(self, *, form: Propagation, residual: bool, num_stuff: int) -> None:
         """residual: without it there is no unary part, unless there is nothing else (form `none`).
@@ -90,8 +97,12 @@ class UnifiedHead(nn.Module):
 
 
 def channel_bias(existence: Tensor, num_stuff: int, num_channels: int) -> Tensor:
-    """(K, 1, 1): log sigmoid of existence (N,) on the detections' channels, 0 on all others; all 0 where it is (0,)."""
-    return F.pad(F.logsigmoid(existence), (num_stuff, num_channels - num_stuff - len(existence)))[:, None, None]
+    """(K, 1, 1): log sigmoid(GATE * (existence - EXISTS)) on the detections' channels, 0 on all others; all 0 where it is (0,).
+
+    No gradient: the existence learns from its own loss alone, as the panoptic loss hardly sees a small false segment.
+    """
+    gate = F.logsigmoid(GATE * (existence.detach() - EXISTS))
+    return F.pad(gate, (num_stuff, num_channels - num_stuff - len(existence)))[:, None, None]
 
 
 def _factor(logarithm: Tensor | None) -> Tensor:
