@@ -10,7 +10,7 @@ from json import JSONDecodeError, loads
 from pathlib import Path
 from typing import Any, get_args
 
-from unipan.data.scenes.layout import Difficulty
+from unipan.choices import Difficulty
 from unipan.presets import PRESETS
 from unipan.recipes.tables.ablation import ablate
 from unipan.recipes.tables.variants import VARIANTS, with_settings

@@ -28,7 +28,7 @@ from pathlib import Path
 from soak_holds import Look, faults, growth, look
 
 from unipan.checkpoint import RunFolder
-from unipan.config import Config, load_config, save_config
+from unipan.config import Config
 from unipan.console import console
 from unipan.data.build import validation_dataset
 from unipan.engine.interrupt import Stopped
@@ -37,6 +37,7 @@ from unipan.recipes.evaluate import evaluate
 from unipan.recipes.predict import predict
 from unipan.recipes.train import train
 from unipan.recipes.training.checkpoints import saved_steps
+from unipan.settings_file import load_config, save_config
 from unipan.viz.canvas import as_pil
 
 MOMENT_S = 0.5

@@ -9,19 +9,10 @@ from typing import Any
 
 import pytest
 
-from unipan.config import (
-    Config,
-    DataConfig,
-    DetectorConfig,
-    InferenceConfig,
-    LossConfig,
-    ModelConfig,
-    TrainConfig,
-    load_config,
-    save_config,
-)
+from unipan.config import Config, DataConfig, DetectorConfig, InferenceConfig, LossConfig, ModelConfig, TrainConfig
 from unipan.errors import InputError
 from unipan.presets import PRESETS
+from unipan.settings_file import load_config, save_config
 
 NO_LOSS = {"semantic": 0, "panoptic": 0, "rpn": 0, "box": 0, "mask": 0}
 

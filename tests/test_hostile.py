@@ -16,7 +16,7 @@ from torch import nn
 
 from unipan.checkpoint import RunFolder, TrainingState, open_run, read_classes
 from unipan.cli import main
-from unipan.config import Config, absent_settings, load_config, save_config
+from unipan.config import Config
 from unipan.data.coco import json_set
 from unipan.data.coco_files import read_panoptic_file
 from unipan.data.coco_json import leads_out
@@ -24,6 +24,7 @@ from unipan.engine.optimize import build_optimizer, restore_momentum
 from unipan.errors import InputError
 from unipan.models.backbone import Backbone
 from unipan.models.warm_start import read_state_dict
+from unipan.settings_file import absent_settings, load_config, save_config
 
 
 class Bomb:

@@ -12,9 +12,10 @@ import unipan
 
 PACKAGE = Path(unipan.__file__).parent
 FLOORS = [
-    ["errors", "console", "json_values"],
+    ["errors", "console", "json_values", "choices"],
     ["classes", "files", "hub"],
     ["types", "config", "tensor_file"],
+    ["settings_file"],
     ["ops", "overrides", "presets", "checkpoint"],
     ["models", "losses", "data", "metrics", "viz"],
     ["engine", "predictor"],
@@ -82,6 +83,21 @@ def test_only_the_console_imports_rich() -> None:
 def test_imports_only_go_down() -> None:
     assert len(source_files(PACKAGE)) > 40
     assert wrong_imports(PACKAGE) == []
+
+
+SEE_SETTINGS = ("settings_file", "overrides", "presets", "checkpoint", "predictor", "tools", "recipes", "cli")
+SEE_SETTINGS_FILES = {"models/build.py", "losses/build.py", "data/build.py", "data/fitting.py", "data/statistics.py"}
+
+
+def test_settings_stop_at_the_files_that_build() -> None:
+    """Elsewhere what is chosen are plain arguments, whose types are in `choices`."""
+    seen = {
+        str(file.relative_to(PACKAGE))
+        for file in source_files(PACKAGE)
+        for module in imported_modules(ast.parse(file.read_text()))
+        if module.startswith(("unipan.config.", "unipan.settings_file.")) and room_of(file, PACKAGE) not in SEE_SETTINGS
+    }
+    assert seen == SEE_SETTINGS_FILES
 
 
 def test_the_checker_sees_what_it_must(tmp_path: Path) -> None:

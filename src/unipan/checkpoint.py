@@ -18,10 +18,11 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from unipan.classes import ClassTable
-from unipan.config import Config, load_config, save_config
+from unipan.config import Config
 from unipan.errors import InputError
 from unipan.files import make_folder, replace_atomically, write_json
 from unipan.hub import hub
+from unipan.settings_file import load_config, save_config
 from unipan.tensor_file import TensorFile, read_facts, read_tensor_file, write_tensor_file
 
 HUB_PREFIX = "hf:"

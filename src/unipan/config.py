@@ -3,27 +3,29 @@
 Paper means the supplementary of Li, Qi, Torr, CVPR 2020. A default that it does not give is ours, and says so.
 """
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from difflib import get_close_matches
+from dataclasses import dataclass, field, fields
 from math import inf
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from unipan.choices import (
+    DetectorKind,
+    Device,
+    Difficulty,
+    Faulty,
+    Merge,
+    OnNonfinite,
+    PanopticHead,
+    Precision,
+    Propagation,
+    TrackerName,
+    TrainingDetections,
+    Variant,
+)
 from unipan.errors import InputError
 
-Propagation = Literal["none", "dot", "pooled", "normalised", "softmax"]
-Variant = Literal["A", "B", "C"]
-PanopticHead = Literal["unified", "upsnet", "heuristic"]
-DetectorKind = Literal["two_stage", "one_stage"]
-TrainingDetections = Literal["predicted", "truth"]
-Precision = Literal["fp32", "bf16", "fp16"]
-Device = Literal["auto", "cpu", "cuda", "mps"]
-OnNonfinite = Literal["stop", "skip"]
 FIRST_TRAINING_SEED = 1000
 """Training scenes of run seed s have the seed FIRST_TRAINING_SEED + s, which no held-out scene has."""
-TrackerName = Literal["tensorboard", "wandb", "trackio"]
 
 
 FROM_DATA = -1
@@ -162,9 +164,9 @@ class DataConfig:
     """Folder of the PNGs that `train` names; without it, the one beside the JSON that bears its name."""
     val_masks: str = ""
     """Folder of the PNGs that `val` names; likewise."""
-    merge: Literal["none", "supercategory"] = "none"
+    merge: Merge = "none"
     """supercategory: merge classes of one super-category, things and stuff apart (all but scenes)."""
-    difficulty: Literal["standard", "crowded", "touching"] = "standard"
+    difficulty: Difficulty = "standard"
     """How often things of one class overlap; touching: many small ones, side by side (scenes)."""
     scene_size: tuple[int, int] = (128, 160)
     """Height and width in pixels (scenes)."""
@@ -187,7 +189,7 @@ class DataConfig:
     """Largest relative change of brightness, contrast and saturation in training (a quarter of it for hue)."""
     min_thing_px: int = 4
     """Things with fewer visible pixels are not trained on; their pixels are void."""
-    faulty: Literal["stop", "skip"] = "stop"
+    faulty: Faulty = "stop"
     """What a training image that can't be read does: end the training, or give its place to the next one, named and counted."""
 
     def __post_init__(self) -> None:
@@ -414,71 +416,6 @@ class Config:
                 "train.detections truth changes only the panoptic loss, but this run has none; "
                 "give loss.panoptic a weight, or set --train.detections predicted."
             )
-
-
-def save_config(config: Config, path: Path) -> None:
-    """Write every setting as JSON."""
-    path.write_text(json.dumps(asdict(config), indent=2) + "\n")
-
-
-def load_config(path: Path) -> Config:
-    """Read what `save_config` wrote. Unknown or mistyped settings are an InputError; missing ones take their defaults."""
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        return TypeAdapter(Config).validate_python(_read_settings(path), extra="forbid")
-    except ValidationError as error:
-        faults = error.errors()
-        unknown = [".".join(map(str, fault["loc"])) for fault in faults if fault["type"] == "unexpected_keyword_argument"]
-        if unknown:
-            raise InputError(f"{path}: setting {_unknown(unknown)}. Take it out, or use the unipan that wrote it.") from error
-        first = faults[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        raise InputError(f"{path}: setting {place}: {first['msg']} (came: {str(first['input'])[:80]!r}).") from error
-
-
-def absent_settings(path: Path) -> list[str]:
-    """Settings that the file does not hold, because an earlier version wrote it; they took their defaults."""
-    return [name for name in flat_settings(Config()) if name not in _flat(_read_settings(path))]
-
-
-def flat_settings(config: Config) -> dict[str, Any]:
-    """Every setting by its full name, as in train.steps."""
-    return _flat(asdict(config))
-
-
-def with_values(settings: Any, values: Mapping[str, Any]) -> Any:
-    """Settings, or a section of them, with other values in some places, by their full names."""
-    own = {name: value for name, value in values.items() if "." not in name}
-    inner: dict[str, dict[str, Any]] = {}
-    for name, value in values.items():
-        section, _, rest = name.partition(".")
-        if rest:
-            inner.setdefault(section, {})[rest] = value
-    sections = {name: with_values(getattr(settings, name), part) for name, part in inner.items()}
-    return replace(settings, **own, **sections)
-
-
-def _read_settings(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:  # ValueError: no JSON, or no text at all
-        raise InputError(f"cannot read the settings in {path}: {error}.") from error
-
-
-def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested settings by their full names; only sections are dictionaries."""
-    if not isinstance(settings, dict):
-        return {prefix: settings}
-    inner = [_flat(value, f"{prefix}.{name}" if prefix else name) for name, value in settings.items()]
-    return {name: value for part in inner for name, value in part.items()}
-
-
-def _unknown(places: list[str]) -> str:
-    """Settings that do not exist, each with the nearest that does."""
-    known = [*flat_settings(Config()), *asdict(Config())]
-    near = {place: get_close_matches(place, known, n=1) for place in places}
-    return ", ".join(f"{place} is unknown" + (f" (near it: {found[0]})" if found else "") for place, found in near.items())
 
 
 def _positive(config: object, section: str, *names: str) -> None:

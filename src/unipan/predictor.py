@@ -8,8 +8,9 @@ import torch
 from torchvision.transforms.v2 import functional as transforms
 
 from unipan.checkpoint import load_model, open_run
+from unipan.choices import PanopticHead
 from unipan.classes import ClassTable
-from unipan.config import Config, PanopticHead
+from unipan.config import Config
 from unipan.errors import InputError
 from unipan.models import heuristic, upsnet
 from unipan.models.build import build_network

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from unipan.choices import Difficulty
 from unipan.data.scenes.dataset import SceneDataset
-from unipan.data.scenes.layout import SMALLEST_VISIBLE_PX, Difficulty
+from unipan.data.scenes.layout import SMALLEST_VISIBLE_PX
 from unipan.data.scenes.statistics import SceneStatistics, _hull_area, _thickness, measure_scenes
 from unipan.errors import InputError
 from unipan.types import Sample, Size

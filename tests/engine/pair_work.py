@@ -15,13 +15,13 @@ from process_cases import LONG, LOWERED, ONE_SIDED, SHARED, SHORT, Trained, trai
 from torch import nn
 
 from unipan.checkpoint import RunFolder
-from unipan.config import load_config
 from unipan.engine.gradients import add_gradients
 from unipan.engine.processes import this_process
 from unipan.engine.runtime import Runtime
 from unipan.errors import InputError
 from unipan.recipes.train import train
 from unipan.recipes.training.checkpoints import saved_steps
+from unipan.settings_file import load_config
 
 
 def shared(folder: Path) -> Trained:

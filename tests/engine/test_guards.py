@@ -10,8 +10,9 @@ from safetensors.torch import save_file
 from seen import Seen
 from torch import Tensor, nn
 
+from unipan.choices import OnNonfinite
 from unipan.classes import ClassInfo, ClassTable
-from unipan.config import LossConfig, OnNonfinite
+from unipan.config import LossConfig
 from unipan.engine.fit import Step, Trainer, fit
 from unipan.engine.guards import GRADIENT, MAX_IN_A_ROW, Guard
 from unipan.engine.optimize import build_optimizer

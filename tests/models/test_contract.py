@@ -14,8 +14,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from unipan.choices import DetectorKind, Propagation, Variant
 from unipan.classes import ClassTable
-from unipan.config import DetectorKind, LossConfig, ModelConfig, Propagation, Variant
+from unipan.config import LossConfig, ModelConfig
 from unipan.losses.build import build_criterion
 from unipan.models.network import PanopticNetwork
 from unipan.types import Admission, Losses, Outputs, Target

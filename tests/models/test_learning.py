@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from unipan.choices import Variant
 from unipan.classes import ClassTable
-from unipan.config import LossConfig, Variant
+from unipan.config import LossConfig
 from unipan.losses.build import build_criterion
 from unipan.models.decode import decode
 from unipan.models.network import PanopticNetwork

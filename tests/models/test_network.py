@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from unipan.config import Variant
+from unipan.choices import Variant
 from unipan.errors import InputError
 from unipan.models.network import PanopticNetwork
 from unipan.types import Admission, Outputs, Target

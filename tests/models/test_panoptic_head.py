@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from unipan.config import Propagation
+from unipan.choices import Propagation
 from unipan.models.panoptic_head import EXISTS, FLOOR, GATE, UnifiedHead, channel_bias
 from unipan.models.potential import dynamic_potential
 from unipan.types import Detections

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from unipan.config import Variant
+from unipan.choices import Variant
 from unipan.models.potential import dynamic_potential
 from unipan.types import Detections
 

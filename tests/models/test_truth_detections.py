@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from unipan.choices import DetectorKind, TrainingDetections, Variant
 from unipan.classes import ClassTable
-from unipan.config import Config, DetectorKind, LossConfig, ModelConfig, TrainConfig, TrainingDetections, Variant
+from unipan.config import Config, LossConfig, ModelConfig, TrainConfig
 from unipan.engine.fit import Trainer
 from unipan.errors import InputError
 from unipan.losses.build import build_criterion

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from unipan.config import Propagation
+from unipan.choices import Propagation
 from unipan.errors import InputError
 from unipan.ops.propagation import MIN_WEIGHT, affinity_rows, propagate
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from unipan.config import Config, PanopticHead
+from unipan.choices import PanopticHead
+from unipan.config import Config
 from unipan.errors import InputError
 from unipan.overrides import Overrides
 from unipan.predictor import load

@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 
 from unipan.checkpoint import RunFolder
-from unipan.config import Config, save_config
+from unipan.config import Config
 from unipan.recipes.training.checkpoints import newest_state, saved_steps
 from unipan.recipes.training.log import VARYING
+from unipan.settings_file import save_config
 
 SERVER = Path(__file__).with_name("training_server.py")
 MOMENT_S = 1.5

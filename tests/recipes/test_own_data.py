@@ -11,7 +11,7 @@ from cityscapes_files import official_categories, write_download, write_official
 from PIL import Image
 
 from unipan.checkpoint import RunFolder, open_run, write_settings
-from unipan.config import FROM_DATA, Config, DataConfig, with_values
+from unipan.config import FROM_DATA, Config, DataConfig
 from unipan.data.build import remarks, training_dataset
 from unipan.data.cityscapes_labels import CITYSCAPES
 from unipan.data.coco_writer import Entry, write_panoptic
@@ -24,6 +24,7 @@ from unipan.recipes.evaluate import evaluate
 from unipan.recipes.predict import image_files, predict
 from unipan.recipes.score import score
 from unipan.recipes.train import train
+from unipan.settings_file import with_values
 
 SCENES = SceneDataset(difficulty="standard", size=(64, 64), seed=5, length=3)
 

@@ -9,9 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
+from unipan.choices import Faulty
 from unipan.config import Config
 from unipan.data.coco_writer import Entry, write_panoptic
-from unipan.data.loader import Faulty, epoch_order
+from unipan.data.loader import epoch_order
 from unipan.data.scenes.dataset import SceneDataset
 from unipan.engine.processes import Processes
 from unipan.errors import InputError

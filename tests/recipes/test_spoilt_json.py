@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from unipan.choices import Faulty
 from unipan.data.coco import json_set
 from unipan.errors import InputError
 from unipan.tools.convert.instances import InstanceSource
 from unipan.tools.convert.labelme import LabelmeSource, classes_of_labels, read_labelme
-from unipan.tools.convert.run import Faulty, convert, parts_of
+from unipan.tools.convert.run import convert, parts_of
 from unipan.tools.doctor.examine import examine
 from unipan.tools.doctor.splits import find_splits
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from unipan import tensor_file
 from unipan.cli.app import ending
-from unipan.config import load_config
 from unipan.recipes.train import train
+from unipan.settings_file import load_config
 
 CHUNKS = 16
 CHUNK_S = 0.03

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from unipan.choices import Device, PanopticHead
 from unipan.cli.options import AsJson, Overriding, Run, print_all, print_evaluation, print_json, untrimmed_unless
-from unipan.config import Device, PanopticHead
 from unipan.overrides import NO_OVERRIDES
 
 Head = Annotated[PanopticHead | None, arg(aliases=["--decoder"])]

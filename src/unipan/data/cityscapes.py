@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unipan.choices import Merge
 from unipan.classes import VOID, ClassTable
 from unipan.data.cityscapes_labels import CITYSCAPES, LABEL_IDS
-from unipan.data.coco import Merge, size_text
+from unipan.data.coco import size_text
 from unipan.data.coco_json import listing
 from unipan.data.image_paths import is_hidden
 from unipan.errors import InputError

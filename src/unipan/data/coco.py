@@ -3,10 +3,11 @@
 from array import array
 from itertools import accumulate
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor
 
+from unipan.choices import Merge
 from unipan.classes import ClassTable
 from unipan.data.coco_json import PanopticJson, check_consistency, checked_map, listing, read_json_as, refuse_instances
 from unipan.data.id_maps import read_id_map
@@ -15,8 +16,6 @@ from unipan.errors import InputError
 from unipan.ops.images import read_image
 from unipan.ops.segments import Label, joined_stuff
 from unipan.types import PanopticMap, Sample
-
-Merge = Literal["none", "supercategory"]
 
 
 class _Index(NamedTuple):

@@ -6,13 +6,14 @@ B images in a batch; H x W pixels.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from unipan.choices import Faulty
 from unipan.classes import VOID
 from unipan.data.dataset import PanopticDataset
 from unipan.data.targets import make_target
@@ -24,8 +25,6 @@ from unipan.types import Batch, PanopticMap, Sample, Target
 ORDER, CHANGE, DRAW = 0, 1, 2
 """What a random stream is for: the order of an epoch, the augmentation of a sample, or what its losses draw."""
 
-Faulty = Literal["stop", "skip"]
-"""What to do about a sample that can't be read: end the training, or take another in its place."""
 
 MAX_FAULTY_IN_A_ROW = 100
 """So many samples one after the other are no accident: the data set is not where it should be."""

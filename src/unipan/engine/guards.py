@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
 
-from unipan.config import OnNonfinite
+from unipan.choices import OnNonfinite
 from unipan.engine.saved_batch import SavedBatch, save_batch
 from unipan.errors import InputError
 from unipan.types import Batch

@@ -10,7 +10,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType
 from torch import Tensor, nn
 
-from unipan.config import Device, Precision
+from unipan.choices import Device, Precision
 from unipan.engine.gradients import add_gradients
 from unipan.engine.processes import this_process
 from unipan.errors import InputError

@@ -7,7 +7,7 @@ from typing import Any, assert_never
 
 from PIL import Image
 
-from unipan.config import TrackerName
+from unipan.choices import TrackerName
 from unipan.errors import InputError
 
 PROJECT = "unipan"

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unipan.config import Propagation
+from unipan.choices import Propagation
 from unipan.ops.propagation import propagate
 from unipan.types import Detections
 

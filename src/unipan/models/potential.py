@@ -9,7 +9,7 @@ from typing import assert_never
 import torch
 from torch import Tensor, nn
 
-from unipan.config import Variant
+from unipan.choices import Variant
 from unipan.ops.boxes import coverage, paste_masks
 from unipan.ops.upsample import STRIDE
 from unipan.types import Detections

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unipan.config import Propagation
+from unipan.choices import Propagation
 from unipan.errors import InputError
 
 MAX_SOFTMAX_CELLS = 32_768

@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from unipan.checkpoint import open_run
-from unipan.config import PanopticHead
+from unipan.choices import PanopticHead
 from unipan.console import counted
 from unipan.data.coco_json import stem_below
 from unipan.data.dataset import PanopticDataset

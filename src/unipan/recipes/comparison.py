@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
 
+from unipan.choices import PanopticHead
 from unipan.classes import VOID_ID
-from unipan.config import PanopticHead
 from unipan.console import Table
 from unipan.metrics.additive import Additive
 from unipan.metrics.report import GROUPS, Report, percent, stuff_iou

@@ -5,7 +5,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from unipan.checkpoint import open_run
-from unipan.config import Config, DataConfig, PanopticHead
+from unipan.choices import PanopticHead
+from unipan.config import Config, DataConfig
 from unipan.console import console, counted
 from unipan.data.build import remarks, validation_dataset
 from unipan.data.dataset import PanopticDataset

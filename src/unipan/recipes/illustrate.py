@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from unipan.checkpoint import RunFolder, open_run
-from unipan.config import Device, PanopticHead
+from unipan.choices import Device, PanopticHead
 from unipan.data.build import validation_dataset
 from unipan.data.dataset import PanopticDataset
 from unipan.engine.processes import this_process

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from unipan.checkpoint import open_run
-from unipan.config import PanopticHead
+from unipan.choices import PanopticHead
 from unipan.console import Table, console, counted
 from unipan.data.cityscapes_labels import with_label_ids
 from unipan.data.coco_json import listing, stem_below

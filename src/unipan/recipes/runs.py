@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from unipan.checkpoint import RunFolder, open_run
-from unipan.config import Config, flat_settings
+from unipan.config import Config
 from unipan.console import Table
 from unipan.errors import InputError
 from unipan.metrics.report import GROUPS
 from unipan.recipes.training.log import read_log
+from unipan.settings_file import flat_settings
 
 MAX_COLUMNS = 3
 """So many settings that differ get a column each; of more, a run shows those that are not as in most runs ..."""

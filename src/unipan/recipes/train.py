@@ -9,7 +9,7 @@ from torch import nn
 
 from unipan.checkpoint import RunFolder, TrainingState, fill, open_run, write_settings
 from unipan.classes import ClassTable
-from unipan.config import Config, flat_settings
+from unipan.config import Config
 from unipan.console import console, speak_if, warn
 from unipan.data.build import augmentation, remarks, training_dataset
 from unipan.data.dataset import PanopticDataset
@@ -29,6 +29,7 @@ from unipan.predictor import untrained_network
 from unipan.recipes.training.checkpoints import resumed_state, start_folder
 from unipan.recipes.training.hooks import training_hooks
 from unipan.recipes.training.setup import base_rate, check_divisible, fresh_network, training_admission, training_table
+from unipan.settings_file import flat_settings
 from unipan.types import Batch
 
 

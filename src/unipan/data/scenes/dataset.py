@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unipan.data.scenes.layout import RECIPES, SMALLEST_VISIBLE_PX, Difficulty, Thing, lay_things, scene_scale
+from unipan.choices import Difficulty
+from unipan.data.scenes.layout import RECIPES, SMALLEST_VISIBLE_PX, Thing, lay_things, scene_scale
 from unipan.data.scenes.materials import scene_classes
 from unipan.data.scenes.textures import lay_stuff, paint_stuff, paint_things, photograph
 from unipan.errors import InputError

@@ -1,17 +1,16 @@
 """Where the things of a procedural scene lie and what of each is visible."""
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from unipan.choices import Difficulty
 from unipan.data.scenes.materials import LOG, SNAKE, TOOL
 from unipan.data.scenes.shapes import Box, Floats, Skeleton, draw_shape, draw_stump, gap, nearest
 from unipan.types import Size
-
-Difficulty = Literal["standard", "crowded", "touching"]
 
 HEAVY_OVERLAP_IOU = 0.2
 """Two visible boxes of one class with more than this overlap heavily."""

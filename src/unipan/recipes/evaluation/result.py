@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from unipan.choices import PanopticHead
 from unipan.classes import ClassTable
-from unipan.config import PanopticHead
 from unipan.console import Table
 from unipan.metrics.average_precision import MISSING, Precision
 from unipan.metrics.confusion import Confusion, ThingStuffConfusion, pixels_by_name, thing_stuff_confusion

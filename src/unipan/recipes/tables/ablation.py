@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from unipan.choices import PanopticHead
 from unipan.classes import ClassTable
-from unipan.config import Config, DataConfig, InferenceConfig, PanopticHead
+from unipan.config import Config, DataConfig, InferenceConfig
 from unipan.console import counted
 from unipan.data.build import validation_dataset
 from unipan.data.dataset import PanopticDataset

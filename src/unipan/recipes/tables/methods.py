@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import Literal, assert_never
 
-from unipan.config import Config, Variant
+from unipan.choices import Variant
+from unipan.config import Config
 from unipan.presets import as_panoptic_fpn, as_upsnet
 
 Method = Literal["boxes", "boxes-truth", "masks-b", "masks-c", "panoptic-fpn", "upsnet"]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from unipan.checkpoint import RunFolder, TrainingState, load_training, open_run, save_model, save_training
 from unipan.classes import ClassTable
-from unipan.config import Config, TrainConfig, absent_settings, flat_settings
+from unipan.config import Config, TrainConfig
 from unipan.console import console, warn
 from unipan.engine.ema import WeightAverage
 from unipan.engine.fit import Hook, Step
@@ -18,6 +18,7 @@ from unipan.engine.runtime import Runtime
 from unipan.errors import InputError
 from unipan.files import flush, make_folder, sweep
 from unipan.recipes.training.validation import Validation, due
+from unipan.settings_file import absent_settings, flat_settings
 from unipan.tensor_file import TensorFile, read_tensor_file, write_tensor_file
 
 FREE = (

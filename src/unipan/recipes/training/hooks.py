@@ -8,7 +8,7 @@ from torch import nn
 
 from unipan.checkpoint import RunFolder, TrainingState
 from unipan.classes import ClassTable
-from unipan.config import Config, flat_settings
+from unipan.config import Config
 from unipan.console import console, training_progress
 from unipan.engine.ema import WeightAverage
 from unipan.engine.fit import Hook, Step
@@ -21,6 +21,7 @@ from unipan.recipes.training.health import Health
 from unipan.recipes.training.log import Log, Stopwatch, read_log, trim_log
 from unipan.recipes.training.skipped_images import SkippedImages
 from unipan.recipes.training.validation import HeldOut, Panels, Validation
+from unipan.settings_file import flat_settings
 
 
 def training_hooks(

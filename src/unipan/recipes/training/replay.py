@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from unipan.checkpoint import RunFolder, fill, open_run
-from unipan.config import Device
+from unipan.choices import Device
 from unipan.engine.fit import loss_values
 from unipan.engine.saved_batch import SavedBatch, load_batch
 from unipan.errors import InputError

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from unipan.choices import Faulty
 from unipan.classes import ClassTable
 from unipan.console import counted
 from unipan.data.coco_json import listing, read_json_as
@@ -14,9 +15,6 @@ from unipan.errors import InputError, noted
 from unipan.files import make_folder
 from unipan.tools.convert.report import Part, SplitCounts, all_faults, counted_faults, json_path
 from unipan.tools.convert.source import Source
-
-Faulty = Literal["stop", "skip"]
-"""What becomes of images and annotations that can't be used."""
 
 
 @dataclass(slots=True)

@@ -1,0 +1,18 @@
+"""Words that settings take: what may be chosen, without what is chosen by it."""
+
+from typing import Literal
+
+Propagation = Literal["none", "dot", "pooled", "normalised", "softmax"]
+Variant = Literal["A", "B", "C"]
+PanopticHead = Literal["unified", "upsnet", "heuristic"]
+DetectorKind = Literal["two_stage", "one_stage"]
+TrainingDetections = Literal["predicted", "truth"]
+Precision = Literal["fp32", "bf16", "fp16"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+OnNonfinite = Literal["stop", "skip"]
+TrackerName = Literal["tensorboard", "wandb", "trackio"]
+
+Merge = Literal["none", "supercategory"]
+Difficulty = Literal["standard", "crowded", "touching"]
+Faulty = Literal["stop", "skip"]
+"""What to do about what can't be used: end, or leave it out."""
