@@ -56,7 +56,8 @@ def detection_features(channels: Tensor, features: Tensor, scores: Tensor, label
     score = scores.logit(eps=1e-3)
     sharpness = channels.square().sum(1) / mass
     spread = 1 - means.square().sum(1) / size
-    shared = torch.minimum(channels[:, None], channels).sum(2)
+    total = channels.sum(1)  # min(a, b) = (a + b - |a - b|) / 2, so that N x N x P values are never held
+    shared = ((total[:, None] + total - torch.cdist(channels, channels, p=1)) / 2).clamp(min=0)
     likeness = F.normalize(means, dim=1) @ F.normalize(means, dim=1).T
     same = (labels[:, None] == labels).to(score.dtype)
     pairs = [shared / mass[:, None], shared / mass, likeness, same, score - score[:, None]]
