@@ -118,3 +118,11 @@ def test_errors_name_both_sizes_or_the_file(tmp_path) -> None:
         overlay(blocks(CAR), tmp_path / "missing.jpg")
     with pytest.raises(InputError, match="floats of 2 to 2"):
         overlay(blocks(CAR), torch.full((3, 60, 80), 2.0))
+
+
+def test_a_large_image_is_drawn_in_bands_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    panoptic = blocks(CAR)
+    panoptic.ids[:, 30:] = 0
+    whole = overlay(panoptic, black(panoptic), CLASSES)
+    monkeypatch.setattr("unipan.viz.overlay.BAND_PX", 1000)
+    assert overlay(panoptic, black(panoptic), CLASSES) == whole

@@ -17,6 +17,8 @@ from unipan.viz.labels import borders, place_labels
 OPACITY = 0.52
 """Of a segment's colour over the picture."""
 OUTLINE_OPACITY = 0.85
+BAND_PX = 2**21
+"""Pixels that are drawn at once."""
 HATCH_PERIOD_PX = 10
 """Distance of the diagonal lines that mark void, at line width 1."""
 
@@ -39,8 +41,7 @@ def overlay(
     scale = readable_scale(width, height) if scale is None else scale
     ids = panoptic.ids.repeat_interleave(scale, 0).repeat_interleave(scale, 1)
     canvas = enlarge(picture, scale)
-    pixels = _tint(np.asarray(canvas, dtype=np.float32), ids, segment_colors(panoptic, classes), line_width(canvas))
-    drawn = Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8))
+    drawn = Image.fromarray(_tint(np.array(canvas), ids, segment_colors(panoptic, classes), line_width(canvas)))
     if labels:
         by_area = sorted(panoptic.segments, key=lambda segment: segment.area)
         boxes = ((scale * x1, scale * y1, scale * x2, scale * y2) for x1, y1, x2, y2 in (segment.box for segment in by_area))
@@ -49,21 +50,26 @@ def overlay(
     return drawn
 
 
-def _tint(pixels: NDArray[np.float32], ids: Tensor, colors: dict[int, RGB], line: int) -> NDArray[np.floating]:
-    """Blend colours, the hatch of void and the outlines into (H, W, 3) pixels. `line` is the outline's width."""
+def _tint(pixels: NDArray[np.uint8], ids: Tensor, colors: dict[int, RGB], line: int) -> NDArray[np.uint8]:
+    """Blend colours, the hatch of void and the outlines into (H, W, 3) pixels, in place. `line` is the outline's width."""
     table = np.array([*colors.values(), (0, 0, 0)], dtype=np.float32)  # the last is void's, which the hatch replaces
-    tinted = (1 - OPACITY) * pixels + OPACITY * table[index_of_ids(ids, list(colors)).numpy()]
-    void = (ids == VOID_ID).numpy()
-    tinted[void] = _hatched(pixels, line)[void]
-    outline = Image.fromarray(borders(ids.numpy())).convert("L").filter(ImageFilter.MaxFilter(2 * (line // 2) + 1))
-    opacity = np.asarray(outline, dtype=np.float32)[:, :, None] * np.float32(OUTLINE_OPACITY / 255)
-    return (1 - opacity) * tinted + opacity * 255
+    borderline = Image.fromarray(borders(ids.numpy())).convert("L").filter(ImageFilter.MaxFilter(2 * (line // 2) + 1))
+    outline, rows = np.asarray(borderline), max(1, BAND_PX // pixels.shape[1])
+    for top in range(0, len(pixels), rows):  # floats of a large image at once would take ten times its memory
+        band = slice(top, top + rows)
+        before = pixels[band].astype(np.float32)
+        tinted = (1 - OPACITY) * before + OPACITY * table[index_of_ids(ids[band], list(colors)).numpy()]
+        void = (ids[band] == VOID_ID).numpy()
+        tinted[void] = _hatched(before, line, top)[void]
+        opacity = outline[band, :, None].astype(np.float32) * np.float32(OUTLINE_OPACITY / 255)
+        pixels[band] = ((1 - opacity) * tinted + opacity * 255).round().clip(0, 255).astype(np.uint8)
+    return pixels
 
 
-def _hatched(pixels: NDArray[np.float32], line: int) -> NDArray[np.float32]:
-    """The picture in dim grey under thin diagonal lines."""
+def _hatched(pixels: NDArray[np.float32], line: int, top: int) -> NDArray[np.float32]:
+    """The picture, from its row `top` on, in dim grey under thin diagonal lines."""
     grey = pixels.mean(axis=2, keepdims=True) * 0.5 + 20
     height, width = pixels.shape[:2]
-    diagonal = np.arange(height)[:, None, None] + np.arange(width)[None, :, None]
+    diagonal = np.arange(top, top + height)[:, None, None] + np.arange(width)[None, :, None]
     stripes = diagonal % (HATCH_PERIOD_PX * line) < line
     return np.where(stripes, grey + 45, grey).repeat(3, axis=2)
