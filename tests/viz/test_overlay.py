@@ -5,14 +5,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from unipan.classes import ClassTable
 from unipan.errors import InputError
 from unipan.ops.segments import Label, panoptic_map
 from unipan.types import PanopticMap
 from unipan.viz.colors import class_color, segment_colors
-from unipan.viz.labels import depth
+from unipan.viz.labels import depth, widened
 from unipan.viz.overlay import overlay
 
 CLASSES = ClassTable.from_categories(
@@ -126,3 +126,10 @@ def test_a_large_image_is_drawn_in_bands_as_in_one(monkeypatch: pytest.MonkeyPat
     whole = overlay(panoptic, black(panoptic), CLASSES)
     monkeypatch.setattr("unipan.viz.overlay.BAND_PX", 1000)
     assert overlay(panoptic, black(panoptic), CLASSES) == whole
+
+
+@pytest.mark.parametrize("radius", [0, 1, 2, 5, 14, 40])
+def test_widened_flags_are_those_of_the_slow_filter(radius: int) -> None:
+    flags = np.random.default_rng(0).random((30, 24)) < 0.01
+    expected = Image.fromarray(flags).convert("L").filter(ImageFilter.MaxFilter(2 * radius + 1))
+    assert np.array_equal(widened(flags, radius), np.asarray(expected) > 0)

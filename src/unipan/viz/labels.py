@@ -22,6 +22,20 @@ def borders(ids: NDArray[np.int32]) -> NDArray[np.bool_]:
     return found
 
 
+def widened(flags: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
+    """(H, W): pixels with a flag in the square of `radius` pixels around them."""
+    reach = 0
+    while reach < radius:  # a flag that reaches so far, laid beside itself on both sides, leaves no gap
+        step = min(2 * reach + 1, radius - reach)
+        reach += step
+        for _ in ("rows", "columns"):
+            wider = flags.copy()
+            wider[step:] |= flags[:-step]
+            wider[:-step] |= flags[step:]
+            flags = wider.T
+    return flags
+
+
 def depth(ids: NDArray[np.int32], aspect: float) -> NDArray[np.float32]:
     """(H, W): distance to the segment's own border or the picture's, |dx| / aspect + |dy|, in two linear sweeps.
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
 from torch import Tensor
 
 from unipan.classes import VOID_ID, ClassTable
@@ -12,7 +12,7 @@ from unipan.ops.segments import index_of_ids
 from unipan.types import PanopticMap
 from unipan.viz.canvas import Plates, as_pil, enlarge, line_width, readable_scale
 from unipan.viz.colors import RGB, segment_colors, segment_label
-from unipan.viz.labels import borders, place_labels
+from unipan.viz.labels import borders, place_labels, widened
 
 OPACITY = 0.52
 """Of a segment's colour over the picture."""
@@ -53,15 +53,15 @@ def overlay(
 def _tint(pixels: NDArray[np.uint8], ids: Tensor, colors: dict[int, RGB], line: int) -> NDArray[np.uint8]:
     """Blend colours, the hatch of void and the outlines into (H, W, 3) pixels, in place. `line` is the outline's width."""
     table = np.array([*colors.values(), (0, 0, 0)], dtype=np.float32)  # the last is void's, which the hatch replaces
-    borderline = Image.fromarray(borders(ids.numpy())).convert("L").filter(ImageFilter.MaxFilter(2 * (line // 2) + 1))
-    outline, rows = np.asarray(borderline), max(1, BAND_PX // pixels.shape[1])
+    outline, rows = widened(borders(ids.numpy()), line // 2), max(1, BAND_PX // pixels.shape[1])
     for top in range(0, len(pixels), rows):  # floats of a large image at once would take ten times its memory
         band = slice(top, top + rows)
         before = pixels[band].astype(np.float32)
         tinted = (1 - OPACITY) * before + OPACITY * table[index_of_ids(ids[band], list(colors)).numpy()]
         void = (ids[band] == VOID_ID).numpy()
-        tinted[void] = _hatched(before, line, top)[void]
-        opacity = outline[band, :, None].astype(np.float32) * np.float32(OUTLINE_OPACITY / 255)
+        if void.any():
+            tinted[void] = _hatched(before, line, top)[void]
+        opacity = outline[band, :, None] * np.float32(255) * np.float32(OUTLINE_OPACITY / 255)
         pixels[band] = ((1 - opacity) * tinted + opacity * 255).round().clip(0, 255).astype(np.uint8)
     return pixels
 
