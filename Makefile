@@ -31,7 +31,7 @@ lint: .venv/ready  ## style, formatting, types
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-bench: .venv/ready  ## ratios against the obvious alternatives, each in one run
+bench: .venv/ready  ## time against the obvious alternatives; writes benchmarks/results/ and docs/performance.md
 	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
 ablation: .venv/ready  ## variants of the unified head on scenes, two seeds, judged on other scenes than the results

@@ -6,14 +6,11 @@ counted: channels within a rounding error of each other.
 """
 
 import sys
-from collections.abc import Callable
-from statistics import median
-from time import perf_counter
+from functools import partial
 
 import torch
 import torch.nn.functional as F
-from rich.console import Console
-from rich.table import Table
+from record import interleaved, record
 from torch import Tensor
 
 from unipan.data.scenes.dataset import SceneDataset
@@ -56,26 +53,20 @@ def plainly(logits: Tensor, network_size: Size, size: Size) -> Tensor:
     return channel
 
 
-def milliseconds(way: Callable[[Tensor, Size, Size], Tensor], logits: Tensor, network_size: Size, size: Size) -> float:
-    start = perf_counter()
-    way(logits, network_size, size)
-    return 1000 * (perf_counter() - start)
-
-
 def main() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
-    table = Table("logits", "network sees", "photo", "channels", "plainly, ms", "unipan, ms", "ratio", "pixels that differ")
-    for name, draw in (("confident", confident), ("noise", noise)):
+    measured, differ = {}, 0
+    for name, draw in (("scenes", confident), ("noise", noise)):
         for network_size, size, channels in CASES:
             case = draw(network_size, channels), network_size, size
-            differ = (best_channel(*case) != plainly(*case)).sum().item()
-            times = [(milliseconds(plainly, *case), milliseconds(best_channel, *case)) for _ in range(rounds)]
-            plain, ours = (median(column) for column in zip(*times, strict=True))
-            sides = (f"{height} x {width}" for height, width in (network_size, size))
-            table.add_row(name, *sides, str(channels), f"{plain:.2f}", f"{ours:.2f}", f"{plain / ours:.1f}", str(differ))
-    Console(width=120).print(table)
+            differ += int((best_channel(*case) != plainly(*case)).sum())
+            seen, shown = (f"{height} x {width}" for height, width in (network_size, size))
+            title = f"{name}, {seen}{f' for {shown}' if size != network_size else ''}, {channels} channels"
+            ways = {"plainly": partial(plainly, *case), "unipan": partial(best_channel, *case)}
+            measured[title] = interleaved(ways, rounds)
+    record("bench_argmax", measured, note=f"{differ} pixels differed.")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 Processor time of this process, so that others on the machine do not count.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from PIL import Image
+from record import record
 from torch import Tensor
 from torchvision.io import decode_image
 
@@ -71,20 +71,20 @@ class Clock:
     """Milliseconds of processor time by stage."""
 
     def __init__(self) -> None:
-        self.ms: dict[str, list[float]] = defaultdict(list)
+        self.stages: dict[str, dict[str, list[float]]] = {}
 
     @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
+    def __call__(self, stage: str, way: str = "unipan") -> Iterator[None]:
         start = process_time()
         yield
-        self.ms[stage].append(1000 * (process_time() - start))
+        self.stages.setdefault(stage, {}).setdefault(way, []).append(1000 * (process_time() - start))
 
 
 def measure_view(pair: Pair, number: int, clock: Clock) -> None:
-    """Each stage of one view; in brackets what was not chosen, on the same view."""
+    """Each stage of one view, and what was not chosen, on the same view."""
     with clock("decode the image PNG"):
         image = read_image(pair.image)
-    with clock("[decode it by torchvision]"):
+    with clock("decode the image PNG", "torchvision's decoder"):
         decode_image(str(pair.image))
     with clock("decode the id PNG"):
         ids = read_id_map(pair.ids)
@@ -95,18 +95,18 @@ def measure_view(pair: Pair, number: int, clock: Clock) -> None:
     part, part_ids = take_view(image, ids, view)
     with clock("resize the view"):
         resized, ids = resize_both(part, part_ids, view.size)
-    with clock("[resize the whole pair, then crop]"):
+    with clock("resize the view", "the whole pair, then crop"):
         factor = view.size[0] / view.height
         resize_both(image, truth.ids, resized_size((HEIGHT, WIDTH), short_side=round(HEIGHT * factor), long_side=0))
     with clock("relight the smaller of view and crop"):
         relit = relight(min(part, resized, key=Tensor.numel), jitter=SETTINGS.jitter, random=random)
-    with clock("[relight the view]"):
+    with clock("relight the smaller of view and crop", "always the view"):
         relight(part, jitter=SETTINGS.jitter, random=random)
     with clock("mirror"):
         mirror(relit, ids)
     with clock("id map to target"):
         make_target(PanopticMap(ids, truth.segments), min_thing_px=4)
-    with clock("[target by a comparison a segment]"):
+    with clock("id map to target", "a comparison a segment"):
         target_by_comparisons(PanopticMap(ids, truth.segments))
 
 
@@ -135,10 +135,11 @@ def main() -> None:
         for number in range(VIEWS):
             measure_view(pairs[number % NUM_PAIRS], number, clock)
     segments = fmean(len(pair.labels) for pair in pairs)
-    print(f"PNG pairs of {HEIGHT} x {WIDTH} ({megabytes:.1f} MB and {id_megabytes:.2f} MB, {segments:.0f} segments), one thread:")
-    print(f"{crops:.1f} crops of 512 x 1024 in a second of processor time. Mean milliseconds of {VIEWS} views:")
-    for stage, ms in clock.ms.items():
-        print(f"  {stage:40s} {fmean(ms):7.1f}")
+    note = (
+        f"PNG pairs of {HEIGHT} x {WIDTH} ({megabytes:.1f} and {id_megabytes:.2f} MB, {segments:.0f} segments); "
+        f"{crops:.1f} crops of 512 x 1024 in a second of processor time."
+    )
+    record("bench_data", clock.stages, note=note)
 
 
 if __name__ == "__main__":

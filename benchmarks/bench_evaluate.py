@@ -9,10 +9,12 @@ import gc
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from statistics import mean
 from time import process_time
 
 import torch
+from record import record
 from torch import Tensor
 
 from unipan.checkpoint import open_run
@@ -25,6 +27,8 @@ from unipan.predictor import Predictor, build_predictor, load
 from unipan.presets import cityscapes_r50, demo
 from unipan.recipes.evaluate import evaluate_predictor, held_out
 from unipan.types import Inference, PanopticMap, Sample, Size
+
+ROUNDS = 3
 
 
 class First:
@@ -73,37 +77,45 @@ def untrained(config: Config, classes: ClassTable) -> Predictor:
     return build_predictor(network, classes, config)
 
 
-def shares(predictor: Predictor, images: First) -> str:
-    """The first evaluation of all warms up: it loads the library for AP."""
+Rounds = dict[str, list[float]]
+
+
+def rounds_of(predictor: Predictor, images: First) -> tuple[str, Rounds]:
+    """What is evaluated, and milliseconds an image. The first evaluation of all warms up: it loads the library for AP."""
     evaluate_predictor(predictor, images, "images")
-    found = [len(predictor.infer(sample.image).detections.boxes) for sample in images.samples]
-    watch, start = Watch(predictor), process_time()
-    evaluate_predictor(predictor, images, "images")
-    own = process_time() - start - watch.seconds
-    size = tuple(images[0].image.shape[1:])
-    return (
-        f"{len(images)} images as {size}, {mean(found):.0f} detections: inference {1000 * watch.seconds / len(images):.1f} ms an "
-        f"image, evaluation's own {1000 * own / len(images):.2f} ms, {own / watch.seconds:.1%}"
-    )
+    found = mean(len(predictor.infer(sample.image).detections.boxes) for sample in images.samples)
+    measured: Rounds = {"inference": [], "evaluation's own": []}
+    watch = Watch(predictor)
+    for _ in range(ROUNDS):
+        watch.seconds, start = 0.0, process_time()
+        evaluate_predictor(predictor, images, "images")
+        own = process_time() - start - watch.seconds
+        for name, seconds in (("inference", watch.seconds), ("evaluation's own", own)):
+            measured[name].append(1000 * seconds / len(images))
+    height, width = images[0].image.shape[1:]
+    return f"{height} x {width}, {found:.0f} detections", measured
 
 
 def main() -> None:
-    """Of networks with random weights on scenes, or of the runs whose folders are given on their held-out images."""
+    """Of networks with random weights on scenes, and of the runs whose folders are given, on their held-out images."""
     torch.set_num_threads(1)
     gc.freeze()  # a collection that walks over all that torch has loaded takes 0.2 s, wherever it falls
-    if runs := sys.argv[1:]:
-        for run in runs:
-            print(f"{run}:", shares(load(run), First(held_out(run, open_run(run)[1].data), 60)))
-        return
-    small = demo()
+    small, city = demo(), cityscapes_r50()
     masks = replace(small, model=replace(small.model, masks=True, variant="B"))
-    for name, config in (("demo, mask-free:", small), ("demo, masks:    ", masks)):
-        images = First(scenes(config.data.scene_size), 40)
-        print(name, shares(untrained(config, images.classes), images))
-    city = cityscapes_r50()
     city = replace(city, model=replace(city.model, checkpointing=False), data=replace(city.data, source="scenes"))
-    images = First(scenes((512, 1024)), 4)
-    print("cityscapes_r50: ", shares(untrained(city, images.classes), images))
+    measured = {}
+    for name, config, size, number in (
+        ("demo", small, small.data.scene_size, 40),
+        ("demo with masks", masks, masks.data.scene_size, 40),
+        ("cityscapes_r50", city, (512, 1024), 4),
+    ):
+        images = First(scenes(size), number)
+        what, found = rounds_of(untrained(config, images.classes), images)
+        measured[f"{name}, {what}"] = found
+    for run in sys.argv[1:]:
+        what, found = rounds_of(load(run), First(held_out(run, open_run(run)[1].data), 60))
+        measured[f"{Path(run).name}, trained, {what}"] = found
+    record("bench_evaluate", measured)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,8 @@
 """Counting panoptic quality of one 1024 x 2048 pair in memory: `count` against the usual np.unique route, in one run."""
 
-from collections.abc import Callable
-from time import perf_counter
-
 import numpy as np
 import torch
+from record import interleaved, record
 
 from unipan.classes import ClassTable
 from unipan.metrics.pq import count
@@ -13,7 +11,7 @@ from unipan.types import PanopticMap
 
 HEIGHT, WIDTH = 1024, 2048
 NUM_SEGMENTS = 60
-REPEATS = 7
+ROUNDS = 7
 CLASSES = ClassTable.from_categories([{"id": n, "name": str(n), "isthing": n % 2} for n in range(1, 20)])
 
 
@@ -40,22 +38,14 @@ def unique_route(predicted: PanopticMap, true: PanopticMap) -> dict[tuple[int, i
     return {(int(pair) >> 24, int(pair) % 2**24): int(area) for pair, area in zip(joint, areas, strict=True)}
 
 
-def best_ms(work: Callable[[], object]) -> float:
-    times = []
-    for _ in range(REPEATS):
-        start = perf_counter()
-        work()
-        times.append(perf_counter() - start)
-    return 1000 * min(times)
-
-
 def main() -> None:
     torch.set_num_threads(1)
     predicted, true = scene(1), scene(2)
-    ours = best_ms(lambda: count(predicted, true, len(CLASSES)))
-    theirs = best_ms(lambda: unique_route(predicted, true))
-    print(f"PQ of one {HEIGHT} x {WIDTH} pair, one thread, numpy {np.__version__}: ", end="")
-    print(f"count {ours:.1f} ms, np.unique {theirs:.1f} ms, ratio {theirs / ours:.1f}")
+    ways = {
+        "np.unique of joint ids": lambda: unique_route(predicted, true),
+        "unipan": lambda: count(predicted, true, len(CLASSES)),
+    }
+    record("bench_pq", {f"one pair of {HEIGHT} x {WIDTH} in memory": interleaved(ways, ROUNDS)})
 
 
 if __name__ == "__main__":

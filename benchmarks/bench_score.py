@@ -19,6 +19,7 @@ from time import perf_counter
 import numpy as np
 import torch
 from PIL import Image
+from record import interleaved, record
 
 from unipan.data.coco_writer import Entry, write_panoptic
 from unipan.data.id_maps import read_colours
@@ -120,15 +121,6 @@ def by_hotcoco(truth: Path, predictions: Path) -> float | None:
     return found["All"]["pq"]
 
 
-def best_ms(work: Callable[[], object]) -> float:
-    times = []
-    for _ in range(ROUNDS):
-        start = perf_counter()
-        work()
-        times.append(perf_counter() - start)
-    return 1000 * min(times)
-
-
 def main(given: list[str]) -> None:
     torch.set_num_threads(1)
     if sys.platform == "linux":
@@ -138,17 +130,20 @@ def main(given: list[str]) -> None:
         truth = Path(given[0]) if given else draw_truth(folder)
         predictions = damage(truth, folder)
         files = [path for json_path in (truth, predictions) for path in sorted(json_path.with_suffix("").glob("*.png"))]
+        ways: dict[str, Callable[[], object]] = {
+            "the definition in numpy": lambda: transcription(truth, predictions),
+            "unipan": lambda: score(truth, predictions),
+            f"decoding alone, {THREADS} threads": lambda: decode_all(files, THREADS),
+            "decoding alone": lambda: decode_all(files, 1),
+        }
         values = [score(truth, predictions).quality.all.pq, transcription(truth, predictions), by_hotcoco(truth, predictions)]
-        ours = best_ms(lambda: score(truth, predictions))
-        one_thread, decoding = (best_ms(lambda threads=threads: decode_all(files, threads)) for threads in (1, THREADS))
-        plain = best_ms(lambda: transcription(truth, predictions))
-        hot = None if values[2] is None else best_ms(lambda: by_hotcoco(truth, predictions))
+        if values[2] is not None:
+            ways["hotcoco"] = lambda: by_hotcoco(truth, predictions)
+        measured = interleaved(ways, ROUNDS, perf_counter)
     pq = ", ".join("-" if value is None else f"{value:.12f}" for value in values)
-    print(f"{len(files) // 2} pairs, PQ {pq} (unipan, numpy, hotcoco)")
-    print(f"score {ours:.0f} ms; decoding alone on {THREADS} threads {decoding:.0f} ms, ratio {ours / decoding:.2f}; ", end="")
-    print(f"in one thread {one_thread:.0f} ms, ratio {ours / one_thread:.2f}")
-    print(f"transcription in numpy {plain:.0f} ms, ratio {plain / ours:.1f}")
-    print("hotcoco is not installed" if hot is None else f"hotcoco {hot:.0f} ms, ratio {hot / ours:.2f}")
+    what = f"pairs of {Path(given[0]).name}" if given else "pairs of 480 x 640 that the benchmark draws"
+    note = f"PQ by unipan, numpy and hotcoco: {pq}."
+    record("bench_score", {f"{len(files) // 2} {what}": measured}, clock="wall time", note=note)
 
 
 if __name__ == "__main__":

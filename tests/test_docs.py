@@ -118,6 +118,15 @@ def test_every_promise_of_reliability_names_its_test() -> None:
     assert [row for row in rows if not REFERENCE.search(row)] == []
 
 
+def test_performance_is_made_from_its_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from record import MARKED, filled
+
+    page = (ROOT / "docs/performance.md").read_text()
+    assert {name for _, name, _ in MARKED.findall(page)} == {path.stem for path in (ROOT / "benchmarks").glob("bench_*.py")}
+    assert filled(page) == page, "python benchmarks/record.py fills it"
+
+
 def test_readme_shows_every_folder_and_module() -> None:
     tree = (ROOT / "README.md").read_text().partition("## The code")[2].partition("```\n")[2].partition("```")[0]
     shown = {word.rstrip("/") for line in tree.splitlines() for word in line.split() if word.endswith(("/", ".py"))}

@@ -1,0 +1,104 @@
+"""What a benchmark measured, kept as benchmarks/results/NAME.json; the tables of docs/performance.md are made from there."""
+
+import json
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from time import process_time
+from typing import Any
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "performance.md"
+MARKED = re.compile(r"(<!-- (bench_\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+Measured = Mapping[str, Mapping[str, Sequence[float]]]
+"""For each case the milliseconds of each way in every round; the others are compared with the first."""
+
+
+def interleaved(ways: Mapping[str, Callable[[], object]], rounds: int, clock: Callable[[], float] = process_time) -> Any:
+    """Milliseconds of each way, by turns, so that a busy moment of the machine hits all alike; a round before warms up."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds + 1):
+        for name, work in ways.items():
+            start = clock()
+            work()
+            times[name].append(1000 * (clock() - start))
+    return {name: ms[1:] for name, ms in times.items()}
+
+
+def record(name: str, measured: Measured, *, clock: str = "processor time", note: str = "") -> None:
+    """Write the record, show it, and fill the page. clock: what was measured. note: what a reader must know of this run."""
+    content = {
+        "benchmark": name,
+        "commit": _output("git", "describe", "--always", "--dirty", "--exclude", "*"),
+        "machine": _machine(),
+        "threads": torch.get_num_threads(),
+        "clock": clock,
+        "note": note,
+        "ms": {case: {way: _summary(ms) for way, ms in ways.items()} for case, ways in measured.items()},
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
+    print(table(content))
+    PAGE.write_text(filled(PAGE.read_text()))
+
+
+def table(content: Mapping[str, Any]) -> str:
+    """A record as a page shows it."""
+    machine, plural = content["machine"], "s" * (content["threads"] > 1)
+    lines = [f"| case | way | {content['clock']}, ms | from, to | first / this |", "|---|---|---:|---:|---:|"]
+    for case, ways in content["ms"].items():
+        first = next(iter(ways.values()))["median"]
+        for number, (way, found) in enumerate(ways.items()):
+            ratio = f"{first / found['median']:.2g}" if number else ""
+            spread = ", ".join(f"{value:.3g}" for value in found["spread"])
+            lines.append(f"| {case if not number else ''} | {way} | {found['median']:.3g} | {spread} | {ratio} |")
+    note = f" {content['note']}" if content["note"] else ""
+    where = f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']:.1f}, torch {machine['torch']}"
+    return "\n".join([*lines, "", f"Commit {content['commit']}, {content['threads']} thread{plural}; {where}.{note}"]) + "\n"
+
+
+def filled(page: str) -> str:
+    """The page with each marked table as its record has it."""
+
+    def shown(mark: re.Match[str]) -> str:
+        path = RESULTS / f"{mark[2]}.json"
+        return f"{mark[1]}\n{table(json.loads(path.read_text()))}\n{mark[3]}" if path.exists() else mark[0]
+
+    return MARKED.sub(shown, page)
+
+
+def _summary(ms: Sequence[float]) -> dict[str, Any]:
+    return {"median": median(ms), "spread": [min(ms), max(ms)], "rounds": len(ms)}
+
+
+def _machine() -> dict[str, Any]:
+    """What a time depends on. load: of all programs, in the last minute."""
+    info = Path("/proc/cpuinfo")
+    models = re.findall(r"model name\s*: (.+)", info.read_text()) if info.exists() else []
+    return {
+        "cpu": models[0] if models else platform.processor(),
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def _output(*command: str) -> str:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(filled(PAGE.read_text()))
