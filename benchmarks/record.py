@@ -38,7 +38,7 @@ def record(name: str, measured: Measured, *, clock: str = "processor time", note
     """Write the record, show it, and fill the page. clock: what was measured. note: what a reader must know of this run."""
     content = {
         "benchmark": name,
-        "commit": _output("git", "describe", "--always", "--dirty", "--exclude", "*"),
+        "commit": _git("rev-parse", "--short", "HEAD") + (" with changes" if _git("status", "--porcelain", "--", "src") else ""),
         "machine": _machine(),
         "threads": torch.get_num_threads(),
         "clock": clock,
@@ -95,9 +95,8 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _output(*command: str) -> str:
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
+def _git(*words: str) -> str:
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
 
 
 if __name__ == "__main__":
