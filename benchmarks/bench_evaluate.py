@@ -50,7 +50,7 @@ class Watch:
 
     def __init__(self, predictor: Predictor) -> None:
         self.seconds, self._infer, self._answer = 0.0, predictor.infer, predictor.answer
-        predictor.infer, predictor.answer = self.infer, self.answer
+        predictor.infer, predictor.answer = self.infer, self.answer  # type: ignore[assignment]
 
     def infer(self, image: Tensor) -> Inference:
         start = process_time()

@@ -62,8 +62,8 @@ def transcription(truth: Path, predictions: Path) -> float:
     sums: dict[int, list[float]] = {category["id"]: [0.0, 0, 0, 0] for category in true_content["categories"]}
     for annotation in true_content["annotations"]:
         other = predicted[annotation["image_id"]]
-        maps = [_ids(path.with_suffix("") / a["file_name"]) for path, a in ((truth, annotation), (predictions, other))]
-        _count_pair(*maps, annotation["segments_info"], other["segments_info"], sums)
+        true, found = (_ids(path.with_suffix("") / a["file_name"]) for path, a in ((truth, annotation), (predictions, other)))
+        _count_pair(true, found, annotation["segments_info"], other["segments_info"], sums)
     every = [row for row in sums.values() if any(row[1:])]
     return sum(row[0] / (row[1] + row[2] / 2 + row[3] / 2) for row in every) / len(every)
 
@@ -97,7 +97,7 @@ def _count_pair(true: np.ndarray, predicted: np.ndarray, true_info: list, info: 
             sums[entry["category_id"]][3] += 1
     for entry in info:
         if entry["id"] not in matched:
-            forgiven = shared.get((0, entry["id"]), 0) + shared.get((crowds.get(entry["category_id"]), entry["id"]), 0)
+            forgiven = shared.get((0, entry["id"]), 0) + shared.get((crowds.get(entry["category_id"], 0), entry["id"]), 0)
             sums[entry["category_id"]][2] += forgiven / areas[entry["id"]] <= 0.5
 
 
@@ -113,7 +113,7 @@ def decode_all(files: list[Path], threads: int) -> None:
 
 def by_hotcoco(truth: Path, predictions: Path) -> float | None:
     try:
-        from hotcoco.panoptic import pq_compute
+        from hotcoco.panoptic import pq_compute  # type: ignore[import-not-found]
     except ImportError:
         return None
     with redirect_stdout(StringIO()):

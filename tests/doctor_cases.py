@@ -217,7 +217,7 @@ def _all_of_one_kind(isthing: int) -> Callable[[Train], None]:
 def _listed_twice(train: Train) -> None:
     """Under two ids, with labels that contradict each other."""
     train.images.append(train.images[0] | {"id": 77})
-    train.annotations.append(train.first | {"image_id": 77, "segments_info": [s for s in train.first["segments_info"]]})
+    train.annotations.append(train.first | {"image_id": 77, "segments_info": list(train.first["segments_info"])})
 
 
 CASES = {

@@ -115,7 +115,7 @@ def test_a_file_and_its_name_are_flushed_in_this_order(tmp_path: Path, monkeypat
 
 
 def test_others_may_read_what_they_may_of_any_new_file(model: Path) -> None:
-    """safetensors alone would shut out whoever shares the machine."""
+    """Safetensors alone would shut out whoever shares the machine."""
     former = os.umask(0o027)
     try:
         save_model(model, network(3))

@@ -135,6 +135,6 @@ def test_the_edge_of_what_works_is_accepted() -> None:
     ModelConfig(masks=False, variant="A")
     DataConfig(short_side=800, long_side=800, jitter=0.99, scene_size=(32, 32))
     DataConfig(short_side=0, long_side=600)
-    LossConfig(**(NO_LOSS | {"panoptic_lovasz": 0.1}))
+    LossConfig(**(NO_LOSS | {"panoptic_lovasz": 0.1}))  # type: ignore[arg-type]
     TrainConfig(steps=501, warmup_steps=500)
     TrainConfig(steps=1, warmup_steps=0, seed=0, workers=0)

@@ -111,7 +111,7 @@ def test_settings_that_an_earlier_version_did_not_know_take_their_defaults(tmp_p
     "name", ["hf-hub:someone/network", "hf_hub:someone/network", "local-dir:/tmp", "../resnet50", "/etc/passwd"]
 )
 def test_a_backbone_is_a_name_and_no_place(name: str) -> None:
-    """timm would fetch settings from such places."""
+    """Timm would fetch settings from such places."""
     with pytest.raises(InputError, match="timm has no backbone"):
         Backbone(name=name, pretrained=False, freeze_batchnorm=True, checkpointing=False)
 

@@ -25,7 +25,7 @@ def train(network: Small, average: WeightAverage, steps: range) -> list[torch.Te
         with torch.no_grad():
             for parameter in (network.layer.weight, network.layer.bias):
                 parameter += torch.randn(parameter.shape, generator=generator)
-            network.norm.running_mean += step
+            network.norm.running_mean += step  # type: ignore[operator]
         average.update(step)
         seen.append(network.layer.weight.detach().double().clone())
     return seen

@@ -126,7 +126,7 @@ def run(folder: Path, criterion: Planted, on_nonfinite: OnNonfinite) -> tuple[On
     network, runtime, seen = OneWeight(), Runtime(device="cpu"), Seen()
     trainer = Trainer(
         network=runtime.prepare(network),
-        criterion=criterion,
+        criterion=criterion,  # type: ignore[arg-type]
         optimizer=build_optimizer(network, momentum=0.9, weight_decay=0.0),
         runtime=runtime,
         rate=lambda step: 0.01 / len(TERMS),

@@ -102,9 +102,11 @@ def test_two_processes_have_the_bits_of_one_that_takes_their_shares_in_turn(
 
 
 def test_in_float32_two_processes_stay_near_one_in_a_single_pass(together: Together, alone: Callable[[Case], Trained]) -> None:
-    """At the rates with which cityscapes_r50 begins. Rounding decides kinks and choices (ReLU, NMS, sorting) from about step 5
-    on, for two processes as for a start that is 1e-7 off: three trainings of either kind parted by at most 3e-5 of the total,
-    2e-4 of a term and 0.1 % of the weights' way in twenty steps. The bounds leave room for choices that fall early; at 0.01
+    """At the rates with which cityscapes_r50 begins.
+
+    Rounding decides kinks and choices (ReLU, NMS, sorting) from about step 5 on, for two processes as for a start that is 1e-7
+    off: three trainings of either kind parted by at most 3e-5 of the total, 2e-4 of a term and 0.1 % of the weights' way in
+    twenty steps. The bounds leave room for choices that fall early; at 0.01
     throughout some terms part by as much as 7 % instead.
     """
     one, two = alone(LONG), together["in_float32"][0]

@@ -56,7 +56,7 @@ def test_terms_of_halves_add_to_the_terms_of_the_whole() -> None:
     criterion = build_criterion(LossConfig(semantic_lovasz=1.0, panoptic_lovasz=1.0), CLASSES, void_channel=False)
     (first, first_targets), (second, second_targets) = scene(1), scene(2)
     lists = [a + b for a, b in zip(first[:6], second[:6], strict=True)]
-    whole = Outputs(*lists, add_terms([DETECTOR, DETECTOR]))
+    whole = Outputs(*lists, detector_losses=add_terms([DETECTOR, DETECTOR]))  # type: ignore[arg-type]
     halves = add_terms([criterion.terms(first, first_targets), criterion.terms(second, second_targets)])
     torch.testing.assert_close(dict(criterion.weigh(halves)), dict(criterion(whole, first_targets + second_targets)))
 

@@ -111,7 +111,7 @@ def test_losses_on_explicit_tensors() -> None:
 def test_images_of_a_batch_may_have_different_channels() -> None:
     empty = draw("....", "_   ")
     one, other = found(SCENE, [1], random_cells(3, SCENE)), found(empty, [], random_cells(2, empty))
-    both = Outputs(*(a + b for a, b in zip(one[:6], other[:6], strict=True)), {})
+    both = Outputs(*(a + b for a, b in zip(one[:6], other[:6], strict=True)), {})  # type: ignore[call-arg]
     joint = panoptic_terms(both, [SCENE, empty], stuff=STUFF, void_channel=False, cross_entropy=True, lovasz=True)
     for name, term in joint.items():
         added = terms(one, SCENE)[name] + terms(other, empty)[name]

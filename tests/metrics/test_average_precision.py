@@ -163,7 +163,7 @@ def by_pycocotools(images: list[tuple[Detections, PanopticMap]], kind: str) -> l
             "annotations": annotations,
         }
         dataset.createIndex()
-        evaluation = COCOeval(dataset, dataset.loadRes(results), kind)
+        evaluation = COCOeval(dataset, dataset.loadRes(results), kind)  # type: ignore[arg-type]
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()

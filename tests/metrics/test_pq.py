@@ -185,7 +185,7 @@ def test_counts_add_up_in_any_order_and_split(pairs: list[tuple[PanopticMap, Pan
 def test_more_pairs_than_a_sum_can_hold_are_refused() -> None:
     most = PQCounts(np.array([2**62]), *[np.array([2**22])] * 3)
     with pytest.raises(InputError, match=r"over 8,388,607 segments of one class .* score parts of the set"):
-        most + most
+        _ = most + most
 
 
 # --- real truth, damaged ---

@@ -64,7 +64,7 @@ def test_things_of_one_of_cocos_sizes_are_parted_by_their_own() -> None:
     predicted = squares((0, 0, 5), (10, 0, 5), (20, 0, 9), (90, 0, 21))
     limits = own_limits(counted(predicted, true), CLASSES)
     assert limits == SizeLimits(32, 128)
-    sizes = quality_by_size(counted(predicted, true), CLASSES, limits)
+    sizes = quality_by_size(counted(predicted, true), CLASSES, limits)  # type: ignore[arg-type]
     assert [size.things.pq for size in (sizes.small, sizes.medium, sizes.large)] == pytest.approx([1, 2 / 3, 2 / 3])
 
 

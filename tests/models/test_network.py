@@ -78,7 +78,7 @@ def test_a_neighbour_changes_no_answer(small_network: Networks, picture: Picture
     together = network(batch(picture), SIZES, admission=EVERYTHING)
     for place, size in enumerate(SIZES):
         alone = network(picture(*size, seed=place)[None], [size], admission=EVERYTHING)
-        own = Outputs(*([entries[place]] for entries in together[:6]), {})
+        own = Outputs(*([entries[place]] for entries in together[:6]), {})  # type: ignore[call-arg]
         for mine, theirs in zip(tensors(own), tensors(alone), strict=True):
             torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
 

@@ -61,7 +61,7 @@ def no_truths(scene: Scenes) -> list[Target]:
 
 
 def torchvision_fcos(mine: OneStageDetector, levels: list[Tensor]) -> tuple[FCOS, dict[str, Tensor], Tensor, list[int]]:
-    """torchvision's FCOS around the same heads, what these say, the cells of one image, and their number on each level."""
+    """Torchvision's FCOS around the same heads, what these say, the cells of one image, and their number on each level."""
     backbone = nn.Identity()
     backbone.out_channels = CHANNELS  # pyright: ignore[reportArgumentType]
     head = FCOSHead(CHANNELS, 1, len(mine.things))
@@ -223,7 +223,7 @@ def test_gradients_reach_boxes_and_scores(detector: Detectors) -> None:
 
 
 def test_hopeless_scores_have_a_gradient(detector: Detectors) -> None:
-    """sqrt has none at 0; there the score must not be the root of a product that was rounded to 0."""
+    """Sqrt has none at 0; there the score must not be the root of a product that was rounded to 0."""
     network = detector(masks=False)
     nn.init.constant_(network.classification_head.cls_logits.bias, -300.0)  # pyright: ignore[reportArgumentType]
     found, _ = network(pyramid(1), [SIZE], None)

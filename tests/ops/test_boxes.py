@@ -73,7 +73,7 @@ def test_pasting_a_mask_of_the_box_s_own_size_copies_it() -> None:
 
 @pytest.mark.parametrize("box", [(10, 8, 38, 36), (2, 3, 58, 31), (5, 7, 61, 63), (3, 3, 94, 50), (20, 20, 29, 27)])
 def test_pasting_agrees_with_torchvision(box: tuple[int, int, int, int]) -> None:
-    """torchvision counts the last column and row into the box and cuts the box, widened by a ring of zeros, to whole pixels.
+    """Torchvision counts the last column and row into the box and cuts the box, widened by a ring of zeros, to whole pixels.
 
     A box that ends half a pixel earlier there is the same box. Then values are equal where a mask point is a whole number of
     pixels; elsewhere its cut shifts the mask by less than a pixel, and the masks agree but for their outline.

@@ -27,7 +27,7 @@ def arguments(batch=2, cin=5, cout=4, height=6, width=9, spread=3, dtype=torch.f
     offsets = torch.randint(-spread, spread + 1, shape, generator=random) + 0.1 + 0.8 * torch.rand(shape, generator=random)
     x = torch.randn(batch, cin, height, width, generator=random)
     weight = torch.randn(cout, cin, 3, 3, generator=random)
-    return tuple(t.to(dtype).requires_grad_() for t in (x, offsets, weight))
+    return x.to(dtype).requires_grad_(), offsets.to(dtype).requires_grad_(), weight.to(dtype).requires_grad_()
 
 
 def gradients(form: Form, tensors: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, ...]:
@@ -171,7 +171,13 @@ def test_onnx_gives_the_same_numbers() -> None:
     x, offsets, weight = (t.detach() for t in arguments(dtype=torch.float32))
     file = io.BytesIO()
     torch.onnx.export(
-        Block(weight), (x, offsets), file, dynamo=False, opset_version=17, input_names=["x", "offsets"], output_names=["out"]
+        Block(weight),
+        (x, offsets),
+        file,
+        dynamo=False,
+        opset_version=17,
+        input_names=["x", "offsets"],
+        output_names=["out"],  # type: ignore[arg-type]
     )
     session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
     (out,) = session.run(None, {"x": x.numpy(), "offsets": offsets.numpy()})

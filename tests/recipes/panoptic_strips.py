@@ -1,7 +1,7 @@
 """Small data sets in the COCO panoptic format, drawn as strips."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ CATEGORIES = [
 CATEGORY_OF_LETTER = {"c": 10, "d": 20, "s": 30, "l": 40}
 
 
-def write(path: Path, rows: dict[int | str, str]) -> Path:
+def write(path: Path, rows: Mapping[int, str] | Mapping[str, str]) -> Path:
     """A JSON and its PNGs from strips: a letter is the one segment of its category, a dot void."""
     folder = path.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)

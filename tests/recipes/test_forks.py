@@ -13,6 +13,7 @@ import pytest
 import torch
 from panoptic_strips import write
 
+from unipan.data.coco import Merge
 from unipan.errors import InputError
 from unipan.recipes import score as score_module
 from unipan.recipes.forks import shared_out, worthwhile_processes
@@ -147,7 +148,7 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
 @pytest.mark.parametrize("merge", ["none", "supercategory"])
 @pytest.mark.parametrize("processes", [2, 3])
 def test_the_score_is_the_same_to_the_bit(
-    files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, merge: str, processes: int
+    files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, merge: Merge, processes: int
 ) -> None:
     expected = score(*files, merge=merge).to_json()
     monkeypatch.setattr(score_module, "worthwhile_processes", lambda *_: processes)

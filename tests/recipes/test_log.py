@@ -38,7 +38,7 @@ def batch(*classes: int) -> Batch:
         instances=torch.full(semantic.shape, -1, dtype=torch.int32),
         semantic=semantic,
     )
-    return Batch(images=torch.zeros(1, 3, *semantic.shape), sizes=(tuple(semantic.shape),), targets=(target,), names=("a.png",))
+    return Batch(images=torch.zeros(1, 3, *semantic.shape), sizes=(tuple(semantic.shape),), targets=(target,), names=("a.png",))  # type: ignore[arg-type]
 
 
 class Answers(torch.nn.Module):

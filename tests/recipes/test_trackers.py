@@ -63,11 +63,11 @@ def test_a_service_is_told_project_run_settings_numbers_and_pictures(
     told: list = []
     run = SimpleNamespace(log=lambda values, step=None: told.append((step, values)), finish=lambda: told.append("finished"))
     module = ModuleType(name)
-    module.Image = lambda picture, **options: "a picture"
-    module.init = lambda **options: told.append(options) or run
+    module.Image = lambda picture, **options: "a picture"  # type: ignore[attr-defined]
+    module.init = lambda **options: told.append(options) or run  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, name, module)
     Runtime(device="cpu")  # which accelerate's trackers rely on, as in a training
-    [tracker] = open_trackers([name], tmp_path / "first", {"train.seed": 3}, done=0)
+    [tracker] = open_trackers([name], tmp_path / "first", {"train.seed": 3}, done=0)  # type: ignore[list-item]
     tracker.log({"loss": 0.5}, 7)
     tracker.show(Image.new("RGB", (4, 4)), 8)
     tracker.close()

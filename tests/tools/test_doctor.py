@@ -116,7 +116,7 @@ def test_a_copy_of_clean_data_is_the_same_data(root: Path, tmp_path: Path) -> No
     )
     for number in (1, 2, 3):
         pixels = (Image.open(folder / f"{number}.png") for folder in (copy.split.png_dir, Train(root).png.parent))
-        assert np.array_equal(*(np.array(picture) for picture in pixels))
+        assert np.array_equal(*(np.array(picture) for picture in pixels))  # type: ignore[arg-type]
 
 
 def test_what_mending_does_to_pixels(root: Path, tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ def test_results_wait_for_their_reader() -> None:
     begun: list[int] = []
     results = in_threads([partial(lambda number: begun.append(number) or number, number) for number in range(500)])
     assert [next(results) for _ in range(3)] == [0, 1, 2]
-    results.close()
+    results.close()  # type: ignore[attr-defined]
     assert len(begun) < 3 + 2 * AHEAD * max(2, os.cpu_count() or 2)
 
 

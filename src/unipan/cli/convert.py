@@ -138,7 +138,7 @@ def labelme(
     seed: Seed = 0,
     faulty: Faulty = "stop",
 ) -> None:
-    """labelme's JSON files: polygons, rectangles and circles; the later shape lies on top, one group_id is one instance.
+    """Labelme's JSON files: polygons, rectangles and circles; the later shape lies on top, one group_id is one instance.
 
     Args:
         folder: Folder of the JSON files.

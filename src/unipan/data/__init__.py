@@ -1,0 +1,1 @@
+"""Readers of data sets, and the way from their images to batches."""

@@ -50,9 +50,7 @@ def with_label_ids(classes: ClassTable) -> ClassTable:
 
 
 def image_id_of(file_name: str) -> str:
-    """The id that a predicted image gets: its name without suffix, and for Cityscapes' pictures without what follows
-    CITY_SEQUENCE_FRAME.
-    """
+    """The id that a predicted image gets: its name without suffix and, for Cityscapes, what follows CITY_SEQUENCE_FRAME."""
     return str(Path(file_name).with_suffix("")).removesuffix("_leftImg8bit")
 
 

@@ -36,6 +36,8 @@ class SegmentEntry:
 
 @dataclass(slots=True)
 class AnnotationEntry:
+    """The labels of one image."""
+
     image_id: int | str
     file_name: str
     """The PNG, below the PNG folder."""
@@ -44,6 +46,8 @@ class AnnotationEntry:
 
 @dataclass(slots=True)
 class ImageEntry:
+    """One image."""
+
     id: int | str
     file_name: str
     """The picture, below the images folder."""
@@ -132,8 +136,7 @@ def stem_below(name: str) -> str:
 
 
 def check_consistency(content: PanopticJson, classes: ClassTable, path: Path) -> None:
-    """Every annotation has an image, no image two annotations; ids are unique, in range, and of known categories; and file names
-    stay in their folders.
+    """Every annotation has an image, no image two; ids are unique, in range, of known categories; files stay in their folders.
 
     Images without an annotation are no fault: COCO has a few.
     """

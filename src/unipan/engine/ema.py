@@ -11,10 +11,10 @@ from unipan.errors import InputError
 
 
 class WeightAverage(Hook):
-    """The average after steps 1..t, in which step k counts in proportion to decay^(t - k): Adam's correction of the bias
-    (Kingma and Ba, 2015, section 3), applied to weights. The weights from before the first step don't count at all.
+    """The average after steps 1..t, in which step k counts in proportion to decay^(t - k).
 
-    Only weights that are trained are averaged; the rest is the network's own.
+    That is Adam's correction of the bias (Kingma and Ba, 2015, section 3), applied to weights: those from before the first step
+    don't count at all. Only weights that are trained are averaged; the rest is the network's own.
     """
 
     def __init__(self, network: nn.Module, decay: float, saved: Mapping[str, Tensor] | None = None) -> None:

@@ -39,6 +39,7 @@ def build_optimizer(network: nn.Module, *, momentum: float, weight_decay: float)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Of all parameters."""
     for group in optimizer.param_groups:
         group["lr"] = rate
 

@@ -1,0 +1,1 @@
+"""From what the network predicts to named terms that add over images."""

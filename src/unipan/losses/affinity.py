@@ -20,7 +20,7 @@ SCALE = 10.0
 
 
 def affinity_terms(affinity: Sequence[Tensor], targets: Sequence[Target], *, stuff: Sequence[int]) -> dict[str, Term]:
-    """ "affinity": the sum of `membership_losses` over the segments of all images. affinity: (D, h, w) of each image."""
+    """The term "affinity": the sum of `membership_losses` over the segments of all images. affinity: (D, h, w) of each image."""
     parts: list[dict[str, Term]] = []
     for features, target in zip(affinity, targets, strict=True):
         segments = true_segments(target, stuff=stuff)

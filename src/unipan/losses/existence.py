@@ -9,7 +9,7 @@ from unipan.types import Outputs, Target, Term, add_terms
 
 
 def existence_terms(outputs: Outputs, targets: Sequence[Target]) -> dict[str, Term]:
-    """ "existence": binary cross-entropy of the logits, true where `match_detections` finds a thing; over admitted detections."""
+    """The term "existence": binary cross-entropy over admitted detections, true where `match_detections` finds a thing."""
     parts: list[dict[str, Term]] = []
     images = zip(outputs.existence, outputs.detections, outputs.admitted, targets, strict=True)
     for logits, detections, admitted, target in images:

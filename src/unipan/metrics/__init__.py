@@ -1,0 +1,1 @@
+"""What answers are worth, as counts that add."""

@@ -126,7 +126,7 @@ def pixels_by_name(confusion: Confusion, classes: ClassTable) -> dict[str, dict[
 
 
 def _shares(parts: NDArray[np.int64], wholes: NDArray[np.int64]) -> list[float]:
-    """nan where the whole is 0."""
+    """Nan where the whole is 0."""
     with np.errstate(invalid="ignore"):
         return (parts / wholes).tolist()
 

@@ -19,9 +19,9 @@ BATCH_PX = 2**18
 def pasted_parts(
     mask_logits: Tensor, boxes: Tensor, sizes: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]]:
-    """Some detections at a time, in any order: their n places, their masks (n, h, w) in what the boxes reach of the image, and
-    the first pixels (n, 2) of these parts, y and x.
+    """Some detections at a time, in any order, with their masks in what the boxes reach of the image.
 
+    Yields their n places, the masks (n, h, w), and the first pixels (n, 2) of these parts, y and x.
     mask_logits: (N, M, M) float32 on the CPU. boxes: (N, 4) x1 y1 x2 y2 in the pixels of their images, also beyond the border.
     sizes: (N, 2) height and width of each one's image.
     """

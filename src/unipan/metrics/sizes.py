@@ -66,8 +66,10 @@ def quality_by_size(counts: PQCounts, classes: ClassTable, limits: SizeLimits = 
 
 
 def own_limits(counts: PQCounts, classes: ClassTable) -> SizeLimits | None:
-    """Limits that part the set's own things in three, as nearly as powers of two can; None where COCO's tell them apart, or where
-    these can't either. Of a set without things: its stuff."""
+    """Limits that part the set's own things (of a set without: its stuff) in three, as nearly as powers of two can.
+
+    None where COCO's tell them apart, or where these can't either.
+    """
     true = (counts.matched + counts.missed)[:, list(classes.things or classes.stuff)].sum(1)  # (Z,)
     total = max(true.sum(), 1)
     of_coco = np.bincount(np.digitize(np.append(0, EDGES), COCO_LIMITS), true, minlength=3)

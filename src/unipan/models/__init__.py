@@ -1,0 +1,1 @@
+"""The network, and the ways from its outputs to an answer."""

@@ -35,7 +35,7 @@ class PanopticNetwork(nn.Module):
         existence_head: Existence,
         panoptic_head: PanopticLogits,
     ) -> None:
-        """fpn gives P2..P6."""
+        """Fpn gives P2..P6."""
         super().__init__()
         self.backbone = backbone
         self.fpn = fpn

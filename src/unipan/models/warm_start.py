@@ -115,7 +115,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
 
 def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """torchvision's tensors under our names. Counters of batch norms, which nothing uses, are dropped."""
+    """Torchvision's tensors under our names. Counters of batch norms, which nothing uses, are dropped."""
     return {_our_name(name): tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
 
 

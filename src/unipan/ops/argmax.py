@@ -76,7 +76,7 @@ def _differ(channel: Tensor) -> Tensor:
 
 
 class _Axis(NamedTuple):
-    """One axis of both steps; of each of its n pixels:"""
+    """One axis of both steps: what is known of each of its n pixels."""
 
     low: Tensor  # (n,) the first of the two pixels of the middle size between which it lies
     cells: Tensor  # (n, 3) the cells in which it has a share, some twice or thrice to make three

@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def crop_instances(instances: Tensor, boxes: Tensor, matched: Tensor, size: int) -> Tensor:
-    """(R, M, M) bool: does the pixel under each mask cell's centre belong to the region's true thing?
+    """(R, M, M) bool: whether the pixel under each mask cell's centre belongs to the region's true thing.
 
     instances: (H, W) index of the thing at each pixel, -1 for none. boxes: (R, 4) x1 y1 x2 y2 in pixels. matched: (R,) indices.
     size: M. Masks are truths of yes and no, as the Lovasz hinge wants them, so the nearest pixel is read and nothing is blended.

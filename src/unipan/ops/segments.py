@@ -185,7 +185,7 @@ def joined_labels(labels: Sequence[Label], classes: ClassTable) -> tuple[list[La
 
 
 def _tensor(values: NDArray) -> Tensor:
-    """torch comes with the first tensor: what reads files alone does without."""
+    """Torch comes with the first tensor: what reads files alone does without."""
     import torch
 
     return torch.from_numpy(values)

@@ -73,6 +73,7 @@ class Comparison:
 
 
 def content_of(answer: PanopticMap) -> Content:
+    """What one answer holds."""
     things = sum(segment.is_thing for segment in answer.segments)
     return Content(things, len(answer.segments) - things, int((answer.ids == VOID_ID).sum()), answer.ids.numel())
 

@@ -136,8 +136,10 @@ def _match_colours(truth: PanopticFile, true_id: ImageId, predictions: PanopticF
 
 
 def _places(file: PanopticFile, image_id: ImageId, ids: NDArray[np.int32]) -> tuple[NDArray[np.int64], list[Label]] | None:
-    """Which of the image's segments each id is of, counted from 1, 0 for void; and what the segments are. None where an id has no
-    segment, or a segment no id."""
+    """Which of the image's segments each id is of, counted from 1, 0 for void; and what the segments are.
+
+    None where an id has no segment, or a segment no id.
+    """
     labels = file.labels(image_id)
     places = places_of(ids, [VOID_ID, *(label.id for label in labels)])
     there = np.bincount(places, minlength=len(labels) + 2) > 0

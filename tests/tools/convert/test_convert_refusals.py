@@ -35,7 +35,7 @@ def convert_instances(folder: Path, change: Change, **options: Any) -> None:
     change(content)
     (folder / "i.json").write_text(json.dumps(content))
     defaults = {"semantic": None, "stuff": [], "background": None, "ignore": [255], "overlap": "small", "unclaimed": "void"}
-    source = InstanceSource(folder / "i.json", folder / "images", **{"clip": False} | defaults | options)
+    source = InstanceSource(folder / "i.json", folder / "images", **{"clip": False} | defaults | options)  # type: ignore[arg-type]
     complain(source)
 
 

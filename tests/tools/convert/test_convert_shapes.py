@@ -65,7 +65,7 @@ def test_a_mask_is_kept_by_its_tight_patch(mask: np.ndarray) -> None:
     patch = mask_patch(mask)
     assert np.array_equal(whole(patch, mask.shape), mask)
     assert patch.area == mask.sum()
-    assert not patch.mask.size or (patch.mask.any(1)[[0, -1]].all() and patch.mask.any(0)[[0, -1]].all())
+    assert not patch.mask.size or (patch.mask[[0, -1]].any(1).all() and patch.mask[:, [0, -1]].any(0).all())
 
 
 @given(masks)

@@ -1,0 +1,1 @@
+"""Procedural scenes: endless images with exact truth."""

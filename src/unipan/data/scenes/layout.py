@@ -165,7 +165,7 @@ def _paint(things: list[Thing], size: Size) -> NDArray[np.int32]:
 
 
 def _overlap_heavily(things: list[Thing], owner: NDArray[np.int32]) -> bool:
-    """Do the visible boxes of two things of one class overlap by more than HEAVY_OVERLAP_IOU?"""
+    """Whether the visible boxes of two things of one class overlap by more than HEAVY_OVERLAP_IOU."""
     boxes: list[Box] = []
     for index, thing in enumerate(things):
         x1, y1, x2, y2 = thing.box

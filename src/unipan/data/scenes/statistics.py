@@ -83,7 +83,7 @@ def measure_scenes(dataset: SceneDataset, count: int) -> SceneStatistics:
 
 
 def _shapes(ids: Pixels, things: Sequence[Segment]) -> _Shapes:
-    """Does the scene have things of each of the three hard kinds?"""
+    """Whether the scene has things of each of the three hard kinds."""
     height, width = ids.shape
     smallest_part = SMALLEST_VISIBLE_PX / 2 * scene_scale((height, width)) ** 2
     thickness = _thickness(ids)
@@ -98,7 +98,7 @@ def _shapes(ids: Pixels, things: Sequence[Segment]) -> _Shapes:
 
 
 def _boxes_overlap(things: Sequence[Segment]) -> bool:
-    """Do two of one class overlap heavily?"""
+    """Whether two of one class overlap heavily."""
     if not things:
         return False
     boxes = torch.tensor([thing.box for thing in things], dtype=torch.float32)

@@ -27,6 +27,8 @@ Cell = Measured | float | None
 
 @dataclass(frozen=True)
 class Row:
+    """One row, cell by cell."""
+
     label: str
     cells: tuple[Cell, ...]
 

@@ -8,8 +8,10 @@ from unipan.tools.convert.source import Converted
 
 
 class CityscapesSource:
-    """A split, with the numbers that the official createPanopticImgs writes: a segment's id is its value in *_instanceIds.png, an
-    image's CITY_SEQUENCE_FRAME, a category's its label id, and groups of things are crowds.
+    """A split, with the numbers that the official createPanopticImgs writes.
+
+    A segment's id is its value in *_instanceIds.png, an image's CITY_SEQUENCE_FRAME, a category's its label id; groups of things
+    are crowds.
     """
 
     overlap_rule = "nobody: maps of one number a pixel can't overlap"

@@ -18,6 +18,8 @@ ImageId = int | str
 
 @dataclass(slots=True)
 class InstanceEntry:
+    """One annotation."""
+
     id: int | str
     image_id: ImageId
     category_id: int
@@ -28,6 +30,8 @@ class InstanceEntry:
 
 @dataclass(slots=True)
 class ImageEntry:
+    """One image."""
+
     id: ImageId
     file_name: str
     height: int | None = None

@@ -140,9 +140,7 @@ class LabelmeSource:
 def classes_of_labels(
     content: LabelmeFolder, *, classes: Path | None, things: Sequence[str], ignore: Sequence[str], background: str | None
 ) -> ClassTable:
-    """The classes: those of a JSON list or, without one, things as given, then every other label in the folder as stuff, by name,
-    and the background.
-    """
+    """The classes of a JSON list; without one, things as given, then all other labels by name as stuff, and the background."""
     if bool(classes) == bool(things):
         raise InputError(
             "say which labels are things: --things LABEL ..., or --classes JSON with a list of the classes; not both."

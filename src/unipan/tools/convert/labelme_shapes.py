@@ -16,6 +16,8 @@ from unipan.types import Size
 
 @dataclass(slots=True)
 class LabelmeShape:
+    """One shape of a labelme file."""
+
     label: str
     points: list[tuple[float, float]]
     shape_type: str = "polygon"

@@ -123,4 +123,5 @@ def counted_faults(faults: Sequence[str]) -> str:
 
 
 def json_path(folder: Path, split: str) -> Path:
+    """Where a split's annotations are written."""
     return folder / f"panoptic_{split}.json"

@@ -23,8 +23,9 @@ def mask_from_counts(counts: Sequence[int] | str, size: Size) -> NDArray[np.bool
 
 
 def _lengths_from_text(text: str) -> list[int]:
-    """Each character holds five bits, lowest first, and a mark that more follow; from the fourth on, lengths are given as
-    differences to the last but one.
+    """Each character holds five bits, lowest first, and a mark that more follow.
+
+    From the fourth on, lengths are given as differences to the last but one.
     """
     lengths: list[int] = []
     value = shift = 0

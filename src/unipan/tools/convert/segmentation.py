@@ -14,12 +14,16 @@ from unipan.types import Size
 
 @dataclass(slots=True)
 class Rle:
+    """Run lengths, as a list or as COCO's text."""
+
     counts: str | list[int]
     size: tuple[int, int]
 
 
 @dataclass(slots=True)
 class Point:
+    """A corner."""
+
     x: float
     y: float
 
