@@ -59,11 +59,16 @@ def table(content: Mapping[str, Any]) -> str:
         first = next(iter(ways.values()))["median"]
         for number, (way, found) in enumerate(ways.items()):
             ratio = f"{first / found['median']:.2g}" if number else ""
-            spread = ", ".join(f"{value:.3g}" for value in found["spread"])
-            lines.append(f"| {case if not number else ''} | {way} | {found['median']:.3g} | {spread} | {ratio} |")
+            spread = ", ".join(map(_figures, found["spread"]))
+            lines.append(f"| {case if not number else ''} | {way} | {_figures(found['median'])} | {spread} | {ratio} |")
     note = f" {content['note']}" if content["note"] else ""
     where = f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']:.1f}, torch {machine['torch']}"
     return "\n".join([*lines, "", f"Commit {content['commit']}, {content['threads']} thread{plural}; {where}.{note}"]) + "\n"
+
+
+def _figures(value: float) -> str:
+    """Three of them, or all before the point."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def filled(page: str) -> str:

@@ -173,11 +173,11 @@ def test_onnx_gives_the_same_numbers() -> None:
     torch.onnx.export(
         Block(weight),
         (x, offsets),
-        file,
+        file,  # type: ignore[arg-type]
         dynamo=False,
         opset_version=17,
         input_names=["x", "offsets"],
-        output_names=["out"],  # type: ignore[arg-type]
+        output_names=["out"],
     )
     session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
     (out,) = session.run(None, {"x": x.numpy(), "offsets": offsets.numpy()})
