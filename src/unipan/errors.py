@@ -30,11 +30,15 @@ def noted(faults: list[str], where: str = "") -> Iterator[None]:
         faults.append(f"{where}: {error}" if where else str(error))
 
 
+NO_MEMORY = ("allocate memory", "out of memory", "bad_alloc")
+"""Words of PyTorch's plain RuntimeErrors."""
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether Python, NumPy, PyTorch (on the CPU or a GPU) or the system had no memory left."""
     return (
         isinstance(error, MemoryError)
         or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
         or type(error).__name__ == "OutOfMemoryError"  # torch's, by name, so that errors need no torch
-        or (isinstance(error, RuntimeError) and any(words in str(error) for words in ("allocate memory", "out of memory")))
+        or (isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY))
     )

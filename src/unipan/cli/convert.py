@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from unipan.choices import Faulty as FaultyData
 from unipan.cli.options import print_all
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ ValShare = Annotated[float, arg(help="Hold out this share of the images: writes 
 Seed = Annotated[int, arg(help="Draws the held-out images.")]
 Ignore = Annotated[list[int], arg(help="Numbers in the semantic PNGs that mean unlabelled.")]
 Faulty = Annotated[
-    Literal["stop", "skip"],
+    FaultyData,
     arg(help="What can't be used of images and annotations: stop counts it and writes nothing, skip leaves it out, counted."),
 ]
 Clip = Annotated[bool, arg(help="Cut shapes at the image's border instead of refusing those that reach outside.")]

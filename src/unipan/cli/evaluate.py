@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 from shutil import copyfileobj
-from typing import Annotated, Literal
+from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from unipan.choices import Device, PanopticHead
+from unipan.choices import Device, Merge, PanopticHead
 from unipan.cli.options import AsJson, Overriding, Run, print_all, print_evaluation, print_json, untrimmed_unless
 from unipan.overrides import NO_OVERRIDES
 
@@ -156,7 +156,7 @@ def score(
     *,
     truth_dir: Path | None = None,
     predictions_dir: Path | None = None,
-    merge: Literal["none", "supercategory"] = "none",
+    merge: Merge = "none",
     as_json: AsJson = False,
 ) -> None:
     """Panoptic quality and IoU of files in the COCO panoptic format; no model.

@@ -1,11 +1,11 @@
 """Panoptic quality and IoU of two sets of files in the COCO panoptic format; no model, no images."""
 
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unipan.choices import Merge
 from unipan.classes import VOID_ID
 from unipan.console import counted
 from unipan.data.coco_files import ImageId, PanopticFile, read_panoptic_file
@@ -28,7 +28,7 @@ def score(
     *,
     truth_dir: Path | None = None,
     predictions_dir: Path | None = None,
-    merge: Literal["none", "supercategory"] = "none",
+    merge: Merge = "none",
 ) -> Report:
     """Compare predictions with the truth: every image of the truth must have a prediction, further predictions are left out.
 
