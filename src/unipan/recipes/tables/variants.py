@@ -14,7 +14,7 @@ VARIANTS: dict[str, Mapping[str, Any]] = {
     "preset": {},
     "bare": {"model.affinity_position": False, "loss.affinity": 0.0, "model.existence": False},
     "position": {"model.affinity_position": True},
-    "pairs": {"loss.affinity": 0.5},
+    "supervised": {"loss.affinity": 0.5},
     "taught": _TAUGHT,
     "existence": _EXISTENCE,
     "taught-existence": {**_TAUGHT, **_EXISTENCE},
