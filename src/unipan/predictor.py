@@ -25,6 +25,9 @@ from unipan.ops.sizes import resized_size
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.types import Admission, Inference, PanopticMap, Size
 
+as_pixels = read_image
+"""What a predictor does first with whatever it is given; scripts that look at images as the network does import it from here."""
+
 
 class Predictor:
     """Call it with an image, get a `PanopticMap` of the image's own size."""
@@ -69,6 +72,8 @@ class Predictor:
 
         Raises: InputError where it has not.
         """
+        if head not in get_args(PanopticHead):
+            raise InputError(f"there is no head {head}; choose {' or '.join(self.heads)}.")
         if head not in self.heads:
             raise InputError(
                 f"head {head} needs an affinity head, but this network was trained without one (model.panoptic in its "

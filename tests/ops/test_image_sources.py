@@ -96,6 +96,8 @@ def test_gray_and_alpha_of_arrays() -> None:
         (np.full((4, 5, 3), 200.0), "floats of 200 to 200; give floats in 0..1"),
         (torch.full((3, 4, 5), torch.nan), "floats of nan"),
         (Image.new("F", (3, 3)), "mode F: its pixels are floating-point"),
+        (Image.new("RGB", (0, 5)), "it is 0 x 5 pixels"),
+        (torch.zeros(3, 0, 0, dtype=torch.uint8), r"shape \(0, 0, 3\)"),
     ],
 )
 def test_what_is_no_image_is_refused_in_a_sentence(source: Any, told: str) -> None:

@@ -15,7 +15,7 @@ from unipan.data.image_ids import ids_in_json, ids_of_names, names_apart
 from unipan.errors import InputError
 from unipan.ops.images import read_image
 from unipan.overrides import Overrides
-from unipan.predictor import Predictor, load
+from unipan.predictor import Predictor, as_pixels, load
 from unipan.recipes import predict as recipe
 from unipan.recipes.predict import image_files, predict
 
@@ -55,10 +55,13 @@ def test_every_kind_of_input_gives_the_paths_answer(predictor: Predictor, photos
     assert expected.ids.shape == (56, 40)
     for source in (str(path), path.read_bytes(), path.open("rb"), Image.open(path), pixels, pixels / 255):
         assert torch.equal(predictor(source).ids, expected.ids)
+        assert torch.equal(as_pixels(source), pixels)
     assert torch.equal(predictor(pixels.permute(1, 2, 0).numpy()).ids, expected.ids)
     for source in ([path], iter([path]), 7):
         with pytest.raises(InputError, match=r"came as a .*; give a file's path, its bytes"):
             predictor(source)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="there is no head uppsnet; choose unified or upsnet"):
+        predictor(path, head="uppsnet")  # type: ignore[arg-type]
 
 
 def test_options_of_a_call(predictor: Predictor, learnt_run: Path, photos: Path) -> None:
@@ -93,6 +96,7 @@ def test_one_that_cannot_be_read_costs_nothing_else(
     whole = (photos / "002.jpg").read_bytes()
     (photos / "002.jpg").write_bytes(whole[:300])
     (photos / "._b.png").write_bytes(b"left by a system")
+    (photos / "a.png").symlink_to("nowhere")
     with pytest.raises(SystemExit) as stop:
         main(["predict", str(learnt_run), str(photos), "--out", str(tmp_path / "out"), "--no-trim"])
     assert stop.value.code == 2
@@ -100,7 +104,7 @@ def test_one_that_cannot_be_read_costs_nothing_else(
     told = " ".join(printed.err.split())
     assert "left out: 1 whose names begin with a dot" in told
     assert "left out: cannot read the image" in told
-    assert "1 image(s) could not be read and are left out:" in told
+    assert "2 image(s) could not be read and are left out:" in told
     assert "2 image(s), " in printed.out
     assert [image["file_name"] for image in content(tmp_path / "out")["images"]] == ["001.png", "b.png"]
     (photos / "002.jpg").write_bytes(whole)

@@ -50,7 +50,7 @@ def read_image(source: ImageSource) -> Tensor:
     import torch
 
     if isinstance(source, torch.Tensor):
-        if source.ndim == 3 and source.shape[0] == 3 and source.dtype == torch.uint8:
+        if source.ndim == 3 and source.shape[0] == 3 and source.dtype == torch.uint8 and source.numel():
             return source.cpu()
         values = (source.float() if source.is_floating_point() else source).detach().cpu()
         source = (values.movedim(0, -1) if values.ndim == 3 else values).numpy()
@@ -127,6 +127,8 @@ def _of_array(array: NDArray[Any]) -> Image.Image:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     """Convert any of Pillow's modes to RGB."""
+    if 0 in image.size:
+        raise ValueError(f"it is {image.width} x {image.height} pixels")
     if image.mode.startswith("I"):
         return _scaled_to_8_bit(image).convert("RGB")
     if image.mode == "F":

@@ -106,9 +106,9 @@ def image_files(paths: Sequence[Path], out: Path) -> list[Path]:
         raise InputError("no image is named; name at least one file, or a folder of them.")
     files: dict[str, Path] = {}
     for path in paths:
-        for file in _images_in(path, out) if path.is_dir() else [path]:
-            if not is_file(file):
-                raise InputError(f"there is no image file {file}; check the path.")
+        if not path.is_dir() and not is_file(path):
+            raise InputError(f"there is no image file {path}; check the path.")
+        for file in _images_in(path, out) if path.is_dir() else [path]:  # in a folder one that can't be read ends nothing
             files.setdefault(os.path.abspath(file), file)  # noqa: PTH100 (follows no link)
     return list(files.values())
 
