@@ -7,7 +7,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from unipan.choices import Device, Merge, PanopticHead
+from unipan.choices import Merge, PanopticHead
 from unipan.cli.options import AsJson, Overriding, Run, print_all, print_evaluation, print_json, untrimmed_unless
 from unipan.overrides import NO_OVERRIDES
 
@@ -55,7 +55,7 @@ def report(
     val: Annotated[str, arg(name="data.val")] = "",
     images: Annotated[str, arg(name="data.images")] = "",
     head: Head = None,
-    device: Device = "auto",
+    device: str = "auto",
 ) -> None:
     """Evaluate a run and draw it as a page: scores, loss curves, a dozen held-out images. Needs the extra `report`.
 
@@ -65,7 +65,7 @@ def report(
         val: A panoptic JSON to look at instead of the run's held-out images; writes RUN/report_NAME.html.
         images: The folder of its images.
         head: The way to the answer, where it is not the one trained for; writes RUN/report_HEAD.html.
-        device: auto is the GPU where there is one.
+        device: auto is the GPU where there is one; or cpu, cuda, cuda:1, mps.
     """
     from unipan.recipes.illustrate import report as recipe
 

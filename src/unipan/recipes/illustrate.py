@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from unipan.checkpoint import RunFolder, open_run
-from unipan.choices import Device, PanopticHead
+from unipan.choices import PanopticHead
 from unipan.data.build import validation_dataset
 from unipan.data.dataset import PanopticDataset
 from unipan.engine.processes import this_process
@@ -53,7 +53,7 @@ def report(
     val: str = "",
     images: str = "",
     head: PanopticHead | None = None,
-    device: Device = "auto",
+    device: str = "auto",
 ) -> Path:
     """Evaluate a run, as `evaluate` does, and write RUN/report.html, whose path is returned, and RUN/examples.jpg.
 
