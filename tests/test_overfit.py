@@ -20,7 +20,7 @@ from unipan.engine.fit import Trainer, fit
 from unipan.engine.guards import Guard
 from unipan.engine.optimize import learning_rate
 from unipan.engine.runtime import Runtime
-from unipan.losses.build import build_criterion
+from unipan.losses.build import criterion_of
 from unipan.metrics.pq import PanopticQuality, PQCounts, count, quality
 from unipan.models.build import build_network
 from unipan.models.network import PanopticNetwork
@@ -104,7 +104,7 @@ def _train(network: PanopticNetwork, batch: Batch, config: Config, classes: Clas
     train = config.train
     trainer = Trainer(
         network=network,
-        criterion=build_criterion(config.loss, classes, void_channel=config.model.void_channel),
+        criterion=criterion_of(config, classes),
         optimizer=torch.optim.Adam(network.parameters(), lr=0.0),
         runtime=Runtime(device=train.device, precision=train.precision),
         rate=partial(

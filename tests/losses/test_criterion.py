@@ -1,9 +1,11 @@
+from typing import get_args
+
 import pytest
 import torch
 
 from unipan.classes import VOID, ClassInfo, ClassTable
-from unipan.config import LossConfig
-from unipan.losses.build import build_criterion
+from unipan.config import Config, LossConfig, ModelConfig, PanopticHead
+from unipan.losses.build import build_criterion, criterion_of
 from unipan.types import Detections, Outputs, Target, Term, add_terms
 
 CLASSES = ClassTable(
@@ -65,3 +67,11 @@ def test_a_detector_term_without_a_weight_is_refused() -> None:
     outputs, targets = scene(0, centreness=DETECTOR["mask"])
     with pytest.raises(AssertionError, match="centreness"):
         build_criterion(LossConfig(), CLASSES, void_channel=False)(outputs, targets)
+
+
+@pytest.mark.parametrize("head", get_args(PanopticHead))
+def test_only_the_unified_head_learns_an_affinity_and_an_existence(head: PanopticHead) -> None:
+    """So that any head can be chosen on a preset whose own has both."""
+    model = ModelConfig(panoptic=head, void_channel=head == "upsnet", existence=True)
+    names = criterion_of(Config(model=model, loss=LossConfig(affinity=0.5, panoptic=float(head != "heuristic"))), CLASSES).names
+    assert {"affinity", "existence"} & set(names) == ({"affinity", "existence"} if head == "unified" else set())

@@ -23,7 +23,7 @@ from unipan.engine.optimize import build_optimizer, learning_rate, restore_momen
 from unipan.engine.processes import Processes
 from unipan.engine.runtime import Runtime
 from unipan.engine.trackers import need_trackers
-from unipan.losses.build import build_criterion
+from unipan.losses.build import criterion_of
 from unipan.models.network import PanopticNetwork
 from unipan.predictor import untrained_network
 from unipan.recipes.training.checkpoints import resumed_state, start_folder
@@ -59,7 +59,7 @@ def train(
     console.print(training_table(config, network, classes, num_images=images, device=device, processes=count))
     trainer = Trainer(
         network=prepared,
-        criterion=build_criterion(config.loss, classes, void_channel=config.model.void_channel, existence=config.model.existence),
+        criterion=criterion_of(config, classes),
         optimizer=optimizer,
         runtime=runtime,
         rate=_rate(config),

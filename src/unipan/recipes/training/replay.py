@@ -9,7 +9,7 @@ from unipan.choices import Device
 from unipan.engine.fit import loss_values
 from unipan.engine.saved_batch import SavedBatch, load_batch
 from unipan.errors import InputError
-from unipan.losses.build import build_criterion
+from unipan.losses.build import criterion_of
 from unipan.ops.device import find_device
 from unipan.predictor import untrained_network
 from unipan.recipes.training.checkpoints import newest_state
@@ -31,7 +31,7 @@ def replay(run: str | Path, batch: Path, *, device: Device = "auto") -> dict[str
     network = untrained_network(config, classes)
     fill(network, state.weights, folder.checkpoint(state.step))
     network = network.to(find_device(device)).train()
-    criterion = build_criterion(config.loss, classes, void_channel=config.model.void_channel, existence=config.model.existence)
+    criterion = criterion_of(config, classes)
     losses = {}
     with torch.no_grad():
         for place, name in enumerate(saved.batch.names):
