@@ -95,7 +95,8 @@ def test_a_stopped_training_goes_on(base: Config, tmp_path: Path, monkeypatch: p
         asked.append(resume)
         train(config, folder, resume=resume)
 
-    run = trials.trained_run("boxes", base, 5, tmp_path)  # type: ignore[call-arg]
+    config = replace(base, train=replace(base.train, seed=5))
+    run = trials.trained_run("boxes", config, tmp_path)
     (run / "model.safetensors").unlink()
     monkeypatch.setattr(trials, "train", note)
     assert trials.trained_run("boxes", base, 5, tmp_path) == run  # type: ignore[call-arg]

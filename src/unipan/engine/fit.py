@@ -38,9 +38,9 @@ class Step:
     """Before clipping; nan where it was not computed."""
     broken: tuple[str, ...] = ()
     """What was not finite; then the step was left out."""
-    data_seconds: float = 0.0
+    data_seconds: float = field(default=0.0, compare=False)
     """Waiting for the batch."""
-    seconds: float = 0.0
+    seconds: float = field(default=0.0, compare=False)
     """From the batch's arrival to the new weights."""
     fields: dict[str, Any] = field(default_factory=dict)
     """What hooks found of this step, by name, for those after them: the log writes it down."""
