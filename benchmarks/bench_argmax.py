@@ -26,7 +26,7 @@ CASES: tuple[tuple[Size, Size, int], ...] = (
     ((256, 384), (427, 640), 27),
     ((800, 1199), (427, 640), 150),
 )
-"""What the network sees, the photo's size, and the channels."""
+"""What the network sees, the image's size, and the channels."""
 CHUNK = 16
 """Channels that the plain way holds at full resolution at once."""
 LOGIT = 8.0

@@ -31,7 +31,7 @@ from unipan.types import PanopticMap, Sample
 HEIGHT, WIDTH = 1024, 2048
 NUM_PAIRS, VIEWS = 6, 48
 NOISE = 0.9
-"""Gray levels (standard deviation) added to smooth pictures, so that their PNGs are as large as those of photographs."""
+"""Gray levels (standard deviation) added to smooth images, so that their PNGs are as large as those of a camera."""
 SETTINGS = Augmentation(short_side=0, long_side=0, scale_range=(0.5, 2.0), crop=(512, 1024), flip=True, jitter=0.1)
 """The Cityscapes presets' own."""
 SCENES = SceneDataset(difficulty="crowded", size=(HEIGHT // 2, WIDTH // 2), seed=0, length=NUM_PAIRS)

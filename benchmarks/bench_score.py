@@ -41,7 +41,7 @@ def draw_truth(folder: Path) -> Path:
 
 
 def damage(truth: Path, folder: Path) -> Path:
-    """Predictions: the truth shifted by 5 pixels. What leaves a picture is taken out of its JSON entry."""
+    """Predictions: the truth shifted by 5 pixels. What leaves an image is taken out of its JSON entry."""
     content = json.loads(truth.read_text())
     pngs = folder / Path(PREDICTIONS).stem
     pngs.mkdir()

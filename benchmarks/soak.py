@@ -154,7 +154,7 @@ def results(run: Path, images: Path) -> Results:
 
 
 def prepare(config: Config, place: Path) -> Results:
-    """Settings and pictures for the cycles, and what a run gives which is never stopped."""
+    """Settings and images for the cycles, and what a run gives which is never stopped."""
     save_config(config, place / "settings.json")
     assert load_config(place / "settings.json") == config
     (place / "images").mkdir()

@@ -30,16 +30,16 @@ OFFICIAL = {  # label id -> train id, name, is it a thing; only what is drawn ab
 
 
 def write_download(root: Path, split: str = "val") -> Path:
-    """leftImg8bit and gtFine as they are unpacked. A picture's red is its width, so that each can be told."""
+    """leftImg8bit and gtFine as they are unpacked. An image's red is its width, so that each can be told."""
     for (city, frame), rows in FRAMES.items():
         values = np.array(rows, dtype=np.uint16)
         for top, end in (("leftImg8bit", "leftImg8bit"), ("gtFine", "gtFine_instanceIds"), ("gtFine", "gtFine_labelIds")):
             folder = root / top / split / city
             folder.mkdir(parents=True, exist_ok=True)
             height, width = values.shape
-            picture = Image.new("RGB", (width, height), (width, 0, 0))
+            image = Image.new("RGB", (width, height), (width, 0, 0))
             drawn = {
-                "leftImg8bit": picture,
+                "leftImg8bit": image,
                 "gtFine_instanceIds": Image.fromarray(values),
                 "gtFine_labelIds": Image.fromarray(np.where(values < 1000, values, values // 1000).astype(np.uint8)),
             }

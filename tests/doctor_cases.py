@@ -75,7 +75,7 @@ class Train:
         self.images, self.annotations, self.categories = (self.content[k] for k in ("images", "annotations", "categories"))
         self.first = next(a for a in self.annotations if a["image_id"] == 1)
         self.segments = {segment["id"]: segment for segment in self.first["segments_info"]}
-        self.picture, self.png = root / "train" / "1.png", root / "annotations" / "panoptic_train" / "1.png"
+        self.image, self.png = root / "train" / "1.png", root / "annotations" / "panoptic_train" / "1.png"
 
     def redraw(self, ids: np.ndarray) -> None:
         """Give image 1 other labels, with the entries that fit them."""
@@ -142,8 +142,8 @@ def _gray_ids(train: Train) -> None:
 
 def _palette(train: Train) -> None:
     _gray_ids(train)
-    picture = Image.open(train.png).convert("L")
-    coloured = Image.frombytes("P", picture.size, picture.tobytes())
+    image = Image.open(train.png).convert("L")
+    coloured = Image.frombytes("P", image.size, image.tobytes())
     coloured.putpalette([value for index in range(256) for value in (index * 37 % 256, index * 59 % 256, 200)])
     coloured.save(train.png)
 
@@ -167,16 +167,16 @@ def _turned(train: Train) -> None:
     """Turned by its EXIF tag: a person sees it upright, the labels lie on their side."""
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.open(train.picture).save(train.picture, exif=exif)
+    Image.open(train.image).save(train.image, exif=exif)
 
 
 def _copy_of(source: str) -> Callable[[Train], object]:
-    """The same picture again, in another file form."""
-    return lambda train: Image.open(train.root / source).save(train.picture, compress_level=0)
+    """The same image again, in another file form."""
+    return lambda train: Image.open(train.root / source).save(train.image, compress_level=0)
 
 
 def _same_name(train: Train) -> None:
-    train.picture.rename(train.picture.with_name("4.png"))
+    train.image.rename(train.image.with_name("4.png"))
     train.images[0]["file_name"] = "4.png"
 
 
@@ -191,14 +191,14 @@ def _zero_is_a_dog(train: Train) -> None:
 
 def _in_two_folders(train: Train) -> None:
     for folder in ("a", "b"):
-        (train.picture.parent / folder).mkdir()
-        Image.open(train.picture).save(train.picture.parent / folder / train.picture.name)
-    train.picture.unlink()
+        (train.image.parent / folder).mkdir()
+        Image.open(train.image).save(train.image.parent / folder / train.image.name)
+    train.image.unlink()
 
 
 def _ten_bits(train: Train) -> None:
     gray = np.arange(HEIGHT * WIDTH, dtype=np.uint16).reshape(HEIGHT, WIDTH)
-    Image.fromarray(gray).save(train.picture)
+    Image.fromarray(gray).save(train.image)
 
 
 def _all_of_one_kind(isthing: int) -> Callable[[Train], None]:
@@ -260,14 +260,14 @@ CASES = {
     "segment id 2^24": Case(lambda t: t.first["segments_info"].append({"id": 2**24, "category_id": 20}), {"segment-id-range": 1}),
     "unknown category": Case(lambda t: t.segments[DOG].update(category_id=99), {"unknown-category": 1}),
     "two seas": Case(_redrawn(_split_sea), {"several-stuff-segments": 1}),
-    "no picture": Case(lambda t: t.picture.unlink(), {"image-missing": 1}),
+    "no image": Case(lambda t: t.image.unlink(), {"image-missing": 1}),
     "another suffix": Case(lambda t: t.images[0].update(file_name="1.jpg"), {"image-missing": 1}),
     "two of one name": Case(_in_two_folders, {"image-ambiguous": 1}),
     "ten bits of sixteen": Case(_ten_bits, {"nearly-black": 1}),
     "all stuff": Case(_all_of_one_kind(0), {"no-things": 1}),
     "all things": Case(_all_of_one_kind(1), {"no-stuff": 3}),
-    "listed twice": Case(_listed_twice, {"picture-repeated": 1}),
-    "cut picture": Case(lambda t: _cut(t.picture), {"image-unreadable": 1}),
+    "listed twice": Case(_listed_twice, {"duplicate-image": 1}),
+    "cut image": Case(lambda t: _cut(t.image), {"image-unreadable": 1}),
     "no PNG": Case(lambda t: t.png.unlink(), {"png-missing": 1}),
     "cut PNG": Case(lambda t: t.png.write_bytes(t.png.read_bytes()[:60]), {"png-unreadable": 1}),
     "gray PNG": Case(_gray, {"png-mode": 1}),
@@ -276,7 +276,7 @@ CASES = {
     "alpha": Case(lambda t: Image.open(t.png).convert("RGBA").save(t.png), {"png-mode": 1}),
     "palette of ids": Case(_palette_of_ids, {"id-only-in-png": 1}),
     "JPEG for PNG": Case(_jpeg, {"png-mode": 1}),
-    "another size": Case(lambda t: Image.open(t.picture).resize((WIDTH, HEIGHT + 1)).save(t.picture), {"size-image-png": 1}),
+    "another size": Case(lambda t: Image.open(t.image).resize((WIDTH, HEIGHT + 1)).save(t.image), {"size-image-png": 1}),
     "turned by EXIF": Case(_turned, {"size-image-png": 1}),
     "size in the JSON": Case(lambda t: t.images[0].update(width=HEIGHT, height=WIDTH), {"size-json": 1}),
     "segment without pixels": Case(
@@ -294,7 +294,7 @@ CASES = {
     "one class more": Case(
         lambda t: t.categories.append({"id": 50, "name": "cow", "isthing": 1}), {"class-unseen": 1, "classes-differ": 1}
     ),
-    "held-out picture": Case(_copy_of("val/4.png"), {"overlap-picture": 1}),
+    "held-out image": Case(_copy_of("val/4.png"), {"overlap-image": 1}),
     "held-out name": Case(_same_name, {"overlap-name": 1}),
-    "twice in a split": Case(_copy_of("train/2.png"), {"picture-repeated": 1}),
+    "twice in a split": Case(_copy_of("train/2.png"), {"duplicate-image": 1}),
 }

@@ -112,7 +112,7 @@ def labelme_json(sample_size: tuple[int, int], file_name: str, shapes: list[dict
     """What labelme writes, with shapes in their short form."""
     full = [{"shape_type": "polygon", "group_id": None, "flags": {}} | shape for shape in shapes]
     height, width = sample_size
-    content = {"version": "5.4.1", "flags": {}, "shapes": full, "imagePath": f"..\\pictures\\{file_name}", "imageData": None}
+    content = {"version": "5.4.1", "flags": {}, "shapes": full, "imagePath": f"..\\images\\{file_name}", "imageData": None}
     return json.dumps(content | {"imageHeight": height, "imageWidth": width})
 
 

@@ -77,12 +77,12 @@ def test_a_missing_file_to_score(refused: Refused, tmp_path: Path) -> None:
 
 
 def test_a_truncated_image(refused: Refused, run: Path, tmp_path: Path) -> None:
-    path = tmp_path / "photo.jpg"
+    path = tmp_path / "image.jpg"
     Image.effect_noise((64, 64), 50).save(path)
     path.write_bytes(path.read_bytes()[:-300])
     message = refused("predict", run, path, "--out", tmp_path / "out")
     assert "1 image(s) could not be read" in message
-    assert "photo.jpg" in message
+    assert "image.jpg" in message
     assert not (tmp_path / "out/panoptic.json").exists()
 
 
@@ -93,16 +93,16 @@ def test_no_image(refused: Refused, run: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("verb", ["evaluate", "predict"])
 def test_a_run_that_is_none(verb: str, refused: Refused, tmp_path: Path) -> None:
-    Image.new("RGB", (32, 32)).save(tmp_path / "photo.png")
-    more = [tmp_path / "photo.png", "--out", tmp_path / "out"] if verb == "predict" else []
+    Image.new("RGB", (32, 32)).save(tmp_path / "image.png")
+    more = [tmp_path / "image.png", "--out", tmp_path / "out"] if verb == "predict" else []
     assert "is no run: it has no config.json and no classes.json" in refused(verb, tmp_path, *more)
 
 
 def test_a_run_whose_model_is_truncated(refused: Refused, run: Path, tmp_path: Path) -> None:
     for path in run.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes()[: -10 if path.name == "model.safetensors" else None])
-    Image.new("RGB", (64, 64)).save(tmp_path / "photo.png")
-    message = refused("predict", tmp_path, tmp_path / "photo.png", "--out", tmp_path / "out")
+    Image.new("RGB", (64, 64)).save(tmp_path / "image.png")
+    message = refused("predict", tmp_path, tmp_path / "image.png", "--out", tmp_path / "out")
     assert "model.safetensors is damaged" in message
 
 

@@ -60,23 +60,23 @@ def test_scores_as_json_and_as_a_table(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_predictions_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = untrained_run(tmp_path / "run")
-    Image.effect_noise((80, 48), 90).save(tmp_path / "photo.png")
-    main(["predict", str(run), str(tmp_path / "photo.png"), "--out", str(tmp_path / "out"), "--json"])
+    Image.effect_noise((80, 48), 90).save(tmp_path / "image.png")
+    main(["predict", str(run), str(tmp_path / "image.png"), "--out", str(tmp_path / "out"), "--json"])
     content = json.loads(capsys.readouterr().out)
     assert content == json.loads((tmp_path / "out/panoptic.json").read_text())
-    assert content["images"][0] | {"id": 0} == {"id": 0, "file_name": "photo.png", "height": 48, "width": 80}
+    assert content["images"][0] | {"id": 0} == {"id": 0, "file_name": "image.png", "height": 48, "width": 80}
 
 
 def test_comparing_with_and_without_truth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = untrained_run(tmp_path / "run")
-    Image.effect_noise((80, 48), 90).save(tmp_path / "photo.png")
-    main(["compare", str(run), str(tmp_path / "photo.png"), "--out", str(tmp_path / "out")])
+    Image.effect_noise((80, 48), 90).save(tmp_path / "image.png")
+    main(["compare", str(run), str(tmp_path / "image.png"), "--out", str(tmp_path / "out")])
     printed = " ".join(capsys.readouterr().out.split())
-    for text in ("unified", "UPSNet's head", "heuristic merger", "void pixels", "X_mask is 0", "1 picture(s)"):
+    for text in ("unified", "UPSNet's head", "heuristic merger", "void pixels", "X_mask is 0", "1 drawing(s)"):
         assert text in printed
-    main(["compare", str(run), str(tmp_path / "photo.png"), "--out", str(tmp_path / "out"), "--json"])
+    main(["compare", str(run), str(tmp_path / "image.png"), "--out", str(tmp_path / "out"), "--json"])
     content = json.loads(capsys.readouterr().out)
-    assert content["pictures"] == [str(tmp_path / "out/photo_compare.png")]
+    assert content["pictures"] == [str(tmp_path / "out/image_compare.png")]
     assert content["decoders"] == {}
 
 

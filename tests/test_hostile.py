@@ -210,6 +210,6 @@ def test_a_data_set_cannot_name_files_elsewhere(tmp_path: Path, part: str) -> No
     path.write_text(json.dumps(content))
     with pytest.raises(InputError, match="file names that lead out of their folder: "):
         json_set(path, tmp_path / "images", None, merge="none")
-    if part == "annotations":  # scoring reads no pictures
+    if part == "annotations":  # scoring reads no images
         with pytest.raises(InputError, match="file names that lead out of their folder: "):
             read_panoptic_file(path)

@@ -1,4 +1,4 @@
-"""The first check of any network: can it learn four pictures by heart? A failure says which class and which part fell short."""
+"""The first check of any network: can it learn four images by heart? A failure says which class and which part fell short."""
 
 from collections.abc import Iterator
 from dataclasses import replace

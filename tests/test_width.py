@@ -82,7 +82,7 @@ def other_tables() -> list[Table]:
     counts = SplitCounts("train2017", Path("train.json"), 118_287, 2_123_456, 123_456, 10**9, 123_456_789, 10**8)
     return [
         training_table(preset, nn.Linear(1, 1), CLASSES, num_images=118_287, device="cuda", processes=8),
-        segment_table(Path("a_photo_of_a_very_long_name_that_stands_in_the_title_of_the_table_with_more_than_80.jpg"), answer),
+        segment_table(Path("an_image_of_a_very_long_name_that_stands_in_the_title_of_the_table_with_more_than_80.jpg"), answer),
         summary([counts]),
     ]
 

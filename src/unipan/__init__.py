@@ -1,8 +1,8 @@
 """unipan: panoptic segmentation through a learnt dense instance affinity.
 
     predict = unipan.load("runs/demo")
-    answer = predict("photo.jpg")
-    unipan.overlay(answer, "photo.jpg").save("overlay.png")
+    answer = predict("image.jpg")
+    unipan.overlay(answer, "image.jpg").save("overlay.png")
 
 Names are imported when they are first used, so `import unipan` is quick and touches no GPU.
 """

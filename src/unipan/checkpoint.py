@@ -7,7 +7,7 @@ RUN/checkpoints/       step-NNNNNNNN.safetensors: weights, momentum and step, to
 RUN/log.jsonl          one line for each step
 RUN/metrics.json       what `evaluate` measured
 RUN/best.safetensors   with train.evaluate_every: the weights that scored best so far
-RUN/panels/            with train.panels_every: pictures of held-out images
+RUN/panels/            with train.panels_every: drawings of held-out images
 """
 
 import json

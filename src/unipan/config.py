@@ -341,7 +341,7 @@ class TrainConfig:
     trackers: tuple[TrackerName, ...] = ()
     """Where the log's numbers go besides log.jsonl: tensorboard, wandb, trackio; each is an extra of this package."""
     panels_every: int = 0
-    """Steps between pictures of a few held-out images with truth and answer, in RUN/panels and the trackers; 0 draws none."""
+    """Steps between drawings of a few held-out images with truth and answer, in RUN/panels and the trackers; 0 draws none."""
 
     def __post_init__(self) -> None:
         _positive(self, "train", "steps", "batch_size", "learning_rate", "clip_norm", "save_every", "keep")

@@ -14,7 +14,7 @@ from unipan.config import Config
 from unipan.errors import InputError
 from unipan.models import heuristic, upsnet
 from unipan.models.build import build_network
-from unipan.models.decode import at_size, decode, in_photo
+from unipan.models.decode import at_size, decode, in_image
 from unipan.models.network import PanopticNetwork
 from unipan.models.panoptic_head import UnifiedHead
 from unipan.models.upsnet import decode_upsnet
@@ -115,7 +115,10 @@ class Predictor:
             answer = decode(outputs.panoptic[0], inference.admitted, network_size=network_size, size=size, classes=self.classes)
         else:
             merge, most = (decode_upsnet, upsnet.MAX_OVERLAP) if head == "upsnet" else (heuristic.merge, heuristic.MAX_OVERLAP)
-            semantic, found = at_size(outputs.semantic[0], network_size, size), in_photo(inference.detections, network_size, size)
+            semantic, found = (
+                at_size(outputs.semantic[0], network_size, size),
+                in_image(inference.detections, network_size, size),
+            )
             answer = merge(semantic, found, score_threshold=admission.score_threshold, max_overlap=most, classes=self.classes)
         return drop_small_stuff(answer, min_area_px=self.min_stuff_area_px) if trim else answer
 

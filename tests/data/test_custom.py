@@ -1,4 +1,4 @@
-"""Data of one's own: JSONs anywhere, their pictures and PNGs; what does not fit together is said before training starts."""
+"""Data of one's own: JSONs anywhere, their images and PNGs; what does not fit together is said before training starts."""
 
 import json
 from collections.abc import Callable
@@ -26,13 +26,13 @@ IDS = torch.tensor([[1, 1, 2, 2], [0, 2, 2, 2]])
 def write_set(
     folder: Path, name: str, shades: list[int], categories: list[dict[str, Any]] = CATEGORIES, masks: Path | None = None
 ) -> Path:
-    """A JSON, its PNGs, and in FOLDER/pictures an image of each shade of red."""
+    """A JSON, its PNGs, and in FOLDER/images an image of each shade of red."""
     masks = masks or folder / name
-    for made in (masks, folder / "pictures"):
+    for made in (masks, folder / "images"):
         made.mkdir(parents=True, exist_ok=True)
     images, annotations = [], []
     for shade in shades:
-        Image.new("RGB", (4, 2), (shade, 0, 0)).save(folder / "pictures" / f"{shade}.png")
+        Image.new("RGB", (4, 2), (shade, 0, 0)).save(folder / "images" / f"{shade}.png")
         write_id_map(masks / f"{shade}.png", IDS)
         images.append({"id": f"red {shade}", "file_name": f"{shade}.png"})
         segments = [{"id": 1, "category_id": 40}, {"id": 2, "category_id": 7}]
@@ -45,7 +45,7 @@ def write_set(
 @pytest.fixture
 def config(tmp_path: Path) -> DataConfig:
     train, val = write_set(tmp_path, "train", [1, 2, 3]), write_set(tmp_path, "val", [4])
-    return DataConfig(train=str(train), val=str(val), images=str(tmp_path / "pictures"))
+    return DataConfig(train=str(train), val=str(val), images=str(tmp_path / "images"))
 
 
 def shades(dataset: Any) -> list[int]:
@@ -72,8 +72,8 @@ def test_other_folders_and_a_root(tmp_path: Path) -> None:
         root=str(tmp_path),
         train="t.json",
         val="apart/v.json",
-        images="pictures",
-        val_images="apart/pictures",
+        images="images",
+        val_images="apart/images",
         train_masks="masks/t",
         val_masks="masks/v",
     )
@@ -85,7 +85,7 @@ def test_other_folders_and_a_root(tmp_path: Path) -> None:
 def test_paths_start_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_set(tmp_path, "t", [9])
     monkeypatch.chdir(tmp_path)
-    assert shades(training_dataset(DataConfig(train="t.json", val="t.json", images="pictures"), seed=0)) == [9]
+    assert shades(training_dataset(DataConfig(train="t.json", val="t.json", images="images"), seed=0)) == [9]
 
 
 def test_a_byte_order_mark_is_no_fault(config: DataConfig) -> None:
@@ -99,28 +99,28 @@ def test_a_byte_order_mark_is_no_fault(config: DataConfig) -> None:
 def test_super_categories_merge(tmp_path: Path) -> None:
     grown = [entry | {"supercategory": "farm"} for entry in CATEGORIES]
     path = str(write_set(tmp_path, "t", [1], grown))
-    config = DataConfig(train=path, val=path, images=str(tmp_path / "pictures"), merge="supercategory")
+    config = DataConfig(train=path, val=path, images=str(tmp_path / "images"), merge="supercategory")
     assert [info.name for info in training_dataset(config, seed=0).classes.classes] == ["farm (things)", "farm (stuff)"]
 
 
-def test_pictures_in_subfolders_are_found_by_name(config: DataConfig) -> None:
-    pictures = Path(config.images)
-    (pictures / "day" / "early").mkdir(parents=True)
-    (pictures / "1.png").rename(pictures / "day" / "1.png")
-    (pictures / "3.png").rename(pictures / "day" / "early" / "3.png")
+def test_images_in_subfolders_are_found_by_name(config: DataConfig) -> None:
+    images = Path(config.images)
+    (images / "day" / "early").mkdir(parents=True)
+    (images / "1.png").rename(images / "day" / "1.png")
+    (images / "3.png").rename(images / "day" / "early" / "3.png")
     dataset = training_dataset(config, seed=0)
     assert shades(dataset) == [1, 2, 3]
     assert dataset[2].file_name == "day/early/3.png"
-    Image.new("RGB", (4, 2)).save(pictures / "day" / "3.png")
-    with pytest.raises(InputError, match=r"3\.png could be day/3\.png, day/early/3\.png, all below .*pictures"):
+    Image.new("RGB", (4, 2)).save(images / "day" / "3.png")
+    with pytest.raises(InputError, match=r"3\.png could be day/3\.png, day/early/3\.png, all below .*images"):
         training_dataset(config, seed=0)
 
 
-def test_a_missing_picture_is_named_when_read_and_a_wrong_folder_at_once(config: DataConfig, tmp_path: Path) -> None:
+def test_a_missing_image_is_named_when_read_and_a_wrong_folder_at_once(config: DataConfig, tmp_path: Path) -> None:
     (Path(config.images) / "2.png").unlink()
     dataset = training_dataset(config, seed=0)
     assert dataset[0].image_id == "red 1"
-    with pytest.raises(InputError, match=r"no image file .*pictures/2\.png"):
+    with pytest.raises(InputError, match=r"no image file .*images/2\.png"):
         dataset[1]
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"none of the 3 images that .*train\.json names is in .*first 1\.png"):

@@ -18,7 +18,7 @@ CLASSES = ClassTable((ClassInfo(name="cat", is_thing=True, dataset_id=1, color=(
 CHANGES = Augmentation(short_side=12, long_side=0, scale_range=(1.0, 1.0), crop=(0, 0), flip=True, jitter=0.3)
 
 
-class Pictures:
+class Images:
     """`length` images of different sizes with one thing each; the one at `broken` can't be read."""
 
     def __init__(self, length: int, broken: int = -1) -> None:
@@ -52,8 +52,8 @@ def same(one: Batch, other: Batch) -> bool:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_resuming_gives_the_tail_of_the_whole_run(workers: int) -> None:
-    whole = batches(Pictures(5))
-    resumed = batches(Pictures(5), workers=workers, start_step=5)
+    whole = batches(Images(5))
+    resumed = batches(Images(5), workers=workers, start_step=5)
     assert len(resumed) == 3
     assert all(same(a, b) for a, b in zip(whole[5:], resumed, strict=True))
 
@@ -61,65 +61,65 @@ def test_resuming_gives_the_tail_of_the_whole_run(workers: int) -> None:
 def test_workers_and_the_global_generator_change_nothing() -> None:
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    alone = batches(Pictures(5))
-    shared = batches(Pictures(5), workers=2)
+    alone = batches(Images(5))
+    shared = batches(Images(5), workers=2)
     assert torch.equal(torch.get_rng_state(), before)
     assert all(same(a, b) for a, b in zip(alone, shared, strict=True))
 
 
 def test_more_workers_than_cores_are_no_warning(recwarn: pytest.WarningsRecorder) -> None:
-    batches(Pictures(5), workers=(os.cpu_count() or 1) + 1, steps=1)
+    batches(Images(5), workers=(os.cpu_count() or 1) + 1, steps=1)
     assert not recwarn.list
 
 
 def test_a_second_iteration_gives_the_same_batches() -> None:
-    first = batches(Pictures(5), workers=2)
-    assert all(same(a, b) for a, b in zip(first, batches(Pictures(5), workers=2), strict=True))
+    first = batches(Images(5), workers=2)
+    assert all(same(a, b) for a, b in zip(first, batches(Images(5), workers=2), strict=True))
 
 
 def test_epochs_follow_without_a_gap_and_in_new_orders() -> None:
-    names = [name for batch in batches(Pictures(7), steps=7) for name in batch.names]
+    names = [name for batch in batches(Images(7), steps=7) for name in batch.names]
     epochs = [names[:7], names[7:14], names[14:]]
     assert all(sorted(epoch) == [f"{index}.jpg" for index in range(7)] for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 3
 
 
 def test_seeds_differ_and_so_do_the_visits_to_one_image() -> None:
-    assert [b.names for b in batches(Pictures(7))] != [b.names for b in batches(Pictures(7), seed=6)]
-    visits = [batch.images for batch in batches(Pictures(1), steps=2, batch_size=1)]
+    assert [b.names for b in batches(Images(7))] != [b.names for b in batches(Images(7), seed=6)]
+    visits = [batch.images for batch in batches(Images(1), steps=2, batch_size=1)]
     assert not torch.equal(*visits)
 
 
 def test_one_image_fills_a_batch_of_any_size() -> None:
-    (batch,) = batches(Pictures(1), steps=1, batch_size=4)
+    (batch,) = batches(Images(1), steps=1, batch_size=4)
     assert batch.names == ("0.jpg",) * 4
 
 
 def test_processes_share_each_step() -> None:
-    whole = batches(Pictures(5), batch_size=4)
-    parts = [batches(Pictures(5), batch_size=4, process=process, processes=2) for process in range(2)]
+    whole = batches(Images(5), batch_size=4)
+    parts = [batches(Images(5), batch_size=4, process=process, processes=2) for process in range(2)]
     for step, batch in enumerate(whole):
         assert parts[0][step].names + parts[1][step].names == batch.names
     with pytest.raises(InputError, match=r"batch_size \(3\) must be a multiple of the number of processes \(2\)"):
-        batches(Pictures(5), batch_size=3, process=0, processes=2)
+        batches(Images(5), batch_size=3, process=0, processes=2)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_user_sees_the_plain_message_of_a_broken_image(workers: int) -> None:
     with pytest.raises(InputError) as caught:
-        batches(Pictures(4, broken=2), workers=workers)
+        batches(Images(4, broken=2), workers=workers)
     assert str(caught.value).startswith("cannot read 2.jpg. Mend the data, or")
 
 
 def test_an_empty_data_set_is_refused() -> None:
     with pytest.raises(InputError, match="holds no images"):
-        batches(Pictures(0))
+        batches(Images(0))
 
 
 def test_collate_pads_at_the_right_and_the_bottom() -> None:
     items = []
     for index in (0, 3):
-        sample = Pictures(4)[index]
+        sample = Images(4)[index]
         items.append(TrainingItem(sample.image.float() / 255, make_target(sample.truth, min_thing_px=1), sample.file_name))
     empty = panoptic_map(torch.zeros(4, 20, dtype=torch.int32), [], CLASSES)
     items.append(TrainingItem(torch.ones(3, 4, 20), make_target(empty, min_thing_px=1), "empty"))

@@ -24,7 +24,7 @@ CHANGES = Augmentation(short_side=0, long_side=0, scale_range=(1.0, 1.0), crop=(
 SEED = 5
 
 
-class Pictures:
+class Images:
     """`length` images with one thing each; those in `broken` can't be read, at the one in `deadly` the process dies."""
 
     def __init__(self, length: int, broken: frozenset[int] = frozenset(), deadly: int = -1, side: int = 12) -> None:
@@ -46,7 +46,7 @@ class Pictures:
         os._exit(3)
 
 
-class Killed(Pictures):
+class Killed(Images):
     """As by the system when the memory runs out."""
 
     def die(self) -> None:
@@ -66,7 +66,7 @@ def equal(one: list[Batch], other: list[Batch]) -> bool:
 
 def test_a_faulty_sample_gives_its_place_to_the_next_readable_one() -> None:
     broken = frozenset({1, 4, 5})
-    drawn = batches(Pictures(7, broken), steps=14, batch_size=1)
+    drawn = batches(Images(7, broken), steps=14, batch_size=1)
     for number, batch in enumerate(drawn):
         epoch, place = divmod(number, 7)
         order = epoch_order(7, SEED, epoch).tolist()
@@ -78,14 +78,14 @@ def test_a_faulty_sample_gives_its_place_to_the_next_readable_one() -> None:
 
 
 def test_places_of_sound_samples_do_not_notice_the_faulty_ones() -> None:
-    sound, faulty = batches(Pictures(7), steps=14, batch_size=1), batches(Pictures(7, frozenset({2})), steps=14, batch_size=1)
+    sound, faulty = batches(Images(7), steps=14, batch_size=1), batches(Images(7, frozenset({2})), steps=14, batch_size=1)
     untouched = [place for place, batch in enumerate(faulty) if not batch.skipped]
     assert len(untouched) == 12
     assert equal([sound[place] for place in untouched], [faulty[place] for place in untouched])
 
 
 def test_skipping_depends_neither_on_workers_nor_on_where_a_run_goes_on_nor_on_processes() -> None:
-    dataset = Pictures(5, frozenset({0, 3}))
+    dataset = Images(5, frozenset({0, 3}))
     whole = batches(dataset, batch_size=4)
     assert any(batch.skipped for batch in whole)
     assert equal(whole, batches(dataset, batch_size=4, workers=2))
@@ -98,7 +98,7 @@ def test_skipping_depends_neither_on_workers_nor_on_where_a_run_goes_on_nor_on_p
 
 
 def test_what_was_skipped_travels_with_the_batch() -> None:
-    (batch,) = batches(Pictures(2, frozenset({0})), steps=1, batch_size=2)
+    (batch,) = batches(Images(2, frozenset({0})), steps=1, batch_size=2)
     assert batch.to("cpu").skipped == ("cannot read 0.jpg.",)
     assert batch.names == ("1.jpg", "1.jpg")
 
@@ -106,19 +106,19 @@ def test_what_was_skipped_travels_with_the_batch() -> None:
 @pytest.mark.parametrize("workers", [0, 1])
 def test_where_nothing_is_left_training_stops(workers: int) -> None:
     with pytest.raises(InputError, match=r"3 training images one after the other are faulty.*cannot read \d\.jpg"):
-        batches(Pictures(3, frozenset(range(3))), workers=workers)
+        batches(Images(3, frozenset(range(3))), workers=workers)
 
 
 def test_so_many_faults_in_a_row_are_no_accident() -> None:
     length = 2 * MAX_FAULTY_IN_A_ROW
     with pytest.raises(InputError, match=f"{MAX_FAULTY_IN_A_ROW} training images"):
-        batches(Pictures(length, frozenset(range(length))), steps=1)
+        batches(Images(length, frozenset(range(length))), steps=1)
 
 
-@pytest.mark.parametrize("pictures", [Pictures, Killed])
-def test_a_dead_worker_is_named_in_a_sentence(pictures: type[Pictures]) -> None:
+@pytest.mark.parametrize("dataset", [Images, Killed])
+def test_a_dead_worker_is_named_in_a_sentence(dataset: type[Images]) -> None:
     with pytest.raises(InputError, match=r"loads training data has died \(DataLoader worker.*train\.workers") as caught:
-        batches(pictures(5, deadly=2), workers=2)
+        batches(dataset(5, deadly=2), workers=2)
     assert "\n" not in str(caught.value)
 
 
@@ -130,7 +130,7 @@ def test_other_errors_keep_their_traceback() -> None:
 def test_memory_does_not_grow_with_the_images_that_were_drawn() -> None:
     """Neither what Python and numpy hold, which can be traced, nor the whole process: keeping every image would show."""
     settings: dict[str, Any] = {"min_thing_px": 1, "batch_size": 2, "seed": SEED, "process": 0, "processes": 1, "faulty": "skip"}
-    batches = StepBatches(dataset=Pictures(1000, frozenset({7, 8}), side=256), augmentation=CHANGES, **settings)
+    batches = StepBatches(dataset=Images(1000, frozenset({7, 8}), side=256), augmentation=CHANGES, **settings)
     traced: list[int] = []
     resident: list[int] = []
     tracemalloc.start()

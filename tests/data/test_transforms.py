@@ -96,7 +96,7 @@ def cropping(*crop: int, scale: tuple[float, float] = (1.0, 1.0), short: int = 0
 
 
 def numbered(height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """A picture whose pixels tell where they stood, and ids that tell the same."""
+    """An image whose pixels tell where they stood, and ids that tell the same."""
     ids = torch.arange(height * width, dtype=torch.int32).view(height, width)
     return torch.stack([ids % 256, ids // 256, ids * 0]).to(torch.uint8), ids
 

@@ -1,4 +1,4 @@
-"""Image and ids move together: properties of augmentation as a whole, on drawn pictures."""
+"""Image and ids move together: properties of augmentation as a whole, on drawn images."""
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ CLASSES = ClassTable(
     )
 )
 COLOURS = torch.randint(0, 256, (40, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-"""Of each id: a picture painted with them shows its ids."""
+"""Of each id: an image painted with them shows its ids."""
 
 seeds = st.integers(0, 100_000)
 sizes = st.tuples(st.integers(8, 80), st.integers(8, 80))
@@ -46,7 +46,7 @@ def painted(ids: Tensor) -> Tensor:
 
 
 @given(sizes, seeds)
-def test_a_flip_mirrors_every_segment_and_its_picture(size: tuple[int, int], seed: int) -> None:
+def test_a_flip_mirrors_every_segment_and_its_image(size: tuple[int, int], seed: int) -> None:
     ids = rectangles(size, seed)
     image, moved = augment(painted(ids), ids, settings_of(flip=True), np.random.default_rng(seed))
     mirrored = not torch.equal(moved, ids)
@@ -85,7 +85,7 @@ def test_no_id_is_invented(size: tuple[int, int], seed: int, factor: float, crop
 
 @given(st.tuples(st.integers(40, 120), st.integers(40, 120)), seeds, st.floats(0.4, 2.5), st.sampled_from([0, 32, 64]))
 def test_pixels_and_ids_come_from_the_same_place(size: tuple[int, int], seed: int, factor: float, crop: int) -> None:
-    """The picture's channels are ramps that say which column and row a pixel came from, the ids count pixels."""
+    """The image's channels are ramps that say which column and row a pixel came from, the ids count pixels."""
     columns = torch.arange(size[1]).expand(size)
     rows = torch.arange(size[0])[:, None].expand(size)
     image = torch.stack([columns, rows, torch.zeros(size)]).to(torch.uint8)
@@ -112,7 +112,7 @@ def test_ids_are_taken_from_the_nearest_pixel(size: tuple[int, int], seed: int, 
 
 @given(seeds)
 def test_relighting_works_on_the_smaller_size_and_means_the_same(seed: int) -> None:
-    """Where a view shrinks it is relit afterwards. The draws are the same either way, and so is the picture, nearly."""
+    """Where a view shrinks it is relit afterwards. The draws are the same either way, and so is the image, nearly."""
     ids = rectangles((96, 80), seed)
     noise = torch.from_numpy(np.random.default_rng(seed).integers(0, 20, (3, 96, 80), dtype=np.uint8))
     image = painted(ids) // 2 + noise + 40  # no level so near to 0 or 255 that relighting would cut it

@@ -37,7 +37,7 @@ def build_small() -> PanopticNetwork:
     return build_network(model, CLASSES)
 
 
-def picture() -> Tensor:
+def noise() -> Tensor:
     return torch.rand(1, 3, *SIZE, generator=torch.Generator().manual_seed(1))
 
 
@@ -52,7 +52,7 @@ def truth() -> Target:
 def answer(network: Callable[..., Outputs]) -> Outputs:
     """With the truth's boxes as detections, so that both precisions have the same channels."""
     torch.manual_seed(0)
-    return network(picture(), [SIZE], [truth()], admission=Admission(0.5, 5, from_truth=True))
+    return network(noise(), [SIZE], [truth()], admission=Admission(0.5, 5, from_truth=True))
 
 
 def test_bf16_stays_near_float32() -> None:

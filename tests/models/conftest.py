@@ -61,8 +61,8 @@ def small_network(small_config: Callable[..., ModelConfig], classes: ClassTable)
 
 
 @pytest.fixture
-def picture() -> Callable[..., Tensor]:
-    """Makes a random picture (3, H, W)."""
+def noise() -> Callable[..., Tensor]:
+    """Makes a random image (3, H, W)."""
 
     def make(height: int, width: int, seed: int = 0) -> Tensor:
         return torch.rand(3, height, width, generator=torch.Generator().manual_seed(seed))

@@ -108,7 +108,7 @@ def test_lite0_statistics_fit_what_flows_through_it() -> None:
     for module in backbone.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.register_forward_hook(compare)
-    coarse = torch.rand(4, 3, 6, 6, generator=torch.Generator().manual_seed(0))  # blurred noise, somewhat like photographs
+    coarse = torch.rand(4, 3, 6, 6, generator=torch.Generator().manual_seed(0))  # blurred noise, somewhat like images
     backbone(backbone.normalise(F.interpolate(coarse, (64, 64), mode="bicubic").clamp(0, 1)))
     assert len(deviations) >= 40
     assert torch.stack(deviations).max() < 1

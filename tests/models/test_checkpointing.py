@@ -20,7 +20,7 @@ def losses_and_gradients(network: PanopticNetwork, image: Tensor, target: Target
 
 
 def test_losses_and_gradients_are_the_same(
-    small_network: Callable[..., PanopticNetwork], picture: Callable[..., Tensor], scene: Callable[..., Target]
+    small_network: Callable[..., PanopticNetwork], noise: Callable[..., Tensor], scene: Callable[..., Target]
 ) -> None:
     target = scene((64, 96), 0, [(1, (8, 8, 40, 40)), (3, (50, 20, 90, 60))])
     plain, recomputing = small_network(), small_network(checkpointing=True)
@@ -28,9 +28,9 @@ def test_losses_and_gradients_are_the_same(
     for network in (plain, recomputing):
         for name, module in (("stage", network.backbone.body.layer2), ("decoder", network.semantic_head.decoder.blocks)):
             module.register_forward_pre_hook(lambda *_, name=name: calls.update({name: calls[name] + 1}))  # type: ignore[union-attr]
-    loss, gradients = losses_and_gradients(plain, picture(64, 96), target)
+    loss, gradients = losses_and_gradients(plain, noise(64, 96), target)
     assert calls == {"stage": 1, "decoder": 4}
-    again, recomputed = losses_and_gradients(recomputing, picture(64, 96), target)
+    again, recomputed = losses_and_gradients(recomputing, noise(64, 96), target)
     assert calls == {"stage": 1 + 2, "decoder": 4 + 8}, "each runs a second time in the backward pass"
     assert torch.equal(loss, again)
     assert gradients.keys() == recomputed.keys()
@@ -38,22 +38,22 @@ def test_losses_and_gradients_are_the_same(
         torch.testing.assert_close(recomputed[name], gradient, msg=name)
 
 
-def test_prediction_recomputes_nothing(small_network: Callable[..., PanopticNetwork], picture: Callable[..., Tensor]) -> None:
+def test_prediction_recomputes_nothing(small_network: Callable[..., PanopticNetwork], noise: Callable[..., Tensor]) -> None:
     with torch.no_grad():
         one, other = (
-            small_network(checkpointing=flag).eval()(picture(64, 64)[None], [(64, 64)], admission=Admission(0.0, 5))
+            small_network(checkpointing=flag).eval()(noise(64, 64)[None], [(64, 64)], admission=Admission(0.0, 5))
             for flag in (False, True)
         )
     assert torch.equal(one.panoptic[0], other.panoptic[0])
 
 
 def test_fine_tuned_statistics_move_in_training_mode_only(
-    small_network: Callable[..., PanopticNetwork], picture: Callable[..., Tensor]
+    small_network: Callable[..., PanopticNetwork], noise: Callable[..., Tensor]
 ) -> None:
     for frozen in (True, False):
         backbone = small_network(freeze_batchnorm=frozen).backbone
         before = {name: tensor.clone() for name, tensor in backbone.state_dict().items() if "running_mean" in name}
-        images = torch.stack([picture(64, 64, seed) for seed in range(2)])
+        images = torch.stack([noise(64, 64, seed) for seed in range(2)])
         backbone.eval()(images)
         assert all(torch.equal(backbone.state_dict()[name], tensor) for name, tensor in before.items())
         backbone.train()(images)

@@ -29,17 +29,17 @@ SIZES = [(45, 91), (64, 70)]
 NUM_CLASSES, NUM_STUFF, AFFINITY_DIM = 5, 3, 8
 EVERY_TERM = LossConfig(semantic_lovasz=1.0, panoptic_lovasz=1.0)
 
-Pictures = Callable[..., Tensor]
+Images = Callable[..., Tensor]
 Scenes = Callable[..., Target]
 Networks = Callable[..., PanopticNetwork]
 
 
 class Case:
-    """Pictures and truths of the first `num_images` of SIZES, and how a network runs on them."""
+    """Images and truths of the first `num_images` of SIZES, and how a network runs on them."""
 
-    def __init__(self, picture: Pictures, scene: Scenes, num_images: int) -> None:
+    def __init__(self, noise: Images, scene: Scenes, num_images: int) -> None:
         self.sizes = SIZES[:num_images]
-        self.images = picture(64, 96).repeat(num_images, 1, 1, 1)
+        self.images = noise(64, 96).repeat(num_images, 1, 1, 1)
         truths = [
             scene(SIZES[0], 0, [(1, (4, 4, 24, 30)), (3, (40, 8, 90, 40))]),
             scene(SIZES[1], 4, [(3, (2, 20, 30, 60))]),
@@ -116,7 +116,7 @@ def test_every_network_keeps_the_contract(
     small_network: Networks,
     small_config: Callable[..., ModelConfig],
     classes: ClassTable,
-    picture: Pictures,
+    noise: Images,
     scene: Scenes,
     kind: DetectorKind,
     variant: Variant,
@@ -126,7 +126,7 @@ def test_every_network_keeps_the_contract(
     settings = settings_of(kind, variant, small_config())
     network = small_network(**settings, propagation=propagation, void_channel=void_channel)
     for num_images, (num_admitted, admission) in product((1, 2), ADMISSIONS.items()):
-        case = Case(picture, scene, num_images)
+        case = Case(noise, scene, num_images)
         inferred = case.run(network, admission, training=False, told=False)
         assert_shapes(inferred, case, num_admitted=num_admitted, masks=variant != "A", void_channel=void_channel)
         assert inferred.detector_losses == {}
@@ -141,7 +141,7 @@ def test_position_and_existence_keep_the_contract(
     small_network: Networks,
     small_config: Callable[..., ModelConfig],
     classes: ClassTable,
-    picture: Pictures,
+    noise: Images,
     scene: Scenes,
     kind: DetectorKind,
     variant: Variant,
@@ -150,7 +150,7 @@ def test_position_and_existence_keep_the_contract(
     network = small_network(**settings, void_channel=True, affinity_position=True, existence=True)
     criterion = build_criterion(replace(EVERY_TERM, affinity=0.5), classes, void_channel=True, existence=True)
     for num_images, (num_admitted, admission) in product((1, 2), ADMISSIONS.items()):
-        case = Case(picture, scene, num_images)
+        case = Case(noise, scene, num_images)
         inferred = case.run(network, admission, training=False, told=False)
         assert_shapes(inferred, case, num_admitted=num_admitted, masks=variant != "A", void_channel=True)
         assert [len(logits) for logits in inferred.existence] == [num_admitted] * num_images
@@ -166,13 +166,13 @@ def test_position_and_existence_keep_the_contract(
 def test_truth_and_mode_are_independent(
     small_network: Networks,
     small_config: Callable[..., ModelConfig],
-    picture: Pictures,
+    noise: Images,
     scene: Scenes,
     kind: DetectorKind,
     variant: Variant,
 ) -> None:
     """The two of the four combinations of truth and mode that the contract's test leaves out."""
-    network, case = small_network(**settings_of(kind, variant, small_config())), Case(picture, scene, 2)
+    network, case = small_network(**settings_of(kind, variant, small_config())), Case(noise, scene, 2)
     inferred = case.run(network, ADMISSIONS[MANY], training=False, told=False)
     for training, told in [(False, True), (True, False)]:
         outputs = case.run(network, ADMISSIONS[MANY], training=training, told=told)
@@ -185,11 +185,11 @@ def test_the_seed_decides_weights_and_losses(
     small_network: Networks,
     small_config: Callable[..., ModelConfig],
     classes: ClassTable,
-    picture: Pictures,
+    noise: Images,
     scene: Scenes,
     kind: DetectorKind,
 ) -> None:
-    case, seen = Case(picture, scene, 2), []
+    case, seen = Case(noise, scene, 2), []
     for _ in range(2):
         network = small_network(**settings_of(kind, "B", small_config()))
         outputs = case.run(network, ADMISSIONS[MANY], training=True, told=True)
@@ -209,7 +209,7 @@ def test_a_detector_that_finds_nothing(
     small_network: Networks,
     small_config: Callable[..., ModelConfig],
     classes: ClassTable,
-    picture: Pictures,
+    noise: Images,
     scene: Scenes,
     kind: DetectorKind,
     variant: Variant,
@@ -218,7 +218,7 @@ def test_a_detector_that_finds_nothing(
     """Not one detection kept, as on an empty street: another road than detections that are not admitted."""
     settings = settings_of(kind, variant, small_config())
     settings["detector"] = replace(small_config().detector, kind=kind, score_threshold=1.0)
-    network, case = small_network(**settings, void_channel=void_channel), Case(picture, scene, 2)
+    network, case = small_network(**settings, void_channel=void_channel), Case(noise, scene, 2)
     inferred = case.run(network, ADMISSIONS[MANY], training=False, told=False)
     assert all(len(found.scores) == 0 for found in inferred.detections)
     assert_shapes(inferred, case, num_admitted=0, masks=variant != "A", void_channel=void_channel)

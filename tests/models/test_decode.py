@@ -41,7 +41,7 @@ def test_logits_below_zero_and_of_half_precision_have_a_winner() -> None:
 
 
 def quarters(class_table: Callable[[str], ClassTable], size: Size, void_wins: bool) -> PanopticMap:
-    """A picture of 2 x 2 cells, each won by one of: stuff s and g, a C of score 0.75, a B of score 0.5; the next B wins nowhere.
+    """An answer of 2 x 2 cells, each won by one of: stuff s and g, a C of score 0.75, a B of score 0.5; the next B wins nowhere.
 
     With `void_wins` the void channel takes the last cell from the first B.
     """

@@ -20,7 +20,7 @@ NOTHING = Admission(2.0, 8)
 ALL_TERMS = LossConfig(semantic_lovasz=1.0, panoptic_lovasz=1.0)
 PANOPTIC_ONLY = LossConfig(semantic=0.0, rpn=0.0, box=0.0, mask=0.0)
 
-Pictures = Callable[..., Tensor]
+Images = Callable[..., Tensor]
 Scenes = Callable[..., Target]
 Networks = Callable[..., PanopticNetwork]
 
@@ -34,7 +34,7 @@ def gradients(network: PanopticNetwork) -> dict[str, Tensor]:
 def test_images_without_admitted_detections_are_learnt_from(
     small_network: Networks,
     classes: ClassTable,
-    picture: Pictures,
+    noise: Images,
     scene: Scenes,
     masks: bool,
     variant: Variant,
@@ -42,7 +42,7 @@ def test_images_without_admitted_detections_are_learnt_from(
 ) -> None:
     network = small_network(masks=masks, variant=variant, void_channel=void_channel)
     target = scene(SIZE, 2, [(1, (10, 10, 40, 40))])
-    outputs = network(picture(*SIZE)[None], [SIZE], [target], admission=NOTHING)
+    outputs = network(noise(*SIZE)[None], [SIZE], [target], admission=NOTHING)
     assert len(outputs.panoptic[0]) == 3 + void_channel
     losses = build_criterion(ALL_TERMS, classes, void_channel=void_channel)(outputs, [target])
     losses.total.backward()
@@ -57,7 +57,7 @@ def test_images_without_admitted_detections_are_learnt_from(
 def test_tables_without_things_or_without_stuff_work(
     small_network: Networks,
     class_table: Callable[[str], ClassTable],
-    picture: Pictures,
+    noise: Images,
     scene: Scenes,
     letters: str,
     admission: Admission,
@@ -70,7 +70,7 @@ def test_tables_without_things_or_without_stuff_work(
     target = scene(SIZE, 0, [(0, (10, 10, 40, 40))] if table.things else ())
     if table.things:
         target.semantic[target.instances < 0] = 255
-    outputs = network(picture(*SIZE)[None], [SIZE], [target], admission=admission)
+    outputs = network(noise(*SIZE)[None], [SIZE], [target], admission=admission)
     losses = build_criterion(ALL_TERMS, table, void_channel=void_channel)(outputs, [target])
     losses.total.backward()
     assert all(value.isfinite() for _, value in losses)
@@ -88,10 +88,10 @@ def test_tables_without_things_or_without_stuff_work(
 @pytest.mark.parametrize("score_factor", [False, True])
 @pytest.mark.parametrize("variant", ["A", "B", "C"])
 def test_the_panoptic_loss_alone_teaches_the_detector(
-    small_network: Networks, classes: ClassTable, picture: Pictures, scene: Scenes, variant: Variant, score_factor: bool
+    small_network: Networks, classes: ClassTable, noise: Images, scene: Scenes, variant: Variant, score_factor: bool
 ) -> None:
     network = small_network(variant=variant, score_factor=score_factor)
-    image = picture(*SIZE)[None]
+    image = noise(*SIZE)[None]
     with torch.no_grad():
         found = network(image, [SIZE], admission=EVERYTHING).detections[0]
     box = found.boxes[0].round().int().tolist()

@@ -16,7 +16,7 @@ EVERYTHING = Admission(0.0, 8)
 NOTHING = Admission(2.0, 8)
 SIZES = [(61, 75), (64, 96), (61, 75), (33, 34)]
 
-Pictures = Callable[..., Tensor]
+Images = Callable[..., Tensor]
 Scenes = Callable[..., Target]
 Networks = Callable[..., PanopticNetwork]
 
@@ -38,19 +38,19 @@ def truths(scene: Scenes) -> list[Target]:
     ]
 
 
-def batch(picture: Pictures) -> Tensor:
+def batch(noise: Images) -> Tensor:
     """One image of each of SIZES; what lies beyond them is noise, which nobody may look at."""
-    images = picture(64, 96, seed=9).repeat(len(SIZES), 1, 1, 1)
+    images = noise(64, 96, seed=9).repeat(len(SIZES), 1, 1, 1)
     for place, (height, width) in enumerate(SIZES):
-        images[place, :, :height, :width] = picture(height, width, seed=place)
+        images[place, :, :height, :width] = noise(height, width, seed=place)
     return images
 
 
 @pytest.mark.parametrize(("masks", "variant"), [(False, "A"), (True, "A"), (True, "B"), (True, "C")])
 def test_truth_and_mode_change_nothing_but_the_losses(
-    small_network: Networks, picture: Pictures, scene: Scenes, masks: bool, variant: Variant
+    small_network: Networks, noise: Images, scene: Scenes, masks: bool, variant: Variant
 ) -> None:
-    network, images, targets = small_network(masks=masks, variant=variant), batch(picture), truths(scene)
+    network, images, targets = small_network(masks=masks, variant=variant), batch(noise), truths(scene)
     plain = network.eval()(images, SIZES, admission=EVERYTHING)
     assert all(len(detections.boxes) for detections in plain.detections)
     assert plain.detector_losses == {}
@@ -63,8 +63,8 @@ def test_truth_and_mode_change_nothing_but_the_losses(
 
 
 @pytest.mark.parametrize("limit", [0, 3])
-def test_masks_of_the_admitted_alone_give_the_same_answer(small_network: Networks, picture: Pictures, limit: int) -> None:
-    network, images = small_network(masks=True, variant="C").eval(), batch(picture)
+def test_masks_of_the_admitted_alone_give_the_same_answer(small_network: Networks, noise: Images, limit: int) -> None:
+    network, images = small_network(masks=True, variant="C").eval(), batch(noise)
     every = network(images, SIZES, admission=Admission(0.0, limit))
     few = network(images, SIZES, admission=Admission(0.0, limit, every_mask=False))
     assert all(found.mask_logits is None and len(found.boxes) > limit for found in few.detections)
@@ -73,9 +73,9 @@ def test_masks_of_the_admitted_alone_give_the_same_answer(small_network: Network
 
 
 @pytest.mark.parametrize("fpn_norm", [False, True])
-def test_a_neighbour_changes_no_answer(small_network: Networks, picture: Pictures, fpn_norm: bool) -> None:
+def test_a_neighbour_changes_no_answer(small_network: Networks, noise: Images, fpn_norm: bool) -> None:
     network = small_network(variant="B", fpn_norm=fpn_norm)
-    together = network(batch(picture), SIZES, admission=EVERYTHING)
+    together = network(batch(noise), SIZES, admission=EVERYTHING)
     for place, size in enumerate(SIZES):
         alone = network(picture(*size, seed=place)[None], [size], admission=EVERYTHING)
         own = Outputs(*([entries[place]] for entries in together[:6]), {})  # type: ignore[call-arg]
@@ -83,12 +83,12 @@ def test_a_neighbour_changes_no_answer(small_network: Networks, picture: Picture
             torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
 
 
-def test_images_are_padded_with_what_the_backbone_takes_for_zero(small_network: Networks, picture: Pictures) -> None:
+def test_images_are_padded_with_what_the_backbone_takes_for_zero(small_network: Networks, noise: Images) -> None:
     """Its mean colour: an image that brings such a border along gets the same features."""
     network = small_network()
     framed = network.backbone.mean.repeat(1, 64, 96)
-    framed[:, :61, :75] = picture(61, 75)
-    padded = network(picture(61, 75)[None], [(61, 75)], admission=NOTHING)
+    framed[:, :61, :75] = noise(61, 75)
+    padded = network(noise(61, 75)[None], [(61, 75)], admission=NOTHING)
     brought = network(framed[None], [(64, 96)], admission=NOTHING)
     torch.testing.assert_close(padded.semantic[0], brought.semantic[0][:, :16, :19], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(padded.affinity[0], brought.affinity[0][:, :16, :19], rtol=1e-4, atol=1e-5)
@@ -96,8 +96,8 @@ def test_images_are_padded_with_what_the_backbone_takes_for_zero(small_network: 
 
 @pytest.mark.parametrize("void_channel", [False, True])
 @pytest.mark.parametrize("admission", [EVERYTHING, NOTHING])
-def test_shapes(small_network: Networks, picture: Pictures, admission: Admission, void_channel: bool) -> None:
-    outputs = small_network(void_channel=void_channel)(batch(picture), SIZES, admission=admission)
+def test_shapes(small_network: Networks, noise: Images, admission: Admission, void_channel: bool) -> None:
+    outputs = small_network(void_channel=void_channel)(batch(noise), SIZES, admission=admission)
     admitted = 0 if admission == NOTHING else 8
     for place, (height, width) in enumerate(SIZES):
         cells = (ceil(height / 4), ceil(width / 4))
@@ -115,8 +115,8 @@ def test_shapes(small_network: Networks, picture: Pictures, admission: Admission
         assert (found.boxes <= torch.tensor([width, height, width, height])).all()
 
 
-def test_only_the_best_over_the_threshold_are_admitted(small_network: Networks, picture: Pictures) -> None:
-    network, image = small_network(), picture(64, 64)[None]
+def test_only_the_best_over_the_threshold_are_admitted(small_network: Networks, noise: Images) -> None:
+    network, image = small_network(), noise(64, 64)[None]
     scores = network(image, [(64, 64)], admission=NOTHING).detections[0].scores
     for threshold, limit, expected in [(scores[2].item(), 8, 3), (scores[2].item(), 2, 2), (0.0, 1, 1), (1.0, 8, 0)]:
         outputs = network(image, [(64, 64)], admission=Admission(threshold, limit))
@@ -126,10 +126,10 @@ def test_only_the_best_over_the_threshold_are_admitted(small_network: Networks, 
 @pytest.mark.parametrize("void_channel", [False, True])
 @pytest.mark.parametrize("variant", ["A", "B", "C"])
 def test_reordered_detections_reorder_their_channels(
-    small_network: Networks, picture: Pictures, variant: Variant, void_channel: bool
+    small_network: Networks, noise: Images, variant: Variant, void_channel: bool
 ) -> None:
     network = small_network(variant=variant, void_channel=void_channel)
-    outputs = network(picture(61, 75)[None], [(61, 75)], admission=EVERYTHING)
+    outputs = network(noise(61, 75)[None], [(61, 75)], admission=EVERYTHING)
     order = torch.tensor([3, 1, 7, 0, 2, 6, 5, 4])
     potentials = network.potential(outputs.semantic[0], outputs.detections[0].take(outputs.admitted[0][order]))
     channels = torch.cat([torch.arange(3), 3 + order, torch.arange(11, 11 + void_channel)])
@@ -141,18 +141,16 @@ def test_reordered_detections_reorder_their_channels(
 
 
 @pytest.mark.parametrize("fresh", [False, True])
-def test_training_leaves_batch_norm_statistics_alone(
-    small_network: Networks, picture: Pictures, scene: Scenes, fresh: bool
-) -> None:
+def test_training_leaves_batch_norm_statistics_alone(small_network: Networks, noise: Images, scene: Scenes, fresh: bool) -> None:
     network = small_network() if fresh else small_network().train()
     assert network.training
     before = {name: value.clone() for name, value in network.named_buffers()}
     assert any(name.endswith("running_mean") for name in before)
-    network(batch(picture), SIZES, truths(scene), admission=EVERYTHING)
+    network(batch(noise), SIZES, truths(scene), admission=EVERYTHING)
     assert all(torch.equal(value, before[name]) for name, value in network.named_buffers())
 
 
-def test_images_smaller_than_stated_are_refused(small_network: Networks, picture: Pictures) -> None:
+def test_images_smaller_than_stated_are_refused(small_network: Networks, noise: Images) -> None:
     for stated in [(65, 64), (64, 65)]:
         with pytest.raises(InputError, match="64x64"):
-            small_network()(picture(64, 64)[None], [stated], admission=EVERYTHING)
+            small_network()(noise(64, 64)[None], [stated], admission=EVERYTHING)

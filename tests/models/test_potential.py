@@ -15,7 +15,7 @@ HEIGHT, WIDTH = 5, 7
 
 
 def problem(num: int = 3) -> tuple[Tensor, Detections]:
-    """Probabilities (5, 5, 7), and boxes that end within cells: one over the whole picture, one inside a single cell."""
+    """Probabilities (5, 5, 7), and boxes that end within cells: one over the whole image, one inside a single cell."""
     random = torch.Generator().manual_seed(0)
     probs = torch.rand(5, HEIGHT, WIDTH, generator=random, dtype=torch.float64).mul(3).softmax(0)
     boxes = torch.tensor([[2.5, 3.25, 17.0, 13.75], [0.0, 0.0, 28.0, 20.0], [9.0, 5.5, 11.25, 7.0]], dtype=torch.float64)

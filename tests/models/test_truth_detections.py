@@ -30,7 +30,7 @@ BOX_LAYERS = {"two_stage": "roi_heads.box_predictor.bbox_pred", "one_stage": "re
 MASK_LAYER = "detector.roi_heads.mask_predictor.mask_fcn_logits.weight"
 KINDS: list[DetectorKind] = ["two_stage", "one_stage"]
 
-Pictures = Callable[..., Tensor]
+Images = Callable[..., Tensor]
 Scenes = Callable[..., Target]
 Networks = Callable[..., PanopticNetwork]
 
@@ -76,13 +76,13 @@ def learn(network: PanopticNetwork, classes: ClassTable, image: Tensor, target: 
 def test_predicted_detections_learn_from_the_panoptic_loss(
     network_with: Networks,
     classes: ClassTable,
-    picture: Pictures,
+    noise: Images,
     scene: Scenes,
     kind: DetectorKind,
     variant: Variant,
     score_factor: bool,
 ) -> None:
-    network, image = network_with(kind, variant=variant, score_factor=score_factor), picture(*SIZE)[None]
+    network, image = network_with(kind, variant=variant, score_factor=score_factor), noise(*SIZE)[None]
     with torch.no_grad():
         found = network(image, [SIZE], admission=PREDICTED).detections[0]
     place = int(((found.boxes[:, 2:] - found.boxes[:, :2]) > 6).all(1).nonzero()[0])
@@ -97,10 +97,10 @@ def test_predicted_detections_learn_from_the_panoptic_loss(
 @pytest.mark.parametrize("variant", ["A", "B", "C"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_true_detections_teach_no_box_but_the_masks(
-    network_with: Networks, classes: ClassTable, picture: Pictures, scene: Scenes, kind: DetectorKind, variant: Variant
+    network_with: Networks, classes: ClassTable, noise: Images, scene: Scenes, kind: DetectorKind, variant: Variant
 ) -> None:
     network = network_with(kind, variant=variant)
-    learn(network, classes, picture(*SIZE)[None], truth(scene), TRUTH)
+    learn(network, classes, noise(*SIZE)[None], truth(scene), TRUTH)
     names = reached(network)
     in_detector = {name for name in names if name.startswith("detector.")}
     assert all(name.startswith("detector.roi_heads.mask_") for name in in_detector)
@@ -111,9 +111,9 @@ def test_true_detections_teach_no_box_but_the_masks(
 @pytest.mark.parametrize("masks", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_true_things_take_the_channels(
-    network_with: Networks, classes: ClassTable, picture: Pictures, scene: Scenes, kind: DetectorKind, masks: bool
+    network_with: Networks, classes: ClassTable, noise: Images, scene: Scenes, kind: DetectorKind, masks: bool
 ) -> None:
-    network, image, target = network_with(kind, masks=masks, variant="A"), picture(*SIZE)[None], truth(scene)
+    network, image, target = network_with(kind, masks=masks, variant="A"), noise(*SIZE)[None], truth(scene)
     told = network(image, [SIZE], [target], admission=TRUTH)
     largest_first = [1, 2, 0]
     admitted = told.detections[0].take(told.admitted[0])
@@ -133,19 +133,19 @@ def test_the_true_things_take_the_channels(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_limit_keeps_the_largest(network_with: Networks, picture: Pictures, scene: Scenes, kind: DetectorKind) -> None:
+def test_the_limit_keeps_the_largest(network_with: Networks, noise: Images, scene: Scenes, kind: DetectorKind) -> None:
     network, target = network_with(kind), truth(scene)
-    told = network(picture(*SIZE)[None], [SIZE], [target], admission=TRUTH._replace(limit=2))
+    told = network(noise(*SIZE)[None], [SIZE], [target], admission=TRUTH._replace(limit=2))
     assert torch.equal(told.detections[0].boxes[told.admitted[0]], target.boxes[[1, 2]])
     assert len(told.panoptic[0]) == 3 + 2
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_detector_learns_its_own_losses_as_before(
-    network_with: Networks, picture: Pictures, scene: Scenes, kind: DetectorKind
+    network_with: Networks, noise: Images, scene: Scenes, kind: DetectorKind
 ) -> None:
     """Truth in the potential changes no detector loss, and no prediction is mixed with truth."""
-    network, image, target = network_with(kind), picture(*SIZE)[None], truth(scene)
+    network, image, target = network_with(kind), noise(*SIZE)[None], truth(scene)
     losses = []
     for admission in (PREDICTED, TRUTH):
         torch.manual_seed(0)
@@ -159,7 +159,7 @@ def test_the_detector_learns_its_own_losses_as_before(
 def test_images_and_tables_without_things_work(
     network_with: Networks,
     class_table: Callable[[str], ClassTable],
-    picture: Pictures,
+    noise: Images,
     scene: Scenes,
     kind: DetectorKind,
     letters: str,
@@ -168,16 +168,16 @@ def test_images_and_tables_without_things_work(
     network, target = network_with(kind, table=table), scene(SIZE, 0)
     if not table.stuff:
         target.semantic[:] = 255
-    outputs = network(picture(*SIZE)[None], [SIZE], [target], admission=TRUTH)
+    outputs = network(noise(*SIZE)[None], [SIZE], [target], admission=TRUTH)
     assert len(outputs.panoptic[0]) == len(table.stuff)
     losses = build_criterion(LossConfig(), table, void_channel=False)(outputs, [target])
     losses.total.backward()
     reached(network)
 
 
-def test_truth_must_be_there(network_with: Networks, picture: Pictures) -> None:
+def test_truth_must_be_there(network_with: Networks, noise: Images) -> None:
     with pytest.raises(InputError, match="needs the targets"):
-        network_with("two_stage")(picture(*SIZE)[None], [SIZE], admission=TRUTH)
+        network_with("two_stage")(noise(*SIZE)[None], [SIZE], admission=TRUTH)
 
 
 @pytest.mark.parametrize(("chosen", "expected"), [("predicted", False), ("truth", True)])

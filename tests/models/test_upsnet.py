@@ -133,7 +133,7 @@ def test_without_masks_only_the_semantic_logit_speaks(class_table: Tables) -> No
 def test_it_is_trained_with_its_own_loss(
     small_network: Networks,
     classes: ClassTable,
-    picture: Callable[..., Tensor],
+    noise: Callable[..., Tensor],
     scene: Callable[..., Target],
     masks: bool,
 ) -> None:
@@ -141,7 +141,7 @@ def test_it_is_trained_with_its_own_loss(
     network = small_network(masks=masks, variant="B" if masks else "A", panoptic="upsnet", void_channel=True)
     assert not any(name.startswith(("affinity", "panoptic", "potential")) for name in network.state_dict())
     target = scene((64, 64), 0, [(1, (8, 8, 40, 40)), (3, (30, 30, 60, 60))])
-    outputs = network(picture(64, 64)[None], [(64, 64)], [target], admission=EVERYTHING)
+    outputs = network(noise(64, 64)[None], [(64, 64)], [target], admission=EVERYTHING)
     assert outputs.affinity[0].shape == (0, 16, 16)
     assert torch.equal(outputs.panoptic[0], outputs.potentials[0])
     assert len(outputs.panoptic[0]) == 3 + len(outputs.admitted[0]) + 1
@@ -155,18 +155,18 @@ def test_it_is_trained_with_its_own_loss(
 
 
 def test_without_things_the_unknown_channel_is_never_chosen(
-    small_network: Networks, class_table: Tables, picture: Callable[..., Tensor]
+    small_network: Networks, class_table: Tables, noise: Callable[..., Tensor]
 ) -> None:
     network = small_network(class_table("sg"), panoptic="upsnet", void_channel=True)
-    logits = network(picture(64, 64)[None], [(64, 64)], admission=EVERYTHING).panoptic[0]
+    logits = network(noise(64, 64)[None], [(64, 64)], admission=EVERYTHING).panoptic[0]
     assert len(logits) == 3
     assert (logits.argmax(0) < 2).all()
 
 
-def test_the_heuristic_network_has_no_panoptic_part(small_network: Networks, picture: Callable[..., Tensor]) -> None:
+def test_the_heuristic_network_has_no_panoptic_part(small_network: Networks, noise: Callable[..., Tensor]) -> None:
     network = small_network(panoptic="heuristic")
     assert not any(name.startswith(("affinity", "panoptic", "potential")) for name in network.state_dict())
-    outputs = network(picture(61, 75)[None], [(61, 75)], admission=EVERYTHING)
+    outputs = network(noise(61, 75)[None], [(61, 75)], admission=EVERYTHING)
     assert outputs.panoptic[0].shape == outputs.potentials[0].shape == outputs.affinity[0].shape == (0, 16, 19)
 
 

@@ -41,7 +41,7 @@ SIDES = {
     7: ("right", "bottom"),
     8: ("left", "bottom"),
 }
-"""On which side of the picture as seen the stored first row and first column lie, in the words of the EXIF standard."""
+"""On which side of the image as seen the stored first row and first column lie, in the words of the EXIF standard."""
 
 
 @pytest.mark.parametrize("orientation", SIDES)
@@ -118,7 +118,7 @@ def test_palettes_with_few_bits_and_half_transparent_colours(tmp_path: Path) -> 
     assert read_image(plain)[:, 0].tolist() == [[0, 85, 170, 255]] * 3
 
 
-def test_of_an_animation_the_first_picture_is_read(tmp_path: Path) -> None:
+def test_of_an_animation_the_first_image_is_read(tmp_path: Path) -> None:
     first, second = (Image.new("RGB", (4, 3), colour) for colour in ("red", "blue"))
     first.save(tmp_path / "moving.gif", save_all=True, append_images=[second])
     assert read_image(tmp_path / "moving.gif").shape == (3, 3, 4)

@@ -24,8 +24,8 @@ DECODERS: tuple[PanopticHead, ...] = ("unified", "upsnet", "heuristic")
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("photos")
+def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
     for name in ("a", "b"):
         Image.effect_noise((80, 48), 90).convert("RGB").save(folder / f"{name}.png")
     return folder
@@ -52,9 +52,9 @@ def test_with_truth_the_scores_are_those_of_evaluate(copied_run: Path, tmp_path:
         assert (evaluation.propagation is None) == (decoder != "unified")
     assert len({report.quality.all.pq for report in comparison.reports.values()}) > 1
     assert json.loads((tmp_path / "out/comparison.json").read_text()) == comparison.to_json()
-    assert [path.name for path in comparison.pictures] == sorted(p.name for p in (tmp_path / "out").glob("*_compare.png"))
-    with Image.open(comparison.pictures[0]) as picture:
-        assert picture.width > 5 * 64  # image, truth and three answers
+    assert [path.name for path in comparison.drawings] == sorted(p.name for p in (tmp_path / "out").glob("*_compare.png"))
+    with Image.open(comparison.drawings[0]) as image:
+        assert image.width > 5 * 64  # image, truth and three answers
     assert any("X_mask is 0" in note for note in comparison.notes)
     assert any("its class in its box" in note for note in comparison.notes)
 
@@ -82,14 +82,14 @@ def test_another_decoder_leaves_the_runs_own_metrics_alone(copied_run: Path) -> 
     assert any("no masks here" in sentence for sentence in other.sentences())
 
 
-def test_photos_without_truth(learnt_run: Path, photos: Path, tmp_path: Path) -> None:
-    comparison = compare(str(learnt_run), [photos], tmp_path)
-    assert [path.name for path in comparison.pictures] == ["a_compare.png", "b_compare.png"]
+def test_images_without_truth(learnt_run: Path, image_folder: Path, tmp_path: Path) -> None:
+    comparison = compare(str(learnt_run), [image_folder], tmp_path)
+    assert [path.name for path in comparison.drawings] == ["a_compare.png", "b_compare.png"]
     assert comparison.reports == {}
     assert not (tmp_path / "comparison.json").exists()
     predictor = load(learnt_run)
     for decoder in DECODERS:
-        answers = [predictor(photos / name, head=decoder) for name in ("a.png", "b.png")]
+        answers = [predictor(image_folder / name, head=decoder) for name in ("a.png", "b.png")]
         content = comparison.contents[decoder]
         assert content.pixels == 2 * 80 * 48
         assert content.things == sum(segment.is_thing for answer in answers for segment in answer.segments)
@@ -108,17 +108,17 @@ def test_photos_without_truth(learnt_run: Path, photos: Path, tmp_path: Path) ->
     ],
 )
 def test_what_cannot_be_compared_is_refused(
-    images: list[str], options: dict, message: str, learnt_run: Path, photos: Path, tmp_path: Path
+    images: list[str], options: dict, message: str, learnt_run: Path, image_folder: Path, tmp_path: Path
 ) -> None:
     for name in images:
-        shutil.copy(photos / "a.png", tmp_path / name)
+        shutil.copy(image_folder / "a.png", tmp_path / name)
     with pytest.raises(InputError, match=message):
         compare(str(learnt_run), [tmp_path / name for name in images], tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("decoder", ["upsnet", "heuristic"])
-def test_a_run_trained_for_a_baseline(decoder: PanopticHead, tiny_config: Config, photos: Path, tmp_path: Path) -> None:
+def test_a_run_trained_for_a_baseline(decoder: PanopticHead, tiny_config: Config, image_folder: Path, tmp_path: Path) -> None:
     """From training to the report; it answers by its own decoder, has the other, and no unified one."""
     run = tmp_path / "run"
     evaluation = demo(trained_for(tiny_config, decoder), run)
@@ -129,7 +129,7 @@ def test_a_run_trained_for_a_baseline(decoder: PanopticHead, tiny_config: Config
     assert "no masks" not in " ".join(evaluation.sentences())
     assert (run / "report.html").exists()
     assert (run / "examples.jpg").exists()
-    comparison = compare(str(run), [photos], tmp_path / "out")
+    comparison = compare(str(run), [image_folder], tmp_path / "out")
     assert set(comparison.contents) == {"upsnet", "heuristic"}
     assert any("no unified answer" in note for note in comparison.notes)
     with pytest.raises(InputError, match=r"head unified needs an affinity head.*choose upsnet or heuristic"):
@@ -137,19 +137,19 @@ def test_a_run_trained_for_a_baseline(decoder: PanopticHead, tiny_config: Config
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_predicting_by_a_decoder(decoder: PanopticHead, learnt_run: Path, photos: Path, tmp_path: Path) -> None:
-    predicted = predict(str(learnt_run), [photos / "a.png"], tmp_path, head=decoder)
-    expected = load(learnt_run, head=decoder)(photos / "a.png")
+def test_predicting_by_a_decoder(decoder: PanopticHead, learnt_run: Path, image_folder: Path, tmp_path: Path) -> None:
+    predicted = predict(str(learnt_run), [image_folder / "a.png"], tmp_path, head=decoder)
+    expected = load(learnt_run, head=decoder)(image_folder / "a.png")
     assert predicted.last
     assert torch.equal(predicted.last[1].ids, expected.ids)
     assert load(learnt_run, head=decoder).head == decoder
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_all_are_trimmed_alike_at_the_photos_size(decoder: PanopticHead, learnt_run: Path, photos: Path) -> None:
+def test_all_are_trimmed_alike_at_the_images_size(decoder: PanopticHead, learnt_run: Path, image_folder: Path) -> None:
     overrides = Overrides(short_side=64, min_stuff_area_px=400)  # the network sees 64 x 107 of 48 x 80
     predictor = load(learnt_run, head=decoder, overrides=overrides)
-    inference = predictor.infer(photos / "b.png")
+    inference = predictor.infer(image_folder / "b.png")
     assert (inference.size, inference.network_size) == ((48, 80), (64, 107))
     whole, trimmed = (predictor.answer(inference, trim=trim) for trim in (False, True))
     assert whole.ids.shape == (48, 80)
@@ -157,8 +157,8 @@ def test_all_are_trimmed_alike_at_the_photos_size(decoder: PanopticHead, learnt_
 
 
 @pytest.mark.parametrize("decoder", ["upsnet", "heuristic"])
-def test_boxes_are_brought_to_the_photos_size(decoder: PanopticHead, learnt_run: Path) -> None:
-    """The network saw the photo at half its size: a box of its pixels is twice as large in the answer."""
+def test_boxes_are_brought_to_the_images_size(decoder: PanopticHead, learnt_run: Path) -> None:
+    """The network saw the image at half its size: a box of its pixels is twice as large in the answer."""
     predictor = load(learnt_run, head=decoder, overrides=Overrides(long_side=64))
     thing = predictor.classes.things[0]
     inference = predictor.infer(torch.zeros(3, 128, 96, dtype=torch.uint8))

@@ -70,7 +70,7 @@ def test_samples_are_those_of_the_loader(small: Config, drawn: Drawn, tmp_path: 
 
 
 def test_the_sheet_holds_each_sample_twice(small: Config, tmp_path: Path) -> None:
-    """Side by side: the plain picture, and the same one drawn on."""
+    """Side by side: the plain drawing, and the same one drawn on."""
     plain = replace(small, data=replace(small.data, scene_size=(240, 480), scale_range=(1.0, 1.0), crop=(0, 0)))
     inspect_samples(plain, tmp_path / "sheet.png", samples=3)
     sheet = np.array(Image.open(tmp_path / "sheet.png"))
@@ -116,13 +116,13 @@ def test_a_wrong_box_shows_as_it_is() -> None:
     instances[90:110, 190:210] = 0
     semantic = torch.full((200, 400), classes.stuff[0], dtype=torch.uint8)
     semantic[instances == 0] = classes.things[0]
-    pictures = []
+    drawings = []
     for box in ([190.0, 90, 210, 110], [20.0, 30, 380, 170]):
         target = Target(
             boxes=torch.tensor([box]), labels=torch.tensor([classes.things[0]]), instances=instances, semantic=semantic, seed=0
         )
-        pictures.append(np.array(draw_target(torch.zeros(3, 200, 400, dtype=torch.uint8), target, classes, scale=1)).astype(int))
-    differs = (pictures[0] != pictures[1]).any(-1)
+        drawings.append(np.array(draw_target(torch.zeros(3, 200, 400, dtype=torch.uint8), target, classes, scale=1)).astype(int))
+    differs = (drawings[0] != drawings[1]).any(-1)
     assert differs[30, 150:379].all()
     assert differs[31:169, 379].all()
     assert not differs[60:80, 250:350].any()

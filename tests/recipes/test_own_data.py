@@ -30,11 +30,11 @@ SCENES = SceneDataset(difficulty="standard", size=(64, 64), seed=5, length=3)
 
 
 def write_scenes(folder: Path) -> Path:
-    """Three procedural scenes as files: FOLDER/truth.json, its PNGs and the pictures."""
-    (folder / "pictures").mkdir(parents=True)
+    """Three procedural scenes as files: FOLDER/truth.json, its PNGs and the images."""
+    (folder / "images").mkdir(parents=True)
     samples = [SCENES[place] for place in range(3)]
     for sample in samples:
-        Image.fromarray(sample.image.permute(1, 2, 0).numpy()).save(folder / "pictures" / sample.file_name)
+        Image.fromarray(sample.image.permute(1, 2, 0).numpy()).save(folder / "images" / sample.file_name)
     entries = (Entry(sample.image_id, sample.file_name, sample.truth) for sample in samples)
     return write_panoptic(folder, entries, SCENES.classes, json_name="truth.json", png_folder="truth", scores=False)
 
@@ -53,7 +53,7 @@ def keep_only(path: Path, *, things: bool) -> None:
 
 
 def on_json(tiny: Config, path: Path, **further: Any) -> Config:
-    data = replace(tiny.data, train=str(path), val=str(path), images=str(path.parent / "pictures"), **further)
+    data = replace(tiny.data, train=str(path), val=str(path), images=str(path.parent / "images"), **further)
     return replace(tiny, data=data, train=replace(tiny.train, steps=2))
 
 
@@ -70,7 +70,7 @@ def test_train_evaluate_predict_score(tmp_path: Path, tiny_config: Config, capfd
     evaluation = evaluate(str(run))
     assert capfd.readouterr().err.count("1 image of ") == 2
     assert (evaluation.answer.num_images, evaluation.answer.title) == (3, "truth.json, stuff under 100 px trimmed")
-    predict(str(run), [tmp_path / "set" / "pictures"], tmp_path / "out")
+    predict(str(run), [tmp_path / "set" / "images"], tmp_path / "out")
     scored = score(path, tmp_path / "out" / "panoptic.json")
     assert scored.quality == evaluation.answer.quality
 
@@ -132,7 +132,7 @@ def test_merging_is_said(tmp_path: Path, tiny_config: Config) -> None:
 def test_a_set_that_moved_is_found_by_its_new_root(tmp_path: Path, tiny_config: Config) -> None:
     write_scenes(tmp_path / "old")
     run = RunFolder(tmp_path / "run")
-    data = DataConfig(root=str(tmp_path / "old"), train="truth.json", val="truth.json", images="pictures")
+    data = DataConfig(root=str(tmp_path / "old"), train="truth.json", val="truth.json", images="images")
     train(replace(tiny_config, data=data, train=replace(tiny_config.train, steps=1)), run.path)
     (tmp_path / "old").rename(tmp_path / "new")
     with pytest.raises(InputError, match=r"there is no file .*old/truth\.json"):
@@ -148,22 +148,22 @@ def test_a_run_is_evaluated_on_another_set(tmp_path: Path, tiny_run: Path) -> No
     """Whatever it was trained on: here on scenes without files."""
     path = write_scenes(tmp_path / "test")
     before = {file.name for file in tiny_run.iterdir()}
-    evaluation = evaluate(str(tiny_run), val=str(path), images=str(path.parent / "pictures"))
+    evaluation = evaluate(str(tiny_run), val=str(path), images=str(path.parent / "images"))
     written = {file.name for file in tiny_run.iterdir()} - before
     assert written == {"metrics_truth.json"}
     (tiny_run / "metrics_truth.json").unlink()
-    predict(str(tiny_run), [path.parent / "pictures"], tmp_path / "out")
+    predict(str(tiny_run), [path.parent / "images"], tmp_path / "out")
     assert score(path, tmp_path / "out" / "panoptic.json").quality == evaluation.answer.quality
     assert evaluation.answer.title.startswith("truth.json")
     untrimmed = Overrides(min_stuff_area_px=0)
-    relative = evaluate(str(tiny_run), root=str(path.parent), val="truth.json", images="pictures", overrides=untrimmed)
+    relative = evaluate(str(tiny_run), root=str(path.parent), val="truth.json", images="images", overrides=untrimmed)
     assert relative.answer.title == "truth.json"
     (tiny_run / "metrics_truth_min-stuff-area-px-0.json").unlink()
     with pytest.raises(InputError, match=r"both --data\.val JSON and --data\.images FOLDER"):
         evaluate(str(tiny_run), val=str(path))
     change(path, categories=json.loads(path.read_text())["categories"][::-1])
     with pytest.raises(InputError, match="trained on other classes than this data set has"):
-        evaluate(str(tiny_run), val=str(path), images=str(path.parent / "pictures"))
+        evaluate(str(tiny_run), val=str(path), images=str(path.parent / "images"))
 
 
 def test_scenes_lie_in_no_folder(tiny_run: Path) -> None:

@@ -28,8 +28,8 @@ def predictor(learnt_run: Path) -> Predictor:
 
 
 @pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
     folder.mkdir()
     for number, name in enumerate(NAMES):
         noise = np.random.default_rng(number).integers(0, 256, (40, 56, 3), np.uint8)
@@ -45,12 +45,12 @@ def files_of(out: Path) -> dict[str, bytes]:
     return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
 
 
-def test_every_kind_of_input_gives_the_paths_answer(predictor: Predictor, photos: Path) -> None:
+def test_every_kind_of_input_gives_the_paths_answer(predictor: Predictor, folder: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    with Image.open(photos / "b.png") as whole:
-        whole.save(photos / "turned.jpg", exif=exif)
-    path = photos / "turned.jpg"
+    with Image.open(folder / "b.png") as whole:
+        whole.save(folder / "turned.jpg", exif=exif)
+    path = folder / "turned.jpg"
     expected, pixels = predictor(path), read_image(path)
     assert expected.ids.shape == (56, 40)
     for source in (str(path), path.read_bytes(), path.open("rb"), Image.open(path), pixels, pixels / 255):
@@ -64,8 +64,8 @@ def test_every_kind_of_input_gives_the_paths_answer(predictor: Predictor, photos
         predictor(path, head="uppsnet")  # type: ignore[arg-type]
 
 
-def test_options_of_a_call(predictor: Predictor, learnt_run: Path, photos: Path) -> None:
-    path = photos / "b.png"
+def test_options_of_a_call(predictor: Predictor, learnt_run: Path, folder: Path) -> None:
+    path = folder / "b.png"
     inference = predictor.infer(path, threshold=1.0)
     assert len(inference.admitted.scores) == 0 < len(inference.detections.scores)
     assert all(not segment.is_thing for segment in predictor(path, threshold=1.0, head="heuristic").segments)
@@ -91,14 +91,14 @@ def test_overrides_that_make_no_sense_are_refused(values: dict[str, Any], told: 
 
 
 def test_one_that_cannot_be_read_costs_nothing_else(
-    learnt_run: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    learnt_run: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole = (photos / "002.jpg").read_bytes()
-    (photos / "002.jpg").write_bytes(whole[:300])
-    (photos / "._b.png").write_bytes(b"left by a system")
-    (photos / "a.png").symlink_to("nowhere")
+    whole = (folder / "002.jpg").read_bytes()
+    (folder / "002.jpg").write_bytes(whole[:300])
+    (folder / "._b.png").write_bytes(b"left by a system")
+    (folder / "a.png").symlink_to("nowhere")
     with pytest.raises(SystemExit) as stop:
-        main(["predict", str(learnt_run), str(photos), "--out", str(tmp_path / "out"), "--no-trim"])
+        main(["predict", str(learnt_run), str(folder), "--out", str(tmp_path / "out"), "--no-trim"])
     assert stop.value.code == 2
     printed = capsys.readouterr()
     told = " ".join(printed.err.split())
@@ -107,48 +107,48 @@ def test_one_that_cannot_be_read_costs_nothing_else(
     assert "2 image(s) could not be read and are left out:" in told
     assert "2 image(s), " in printed.out
     assert [image["file_name"] for image in content(tmp_path / "out")["images"]] == ["001.png", "b.png"]
-    (photos / "002.jpg").write_bytes(whole)
+    (folder / "002.jpg").write_bytes(whole)
     assert (
-        predict(str(learnt_run), [photos], tmp_path / "out", skip_done=True, overrides=Overrides(min_stuff_area_px=0)).images == 3
+        predict(str(learnt_run), [folder], tmp_path / "out", skip_done=True, overrides=Overrides(min_stuff_area_px=0)).images == 3
     )
 
 
-def test_after_a_kill_the_same_bytes(learnt_run: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    predict(str(learnt_run), [photos], tmp_path / "whole")
+def test_after_a_kill_the_same_bytes(learnt_run: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    predict(str(learnt_run), [folder], tmp_path / "whole")
     out = tmp_path / "killed"
     with monkeypatch.context() as patch:
-        write = recipe.save_picture
-        patch.setattr(recipe, "save_picture", lambda drawn, path: write(drawn, path) if "b_" not in path.name else 1 / 0)
+        write = recipe.save_image
+        patch.setattr(recipe, "save_image", lambda drawn, path: write(drawn, path) if "b_" not in path.name else 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            predict(str(learnt_run), [photos], out)
+            predict(str(learnt_run), [folder], out)
     assert not (out / "panoptic.json").exists()
     with (out / "panoptic.jsonl").open("a") as log:
         log.write('{"source": "/half')
-    done = predict(str(learnt_run), [photos], out, skip_done=True)
+    done = predict(str(learnt_run), [folder], out, skip_done=True)
     assert done.images == 3
     assert done.last
     assert done.last[0].name == "b.png", "the others were done"
     assert files_of(out) == files_of(tmp_path / "whole")
-    assert predict(str(learnt_run), [photos], out, skip_done=True).last is None
+    assert predict(str(learnt_run), [folder], out, skip_done=True).last is None
 
 
-def test_what_is_done_is_not_mixed_with_others(learnt_run: Path, photos: Path, tmp_path: Path) -> None:
+def test_what_is_done_is_not_mixed_with_others(learnt_run: Path, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    predict(str(learnt_run), [photos / "b.png"], out)
+    predict(str(learnt_run), [folder / "b.png"], out)
     with pytest.raises(InputError, match="of another run or other settings"):
-        predict(str(learnt_run), [photos], out, skip_done=True, overrides=Overrides(threshold=0.9))
-    other = Path(shutil.copytree(photos, tmp_path / "other"))
-    with pytest.raises(InputError, match=r"holds .*photos/b\.png under the name b\.png"):
+        predict(str(learnt_run), [folder], out, skip_done=True, overrides=Overrides(threshold=0.9))
+    other = Path(shutil.copytree(folder, tmp_path / "other"))
+    with pytest.raises(InputError, match=r"holds .*images/b\.png under the name b\.png"):
         predict(str(learnt_run), [other], out, skip_done=True)
     (out / "panoptic.jsonl").write_text("[1]\n")
     with pytest.raises(InputError, match=r"jsonl is damaged"):
-        predict(str(learnt_run), [photos], out, skip_done=True)
+        predict(str(learnt_run), [folder], out, skip_done=True)
 
 
-def test_names_that_meet_are_told_before_anything_is_predicted(learnt_run: Path, photos: Path, tmp_path: Path) -> None:
-    shutil.copy(photos / "b.png", photos / "b.jpg")
-    with pytest.raises(InputError, match=r"photos/b\.jpg and .*photos/b\.png would both become b_overlay\.png"):
-        predict(str(learnt_run), [photos], tmp_path / "out")
+def test_names_that_meet_are_told_before_anything_is_predicted(learnt_run: Path, folder: Path, tmp_path: Path) -> None:
+    shutil.copy(folder / "b.png", folder / "b.jpg")
+    with pytest.raises(InputError, match=r"images/b\.jpg and .*images/b\.png would both become b_overlay\.png"):
+        predict(str(learnt_run), [folder], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -166,12 +166,12 @@ def test_files_are_called_so_that_they_differ(files: list[str], names: list[str]
     assert names_apart([Path(file) for file in files]) == names
 
 
-def test_results_are_no_images(photos: Path, tmp_path: Path) -> None:
-    (photos / "out").mkdir()
-    shutil.copy(photos / "b.png", photos / "out/b_overlay.png")
-    assert [file.name for file in image_files([photos, photos / "b.png"], photos / "out")] == list(NAMES), "and none twice"
+def test_results_are_no_images(folder: Path, tmp_path: Path) -> None:
+    (folder / "out").mkdir()
+    shutil.copy(folder / "b.png", folder / "out/b_overlay.png")
+    assert [file.name for file in image_files([folder, folder / "b.png"], folder / "out")] == list(NAMES), "and none twice"
     with pytest.raises(InputError, match="both where images are and where results go"):
-        image_files([photos], photos)
+        image_files([folder], folder)
 
 
 def test_ids_are_whole_numbers_where_names_are() -> None:

@@ -33,10 +33,10 @@ def scenes(learnt_run: Path) -> PanopticDataset:
 
 
 @pytest.fixture(scope="module")
-def pictures(scenes: PanopticDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def image_folder(scenes: PanopticDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The scenes as image files (PNG loses nothing), beside a file that is none."""
-    folder = tmp_path_factory.mktemp("pictures")
-    (folder / "notes.txt").write_text("no picture")
+    folder = tmp_path_factory.mktemp("images")
+    (folder / "notes.txt").write_text("no image")
     for index in range(len(scenes)):
         as_pil(scenes[index].image).save(folder / scenes[index].file_name)
     return folder
@@ -96,12 +96,12 @@ def with_answers_for_truth(run: Path, scenes: PanopticDataset) -> Listed:
 
 @pytest.mark.parametrize("source", ["scenes", "answers"])
 def test_evaluation_is_prediction_and_score(
-    source: str, learnt_run: Path, scenes: PanopticDataset, pictures: Path, tmp_path: Path
+    source: str, learnt_run: Path, scenes: PanopticDataset, image_folder: Path, tmp_path: Path
 ) -> None:
     run = learnt_run if source == "scenes" else keen_on_things(learnt_run, tmp_path)
     dataset = scenes if source == "scenes" else with_answers_for_truth(run, scenes)
     evaluation = evaluate_predictor(load(run), dataset, "here")
-    predict(str(run), [pictures], tmp_path / "answers")
+    predict(str(run), [image_folder], tmp_path / "answers")
     report = score(write_truth(tmp_path, dataset), tmp_path / "answers/panoptic.json")
     assert report.num_images == len(dataset) == 4
     assert report.to_json()["quality"] == evaluation.answer.to_json()["quality"]
@@ -151,11 +151,11 @@ def test_evaluating_on_another_class_table_is_refused(copied_run: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(64, 64), (50, 71)])
-def test_an_answer_has_the_photos_size(size: tuple[int, int], learnt_run: Path, pictures: Path, tmp_path: Path) -> None:
+def test_an_answer_has_the_images_size(size: tuple[int, int], learnt_run: Path, image_folder: Path, tmp_path: Path) -> None:
     width, height = size
-    path = tmp_path / "photo.png"
-    with Image.open(sorted(pictures.glob("*.png"))[0]) as picture:
-        picture.resize(size).save(path)
+    path = tmp_path / "image.png"
+    with Image.open(sorted(image_folder.glob("*.png"))[0]) as image:
+        image.resize(size).save(path)
     answer = load(learnt_run)(path)
     assert isinstance(answer, PanopticMap)
     assert answer.ids.shape == (height, width)
@@ -164,9 +164,9 @@ def test_an_answer_has_the_photos_size(size: tuple[int, int], learnt_run: Path, 
     assert all(segment.area == int((answer.ids == segment.id).sum()) for segment in answer.segments)
 
 
-def test_predict_writes_overlays_and_panoptic_files(learnt_run: Path, pictures: Path, tmp_path: Path) -> None:
+def test_predict_writes_overlays_and_panoptic_files(learnt_run: Path, image_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "new/answers"
-    files = sorted(pictures.glob("*.png"))
+    files = sorted(image_folder.glob("*.png"))
     predicted = predict(str(learnt_run), files[:2], out)
     assert (predicted.images, predicted.unreadable) == (2, [])
     content = json.loads((out / "panoptic.json").read_text())
@@ -179,13 +179,13 @@ def test_predict_writes_overlays_and_panoptic_files(learnt_run: Path, pictures: 
         answer = load(learnt_run)(file)
         assert torch.equal(read_id_map(out / "panoptic" / annotation["file_name"]), answer.ids)
         assert [entry["score"] for entry in annotation["segments_info"]] == [segment.score for segment in answer.segments]
-    with Image.open(out / f"{stems[0]}_overlay.png") as picture, Image.open(files[0]) as original:
-        assert picture.width >= original.width
+    with Image.open(out / f"{stems[0]}_overlay.png") as image, Image.open(files[0]) as original:
+        assert image.width >= original.width
 
 
-def test_predicting_a_folder_is_predicting_its_pictures(learnt_run: Path, pictures: Path, tmp_path: Path) -> None:
-    by_folder = predict(str(learnt_run), [pictures], tmp_path / "a")
-    by_name = predict(str(learnt_run), sorted(pictures.glob("*.png")), tmp_path / "b")
+def test_predicting_a_folder_is_predicting_its_images(learnt_run: Path, image_folder: Path, tmp_path: Path) -> None:
+    by_folder = predict(str(learnt_run), [image_folder], tmp_path / "a")
+    by_name = predict(str(learnt_run), sorted(image_folder.glob("*.png")), tmp_path / "b")
     assert by_folder.images == by_name.images == 4
     assert (tmp_path / "a/panoptic.json").read_bytes() == (tmp_path / "b/panoptic.json").read_bytes()
 
@@ -199,13 +199,13 @@ def test_predicting_nothing_is_refused(learnt_run: Path, tmp_path: Path) -> None
     assert not (tmp_path / "out").exists()
 
 
-def test_pictures_of_one_name_are_told_apart_by_their_folders(learnt_run: Path, pictures: Path, tmp_path: Path) -> None:
-    first, second, *_ = sorted(pictures.glob("*.png"))
-    for place, picture in (("a", first), ("b", second)):
-        (tmp_path / "photos" / place).mkdir(parents=True)
-        shutil.copy(picture, tmp_path / "photos" / place / "one.png")
+def test_images_of_one_name_are_told_apart_by_their_folders(learnt_run: Path, image_folder: Path, tmp_path: Path) -> None:
+    first, second, *_ = sorted(image_folder.glob("*.png"))
+    for place, image in (("a", first), ("b", second)):
+        (tmp_path / "images" / place).mkdir(parents=True)
+        shutil.copy(image, tmp_path / "images" / place / "one.png")
     out = tmp_path / "out"
-    predict(str(learnt_run), [tmp_path / "photos"], out)
+    predict(str(learnt_run), [tmp_path / "images"], out)
     assert [entry["image_id"] for entry in json.loads((out / "panoptic.json").read_text())["annotations"]] == ["a/one", "b/one"]
     assert (out / "a" / "one_overlay.png").is_file()
     truth = write_panoptic(

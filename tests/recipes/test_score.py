@@ -99,8 +99,8 @@ def test_images_match_by_stem_where_ids_are_unknown(truth: Path, tmp_path: Path,
         edit(truth, lambda content: [a.update(image_id=100 + a["image_id"]) for a in content["annotations"]])
         names = {"a": "2", "b": "1"}
     else:
-        predictions = write(tmp_path / "named.json", {"photo-2": "ddddlll.", "photo-1": "cccsssss"})
-        edit(truth, lambda content: content.update(images=[{"id": n, "file_name": f"town/photo-{n}.jpg"} for n in (1, 2)]))
+        predictions = write(tmp_path / "named.json", {"image-2": "ddddlll.", "image-1": "cccsssss"})
+        edit(truth, lambda content: content.update(images=[{"id": n, "file_name": f"town/image-{n}.jpg"} for n in (1, 2)]))
         names = {}
     for old, new in names.items():
         (tmp_path / "named" / f"{old}.png").rename(tmp_path / "named" / f"{new}.png")

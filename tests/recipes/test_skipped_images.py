@@ -29,7 +29,7 @@ CUT = SCENES[LAST].file_name
 
 @pytest.fixture(scope="module")
 def corrupt(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The JSON of three scenes; one picture is cut short."""
+    """The JSON of three scenes; one image is cut short."""
     folder = tmp_path_factory.mktemp("corrupt")
     samples = [SCENES[place] for place in range(3)]
     for sample in samples:

@@ -88,7 +88,7 @@ def spoilt(content: dict[str, Any], draw: random.Random) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two pictures, and in panoptic/ their PNGs."""
+    """Two images, and in panoptic/ their PNGs."""
     root = tmp_path_factory.mktemp("spoilt")
     (root / "panoptic").mkdir()
     rgb = np.zeros((8, 8, 3), dtype=np.uint8)

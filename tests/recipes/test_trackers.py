@@ -20,7 +20,7 @@ from unipan.recipes.training.log import read_log
 
 
 def scalars(run: Path) -> tuple[dict[str, dict[int, float]], dict[str, list[int]]]:
-    """TensorBoard's numbers, name -> step -> value, and the steps of its pictures."""
+    """TensorBoard's numbers, name -> step -> value, and the steps of its drawings."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0, "images": 0})
@@ -39,11 +39,11 @@ def test_tensorboard_holds_what_the_log_holds(tiny_config: Config, tmp_path: Pat
             train(config, tmp_path / "run")
     assert list(scalars(tmp_path / "run")[0]["loss"]) == [1, 2], "what was logged before a stop is written"
     train(config, tmp_path / "run", resume=True)
-    numbers, pictures = scalars(tmp_path / "run")
+    numbers, drawings = scalars(tmp_path / "run")
     lines = read_log(tmp_path / "run" / "log.jsonl")
     for name in ("loss", "loss/semantic", "learning_rate", "gradient_norm", "step_seconds", "memory_mib"):
         assert numbers[name] == pytest.approx({line["step"]: line[name] for line in lines}, rel=1e-6)
-    assert pictures == {"held-out": [2, 3]}
+    assert drawings == {"held-out": [2, 3]}
 
 
 def test_a_tracker_without_its_package_is_refused_before_anything_is_written(
@@ -57,7 +57,7 @@ def test_a_tracker_without_its_package_is_refused_before_anything_is_written(
 
 
 @pytest.mark.parametrize("name", ["wandb", "trackio"])
-def test_a_service_is_told_project_run_settings_numbers_and_pictures(
+def test_a_service_gets_project_run_settings_numbers_and_drawings(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list = []
@@ -73,5 +73,5 @@ def test_a_service_is_told_project_run_settings_numbers_and_pictures(
     tracker.close()
     assert (told[0]["project"], told[0]["name"], told[0]["config"]) == ("unipan", "first", {"train.seed": 3})
     assert told[1] == (7, {"loss": 0.5})
-    assert told[2] in ((8, {"held-out": "a picture"}), (8, {"held-out": ["a picture"]}))
+    assert told[2] in ((8, {"held-out": "a drawing"}), (8, {"held-out": ["a drawing"]}))
     assert told[3:] == ["finished"]

@@ -1,4 +1,4 @@
-"""Averaged weights, evaluation and pictures during a training: they change nothing of it, and the model is what they say."""
+"""Averaged weights, evaluation and drawings during a training: they change nothing of it, and the model is what they say."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ SCORES = {"pq", "pq_things", "pq_stuff"}
 
 
 def with_validation(config: Config) -> Config:
-    """Six steps, evaluated after 2, 4 and 6, with averaged weights and one picture."""
+    """Six steps, evaluated after 2, 4 and 6, with averaged weights and one drawing."""
     schedule = replace(config.train, ema=0.6, evaluate_every=2, evaluate_images=3, panels_every=6, save_every=3)
     return replace(config, train=schedule)
 
@@ -76,12 +76,12 @@ def test_a_stopped_run_goes_on_with_its_average_and_its_best(checked: Path, tiny
         assert (out / name).read_bytes() == (checked / name).read_bytes(), name
 
 
-def test_the_picture_shows_four_images(checked: Path) -> None:
+def test_the_drawing_shows_four_images(checked: Path) -> None:
     [path] = (checked / "panels").iterdir()
     assert path.name == "step-00000006.jpg"
-    with Image.open(path) as picture:
-        assert picture.width > 3 * 64
-        assert picture.height > 4 * 64
+    with Image.open(path) as drawing:
+        assert drawing.width > 3 * 64
+        assert drawing.height > 4 * 64
 
 
 def test_a_part_of_a_set_is_evenly_spaced(tiny_config: Config) -> None:

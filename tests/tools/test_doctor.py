@@ -153,7 +153,7 @@ def test_a_cause_is_named_and_not_what_follows_from_it(root: Path) -> None:
     """Absolute names leave no image to look at, which is no fault of the annotations."""
     train = Train(root)
     for image in train.images:
-        image["file_name"] = str(train.picture.with_name(image["file_name"]))
+        image["file_name"] = str(train.image.with_name(image["file_name"]))
     train.save()
     assert found(examined(root)) == {"unsafe-file-name": 3}
 
@@ -235,24 +235,24 @@ def test_exit_status_and_json(root: Path, tmp_path: Path, capsys: pytest.Capture
 
 
 def test_json_files_anywhere(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """All pictures in one folder, one of them in a subfolder of it; JSONs and PNGs elsewhere; two JSONs of one name."""
-    pictures = tmp_path / "pictures"
-    (root / "train").rename(pictures)
+    """All images in one folder, one of them in a subfolder of it; JSONs and PNGs elsewhere; two JSONs of one name."""
+    images = tmp_path / "images"
+    (root / "train").rename(images)
     for path in (root / "val").iterdir():
-        path.rename(pictures / path.name)
-    (pictures / "deeper").mkdir()
-    (pictures / "2.png").rename(pictures / "deeper" / "2.png")
+        path.rename(images / path.name)
+    (images / "deeper").mkdir()
+    (images / "2.png").rename(images / "deeper" / "2.png")
     jsons, masks = [], []
     for split in ("train", "val"):
         jsons.append(tmp_path / split / "labels.json")
         jsons[-1].parent.mkdir()
         (root / "annotations" / f"panoptic_{split}.json").rename(jsons[-1])
         masks.append(root / "annotations" / f"panoptic_{split}")
-    assert exit_status("doctor", *jsons, "--images", pictures, "--masks", *masks, "--json") == 0
+    assert exit_status("doctor", *jsons, "--images", images, "--masks", *masks, "--json") == 0
     report = json.loads(capsys.readouterr().out)
     assert report["findings"] == []
     assert [split["name"] for split in report["splits"]] == [str(path) for path in jsons]
-    assert exit_status("doctor", *jsons, "--images", pictures) == 2
+    assert exit_status("doctor", *jsons, "--images", images) == 2
     assert "--masks" in capsys.readouterr().err
 
 

@@ -35,12 +35,12 @@ def root(tmp_path: Path) -> Path:
     for side in ("leftImg8bit", "gtFine"):
         (tmp_path / side / "val" / "ulm").mkdir(parents=True)
     random = np.random.default_rng(0)
-    Image.fromarray(random.integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(picture(tmp_path))
+    Image.fromarray(random.integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(image(tmp_path))
     save_truth(truth(tmp_path), drawn())
     return tmp_path
 
 
-def picture(root: Path) -> Path:
+def image(root: Path) -> Path:
     return root / "leftImg8bit" / "val" / "ulm" / f"{STEM}_leftImg8bit.png"
 
 
@@ -81,7 +81,7 @@ def _put(value: int) -> Callable[[np.ndarray], object]:
 
 
 CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
-    "no picture": (lambda root: picture(root).unlink(), ["image-missing"]),
+    "no image": (lambda root: image(root).unlink(), ["image-missing"]),
     "no truth": (lambda root: truth(root).unlink(), ["png-missing"]),
     "cut truth": (lambda root: truth(root).write_bytes(truth(root).read_bytes()[:50]), ["png-unreadable"]),
     "8-bit truth": (lambda root: Image.fromarray(drawn().astype(np.uint8)).save(truth(root)), ["png-unreadable"]),

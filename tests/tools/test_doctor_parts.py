@@ -62,9 +62,9 @@ def test_no_entry_is_too_odd(entry: object) -> None:
     }
     rest = listed(content)
     assert [fault.kind for fault in rest.faults] == [Kind.CATEGORY_MALFORMED] + 3 * [Kind.ENTRY_MALFORMED]
-    (picture,) = rest.labelled
-    assert picture.segments == (ListedSegment(5, 0, False, None, None),)
-    assert picture.size is None
+    (image,) = rest.labelled
+    assert image.segments == (ListedSegment(5, 0, False, None, None),)
+    assert image.size is None
 
 
 def test_findings_keep_the_first_few_and_errors_first() -> None:
@@ -85,13 +85,13 @@ def test_doubles_across_splits_and_within() -> None:
 
     assert kinds("train", "a/1.jpg", b"x") == []
     assert kinds("train", "b/1.jpg", b"y") == []  # one name in two folders of a split is no fault
-    assert kinds("train", "2.jpg", b"x") == [Kind.PICTURE_REPEATED]
-    assert kinds("val", "3.jpg", b"y") == [Kind.OVERLAP_PICTURE]
+    assert kinds("train", "2.jpg", b"x") == [Kind.DUPLICATE_IMAGE]
+    assert kinds("val", "3.jpg", b"y") == [Kind.OVERLAP_IMAGE]
     assert kinds("val", "1.jpg", b"z") == []
     assert kinds("val", "4.jpg", b"") == []  # two that can't be read are not the same
     assert kinds("val", "5.jpg", b"") == []
     assert [fault.where for fault in doubles.end_of_split()] == ["1.jpg (also in train)"]
-    assert kinds("train", "2.jpg", b"x") == [Kind.PICTURE_REPEATED]  # the same name, listed twice
+    assert kinds("train", "2.jpg", b"x") == [Kind.DUPLICATE_IMAGE]  # the same name, listed twice
     for name in ("1.jpg", "2.jpg"):
         assert kinds("test", name, name.encode()) == []
     assert doubles.end_of_split() == [], "each split counts from one"

@@ -58,7 +58,7 @@ def test_without_a_table_colors_go_by_class_index_as_an_uncolored_table_would_gi
 
 
 @pytest.mark.parametrize(("size", "drawn"), [((600, 900), (900, 600)), ((120, 160), (480, 360)), ((1, 1), (480, 480))])
-def test_photographs_keep_their_size_and_small_pictures_grow(size: tuple[int, int], drawn: tuple[int, int]) -> None:
+def test_large_images_keep_their_size_and_small_ones_grow(size: tuple[int, int], drawn: tuple[int, int]) -> None:
     panoptic = blocks(CAR, height=size[0], width=size[1])
     assert overlay(panoptic, black(panoptic), CLASSES).size == drawn
     assert overlay(panoptic, black(panoptic), CLASSES, scale=1).size == (size[1], size[0])
@@ -106,8 +106,8 @@ def test_any_way_of_giving_the_image_draws_the_same(tmp_path) -> None:
     panoptic = blocks(ROAD, CAR)
     image = torch.randint(0, 256, (3, 60, 160), dtype=torch.uint8)
     as_pil = Image.fromarray(image.permute(1, 2, 0).numpy())
-    as_pil.save(tmp_path / "photo.png")
-    drawn = [overlay(panoptic, given) for given in (image, as_pil, tmp_path / "photo.png", str(tmp_path / "photo.png"))]
+    as_pil.save(tmp_path / "image.png")
+    drawn = [overlay(panoptic, given) for given in (image, as_pil, tmp_path / "image.png", str(tmp_path / "image.png"))]
     assert all(other == drawn[0] for other in drawn[1:])
 
 

@@ -20,18 +20,18 @@ def detections(*boxes: tuple[float, float, float, float]) -> Detections:
     return Detections(torch.tensor(boxes).reshape(-1, 4), scores, torch.zeros(len(boxes), dtype=torch.int64), None)
 
 
-def colored(picture: Image.Image) -> np.ndarray:
+def colored(drawing: Image.Image) -> np.ndarray:
     """(H, W): pixels that are not grey."""
-    pixels = np.asarray(picture).astype(int)
+    pixels = np.asarray(drawing).astype(int)
     return np.ptp(pixels, axis=2) > 60
 
 
 def test_an_admitted_box_is_whole_and_another_is_dashed() -> None:
     found = detections((10, 20, 60, 80), (70, 20, 120, 80))
-    picture = colored(draw_detections(GREY, found, CLASSES, torch.tensor([0]), scale=1))
-    dashed = picture[79, 70:120]
-    assert picture[40:75, 10:14].any(axis=1).all()
-    assert picture[75:80, 12:58].any(axis=0).all()
+    drawing = colored(draw_detections(GREY, found, CLASSES, torch.tensor([0]), scale=1))
+    dashed = drawing[79, 70:120]
+    assert drawing[40:75, 10:14].any(axis=1).all()
+    assert drawing[75:80, 12:58].any(axis=0).all()
     assert 0.2 < dashed.mean() < 0.8
 
 
@@ -42,11 +42,11 @@ def test_every_box_is_bold_when_admission_is_not_given() -> None:
     assert draw_detections(GREY, found, CLASSES, torch.tensor([], dtype=torch.int64)) != everything
 
 
-def test_no_detections_leave_the_picture_as_it_is() -> None:
+def test_no_detections_leave_the_image_as_it_is() -> None:
     assert not colored(draw_detections(GREY, detections(), CLASSES, torch.zeros(0, dtype=torch.int64))).any()
 
 
-def test_boxes_beyond_the_picture_or_of_no_area_are_drawn_within_it() -> None:
+def test_boxes_beyond_the_image_or_of_no_area_are_drawn_within_it() -> None:
     found = detections((-50, -50, 1e5, 1e5), (30, 30, 30, 30), (500, 500, 600, 600))
     assert draw_detections(GREY, found, CLASSES, scale=2).size == (256, 192)
 
@@ -76,20 +76,20 @@ def test_one_extreme_cell_does_not_darken_the_others() -> None:
 
 @pytest.mark.parametrize("value", [0.0, -3.0, float("nan")])
 def test_equal_or_undefined_affinities_are_all_cold(value: float) -> None:
-    picture = draw_affinity(GREY, torch.full((24, 32), value), (0, 31))
-    assert not colored(picture).any()
+    drawing = draw_affinity(GREY, torch.full((24, 32), value), (0, 31))
+    assert not colored(drawing).any()
 
 
-def test_affinities_that_do_not_cover_the_picture_are_refused() -> None:
+def test_affinities_that_do_not_cover_the_image_are_refused() -> None:
     with pytest.raises(InputError, match="stride 4"):
         draw_affinity(GREY, torch.zeros(23, 32), (0, 0))
 
 
-def test_a_cell_map_larger_than_the_picture_is_cut() -> None:
+def test_a_cell_map_larger_than_the_image_is_cut() -> None:
     assert draw_affinity(GREY[:, :93, :125], torch.rand(24, 32), (23, 31), scale=1).size == (125, 93)
 
 
-def test_contact_sheet_places_every_picture() -> None:
+def test_contact_sheet_holds_every_image() -> None:
     red, blue = Image.new("RGB", (40, 30), (255, 0, 0)), Image.new("RGB", (60, 20), (0, 0, 255))
     sheet = np.asarray(contact_sheet([[red, blue], [blue, red]], column_titles=["a", "b" * 99], row_titles=["x.jpg", "y.jpg"]))
     assert (sheet == (255, 0, 0)).all(axis=2).sum() == 2 * red.width * red.height
@@ -97,8 +97,8 @@ def test_contact_sheet_places_every_picture() -> None:
 
 
 def test_contact_sheet_refuses_ragged_rows() -> None:
-    picture = Image.new("RGB", (4, 4))
+    drawing = Image.new("RGB", (4, 4))
     with pytest.raises(InputError, match="column titles"):
-        contact_sheet([[picture], [picture, picture]], column_titles=["a", "b"])
+        contact_sheet([[drawing], [drawing, drawing]], column_titles=["a", "b"])
     with pytest.raises(InputError, match="row titles"):
-        contact_sheet([[picture]], column_titles=["a"], row_titles=[])
+        contact_sheet([[drawing]], column_titles=["a"], row_titles=[])

@@ -44,15 +44,13 @@ class Page(HTMLParser):
             self.text += data
 
 
-def picture(red: int, size: tuple[int, int] = (64, 48)) -> Image.Image:
+def image(red: int, size: tuple[int, int] = (64, 48)) -> Image.Image:
     return Image.new("RGB", size, (red, 80, 80))
 
 
 def example(name: str, **changes) -> Example:
-    affinity = [("of a car", picture(240)), ("of a bus", picture(250))]
-    drawn = Example(
-        name=name, picture=picture(0), truth=picture(60), detections=picture(120), answer=picture(180), affinity=affinity
-    )
+    affinity = [("of a car", image(240)), ("of a bus", image(250))]
+    drawn = Example(name=name, image=image(0), truth=image(60), detections=image(120), answer=image(180), affinity=affinity)
     return replace(drawn, **changes)
 
 
@@ -65,7 +63,7 @@ def markup(tmp_path: Path) -> str:
         facts=[("PQ", "61.4"), (HOSTILE, HOSTILE)],
         tables=[ReportTable(HOSTILE, ["class", "PQ"], [["car", "54.7"], [HOSTILE, "1.0"]])],
         curves_svg=loss_curves(RECORDS),
-        examples=[example("one.jpg"), example(f"two {HOSTILE}", summary=HOSTILE, affinity=[(HOSTILE, picture(1))])],
+        examples=[example("one.jpg"), example(f"two {HOSTILE}", summary=HOSTILE, affinity=[(HOSTILE, image(1))])],
         notes=[HOSTILE],
     )
     return path.read_text(encoding="utf-8")
@@ -87,17 +85,17 @@ def test_hostile_text_is_shown_as_text(markup: str) -> None:
     assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
 
 
-def test_every_example_is_there_with_all_its_pictures(markup: str) -> None:
+def test_every_example_is_there_with_all_its_images(markup: str) -> None:
     images = [attributes for tag, attributes in Page(markup).tags if tag == "img" and attributes.get("src")]
     assert [str(image["alt"]).startswith("one.jpg") for image in images] == [True] * 6 + [False] * 5
     assert "54.7" in markup
     assert markup.count("<svg") == 3
 
 
-def test_large_pictures_are_reduced_and_the_callers_are_left_alone(tmp_path: Path) -> None:
-    large = picture(10, (1600, 1000))
+def test_large_images_are_reduced_and_the_callers_are_left_alone(tmp_path: Path) -> None:
+    large = image(10, (1600, 1000))
     write_report(
-        tmp_path / "r.html", title="t", facts=[], tables=[], curves_svg="", examples=[example("a", picture=large, affinity=[])]
+        tmp_path / "r.html", title="t", facts=[], tables=[], curves_svg="", examples=[example("a", image=large, affinity=[])]
     )
     first = re.search(r"base64,([\w+/=]+)", (tmp_path / "r.html").read_text())
     assert first is not None

@@ -35,7 +35,7 @@ MENU = Menu(
         "demo": Command(demo, PRESETS["demo"]),
         "train": _with_presets(train, "Train a network with a preset; --help after its name lists every setting."),
         **{verb.__name__: Command(verb) for verb in (evaluate, report, predict, compare, score, runs, doctor)},
-        "inspect": _with_presets(inspect, "Draw what a training would see: the same settings as train, and a picture for --out."),
+        "inspect": _with_presets(inspect, "Draw what a training would see: settings as for train, and an image file for --out."),
         "convert": Menu(
             "form",
             "Write another format in the COCO panoptic layout, which train reads.",

@@ -67,7 +67,7 @@ def inspect(config: Settings, *, out: Path, samples: int = 12, names: bool = Tru
 
     Args:
         config: Every setting of the run, as for train.
-        out: The picture to write.
+        out: The image file to write.
         samples: How many; another --train.seed gives others.
         names: Write each segment's class where there is room for it.
     """

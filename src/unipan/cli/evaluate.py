@@ -132,7 +132,7 @@ def compare(
     Args:
         run: The run.
         images: Image files, or folders of them; or none, with --samples.
-        out: Folder for a picture of each image and, with truth, comparison.json.
+        out: Folder for a drawing of each image and, with truth, comparison.json.
         samples: Compare on so many of the run's held-out images, whose truth is known.
         root: The data set's folder for --samples, where it is not the one that the run was trained on.
         trim: Turn small stuff segments of every answer into void, by the run's own limit.
@@ -146,7 +146,7 @@ def compare(
     if as_json:
         print_json(comparison.to_json())
     else:
-        print_all(comparison.table(), *comparison.sentences(), f"{len(comparison.pictures)} picture(s) are in {out}.")
+        print_all(comparison.table(), *comparison.sentences(), f"{len(comparison.drawings)} drawing(s) are in {out}.")
     check_all_read(comparison.unreadable)
 
 

@@ -1,4 +1,4 @@
-"""Cityscapes straight from its download: the pictures in leftImg8bit, the truth in gtFine. H x W pixels.
+"""Cityscapes straight from its download: the images in leftImg8bit, the truth in gtFine. H x W pixels.
 
 Of gtFine only the *_instanceIds.png are read. They hold all that a segment needs: a value of 1000 or more is an instance of the
 label value // 1000; a smaller one is the label itself, stuff or, for a label that has instances, a group of them. *_labelIds.png

@@ -54,6 +54,6 @@ def image_id_of(file_name: str) -> str:
     return str(Path(file_name).with_suffix("")).removesuffix("_leftImg8bit")
 
 
-def picture_name(file_name: str) -> str:
-    """The picture that the official JSON means, which writes CITY_SEQUENCE_FRAME_gtFine_leftImg8bit.png."""
+def image_name(file_name: str) -> str:
+    """The image that the official JSON means, which writes CITY_SEQUENCE_FRAME_gtFine_leftImg8bit.png."""
     return file_name.replace("_gtFine_leftImg8bit.", "_leftImg8bit.")

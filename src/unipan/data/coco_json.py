@@ -50,7 +50,7 @@ class ImageEntry:
 
     id: int | str
     file_name: str
-    """The picture, below the images folder."""
+    """The image, below the images folder."""
 
 
 @dataclass(slots=True)
@@ -130,7 +130,7 @@ def twin(id: int | str) -> int | str:
 
 
 def stem_below(name: str) -> str:
-    """A file name without its suffix, but with its folders: what a picture and its PNG share."""
+    """A file name without its suffix, but with its folders: what an image and its PNG share."""
     path = PurePosixPath(name.replace("\\", "/"))
     return str(path.parent / path.stem)
 

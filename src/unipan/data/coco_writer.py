@@ -65,7 +65,7 @@ def write_panoptic(
 ) -> Path:
     """Write folder/png_folder/NAME.png for each entry NAME.jpg as it comes and, when all are there, folder/json_name.
 
-    A picture in a subfolder, city/NAME.jpg, has its PNG in the same one. Returns the JSON's path.
+    An image in a subfolder, city/NAME.jpg, has its PNG in the same one. Returns the JSON's path.
     """
     make_folder(folder / png_folder)
     images, annotations, taken = [], [], dict[str, str]()

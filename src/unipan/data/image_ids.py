@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from unipan.data.cityscapes_labels import image_id_of, picture_name
+from unipan.data.cityscapes_labels import image_id_of, image_name
 from unipan.data.coco_json import ImageEntry, listing, read_json_as, stem_below
 from unipan.errors import InputError
 
@@ -52,7 +52,7 @@ def ids_in_json(path: Path, files: Sequence[Path]) -> list[int | str]:
     """
     known: dict[str, list[tuple[tuple[str, ...], int | str]]] = {}
     for entry in read_json_as(_Images, path, "a JSON file that lists images (id, file_name)").images:
-        *folders, stem = PurePosixPath(stem_below(picture_name(entry.file_name))).parts
+        *folders, stem = PurePosixPath(stem_below(image_name(entry.file_name))).parts
         known.setdefault(stem, []).append((tuple(folders), entry.id))
     ids: list[int | str] = []
     missing: list[Path] = []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from unipan.data.cityscapes_labels import picture_name
+from unipan.data.cityscapes_labels import image_name
 from unipan.data.coco_json import listing
 from unipan.errors import InputError, about
 from unipan.ops.images import is_file
@@ -105,7 +105,7 @@ def image_places(folder: Path, file_names: Sequence[str]) -> list[list[str]]:
     # One look at the folder, because one for each of COCO's images would take long on a network disk.
     top = {path.name for path in folder.iterdir()}
     lost = {name for name in file_names if name not in top and not is_file(folder / name)}
-    wanted = {other: name for name in lost if name == Path(name).name for other in (name, picture_name(name))}
+    wanted = {other: name for name in lost if name == Path(name).name for other in (name, image_name(name))}
     found: dict[str, list[str]] = {name: [] for name in lost}
     for path in _walk(folder, ()) if wanted else ():
         if path.name in wanted:

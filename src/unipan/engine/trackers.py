@@ -13,7 +13,7 @@ from unipan.errors import InputError
 PROJECT = "unipan"
 """What the services file our runs under."""
 PANELS = "held-out"
-"""Name of the pictures."""
+"""Name of the drawings."""
 
 
 def need_trackers(names: Iterable[TrackerName]) -> None:
@@ -38,19 +38,19 @@ class Tracker:
         """Numbers by name."""
         self._tracker.log(dict(values), step=step)
 
-    def show(self, picture: Image.Image, step: int) -> None:
-        """A picture of a few held-out images, with truth and answer."""
+    def show(self, drawing: Image.Image, step: int) -> None:
+        """A drawing of a few held-out images, with truth and answer."""
         import numpy as np
 
         match self.name:
             case "tensorboard":
-                self._tracker.log_images({PANELS: np.array(picture)[None]}, step=step, dataformats="NHWC")
+                self._tracker.log_images({PANELS: np.array(drawing)[None]}, step=step, dataformats="NHWC")
             case "wandb":
-                self._tracker.log_images({PANELS: [picture]}, step=step)
+                self._tracker.log_images({PANELS: [drawing]}, step=step)
             case "trackio":  # accelerate hands it no images
                 import trackio  # pyright: ignore[reportMissingImports]
 
-                self._tracker.log({PANELS: trackio.Image(np.array(picture))}, step=step)
+                self._tracker.log({PANELS: trackio.Image(np.array(drawing))}, step=step)
             case _:
                 assert_never(self.name)
 

@@ -13,7 +13,7 @@ from unipan.metrics.segment_matching import Matching
 from unipan.ops.overlap import SharedAreas
 
 VOID_NAME = "(void)"
-"""What tables and pictures call predicted void; in brackets, as a class may have any other name."""
+"""What tables and drawings call predicted void; in brackets, as a class may have any other name."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from unipan.types import Detections, PanopticMap, Size
 
 
 def decode(panoptic_logits: Tensor, admitted: Detections, *, network_size: Size, size: Size, classes: ClassTable) -> PanopticMap:
-    """The answer at `size`, the photo's own; `network_size` is what the network saw, before its padding.
+    """The answer at `size`, the image's own; `network_size` is what the network saw, before its padding.
 
     panoptic_logits: (K, h, w). admitted: the N detections of the thing channels, in order. A channel past them is void.
     """
@@ -65,15 +65,15 @@ def best_channel(logits: Tensor, network_size: Size, size: Size) -> Tensor:
 
 
 def at_size(logits: Tensor, network_size: Size, size: Size) -> Tensor:
-    """(K, h, w) -> (K, H, W), bilinear: from cells to the network's pixels as in training, then to the photo's."""
+    """(K, h, w) -> (K, H, W), bilinear: from cells to the network's pixels as in training, then to the image's."""
     pixels = upsample_logits(logits, network_size)
     if network_size == size:
         return pixels
     return F.interpolate(pixels[None], size, mode="bilinear", align_corners=False)[0]
 
 
-def in_photo(detections: Detections, network_size: Size, size: Size) -> Detections:
-    """The same detections, with boxes in the photo's pixels instead of the network's."""
+def in_image(detections: Detections, network_size: Size, size: Size) -> Detections:
+    """The same detections, with boxes in the image's pixels instead of the network's."""
     (from_height, from_width), (height, width) = network_size, size
     factors = [width / from_width, height / from_height] * 2
     return detections._replace(boxes=detections.boxes * detections.boxes.new_tensor(factors))

@@ -1,4 +1,4 @@
-"""`unipan compare`: the ways to an answer of one checkpoint, side by side: pictures and, where the truth is known, scores."""
+"""`unipan compare`: the ways to an answer of one checkpoint, side by side: drawn, where the truth is known, scored."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ from unipan.recipes.evaluate import evaluated, evaluation_title, held_out
 from unipan.recipes.evaluation.result import MASK_FREE
 from unipan.recipes.predict import image_files, readable
 from unipan.types import PanopticMap
-from unipan.viz.canvas import as_pil, enlarge, readable_scale, save_picture
+from unipan.viz.canvas import as_pil, enlarge, readable_scale, save_image
 from unipan.viz.overlay import overlay
 from unipan.viz.sheet import contact_sheet
 
@@ -50,7 +50,7 @@ def compare(
     overrides: Overrides = NO_OVERRIDES,
     device: str = "auto",
 ) -> Comparison:
-    """Write OUT/STEM_compare.png for each image: the picture, its truth where known, and every head's answer.
+    """Write OUT/STEM_compare.png for each image: itself, its truth where known, and every head's answer.
 
     images: files, or folders of them; one that can't be read is named and left out. samples: instead of images, so many held-out
     ones of the run; their scores also go to OUT/comparison.json. root: their data set's folder where it is no longer the one
@@ -70,7 +70,7 @@ def compare(
     predictor = load(run, device=device, overrides=overrides)
     make_folder(out)
     unreadable: list[Path] = []
-    entries = _photos(files, names, unreadable) if dataset is None else _samples(dataset, samples)
+    entries = _without_truth(files, names, unreadable) if dataset is None else _samples(dataset, samples)
     comparison = compare_predictor(predictor, entries, out, evaluation_title(overrides.applied_to(config)), unreadable)
     if samples:
         write_json(out / "comparison.json", comparison.to_json())
@@ -83,7 +83,7 @@ def compare_predictor(
     """Compare on all entries. where: what the reports say they are of. unreadable: filled while the entries are read."""
     contents: dict[PanopticHead, Content] = {head: Content() for head in predictor.heads}
     totals: dict[PanopticHead, Score] = {}
-    pictures, mask_free, num_classes = [], False, len(predictor.classes)
+    drawings, mask_free, num_classes = [], False, len(predictor.classes)
     for entry in entries:
         inference = predictor.infer(entry.pixels)
         mask_free = inference.detections.mask_logits is None
@@ -94,15 +94,15 @@ def compare_predictor(
             if entry.truth:
                 scores[head] = Score.of(match_maps(answer, entry.truth), num_classes)
                 totals[head] = totals.get(head, Score.zero(num_classes)) + scores[head]
-        pictures.append(out / f"{entry.stem}_compare.png")
-        save_picture(picture(predictor, entry, answers, scores), pictures[-1])
+        drawings.append(out / f"{entry.stem}_compare.png")
+        save_image(drawing(predictor, entry, answers, scores), drawings[-1])
     reports: dict[PanopticHead, Report] = {head: total.report(where, predictor.classes) for head, total in totals.items()}
     return Comparison(
-        contents=contents, reports=reports, pictures=pictures, notes=notes(predictor, mask_free), unreadable=unreadable
+        contents=contents, reports=reports, drawings=drawings, notes=notes(predictor, mask_free), unreadable=unreadable
     )
 
 
-def picture(
+def drawing(
     predictor: Predictor, entry: Entry, answers: dict[PanopticHead, PanopticMap], scores: dict[PanopticHead, Score]
 ) -> Image.Image:
     """One row: image, truth where known, answers with their PQ on this image where known."""
@@ -136,6 +136,6 @@ def _samples(dataset: PanopticDataset, number: int) -> Iterator[Entry]:
         yield Entry(stem_below(sample.file_name), sample.image, sample.truth)
 
 
-def _photos(files: Sequence[Path], names: Sequence[str], unreadable: list[Path]) -> Iterator[Entry]:
+def _without_truth(files: Sequence[Path], names: Sequence[str], unreadable: list[Path]) -> Iterator[Entry]:
     for index, pixels in readable(files, "comparing", unreadable):
         yield Entry(stem_below(names[index]), pixels, None)

@@ -30,7 +30,8 @@ class Comparison:
     contents: dict[PanopticHead, Content]
     reports: dict[PanopticHead, Report]
     """Their scores; empty where no truth is known."""
-    pictures: list[Path]
+    drawings: list[Path]
+    """The files written: of each image one, with all answers."""
     notes: list[str]
     """What a reader must know to judge fairly."""
     unreadable: list[Path]
@@ -46,7 +47,7 @@ class Comparison:
     def to_json(self) -> dict[str, Any]:
         return {
             "decoders": {decoder: report.to_json() for decoder, report in self.reports.items()},
-            "pictures": [str(path) for path in self.pictures],
+            "pictures": [str(path) for path in self.drawings],
             "notes": self.notes,
         }
 
@@ -63,7 +64,7 @@ class Comparison:
         return table
 
     def _content_table(self) -> Table:
-        table = Table(f"One checkpoint, {len(self.contents)} decoders: {len(self.pictures)} image(s) without truth")
+        table = Table(f"One checkpoint, {len(self.contents)} decoders: {len(self.drawings)} image(s) without truth")
         table.add_column("decoder")
         for column in ("things", "stuff segments", "void pixels"):
             table.add_column(column, justify="right")

@@ -86,7 +86,7 @@ def show_scenes(config: Config, out: Path) -> tuple[Path, SceneStatistics]:
 
 def _scene_sheet(samples: Sequence[Sample], classes: ClassTable) -> Image.Image:
     pairs = [(enlarge(as_pil(s.image), 2), overlay(s.truth, s.image, classes, scale=2, labels=False)) for s in samples]
-    rows = [[picture for pair in pairs[start : start + 3] for picture in pair] for start in range(0, len(pairs), 3)]
+    rows = [[drawing for pair in pairs[start : start + 3] for drawing in pair] for start in range(0, len(pairs), 3)]
     return contact_sheet(rows, column_titles=["scene", "truth"] * 3)
 
 

@@ -98,7 +98,7 @@ def illustrate(
         tables=[_plain(t) for t in (evaluation.answer.table(), evaluation.answer.class_table(), *evaluation.further_tables())],
         curves_svg=loss_curves(records) if records else "",
         examples=examples,
-        confusions=confusion_pictures(evaluation),
+        confusions=confusion_drawings(evaluation),
         notes=evaluation.sentences(),
     )
     telling = [shown for shown in examples if shown.affinity] or examples
@@ -106,19 +106,19 @@ def illustrate(
 
 
 def sheet(examples: Sequence[Example]) -> Image.Image:
-    """The first few examples as one picture, for a page or a talk."""
-    titles = ["picture", "truth", "detections", "answer"]
-    rows = [[e.picture, e.truth, e.detections, e.answer, *(drawn for _, drawn in e.affinity[:1])] for e in examples]
+    """The first few examples as one image, for a page or a talk."""
+    titles = ["image", "truth", "detections", "answer"]
+    rows = [[e.image, e.truth, e.detections, e.answer, *(drawn for _, drawn in e.affinity[:1])] for e in examples]
     if any(e.affinity for e in examples):
         titles.append("affinity of the crossed pixel")
     return contact_sheet(rows, column_titles=titles)
 
 
-def confusion_pictures(evaluation: Evaluation) -> list[tuple[str, Image.Image]]:
+def confusion_drawings(evaluation: Evaluation) -> list[tuple[str, Image.Image]]:
     """Of the final answer and of the semantic head; none where no pixel has a known class."""
     sides = {"of the final answer": evaluation.final_answer, "of the semantic head": evaluation.semantic_head}
     drawn = [(name, draw_confusion(side.pixels, evaluation.classes, void=VOID_NAME)) for name, side in sides.items()]
-    return [(name, picture) for name, picture in drawn if picture]
+    return [(name, drawing) for name, drawing in drawn if drawing]
 
 
 def _plain(table) -> ReportTable:
@@ -132,22 +132,22 @@ def example(predictor: Predictor, sample: Sample) -> Example:
     """Everything about one held-out image."""
     inference = predictor.infer(sample.image)
     answer = predictor.answer(inference)
-    picture = as_pil(sample.image)
+    pil_image = as_pil(sample.image)
     height, width = inference.network_size
-    seen = picture.resize((width, height))  # boxes and cells refer to what the network saw
+    seen = pil_image.resize((width, height))  # boxes and cells refer to what the network saw
     scored = quality(count(answer, sample.truth, len(predictor.classes)), predictor.classes)
     return Example(
         name=sample.file_name,
         summary=f"PQ {percent(scored.all.pq)}, things {percent(scored.things.pq)}, stuff {percent(scored.stuff.pq)}",
-        picture=enlarge(picture, readable_scale(*picture.size)),
-        truth=overlay(sample.truth, picture, predictor.classes),
+        image=enlarge(pil_image, readable_scale(*pil_image.size)),
+        truth=overlay(sample.truth, pil_image, predictor.classes),
         detections=draw_detections(seen, inference.detections, predictor.classes, inference.outputs.admitted[0]),
-        answer=overlay(answer, picture, predictor.classes),
-        affinity=affinity_pictures(predictor, inference.outputs, answer, seen),
+        answer=overlay(answer, pil_image, predictor.classes),
+        affinity=affinity_drawings(predictor, inference.outputs, answer, seen),
     )
 
 
-def affinity_pictures(
+def affinity_drawings(
     predictor: Predictor, outputs: Outputs, answer: PanopticMap, seen: Image.Image
 ) -> list[tuple[str, Image.Image]]:
     """The affinity of a few marked pixels to all others, as in the paper's Fig. B; none where no affinity was learnt."""

@@ -21,7 +21,7 @@ PAIRS_A_ROW = 2
 
 
 def inspect_samples(config: Config, out: Path, *, samples: int, names: bool = True) -> str:
-    """Draw the first `samples` samples that training with these settings sees, after augmentation, into the picture `out`.
+    """Draw the first `samples` samples that training with these settings sees, after augmentation, into the image file `out`.
 
     They come in the run's own random order; another `train.seed` gives others. Returns what was drawn, in a
     sentence. names: write classes where there is room.
@@ -29,7 +29,7 @@ def inspect_samples(config: Config, out: Path, *, samples: int, names: bool = Tr
     if samples < 1:
         raise InputError(f"--samples is {samples}; it must be at least 1.")
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
-        raise InputError(f"--out {out} is no picture's name; end it in .png, .jpg or .webp.")
+        raise InputError(f"--out {out} is not the name of an image file; end it in .png, .jpg or .webp.")
     dataset = training_dataset(config.data, config.train.seed)
     config = settled(config, dataset, None)
     for remark in remarks(dataset):
@@ -58,7 +58,7 @@ def _sheet(items: list[TrainingItem], classes: ClassTable, *, names: bool) -> Im
     cells = [_pair(item, classes, names=names) for item in items]
     cells += [(Image.new("RGB", (1, 1), "white"),) * 2] * (-len(cells) % PAIRS_A_ROW)
     starts = range(0, len(cells), PAIRS_A_ROW)
-    rows = [[picture for pair in cells[start : start + PAIRS_A_ROW] for picture in pair] for start in starts]
+    rows = [[drawing for pair in cells[start : start + PAIRS_A_ROW] for drawing in pair] for start in starts]
     titles = ["   |   ".join(_caption(item) for item in items[start : start + PAIRS_A_ROW]) for start in starts]
     return contact_sheet(
         rows, column_titles=["what the network sees", "what it is to learn (hatched: void)"] * PAIRS_A_ROW, row_titles=titles

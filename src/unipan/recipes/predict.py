@@ -26,7 +26,7 @@ from unipan.ops.images import is_file, read_image
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import load
 from unipan.types import PanopticMap
-from unipan.viz.canvas import save_picture
+from unipan.viz.canvas import save_image
 from unipan.viz.overlay import overlay
 
 LIMIT = "came up to the limit {}, so there may be more in them"
@@ -89,7 +89,7 @@ def predict(
             last = file, predictor.answer(inference)
             for what in (*map(LIMIT.format, predictor.limits_reached(inference)), *([DIM] if dim_range(file) else [])):
                 noted.setdefault(what, []).append(name)
-            save_picture(overlay(last[1], pixels, predictor.classes), out / _overlay_name(name))
+            save_image(overlay(last[1], pixels, predictor.classes), out / _overlay_name(name))
             log.add(file.absolute(), *write_entry(out / "panoptic", Entry(image_id, name, last[1]), classes, scores=True))
         if not log.sources:
             check_all_read(unreadable)

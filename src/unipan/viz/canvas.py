@@ -1,4 +1,4 @@
-"""What every picture here is drawn on: one image as PIL, at a readable size, with text on plates that never overlap."""
+"""What everything here is drawn on: an image as PIL, at a readable size, with text on plates that never overlap."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ Rectangle = tuple[float, float, float, float]
 """x1 y1 x2 y2, pixels of the canvas."""
 
 READABLE_SIDE_PX = 480
-"""Smaller pictures are enlarged by a whole number until the longer side comes near this."""
+"""Smaller images are enlarged by a whole number until the longer side comes near this."""
 TEXT_SHARE = 0.023
 TEXT_RANGE_PX = (12, 40)
-"""Text height as a share of the picture's mean side, and its limits."""
+"""Text height as a share of the image's mean side, and its limits."""
 INK: RGB = (16, 19, 26)
 PAPER: RGB = (255, 255, 255)
 
@@ -25,39 +25,39 @@ def as_pil(image: ImageSource) -> Image.Image:
     return Image.fromarray(read_image(image).permute(1, 2, 0).contiguous().numpy())
 
 
-def save_picture(picture: Image.Image, path: Path) -> None:
+def save_image(image: Image.Image, path: Path) -> None:
     """Write a PNG, and the folder that it goes to.
 
     Raises: InputError where that fails.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(path, format="PNG")
+        image.save(path, format="PNG")
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}. See that the disk has room.") from error
 
 
 def readable_scale(width: int, height: int) -> int:
-    """By what whole number a picture of that size is enlarged: 1 for photographs, more for thumbnails."""
+    """By what whole number an image of that size is enlarged: 1 for large ones, more for thumbnails."""
     return max(1, round(READABLE_SIDE_PX / max(width, height)))
 
 
-def enlarge(picture: Image.Image, scale: int) -> Image.Image:
-    """The picture, `scale` times as large."""
+def enlarge(image: Image.Image, scale: int) -> Image.Image:
+    """The image, `scale` times as large."""
     if scale == 1:
-        return picture.copy()
-    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.BICUBIC)
+        return image.copy()
+    return image.resize((image.width * scale, image.height * scale), Image.Resampling.BICUBIC)
 
 
-def line_width(picture: Image.Image) -> int:
-    """Pixels of a line that reads as a line at the picture's size."""
-    return max(1, round((picture.width + picture.height) / 2 / 400))
+def line_width(image: Image.Image) -> int:
+    """Pixels of a line that reads as a line at the image's size."""
+    return max(1, round((image.width + image.height) / 2 / 400))
 
 
-def font_for(picture: Image.Image) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """The built-in font, at a size that suits the picture."""
+def font_for(image: Image.Image) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The built-in font, at a size that suits the image."""
     lowest, highest = TEXT_RANGE_PX
-    return ImageFont.load_default(round(min(max(TEXT_SHARE * (picture.width + picture.height) / 2, lowest), highest)))
+    return ImageFont.load_default(round(min(max(TEXT_SHARE * (image.width + image.height) / 2, lowest), highest)))
 
 
 def contrasting(color: RGB) -> RGB:
@@ -67,11 +67,11 @@ def contrasting(color: RGB) -> RGB:
 
 
 class Plates:
-    """Text plates on one picture: remembers where they lie, so that none covers another."""
+    """Text plates on one image: remembers where they lie, so that none covers another."""
 
-    def __init__(self, picture: Image.Image) -> None:
-        self._picture = picture
-        self._font = font_for(picture)
+    def __init__(self, canvas: Image.Image) -> None:
+        self._canvas = canvas
+        self._font = font_for(canvas)
         self._taken: list[Rectangle] = []
         _, top, _, bottom = self._font.getbbox("Hg")
         self._text_height = bottom - top
@@ -87,15 +87,15 @@ class Plates:
         return right - left + 0.8 * self._text_height, 1.5 * self._text_height
 
     def put(self, text: str, x: float, y: float, *, color: RGB = INK, opacity: float = 0.78) -> bool:
-        """Write the text on a plate whose top left corner is at (x, y), moved into the picture; False if the place is taken."""
+        """Write the text on a plate whose top left corner is at (x, y), moved into the image; False if the place is taken."""
         width, height = self.size(text)
-        x1 = max(0.0, min(x, self._picture.width - width))
-        y1 = max(0.0, min(y, self._picture.height - height))
+        x1 = max(0.0, min(x, self._canvas.width - width))
+        y1 = max(0.0, min(y, self._canvas.height - height))
         plate = (x1, y1, x1 + width, y1 + height)
         if any(_overlap(plate, other) for other in self._taken):
             return False
         self._taken.append(plate)
-        draw = ImageDraw.Draw(self._picture, "RGBA")
+        draw = ImageDraw.Draw(self._canvas, "RGBA")
         draw.rounded_rectangle(plate, radius=height / 4, fill=(*color, round(255 * opacity)))
         draw.text((x1 + width / 2, y1 + height / 2), text, fill=contrasting(color), font=self._font, anchor="mm")
         return True

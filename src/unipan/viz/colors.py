@@ -1,4 +1,4 @@
-"""Colours that stay: a class always has its hue, and the instances of one class are told apart by their place in the picture."""
+"""Colours that stay: a class always has its hue, and the instances of one class are told apart by their position in the image."""
 
 from collections.abc import Sequence
 from colorsys import hls_to_rgb, rgb_to_hls
@@ -63,7 +63,7 @@ def segment_colors(panoptic: PanopticMap, classes: ClassTable | None = None) -> 
 
 
 def segment_label(segment: Segment) -> str:
-    """What a picture says about a segment: "car 0.93" for a scored thing, the class name for all else."""
+    """What a drawing says about a segment: "car 0.93" for a scored thing, the class name for all else."""
     if segment.is_crowd:
         return f"{segment.name} (crowd)"
     return f"{segment.name} {segment.score:.2f}" if segment.is_thing and segment.score < 1 else segment.name

@@ -1,4 +1,4 @@
-"""A class confusion as a picture: which true class (row) is taken for which (column), in percent of the row. C classes."""
+"""A class confusion as a drawing: which true class (row) is taken for which (column), in percent of the row. C classes."""
 
 from io import BytesIO
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from unipan.viz.canvas import Plates, Rectangle
 
 MAX_SIDE_CELLS = 480
-"""Places are looked for on a map thinned to this many cells, so that a large photograph costs no more than a small one."""
+"""Places are looked for on a map thinned to this many cells, so that a large image costs no more than a small one."""
 
 
 def borders(ids: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -37,7 +37,7 @@ def widened(flags: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
 
 
 def depth(ids: NDArray[np.int32], aspect: float) -> NDArray[np.float32]:
-    """(H, W): distance to the segment's own border or the picture's, |dx| / aspect + |dy|, in two linear sweeps.
+    """(H, W): distance to the segment's own border or the image's, |dx| / aspect + |dy|, in two linear sweeps.
 
     The nearest border pixel of any segment always belongs to the pixel's own, for a path out of a segment crosses its border.
     """

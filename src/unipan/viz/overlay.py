@@ -1,4 +1,4 @@
-"""A panoptic map over its picture: colours, outlines, labels."""
+"""A panoptic map over its image: colours, outlines, labels."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from unipan.viz.colors import RGB, segment_colors, segment_label
 from unipan.viz.labels import borders, place_labels, widened
 
 OPACITY = 0.52
-"""Of a segment's colour over the picture."""
+"""Of a segment's colour over the image."""
 OUTLINE_OPACITY = 0.85
 BAND_PX = 2**21
 """Pixels that are drawn at once."""
@@ -29,18 +29,18 @@ def overlay(
     """Draw the segments over their image: things in shades of their class's colour, void grey and hatched.
 
     image: whatever `read_image` takes, of the map's size. classes: where colours come from; without it each class index
-    has a stable colour of its own. scale: a whole number to enlarge by; None keeps photographs and enlarges small pictures.
+    has a stable colour of its own. scale: a whole number to enlarge by; None enlarges small images only.
     """
-    picture = as_pil(image)
+    pil_image = as_pil(image)
     height, width = panoptic.ids.shape
-    if picture.size != (width, height):
+    if pil_image.size != (width, height):
         raise InputError(
-            f"the image is {picture.height}x{picture.width}, but its panoptic map is {height}x{width}; "
+            f"the image is {pil_image.height}x{pil_image.width}, but its panoptic map is {height}x{width}; "
             "give the image that the map was made from."
         )
     scale = readable_scale(width, height) if scale is None else scale
     ids = panoptic.ids.repeat_interleave(scale, 0).repeat_interleave(scale, 1)
-    canvas = enlarge(picture, scale)
+    canvas = enlarge(pil_image, scale)
     drawn = Image.fromarray(_tint(np.array(canvas), ids, segment_colors(panoptic, classes), line_width(canvas)))
     if labels:
         by_area = sorted(panoptic.segments, key=lambda segment: segment.area)
@@ -67,7 +67,7 @@ def _tint(pixels: NDArray[np.uint8], ids: Tensor, colors: dict[int, RGB], line: 
 
 
 def _hatched(pixels: NDArray[np.float32], line: int, top: int) -> NDArray[np.float32]:
-    """The picture, from its row `top` on, in dim grey under thin diagonal lines."""
+    """The image, from its row `top` on, in dim grey under thin diagonal lines."""
     grey = pixels.mean(axis=2, keepdims=True) * 0.5 + 20
     height, width = pixels.shape[:2]
     diagonal = np.arange(top, top + height)[:, None, None] + np.arange(width)[None, :, None]

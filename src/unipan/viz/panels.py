@@ -1,4 +1,4 @@
-"""Pictures of what lies behind an answer: the detections, and which cells the network holds together with a marked one."""
+"""Drawings of what lies behind an answer: the detections, and which cells the network holds together with a marked one."""
 
 from collections.abc import Iterator, Sequence
 
@@ -32,7 +32,7 @@ HEAT = torch.tensor(
 HEAT_QUANTILES = (0.05, 0.995)
 """Affinities from the lower to the upper quantile span the colours: one extreme cell cannot darken all others."""
 HEAT_OPACITY = (0.15, 0.85)
-"""Of the heat over the grey picture, at the least and the greatest affinity."""
+"""Of the heat over the grey image, at the least and the greatest affinity."""
 DASH_PERIOD = 7
 """Of a detection that was not admitted, in line widths; just over half of it is drawn."""
 
@@ -45,9 +45,9 @@ def draw_detections(
     image: whatever `read_image` takes, of the size that the boxes (pixels) refer to. admitted: (N,) int64 indices into the
     detections; None means all. scale: as in `overlay`.
     """
-    picture = as_pil(image)
-    scale = readable_scale(*picture.size) if scale is None else scale
-    canvas = enlarge(picture, scale)
+    pil_image = as_pil(image)
+    scale = readable_scale(*pil_image.size) if scale is None else scale
+    canvas = enlarge(pil_image, scale)
     boxes = (detections.boxes.detach().float().cpu() * scale).tolist()
     scores, labels = detections.scores.tolist(), detections.labels.tolist()
     bold = list(range(len(boxes))) if admitted is None else admitted.tolist()
@@ -112,18 +112,19 @@ def label_box(plates: Plates, text: str, box: Sequence[float], color: RGB, opaci
 def draw_affinity(
     image: ImageSource, row: Tensor, cell: tuple[int, int], *, stride: int = 4, scale: int | None = None
 ) -> Image.Image:
-    """Draw one cell's affinity to all cells as heat over the picture, and a cross at the cell.
+    """Draw one cell's affinity to all cells as heat over the image, and a cross at the cell.
 
     image: whatever `read_image` takes. row: (h, w) affinities of `cell` (y, x), any range; h = ceil(H / stride) or more.
     scale: as in `overlay`.
     """
-    picture = as_pil(image)
-    scale = readable_scale(*picture.size) if scale is None else scale
-    if row.shape[-2] * stride < picture.height or row.shape[-1] * stride < picture.width:
+    pil_image = as_pil(image)
+    scale = readable_scale(*pil_image.size) if scale is None else scale
+    if row.shape[-2] * stride < pil_image.height or row.shape[-1] * stride < pil_image.width:
         raise InputError(
-            f"{tuple(row.shape)} affinities at stride {stride} don't cover a picture of {picture.height}x{picture.width} pixels."
+            f"{tuple(row.shape)} affinities at stride {stride} don't cover "
+            f"an image of {pil_image.height}x{pil_image.width} pixels."
         )
-    canvas = enlarge(picture, scale)
+    canvas = enlarge(pil_image, scale)
     heat = _heat(row.detach().float().cpu(), stride * scale)[: canvas.height, : canvas.width, None]
     grey = torch.from_numpy(np.array(canvas.convert("L"), dtype=np.float32))[:, :, None] * 0.7 + 30
     least, greatest = HEAT_OPACITY
@@ -149,8 +150,8 @@ def _heat_color(heat: Tensor) -> Tensor:
     return table[(heat * 255).round().long()]
 
 
-def _cross(picture: Image.Image, x: float, y: float, width: int) -> None:
-    draw = ImageDraw.Draw(picture)
+def _cross(canvas: Image.Image, x: float, y: float, width: int) -> None:
+    draw = ImageDraw.Draw(canvas)
     arm = 7 * width
     for color, extra in ((INK, 2 * width), (PAPER, 0)):
         reach, thick = arm + extra / 2, width + 1 + extra

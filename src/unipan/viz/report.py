@@ -14,11 +14,11 @@ from PIL import Image
 
 JPEG_QUALITY = 88
 MAX_SIDE_PX = 720
-"""Larger pictures are reduced to this: a dozen examples stay under some 8 MB."""
+"""Larger images are reduced to this: a dozen examples stay under some 8 MB."""
 MAX_TILES_IN_ROW = 6
 
 COLUMNS = (
-    ("Picture", "The held-out image as the network saw it."),
+    ("Image", "The held-out image as the network saw it."),
     ("Truth", "The annotated segments: every pixel one class, every object its own shade; hatched grey is unlabelled."),
     ("Detections", "Boxes from the detector. Bold ones entered the dynamic potential; thin dashed ones were too unsure."),
     ("Answer", "The network's panoptic segments, in the colours of the truth, with the score of each object."),
@@ -43,7 +43,7 @@ class Example:
     """The image's file name."""
     summary: str = ""
     """A few words on how it went, such as its PQ."""
-    picture: Image.Image
+    image: Image.Image
     truth: Image.Image
     detections: Image.Image
     answer: Image.Image
@@ -106,16 +106,16 @@ def _table(table: ReportTable) -> str:
 
 def _key() -> str:
     terms = "".join(f"<dt>{escape(name)}</dt><dd>{escape(meaning)}</dd>" for name, meaning in COLUMNS)
-    return f'<dl class="key">{terms}</dl><p class="quiet">Click a picture to enlarge it; the arrow keys lead on.</p>'
+    return f'<dl class="key">{terms}</dl><p class="quiet">Click an image to enlarge it; the arrow keys lead on.</p>'
 
 
 def _example(example: Example) -> str:
-    drawn = (example.picture, example.truth, example.detections, example.answer)
+    drawn = (example.image, example.truth, example.detections, example.answer)
     named = [(name, "", image) for (name, _), image in zip(COLUMNS, drawn, strict=False)]
     named += [(COLUMNS[-1][0], caption, image) for caption, image in example.affinity]
     figures = [_figure(f"{example.name}. ", name, caption, _data_uri(image), image.size) for name, caption, image in named]
     header = f"<header><h3>{escape(example.name)}</h3><span>{escape(example.summary)}</span></header>"
-    return f'<section class="example card">{header}<div class="pictures">{"".join(figures)}</div></section>'
+    return f'<section class="example card">{header}<div class="images">{"".join(figures)}</div></section>'
 
 
 def _figure(of: str, name: str, caption: str, uri: str, size: tuple[int, int]) -> str:
@@ -128,7 +128,7 @@ def _figure(of: str, name: str, caption: str, uri: str, size: tuple[int, int]) -
 
 
 def _png_uri(image: Image.Image) -> str:
-    """At its own size and without loss, for pictures of text and plain colours."""
+    """At its own size and without loss, for images of text and plain colours."""
     written = BytesIO()
     image.save(written, format="PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(written.getvalue()).decode("ascii")

@@ -1,4 +1,4 @@
-"""What training learns from, as one picture: the target's own boxes over its masks and classes. H x W pixels, G things."""
+"""What training learns from, as one image: the target's own boxes over its masks and classes. H x W pixels, G things."""
 
 from collections.abc import Sequence
 

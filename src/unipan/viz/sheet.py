@@ -1,4 +1,4 @@
-"""A contact sheet: rows of pictures under column titles, as one picture."""
+"""A contact sheet: rows of images under column titles, as one image."""
 
 from collections.abc import Sequence
 
@@ -19,16 +19,16 @@ def contact_sheet(
     row_titles: Sequence[str] | None = None,
     gap: int = 12,
 ) -> Image.Image:
-    """Lay pictures out in rows, each column as wide as its widest picture; a row title stands above its row. gap: pixels."""
+    """Lay images out in rows, each column as wide as its widest image; a row title stands above its row. gap: pixels."""
     if any(len(row) != len(column_titles) for row in rows):
         raise InputError(
-            f"a contact sheet with {len(column_titles)} column titles got rows of {[len(row) for row in rows]} pictures; "
-            "give each row one picture a column."
+            f"a contact sheet with {len(column_titles)} column titles got rows of {[len(row) for row in rows]} images; "
+            "give each row one image a column."
         )
     if row_titles is not None and len(row_titles) != len(rows):
         raise InputError(f"a contact sheet of {len(rows)} rows got {len(row_titles)} row titles; give one a row.")
     widths = [max((row[column].width for row in rows), default=TITLE_PX * 8) for column in range(len(column_titles))]
-    heights = [max((picture.height for picture in row), default=0) for row in rows]
+    heights = [max((image.height for image in row), default=0) for row in rows]
     header, caption = TITLE_PX * 2, ROW_TITLE_PX * 2 if row_titles is not None else 0
     size = (gap + sum(width + gap for width in widths), gap + header + sum(height + caption + gap for height in heights))
     sheet = Image.new("RGB", size, PAPER)
@@ -40,8 +40,8 @@ def contact_sheet(
     for number, (row, height) in enumerate(zip(rows, heights, strict=True)):
         if row_titles is not None:
             _write(draw, row_titles[number], (gap, top + caption // 2), ROW_TITLE_PX, QUIET, size[0] - 2 * gap)
-        for left, picture in zip(lefts, row, strict=True):
-            sheet.paste(picture, (left, top + caption))
+        for left, image in zip(lefts, row, strict=True):
+            sheet.paste(image, (left, top + caption))
         top += caption + height + gap
     return sheet
 

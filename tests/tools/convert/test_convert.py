@@ -56,7 +56,7 @@ def refused(capsys: pytest.CaptureFixture[str]):
 
 def hand_made_set(folder: Path) -> None:
     """Six images of a labelling tool: a sky and a ground in semantic PNGs, cats as polygons, written with PIL and json alone."""
-    (folder / "pictures").mkdir(parents=True)
+    (folder / "images").mkdir(parents=True)
     (folder / "semantic").mkdir()
     rng = np.random.default_rng(0)
     images, annotations = [], []
@@ -65,13 +65,13 @@ def hand_made_set(folder: Path) -> None:
         semantic = np.full((64, 72), 2, dtype=np.uint8)
         semantic[:horizon] = 1
         cats = [[[x, 30, x + 20, 30, x + 20, 50, x, 50]], [[x + 12, 40, x + 34, 40, x + 23, 60]]]
-        picture = np.where(semantic[..., None] == 1, [120, 170, 250], [90, 140, 60]) + rng.integers(-9, 9, (64, 72, 3))
+        image = np.where(semantic[..., None] == 1, [120, 170, 250], [90, 140, 60]) + rng.integers(-9, 9, (64, 72, 3))
         for polygons in cats:
             annotations.append(
                 {"id": len(annotations), "image_id": number, "category_id": 7, "segmentation": polygons, "iscrowd": 0}
             )
-        picture[30:50, x : x + 20] = [200, 120, 30]
-        Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(folder / "pictures" / f"{number}.png")
+        image[30:50, x : x + 20] = [200, 120, 30]
+        Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(folder / "images" / f"{number}.png")
         Image.fromarray(semantic).save(folder / "semantic" / f"{number}.png")
         images.append({"id": number, "file_name": f"{number}.png", "width": 72, "height": 64})
     content = {"images": images, "annotations": annotations, "categories": [{"id": 7, "name": "cat"}]}
@@ -83,18 +83,18 @@ def test_training_on_a_small_custom_data_set_needs_no_python(tmp_path: Path, pri
     mine, out, run = tmp_path / "mine", tmp_path / "panoptic", tmp_path / "run"
     hand_made_set(mine)
     told = printed(
-        *("convert", "instances", mine / "instances.json", "--images", mine / "pictures", "--semantic", mine / "semantic"),
+        *("convert", "instances", mine / "instances.json", "--images", mine / "images", "--semantic", mine / "semantic"),
         *("--stuff", mine / "stuff.json", "--val-share", 0.33, "--out", out),
     )
     assert "things before crowds before stuff" in told
     command = shlex.split(told[told.index("unipan train") :])
-    assert command[1:3] == ["train", "finetune"], "the preset for one's own pictures"
+    assert command[1:3] == ["train", "finetune"], "the preset for one's own images"
     assert "next: unipan evaluate" in printed("train", "demo", *command[3:-2], *TINY.split(), "--out", run)
     evaluation = json.loads(printed("evaluate", run, "--json"))
     assert json.loads((run / "metrics.json").read_text()) == evaluation
     held_out = json.loads((out / "annotations" / "panoptic_val.json").read_text())["images"]
     assert len(held_out) == 2
-    printed("predict", run, *(mine / "pictures" / image["file_name"] for image in held_out), "--out", tmp_path / "answers")
+    printed("predict", run, *(mine / "images" / image["file_name"] for image in held_out), "--out", tmp_path / "answers")
     score = json.loads(
         printed("score", out / "annotations" / "panoptic_val.json", tmp_path / "answers" / "panoptic.json", "--json")
     )
@@ -104,7 +104,7 @@ def test_training_on_a_small_custom_data_set_needs_no_python(tmp_path: Path, pri
         for quality in (evaluation["answer"]["quality"], score["quality"])
     )
     assert evaluated == scored
-    assert sum(entry[1] + entry[3] for entry in scored) == 2 * 4, "both pictures have a sky, a ground and two cats"
+    assert sum(entry[1] + entry[3] for entry in scored) == 2 * 4, "both images have a sky, a ground and two cats"
 
 
 def test_both_splits_hold_the_truth_and_divide_the_images(scenes: SceneDataset, tmp_path: Path, printed) -> None:
@@ -167,7 +167,7 @@ def test_nothing_that_looks_finished_is_left_of_a_failure(scenes: SceneDataset, 
 class Named:
     """A source of so many images."""
 
-    overlap_rule, images_dir = "", Path("pictures of mine")
+    overlap_rule, images_dir = "", Path("images of mine")
 
     def __init__(self, names: list[str]) -> None:
         self.file_names = names
@@ -203,7 +203,7 @@ def test_the_command_that_comes_next_can_be_pasted(tmp_path: Path) -> None:
     for split in ("train", "val"):
         (tmp_path / "annotations" / f"panoptic_{split}.json").touch()
     parts = parts_of(Named(["a", "b"]), split="train", val_share=0.5, seed=0)  # type: ignore[arg-type]
-    assert shlex.split(next_step(parts, tmp_path))[-4:] == ["--data.images", "pictures of mine", "--out", "runs/mine"]
+    assert shlex.split(next_step(parts, tmp_path))[-4:] == ["--data.images", "images of mine", "--out", "runs/mine"]
 
 
 def test_the_sample_of_cityscapes(sample_data: Path, tmp_path: Path, printed) -> None:

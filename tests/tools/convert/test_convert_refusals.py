@@ -230,7 +230,7 @@ def test_a_cityscapes_root_without_splits(tmp_path: Path) -> None:
         splits_with_truth(tmp_path)
 
 
-def test_pictures_are_measured_upright(tmp_path: Path) -> None:
+def test_images_are_measured_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (8, 6)).save(tmp_path / "turned.jpg", exif=exif)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from unipan.choices import Difficulty
 from unipan.data.scenes.layout import RECIPES, SMALLEST_VISIBLE_PX, Thing, lay_things, scene_scale
 from unipan.data.scenes.materials import scene_classes
-from unipan.data.scenes.textures import lay_stuff, paint_stuff, paint_things, photograph
+from unipan.data.scenes.textures import add_light_and_noise, lay_stuff, paint_stuff, paint_things
 from unipan.errors import InputError
 from unipan.ops.segments import Label, panoptic_map
 from unipan.types import PanopticMap, Sample, Size
@@ -46,9 +46,9 @@ class SceneDataset:
         lot = (self._first_lot + index * GOLDEN_RATIO) % 1
         things, owner = lay_things(rng, self.size, self.difficulty, lot=lot)
         stuff = _without_slivers(lay_stuff(rng, self.size), owner)
-        picture = paint_stuff(rng, stuff)
-        paint_things(rng, picture, things)
-        image = torch.from_numpy(photograph(rng, picture)).permute(2, 0, 1).contiguous()
+        canvas = paint_stuff(rng, stuff)
+        paint_things(rng, canvas, things)
+        image = torch.from_numpy(add_light_and_noise(rng, canvas)).permute(2, 0, 1).contiguous()
         return Sample(
             image=image,
             truth=self._truth(things, owner, stuff),

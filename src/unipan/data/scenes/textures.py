@@ -1,6 +1,6 @@
 """How a procedural scene looks: the stuff behind the things, its textures, the things' shading, light and sensor noise.
 
-H x W pixels; colours are float 0..255 until `photograph`.
+H x W pixels; colours are float 0..255 until `add_light_and_noise`.
 """
 
 import numpy as np
@@ -57,14 +57,14 @@ def paint_stuff(rng: Generator, stuff: NDArray[np.int32]) -> Floats:
     return base[stuff] + texture[..., None] * tint[stuff]
 
 
-def paint_things(rng: Generator, picture: Floats, things: list[Thing]) -> None:
-    """Paint things from back to front into the picture (H, W, 3), each with a dark edge and a shadow on what is below."""
-    height, width = picture.shape[:2]
+def paint_things(rng: Generator, canvas: Floats, things: list[Thing]) -> None:
+    """Paint things from back to front into the canvas (H, W, 3), each with a dark edge and a shadow on what is below."""
+    height, width = canvas.shape[:2]
     scale = scene_scale((height, width))
     grain = _soft(rng, (height, width), 2.2, 2.2)  # one field for all: things of a class share their texture
     for thing in things:
         x1, y1, x2, y2 = thing.box
-        below = picture[y1:y2, x1:x2]
+        below = canvas[y1:y2, x1:x2]
         outside_px = (thing.distance - 1) * thing.skeleton.radii.mean()  # negative inside
         shadow = 1 - 0.4 * np.clip(1 - outside_px / (SHADOW_PX * scale), 0, 1)
         cover = np.clip(0.5 - outside_px, 0, 1)[..., None]
@@ -87,13 +87,13 @@ def _surface(thing: Thing, grain: Floats, outside: Floats, scale: float) -> Floa
     return (color * light[..., None]).astype(np.float32)
 
 
-def photograph(rng: Generator, picture: Floats) -> NDArray[np.uint8]:
-    """Light the picture (H, W, 3) unevenly, in a tinge of its own, and add the noise of a sensor."""
-    height, width = picture.shape[:2]
+def add_light_and_noise(rng: Generator, canvas: Floats) -> NDArray[np.uint8]:
+    """Light the canvas (H, W, 3) unevenly, in a tinge of its own, and add the noise of a sensor."""
+    height, width = canvas.shape[:2]
     light = rng.uniform(0.8, 1.12) * (1 + 0.08 * _soft(rng, (height, width), 60, 60))
     tinge = rng.uniform(0.92, 1.08, 3).astype(np.float32)
-    noise = rng.standard_normal(picture.shape, np.float32) * np.float32(rng.uniform(3, 10))
-    return np.clip(picture * light[..., None] * tinge + noise, 0, 255).astype(np.uint8)
+    noise = rng.standard_normal(canvas.shape, np.float32) * np.float32(rng.uniform(3, 10))
+    return np.clip(canvas * light[..., None] * tinge + noise, 0, 255).astype(np.uint8)
 
 
 def _soft(rng: Generator, size: Size, cell_height: float, cell_width: float) -> Floats:

@@ -16,7 +16,7 @@ from unipan.metrics.average_precision import ImageInstances, instances_of, is_av
 from unipan.metrics.confusion import Confusion
 from unipan.metrics.propagation_effect import PropagationEffect
 from unipan.metrics.score import Score
-from unipan.models.decode import best_channel, ids_of_channels, in_photo
+from unipan.models.decode import best_channel, ids_of_channels, in_image
 from unipan.models.panoptic_head import channel_bias, unary_logits
 from unipan.ops.upsample import STRIDE
 from unipan.predictor import Predictor
@@ -68,7 +68,7 @@ class Predicted(NamedTuple):
 
     @property
     def pixels(self) -> int:
-        """Of the photo or of what the network saw of it, whichever has more."""
+        """Of the image or of what the network saw of it, whichever has more."""
         return max(self.truth.ids.numel(), STRIDE**2 * self.inference.outputs.semantic[0][0].numel())
 
 
@@ -96,7 +96,7 @@ def judge_images(
     predictor: Predictor, images: Sequence[Predicted], propagation: Propagation | None
 ) -> list[tuple[Counts, ImageRecord]]:
     """Compare what was predicted for some images with their truths."""
-    found = [in_photo(one.detections, one.network_size, one.size) for one in (image.inference for image in images)]
+    found = [in_image(one.detections, one.network_size, one.size) for one in (image.inference for image in images)]
     instances = instances_of(found, [image.truth for image in images]) if is_available() else [None] * len(images)
     judged = []
     for image, own, its in zip(images, found, instances, strict=True):

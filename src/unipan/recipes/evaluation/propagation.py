@@ -83,7 +83,7 @@ class Propagation(NamedTuple):
     def judge(self, admitted: Detections, maps: AlignedMaps) -> tuple[Score, PropagationEffect]:
         """Of one image, its answer without propagation, and what propagation does to it.
 
-        admitted: boxes in the photo's pixels. maps: of the untrimmed answers' ids with and without propagation.
+        admitted: boxes in the image's pixels. maps: of the untrimmed answers' ids with and without propagation.
         """
         (answer, without), classes = maps.values, self.predictor.classes
         labels = labels_of_channels(admitted, classes)
@@ -123,7 +123,7 @@ def propagation_effect(
 ) -> PropagationEffect:
     """Propagation's effect on the channels of one image, where detections and truth are matched as in training.
 
-    with_it, without: (r,) the channels chosen with and without it. admitted: boxes in the photo's pixels.
+    with_it, without: (r,) the channels chosen with and without it. admitted: boxes in the image's pixels.
     """
     target = one_pixel_each(maps.truth)
     true = panoptic_truth(target, admitted.boxes.cpu(), admitted.labels.cpu(), stuff=stuff, void_channel=void_channel)

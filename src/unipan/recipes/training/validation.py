@@ -132,7 +132,7 @@ class Panels(Hook):
             return
         predictor, shown = self.held_out.predictor(), self.held_out.part(PANELS)
         rows = [_row(predictor, shown[index]) for index in range(len(shown))]
-        sheet = contact_sheet(rows, column_titles=["picture", "truth", f"answer after {step.index} steps"])
+        sheet = contact_sheet(rows, column_titles=["image", "truth", f"answer after {step.index} steps"])
         make_folder(self.folder.panels)
         path = self.folder.panels / f"step-{step.index:08}.jpg"
         replace_atomically(path, lambda temporary: sheet.save(temporary, format="JPEG", quality=90))

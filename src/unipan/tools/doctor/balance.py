@@ -99,9 +99,9 @@ class Doubles:
         if check.digest in self._by_digest:
             its_split, its_name = self._by_digest[check.digest]
             if its_split != split:
-                return [Fault(Kind.OVERLAP_PICTURE, f"{check.file_name} is {its_name} of {its_split}")]
+                return [Fault(Kind.OVERLAP_IMAGE, f"{check.file_name} is {its_name} of {its_split}")]
             where = f"{check.file_name} is listed twice" if its_name == check.file_name else f"{check.file_name} is {its_name}"
-            return [Fault(Kind.PICTURE_REPEATED, where)]
+            return [Fault(Kind.DUPLICATE_IMAGE, where)]
         if check.digest:
             self._by_digest[check.digest] = (split, check.file_name)
         if split_of_name != split:

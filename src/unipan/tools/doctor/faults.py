@@ -171,8 +171,8 @@ class Kind(Enum):
         "Look whether several things share one id, or whether crumbs are left.",
     )
     CLASS_UNSEEN = _WARNING, "classes never seen", "Label some, or take them off the list."
-    PICTURE_REPEATED = _WARNING, "the same image twice in a split", "Keep one: their labels may disagree."
-    OVERLAP_PICTURE = _WARNING, "images that are in an earlier split too", "Keep each in one split, or the score is flattered."
+    DUPLICATE_IMAGE = _WARNING, "the same image twice in a split", "Keep one: their labels may disagree."
+    OVERLAP_IMAGE = _WARNING, "images that are in an earlier split too", "Keep each in one split, or the score is flattered."
     OVERLAP_NAME = (
         _WARNING,
         "a few file names that are in an earlier split too, with other pixels",

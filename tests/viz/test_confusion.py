@@ -1,4 +1,4 @@
-"""The confusion picture: its cells have the colours of their shares, and it stays readable with many classes."""
+"""The confusion drawing: its cells have the colours of their shares, and it stays readable with many classes."""
 
 import numpy as np
 import pytest
@@ -16,9 +16,9 @@ def table(number: int) -> ClassTable:
 
 def blue(number: int, pixels: NDArray[np.int64]) -> int:
     """Pixels of the darkest blue, which shares near 1 have."""
-    picture = draw_confusion(pixels, table(number), void="(void)")
-    assert picture is not None
-    red, green, _ = np.asarray(picture, dtype=int).transpose(2, 0, 1)
+    drawing = draw_confusion(pixels, table(number), void="(void)")
+    assert drawing is not None
+    red, green, _ = np.asarray(drawing, dtype=int).transpose(2, 0, 1)
     return int(((red < 30) & (green < 70) & (green > 30)).sum())
 
 
@@ -42,7 +42,7 @@ def test_classes_that_never_occur_and_void_that_is_never_predicted_take_no_place
     assert draw_confusion(np.zeros((6, 7), dtype=np.int64), table(6), void="(void)") is None
 
 
-def test_the_classes_of_coco_fit_a_picture() -> None:
-    picture = draw_confusion(np.ones((133, 134), dtype=np.int64), table(133), void="(void)")
-    assert picture is not None
-    assert 133 * 14 < picture.height < picture.width < 3000  # room for a line of text a class
+def test_the_classes_of_coco_fit_a_drawing() -> None:
+    drawing = draw_confusion(np.ones((133, 134), dtype=np.int64), table(133), void="(void)")
+    assert drawing is not None
+    assert 133 * 14 < drawing.height < drawing.width < 3000  # room for a line of text a class
