@@ -114,11 +114,11 @@ def target_by_comparisons(truth: PanopticMap) -> None:
     """The usual way to maps and boxes: the whole id map compared with every segment's id."""
     instances = torch.full(truth.ids.shape, -1, dtype=torch.int32)
     semantic = torch.full(truth.ids.shape, 255, dtype=torch.uint8)
-    for place, segment in enumerate(truth.segments):
+    for position, segment in enumerate(truth.segments):
         mask = truth.ids == segment.id
         semantic[mask] = segment.class_index
         if segment.is_thing and mask.any():
-            instances[mask] = place
+            instances[mask] = position
             rows, columns = torch.where(mask)
             torch.stack([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
 

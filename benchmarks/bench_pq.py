@@ -21,12 +21,12 @@ def scene(seed: int) -> PanopticMap:
     centres = np.random.default_rng(0).uniform((0, 0), (HEIGHT, WIDTH), (NUM_SEGMENTS, 2)) + rng.normal(0, 8, (NUM_SEGMENTS, 2))
     y, x = np.mgrid[:HEIGHT, :WIDTH] + rng.normal(0, 2, (2, HEIGHT, WIDTH))
     nearest, best = np.zeros((HEIGHT, WIDTH), np.int64), np.full((HEIGHT, WIDTH), np.inf)
-    for place, (cy, cx) in enumerate(centres):
+    for position, (cy, cx) in enumerate(centres):
         distance = (y - cy) ** 2 + (x - cx) ** 2
-        nearest[distance < best] = place
+        nearest[distance < best] = position
         best = np.minimum(best, distance)
     known = rng.choice(np.arange(1, 2**24), NUM_SEGMENTS, replace=False)
-    labels = [Label(int(number), place % len(CLASSES)) for place, number in enumerate(known)]
+    labels = [Label(int(number), position % len(CLASSES)) for position, number in enumerate(known)]
     return panoptic_map(torch.from_numpy(known[nearest].astype(np.int32)), labels, CLASSES)
 
 

@@ -153,16 +153,16 @@ def results(run: Path, images: Path) -> Results:
     return Results(folder.model.read_bytes(), folder.metrics.read_bytes(), (run / "answers" / "panoptic.json").read_bytes())
 
 
-def prepare(config: Config, place: Path) -> Results:
+def prepare(config: Config, folder: Path) -> Results:
     """Settings and images for the cycles, and what a run gives which is never stopped."""
-    save_config(config, place / "settings.json")
-    assert load_config(place / "settings.json") == config
-    (place / "images").mkdir()
+    save_config(config, folder / "settings.json")
+    assert load_config(folder / "settings.json") == config
+    (folder / "images").mkdir()
     held_out = validation_dataset(config.data)
     for index in range(len(held_out)):
-        as_pil(held_out[index].image).save(place / "images" / f"{index}.png")
-    train(config, place / "reference")
-    return results(place / "reference", place / "images")
+        as_pil(held_out[index].image).save(folder / "images" / f"{index}.png")
+    train(config, folder / "reference")
+    return results(folder / "reference", folder / "images")
 
 
 def main() -> None:
@@ -174,11 +174,11 @@ def main() -> None:
     found: list[str] = []
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as name, Path(os.devnull).open("w") as nowhere:
-        console.file, place = nowhere, Path(name)
-        expected = prepare(config, place)
+        console.file, folder = nowhere, Path(name)
+        expected = prepare(config, folder)
         print(" ".join(f"{column.name:>10}" for column in fields(Look)), flush=True)
         while time.monotonic() - started < 60 * options.minutes or len(looks) < 2:
-            cut_short.update(cycle(config, place / f"cycle{len(looks)}", expected, dice))
+            cut_short.update(cycle(config, folder / f"cycle{len(looks)}", expected, dice))
             looks.append(look(len(looks) + 1, started))
             print(" ".join(f"{value:10}" for value in asdict(looks[-1]).values()), flush=True)
             found = faults(looks) + [f"no training was {way} before its end" for way, times in cut_short.items() if not times]

@@ -71,5 +71,5 @@ def write_official_json(folder: Path, categories: list[dict], *, train_ids: bool
 
 
 def official_categories(table: list[dict], *, train_ids: bool) -> list[dict]:
-    """The categories of the 19 classes, numbered by label id or by place, which is the train id."""
-    return [entry | {"id": place} for place, entry in enumerate(table)] if train_ids else table
+    """The categories of the 19 classes, numbered by label id or by index, which is the train id."""
+    return [entry | {"id": position} for position, entry in enumerate(table)] if train_ids else table

@@ -52,7 +52,7 @@ def failing_fsync(_: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "failing"),
+    ("function", "failing"),
     [
         ("unipan.tensor_file.save_file", failing_save(OSError(errno.ENOSPC, "No space left on device"))),
         ("unipan.tensor_file.save_file", failing_save(SafetensorError("I/O error: No space left on device"))),
@@ -60,10 +60,10 @@ def failing_fsync(_: int) -> None:
     ],
 )
 def test_a_full_disk_leaves_the_former_file(
-    model: Path, place: str, failing: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    model: Path, function: str, failing: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = model.read_bytes()
-    monkeypatch.setattr(place, failing)
+    monkeypatch.setattr(function, failing)
     with pytest.raises(InputError, match=r"cannot write .*model\.safetensors: .*No space left on device.*untouched"):
         save_model(model, network(4))
     assert model.read_bytes() == before

@@ -114,7 +114,7 @@ def test_numbers_that_cannot_be_read_are_named(model: Path, name: str, size: int
 def test_a_flipped_bit_is_noticed(model: Path) -> None:
     """Anywhere among the numbers: the format itself checks its header alone."""
     whole = model.read_bytes()
-    for place in range(1, 30, 7):
-        model.write_bytes(whole[:-place] + bytes([whole[-place] ^ 1]) + whole[len(whole) - place + 1 :])
+    for position in range(1, 30, 7):
+        model.write_bytes(whole[:-position] + bytes([whole[-position] ^ 1]) + whole[len(whole) - position + 1 :])
         with pytest.raises(InputError, match=r"model\.safetensors is damaged: its numbers are not those that were written"):
             load_model(model, Network())

@@ -36,7 +36,7 @@ class ClassInfo:
 
 @dataclass(frozen=True)
 class ClassTable:
-    """C classes, things and stuff in the data set's own order. A class's index is its place in `classes`."""
+    """C classes, things and stuff in the data set's own order. A class's index is its position in `classes`."""
 
     classes: tuple[ClassInfo, ...]
 
@@ -130,9 +130,9 @@ def difference(classes: Sequence[ClassInfo], others: Sequence[ClassInfo]) -> str
 
     Dataset ids, colours and super-categories may differ: they stay at the edge.
     """
-    for place, (own, its) in enumerate(zip(classes, others, strict=False), start=1):
+    for position, (own, its) in enumerate(zip(classes, others, strict=False), start=1):
         if (own.name, own.is_thing) != (its.name, its.is_thing):
-            return f"class {place} is {own.described} in the one, {its.described} in the other"
+            return f"class {position} is {own.described} in the one, {its.described} in the other"
     return "" if len(classes) == len(others) else f"there are {len(classes)} classes in the one, {len(others)} in the other"
 
 

@@ -102,7 +102,7 @@ class ModelConfig:
     score_factor: bool = True
     """Multiply each detection's channel by its score under B and C (our choice); A always does."""
     affinity_position: bool = False
-    """Show the affinity head where each cell lies (our choice): two things that look alike can be told apart by their place."""
+    """Show the affinity head where each cell lies (our choice): it tells apart things that look alike."""
     existence: bool = False
     """Learn which admitted detections stand for a thing of their own, and let the others lose (our choice)."""
     propagation: Propagation = "pooled"

@@ -25,10 +25,10 @@ def hub() -> Iterator[bool]:
 
 
 def _answers(address: str) -> bool:
-    place, found = urlsplit(address), list[bool]()
+    url, found = urlsplit(address), list[bool]()
 
     def ask() -> None:
-        with suppress(OSError), socket.create_connection((place.hostname or "", place.port or 443), timeout=PATIENCE_S):
+        with suppress(OSError), socket.create_connection((url.hostname or "", url.port or 443), timeout=PATIENCE_S):
             found.append(True)
 
     asking = Thread(target=ask, daemon=True)  # to look up a name has no time limit of its own

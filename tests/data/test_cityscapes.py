@@ -57,7 +57,7 @@ def test_the_sample_equals_a_plain_reader(sample_data: Path) -> None:
 
 def test_groups_are_crowds_and_labels_without_a_class_are_void(tmp_path: Path) -> None:
     dataset = Cityscapes(write_download(tmp_path), "val", merge="none")
-    samples = [dataset[place] for place in range(len(dataset))]
+    samples = [dataset[position] for position in range(len(dataset))]
     assert [sample.image_id for sample in samples] == ["aachen_000001_000019", "bochum_000000_000313"]
     assert [int(sample.image[0, 0, 0]) for sample in samples] == [6, 4]
     assert as_read(samples[0].truth)[1] == {

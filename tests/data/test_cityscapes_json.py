@@ -24,7 +24,7 @@ def test_both_forms_equal_the_download(tmp_path: Path, images: str, train_ids: b
     for dataset in (training_dataset(config, seed=0), validation_dataset(config)):
         assert not dataset.classes.difference(direct.classes)
         assert len(dataset) == len(direct) == 2
-        for own, official in ((direct[place], dataset[place]) for place in range(2)):
+        for own, official in ((direct[position], dataset[position]) for position in range(2)):
             assert own.image_id == official.image_id
             assert torch.equal(own.image, official.image)
             assert torch.equal(own.truth.ids, official.truth.ids)

@@ -46,9 +46,9 @@ def read_plainly(
     return truth
 
 
-def check_against_plain_reading(dataset: CocoPanoptic, json_path: Path, png_dir: Path, places: range) -> int:
+def check_against_plain_reading(dataset: CocoPanoptic, json_path: Path, png_dir: Path, positions: range) -> int:
     """Returns the number of crowd segments seen."""
-    samples, crowds = [dataset[place] for place in places], 0
+    samples, crowds = [dataset[position] for position in positions], 0
     plain = read_plainly(json_path, png_dir, {sample.image_id for sample in samples})
     for sample in samples:
         void, segments = plain[int(sample.image_id)]
@@ -61,13 +61,13 @@ def check_against_plain_reading(dataset: CocoPanoptic, json_path: Path, png_dir:
     return crowds
 
 
-@pytest.mark.parametrize(("split", "places"), [("val2017", range(50)), ("train2017", range(100))])
-def test_agrees_with_a_plain_reader_on_coco_mini(sample_data: Path, split: str, places: range) -> None:
+@pytest.mark.parametrize(("split", "positions"), [("val2017", range(50)), ("train2017", range(100))])
+def test_agrees_with_a_plain_reader_on_coco_mini(sample_data: Path, split: str, positions: range) -> None:
     root = sample_data / "coco-mini"
     dataset = coco_split(root, split, merge="none")
-    assert (len(dataset), len(dataset.classes), len(dataset.classes.things)) == (len(places), 133, 80)
+    assert (len(dataset), len(dataset.classes), len(dataset.classes.things)) == (len(positions), 133, 80)
     json_path = root / "annotations" / f"panoptic_{split}.json"
-    assert check_against_plain_reading(dataset, json_path, json_path.with_suffix(""), places) > 0
+    assert check_against_plain_reading(dataset, json_path, json_path.with_suffix(""), positions) > 0
 
 
 def test_agrees_with_a_plain_reader_on_the_format_sample(sample_data: Path) -> None:
@@ -81,8 +81,8 @@ def test_merged_coco_mini(sample_data: Path) -> None:
     plain = coco_split(sample_data / "coco-mini", "train2017", merge="none")
     merged = coco_split(sample_data / "coco-mini", "train2017", merge="supercategory")
     assert (len(merged.classes), len(merged.classes.things), len(merged.classes.stuff)) == (27, 12, 15)
-    for place in range(0, 100, 24):
-        before, after = plain[place].truth, merged[place].truth
+    for position in range(0, 100, 24):
+        before, after = plain[position].truth, merged[position].truth
         stuff = [segment for segment in after.segments if not segment.is_thing]
         assert len({segment.class_index for segment in stuff}) == len(stuff)
         assert torch.equal(before.ids == 0, after.ids == 0)
@@ -216,7 +216,7 @@ def test_what_is_written_reads_back(tmp_path: Path) -> None:
     path = write_panoptic(out, entries, dataset.classes, json_name="panoptic.json", png_folder="panoptic", scores=False)
     again = CocoPanoptic(json_path=path, images_dir=tmp_path / "in" / "val", png_dir=out / "panoptic", merge="none")
     assert again.classes == dataset.classes
-    for mine, read in ((dataset[place], again[place]) for place in range(2)):
+    for mine, read in ((dataset[position], again[position]) for position in range(2)):
         assert torch.equal(mine.truth.ids, read.truth.ids)
         assert mine.truth.segments == read.truth.segments
     content = json.loads(path.read_text())

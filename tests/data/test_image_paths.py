@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from unipan.data.image_paths import check_apart, find_files, found_images, image_places, image_suffixes
+from unipan.data.image_paths import check_apart, find_files, found_images, image_suffixes, locate_images
 from unipan.errors import InputError
 from unipan.ops.images import read_image
 
@@ -71,8 +71,8 @@ def test_what_would_be_written_to_one_place_is_named_in_full() -> None:
 def test_a_name_may_mean_one_file_none_or_several(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "c1/b.jpg", "c1/x.jpg", "c2/x.jpg", ".trash/gone.jpg")
     names = ["a.jpg", "b.jpg", "x.jpg", "gone.jpg", "c2/x.jpg", "c2/b.jpg"]
-    places = [sorted(some) for some in image_places(tmp_path, names)]
-    assert places == [["a.jpg"], ["c1/b.jpg"], ["c1/x.jpg", "c2/x.jpg"], [], ["c2/x.jpg"], []]
+    paths = [sorted(some) for some in locate_images(tmp_path, names)]
+    assert paths == [["a.jpg"], ["c1/b.jpg"], ["c1/x.jpg", "c2/x.jpg"], [], ["c2/x.jpg"], []]
     with pytest.raises(InputError, match=r"x\.jpg could be c1/x\.jpg, c2/x\.jpg"):
         found_images(tmp_path, names, Path("train.json"))
     assert found_images(tmp_path, ["b.jpg", "gone.jpg"], Path("train.json")) == ["c1/b.jpg", "gone.jpg"]

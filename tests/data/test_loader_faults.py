@@ -68,20 +68,20 @@ def test_a_faulty_sample_gives_its_place_to_the_next_readable_one() -> None:
     broken = frozenset({1, 4, 5})
     drawn = batches(Images(7, broken), steps=14, batch_size=1)
     for number, batch in enumerate(drawn):
-        epoch, place = divmod(number, 7)
+        epoch, position = divmod(number, 7)
         order = epoch_order(7, SEED, epoch).tolist()
-        visited = (order[place:] + order[:place])[:4]  # 3 are faulty: one of 4 in a row is not
+        visited = (order[position:] + order[:position])[:4]  # 3 are faulty: one of 4 in a row is not
         first = next(at for at, index in enumerate(visited) if index not in broken)
         assert batch.names == (f"{visited[first]}.jpg",)
         assert batch.skipped == tuple(f"cannot read {index}.jpg." for index in visited[:first])
     assert sum(bool(batch.skipped) for batch in drawn) == 2 * 3
 
 
-def test_places_of_sound_samples_do_not_notice_the_faulty_ones() -> None:
+def test_turns_of_sound_samples_do_not_notice_the_faulty_ones() -> None:
     sound, faulty = batches(Images(7), steps=14, batch_size=1), batches(Images(7, frozenset({2})), steps=14, batch_size=1)
-    untouched = [place for place, batch in enumerate(faulty) if not batch.skipped]
+    untouched = [position for position, batch in enumerate(faulty) if not batch.skipped]
     assert len(untouched) == 12
-    assert equal([sound[place] for place in untouched], [faulty[place] for place in untouched])
+    assert equal([sound[position] for position in untouched], [faulty[position] for position in untouched])
 
 
 def test_skipping_depends_neither_on_workers_nor_on_where_a_run_goes_on_nor_on_processes() -> None:

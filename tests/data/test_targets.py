@@ -55,8 +55,8 @@ def test_no_segments_at_all() -> None:
 
 def test_real_truth_agrees_with_one_mask_for_each_segment(sample_data: Path) -> None:
     dataset = coco_split(sample_data / "coco-mini", "val2017", merge="none")
-    for place in range(0, 50, 16):
-        truth = dataset[place].truth
+    for position in range(0, 50, 16):
+        truth = dataset[position].truth
         target = make_target(truth, min_thing_px=100)
         things = [s for s in truth.segments if s.is_thing and not s.is_crowd and s.area >= 100]
         assert target.labels.tolist() == [segment.class_index for segment in things]

@@ -127,10 +127,10 @@ def test_boxes_after_a_crop_are_tight_and_slivers_are_void(seed: int) -> None:
     target = make_target(PanopticMap(moved, truth.segments), min_thing_px=12)
     kept = [number for number in range(2, 9) if (moved == number).sum() >= 12]
     assert len(target.boxes) == len(kept)
-    for place, number in enumerate(kept):
+    for position, number in enumerate(kept):
         rows, columns = torch.where(moved == number)
-        assert target.boxes[place].tolist() == [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-        assert torch.equal(target.instances == place, moved == number)
+        assert target.boxes[position].tolist() == [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        assert torch.equal(target.instances == position, moved == number)
     for number in range(2, 9):
         assert (target.semantic[moved == number] == (1 if number in kept else VOID)).all(), "a sliver is void and never stuff"
     assert (target.semantic[moved == 1] == 0).all()

@@ -67,11 +67,11 @@ def test_every_box_is_the_tight_box_of_its_mask(size: tuple[int, int], seed: int
     target = make_target(PanopticMap(moved, truth.segments), min_thing_px=3)
     seen = [segment.id for segment in truth.segments if segment.is_thing and (moved == segment.id).sum() >= 3]
     assert len(target.boxes) == len(target.labels) == len(seen)
-    for place, (number, box) in enumerate(zip(seen, target.boxes.tolist(), strict=True)):
+    for position, (number, box) in enumerate(zip(seen, target.boxes.tolist(), strict=True)):
         mask = moved.numpy() == number
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         assert box == [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
-        assert np.array_equal(target.instances.numpy() == place, mask)
+        assert np.array_equal(target.instances.numpy() == position, mask)
 
 
 @given(sizes, seeds, st.floats(0.2, 4.0), st.sampled_from([0, 32, 48]))

@@ -88,12 +88,12 @@ def without_things(target: Target) -> Target:
     )
 
 
-def prepared_for(case: Case, batches: Iterator[Batch], places: range) -> Iterator[Batch]:
-    """The batches in the case's precision and, if it wants that, without some things. places: this process's among `BATCH`."""
+def prepared_for(case: Case, batches: Iterator[Batch], positions: range) -> Iterator[Batch]:
+    """The batches in the case's precision and, if it wants that, without some things. positions: this process's among `BATCH`."""
     for batch in batches:
         targets = list(batch.targets)
         if case.empty_half:
-            targets = [without_things(t) if place >= BATCH // 2 else t for place, t in zip(places, targets, strict=True)]
+            targets = [without_things(t) if position >= BATCH // 2 else t for position, t in zip(positions, targets, strict=True)]
         images = batch.images
         if case.precision == "fp64":
             images, targets = images.double(), [replace(target, boxes=target.boxes.double()) for target in targets]

@@ -44,9 +44,9 @@ def loop_losses(features: Tensor, segments: Tensor) -> list[float]:
         evidence.append((features * descriptor[:, None, None]).sum(0) / len(features) ** 0.5)
     logits = upsample_logits(SCALE * torch.stack(evidence), (height, width))
     means = []
-    for place, segment in enumerate(ids):
+    for position, segment in enumerate(ids):
         pixels = (segments == segment).nonzero().tolist()
-        means.append(sum(-float(logits[:, y, x].log_softmax(0)[place]) for y, x in pixels) / len(pixels))
+        means.append(sum(-float(logits[:, y, x].log_softmax(0)[position]) for y, x in pixels) / len(pixels))
     return means
 
 

@@ -12,8 +12,8 @@ from unipan.types import PanopticMap
 
 def pixels_of(panoptic: PanopticMap) -> dict[int, set[int]]:
     sets: dict[int, set[int]] = {0: set()}
-    for place, number in enumerate(panoptic.ids.flatten().tolist()):
-        sets.setdefault(number, set()).add(place)
+    for position, number in enumerate(panoptic.ids.flatten().tolist()):
+        sets.setdefault(number, set()).add(position)
     return sets
 
 

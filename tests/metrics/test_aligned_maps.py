@@ -14,7 +14,7 @@ from unipan.ops.segments import Label, drop_small_stuff, panoptic_map
 from unipan.types import PanopticMap
 
 CLASSES = ClassTable.from_categories(
-    [{"id": place, "name": name, "isthing": name != "sky"} for place, name in enumerate(("cat", "dog", "sky"), 1)]
+    [{"id": position, "name": name, "isthing": name != "sky"} for position, name in enumerate(("cat", "dog", "sky"), 1)]
 )
 SHAPE = (5, 8)
 
@@ -22,8 +22,8 @@ SHAPE = (5, 8)
 @st.composite
 def maps(draw: st.DrawFn, *, crowds: bool) -> PanopticMap:
     known = draw(st.lists(st.integers(1, 2**24 - 1), min_size=1, max_size=4, unique=True))
-    places = draw(st.lists(st.integers(0, len(known)), min_size=20, max_size=20))
-    ids = torch.tensor([0, *known], dtype=torch.int32)[torch.tensor(places)].view(5, 4).repeat_interleave(2, 1).contiguous()
+    positions = draw(st.lists(st.integers(0, len(known)), min_size=20, max_size=20))
+    ids = torch.tensor([0, *known], dtype=torch.int32)[torch.tensor(positions)].view(5, 4).repeat_interleave(2, 1).contiguous()
     crowd = st.booleans() if crowds else st.just(False)
     return panoptic_map(ids, [Label(number, draw(st.integers(0, 2)), draw(crowd)) for number in known], CLASSES)
 

@@ -31,7 +31,7 @@ CAT, DOG, COW = 1, 2, 3
 
 
 def truth(*things: tuple[int, int, int, int], crowds: tuple[int, ...] = (), kind: int = CAT) -> PanopticMap:
-    """40 x 40 pixels, void but for cats in these boxes (x1, y1, x2, y2). crowds: the places of those that are crowds."""
+    """40 x 40 pixels, void but for cats in these boxes (x1, y1, x2, y2). crowds: the indices of those that are crowds."""
     ids = torch.zeros(40, 40, dtype=torch.int32)
     for number, (x1, y1, x2, y2) in enumerate(things, 1):
         ids[y1:y2, x1:x2] = number

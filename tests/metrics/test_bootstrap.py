@@ -8,8 +8,8 @@ from unipan.metrics.pq import IOU_UNITS, PQCounts, quality
 
 CLASSES = ClassTable(
     tuple(
-        ClassInfo(name=name, is_thing=name < "c", dataset_id=place, color=(0, 0, 0), supercategory=name)
-        for place, name in enumerate("abcd")
+        ClassInfo(name=name, is_thing=name < "c", dataset_id=position, color=(0, 0, 0), supercategory=name)
+        for position, name in enumerate("abcd")
     )
 )
 

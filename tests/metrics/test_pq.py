@@ -148,8 +148,8 @@ def small_maps(draw: st.DrawFn, height: int, width: int) -> PanopticMap:
     known = draw(st.lists(st.integers(1, 2**24 - 1), min_size=1, max_size=6, unique=True))
     cell = draw(st.sampled_from([1, 2, 3]))
     rows, columns = -(-height // cell), -(-width // cell)
-    places = draw(st.lists(st.integers(0, len(known)), min_size=rows * columns, max_size=rows * columns))
-    blocks = torch.tensor([0, *known], dtype=torch.int32)[torch.tensor(places)].view(rows, columns)
+    positions = draw(st.lists(st.integers(0, len(known)), min_size=rows * columns, max_size=rows * columns))
+    blocks = torch.tensor([0, *known], dtype=torch.int32)[torch.tensor(positions)].view(rows, columns)
     ids = blocks.repeat_interleave(cell, 0).repeat_interleave(cell, 1)[:height, :width].contiguous()
     labels = [Label(number, draw(st.integers(0, 2)), draw(st.sampled_from([False, False, True]))) for number in known]
     return panoptic_map(ids, labels, CLASSES)

@@ -36,7 +36,7 @@ def test_files_score_as_their_maps_do(pairs: list[tuple[PanopticMap, PanopticMap
     with tempfile.TemporaryDirectory() as name:
         paths = []
         for side, maps in zip(("predictions", "truth"), zip(*pairs, strict=True), strict=True):
-            entries = (Entry(place, f"{place}.png", panoptic) for place, panoptic in enumerate(maps))
+            entries = (Entry(position, f"{position}.png", panoptic) for position, panoptic in enumerate(maps))
             write_panoptic(Path(name), entries, CLASSES, json_name=f"{side}.json", png_folder=side, scores=False)
             paths.append(Path(name) / f"{side}.json")
         report = score(paths[1], paths[0])

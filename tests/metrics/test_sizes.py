@@ -70,14 +70,14 @@ def test_things_of_one_of_cocos_sizes_are_parted_by_their_own() -> None:
 
 @pytest.mark.parametrize("sides", [(5, 5, 5, 5), ()])
 def test_things_all_alike_and_none_at_all_have_no_sizes_of_their_own(sides: tuple[int, ...]) -> None:
-    true = squares(*((30 * place, 0, side) for place, side in enumerate(sides)))
+    true = squares(*((30 * position, 0, side) for position, side in enumerate(sides)))
     assert own_limits(counted(true, true), CLASSES) is None
 
 
 @st.composite
 def maps(draw: st.DrawFn) -> PanopticMap:
-    places = draw(st.lists(st.integers(0, 4), min_size=16, max_size=16))
-    ids = torch.tensor(places, dtype=torch.int32).view(4, 4).repeat_interleave(5, 0).repeat_interleave(5, 1)
+    positions = draw(st.lists(st.integers(0, 4), min_size=16, max_size=16))
+    ids = torch.tensor(positions, dtype=torch.int32).view(4, 4).repeat_interleave(5, 0).repeat_interleave(5, 1)
     labels = [Label(number, draw(st.integers(0, 1)), draw(st.booleans())) for number in range(1, 5)]
     return panoptic_map(ids, labels, CLASSES)
 

@@ -24,8 +24,8 @@ def class_table() -> Callable[[str], ClassTable]:
     def make(letters: str) -> ClassTable:
         return ClassTable(
             tuple(
-                ClassInfo(name=letter, is_thing=letter.isupper(), dataset_id=10 + place, color=(0, 0, 0), supercategory=letter)
-                for place, letter in enumerate(letters)
+                ClassInfo(name=letter, is_thing=letter.isupper(), dataset_id=10 + position, color=(0, 0, 0), supercategory=letter)
+                for position, letter in enumerate(letters)
             )
         )
 

@@ -79,19 +79,19 @@ def assert_same(one: Outputs, other: Outputs) -> None:
 
 
 def assert_shapes(outputs: Outputs, case: Case, *, num_admitted: int, masks: bool, void_channel: bool) -> None:
-    for place, (height, width) in enumerate(case.sizes):
+    for position, (height, width) in enumerate(case.sizes):
         cells = (ceil(height / 4), ceil(width / 4))
         channels = NUM_STUFF + num_admitted + void_channel
-        assert outputs.semantic[place].shape == (NUM_CLASSES, *cells)
-        assert outputs.affinity[place].shape == (AFFINITY_DIM, *cells)
-        assert outputs.admitted[place].tolist() == list(range(num_admitted))
-        assert outputs.potentials[place].shape == outputs.panoptic[place].shape == (channels, *cells)
-        found = outputs.detections[place]
+        assert outputs.semantic[position].shape == (NUM_CLASSES, *cells)
+        assert outputs.affinity[position].shape == (AFFINITY_DIM, *cells)
+        assert outputs.admitted[position].tolist() == list(range(num_admitted))
+        assert outputs.potentials[position].shape == outputs.panoptic[position].shape == (channels, *cells)
+        found = outputs.detections[position]
         assert found.boxes.shape == (len(found.scores), 4)
         assert found.labels.shape == found.scores.shape
         assert (found.mask_logits is not None) == masks
         assert found.mask_logits is None or len(found.mask_logits) == len(found.scores)
-        assert all(values.isfinite().all() for values in (outputs.panoptic[place], found.boxes, found.scores))
+        assert all(values.isfinite().all() for values in (outputs.panoptic[position], found.boxes, found.scores))
 
 
 def assert_learns(network: PanopticNetwork, losses: Losses, *, affinity: bool, existence: bool = False) -> None:

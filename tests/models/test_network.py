@@ -41,8 +41,8 @@ def truths(scene: Scenes) -> list[Target]:
 def batch(noise: Images) -> Tensor:
     """One image of each of SIZES; what lies beyond them is noise, which nobody may look at."""
     images = noise(64, 96, seed=9).repeat(len(SIZES), 1, 1, 1)
-    for place, (height, width) in enumerate(SIZES):
-        images[place, :, :height, :width] = noise(height, width, seed=place)
+    for position, (height, width) in enumerate(SIZES):
+        images[position, :, :height, :width] = noise(height, width, seed=position)
     return images
 
 
@@ -99,13 +99,13 @@ def test_images_are_padded_with_what_the_backbone_takes_for_zero(small_network: 
 def test_shapes(small_network: Networks, noise: Images, admission: Admission, void_channel: bool) -> None:
     outputs = small_network(void_channel=void_channel)(batch(noise), SIZES, admission=admission)
     admitted = 0 if admission == NOTHING else 8
-    for place, (height, width) in enumerate(SIZES):
+    for position, (height, width) in enumerate(SIZES):
         cells = (ceil(height / 4), ceil(width / 4))
-        assert outputs.semantic[place].shape == (5, *cells)
-        assert outputs.affinity[place].shape == (8, *cells)
-        assert outputs.admitted[place].tolist() == list(range(admitted))
-        assert outputs.potentials[place].shape == outputs.panoptic[place].shape == (3 + admitted + void_channel, *cells)
-        found = outputs.detections[place]
+        assert outputs.semantic[position].shape == (5, *cells)
+        assert outputs.affinity[position].shape == (8, *cells)
+        assert outputs.admitted[position].tolist() == list(range(admitted))
+        assert outputs.potentials[position].shape == outputs.panoptic[position].shape == (3 + admitted + void_channel, *cells)
+        found = outputs.detections[position]
         assert found.boxes.shape == (len(found.scores), 4)
         assert found.mask_logits is not None
         assert found.mask_logits.shape == (len(found.scores), 28, 28)

@@ -82,12 +82,12 @@ def test_losses_equal_torchvision(detector: Detectors, classes: ClassTable) -> N
     own = [torch.tensor([0, 1, 1]), torch.tensor([1])]
     empty = torch.empty(0)
     targets = [
-        Target(boxes=b, labels=torch.tensor([classes.things[i] for i in place]), instances=empty, semantic=empty)
-        for b, place in zip(boxes, own, strict=True)
+        Target(boxes=b, labels=torch.tensor([classes.things[i] for i in position]), instances=empty, semantic=empty)
+        for b, position in zip(boxes, own, strict=True)
     ]
     _, terms = mine(levels, SIZES, targets)
     theirs, outputs, cells, counts = torchvision_fcos(mine, levels)
-    told = [{"boxes": b, "labels": place} for b, place in zip(boxes, own, strict=True)]
+    told = [{"boxes": b, "labels": position} for b, position in zip(boxes, own, strict=True)]
     expected = theirs.compute_loss(told, outputs, [cells, cells], counts)
     learnt = responsibility(cells, boxes[0], 8.0)
     assert set(learnt.tolist()) == {-1, 0, 1, 2}

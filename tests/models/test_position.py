@@ -11,7 +11,7 @@ from unipan.models.feature_decoder import WAVELENGTHS, AffinityHead, position_wa
 def test_waves_are_sines_and_cosines_of_row_and_column() -> None:
     waves = position_waves(5, 7, torch.zeros(1))
     assert waves.shape == (20, 5, 7)
-    expected = [wave(2 * pi * place / length) for place in (3, 6) for length in WAVELENGTHS for wave in (sin, cos)]
+    expected = [wave(2 * pi * position / length) for position in (3, 6) for length in WAVELENGTHS for wave in (sin, cos)]
     torch.testing.assert_close(waves[:, 3, 6], torch.tensor(expected))
 
 

@@ -85,9 +85,9 @@ def test_predicted_detections_learn_from_the_panoptic_loss(
     network, image = network_with(kind, variant=variant, score_factor=score_factor), noise(*SIZE)[None]
     with torch.no_grad():
         found = network(image, [SIZE], admission=PREDICTED).detections[0]
-    place = int(((found.boxes[:, 2:] - found.boxes[:, :2]) > 6).all(1).nonzero()[0])
-    x1, y1, x2, y2 = found.boxes[place].round().int().tolist()
-    learn(network, classes, image, scene(SIZE, 0, [(int(found.labels[place]), (x1, y1, x2, y2))]), PREDICTED)
+    position = int(((found.boxes[:, 2:] - found.boxes[:, :2]) > 6).all(1).nonzero()[0])
+    x1, y1, x2, y2 = found.boxes[position].round().int().tolist()
+    learn(network, classes, image, scene(SIZE, 0, [(int(found.labels[position]), (x1, y1, x2, y2))]), PREDICTED)
     names = reached(network)
     assert (f"detector.{CLASS_LAYERS[kind]}.weight" in names) == (score_factor or variant == "A")  # by way of the score
     assert f"detector.{BOX_LAYERS[kind]}.weight" in names  # by way of how much of a cell the box covers
@@ -123,8 +123,8 @@ def test_the_true_things_take_the_channels(
     assert (admitted.mask_logits is not None) == masks
     probs = told.semantic[0].softmax(0)
     cells = torch.zeros(3, *probs.shape[1:])  # by hand: the boxes in cells; where they end within a cell, not looked at
-    for place, (label, (x1, y1, x2, y2)) in enumerate([(3, (2, 5, 11, 15)), (1, (10, 2, 18, 10)), (1, (1, 1, 3, 3))]):
-        cells[place, y1:y2, x1:x2] = probs[label, y1:y2, x1:x2]
+    for position, (label, (x1, y1, x2, y2)) in enumerate([(3, (2, 5, 11, 15)), (1, (10, 2, 18, 10)), (1, (1, 1, 3, 3))]):
+        cells[position, y1:y2, x1:x2] = probs[label, y1:y2, x1:x2]
     inside = cells > 0
     torch.testing.assert_close(told.potentials[0][3:][inside], cells[inside])
     channels = panoptic_truth(target, admitted.boxes, admitted.labels, stuff=classes.stuff, void_channel=False)

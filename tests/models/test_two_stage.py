@@ -98,7 +98,7 @@ def test_box_losses_equal_torchvision(detector: Detectors, scene: Scenes, classe
     """Nothing is left to chance: so many samples are allowed that every anchor and every region is one."""
     network, levels, targets = detector(masks=False, rpn_samples=10**6, roi_samples=10**3), pyramid(), truths(scene)
     _, terms = network(levels, SIZES, targets)
-    detector_label = {index: place for place, index in enumerate(classes.things, start=1)}
+    detector_label = {index: position for position, index in enumerate(classes.things, start=1)}
     told = [{"boxes": t.boxes, "labels": torch.tensor([detector_label[c] for c in t.labels.tolist()])} for t in targets]
 
     rpn, heads = network.proposals.rpn.train(), network.roi_heads.train()

@@ -41,10 +41,10 @@ def softmax_by_definition(probs: torch.Tensor, labels: list[int]) -> float:
 def perturbed(loss: Callable[[torch.Tensor], float], values: torch.Tensor) -> torch.Tensor:
     """The gradient of `loss` by central differences."""
     slopes = torch.zeros_like(values)
-    for place in range(values.numel()):
+    for position in range(values.numel()):
         step = torch.zeros_like(values)
-        step.view(-1)[place] = 1e-6
-        slopes.view(-1)[place] = (loss(values + step) - loss(values - step)) / 2e-6
+        step.view(-1)[position] = 1e-6
+        slopes.view(-1)[position] = (loss(values + step) - loss(values - step)) / 2e-6
     return slopes
 
 

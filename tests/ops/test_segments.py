@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from unipan.classes import ClassInfo, ClassTable
-from unipan.ops.segments import Label, drop_small_stuff, index_of_ids, joined_stuff, measure, panoptic_map, places_of, true_places
+from unipan.ops.segments import (
+    Label,
+    drop_small_stuff,
+    index_of_ids,
+    indices_of,
+    joined_stuff,
+    measure,
+    panoptic_map,
+    true_positions,
+)
 
 CLASSES = ClassTable(
     tuple(
@@ -34,10 +43,10 @@ def test_index_of_ids_is_the_place_in_the_list(drawn: np.ndarray) -> None:
 def test_areas_and_boxes_equal_a_loop_over_pixels(drawn: np.ndarray) -> None:
     known = [7, 2**24 - 1, 3, 5]
     areas, boxes = measure(index_of_ids(torch.from_numpy(drawn), known), len(known))
-    for place, value in enumerate(known):
+    for position, value in enumerate(known):
         y, x = np.nonzero(drawn == value)
-        assert areas[place] == len(y)
-        assert boxes[place].tolist() == ([x.min(), y.min(), x.max() + 1, y.max() + 1] if len(y) else [0, 0, 0, 0])
+        assert areas[position] == len(y)
+        assert boxes[position].tolist() == ([x.min(), y.min(), x.max() + 1, y.max() + 1] if len(y) else [0, 0, 0, 0])
 
 
 def test_labels_without_pixels_are_dropped_and_pixels_without_labels_are_void() -> None:
@@ -73,18 +82,18 @@ def test_stuff_of_one_class_is_joined_under_the_first_id_and_things_are_not() ->
 
 
 @given(arrays(bool, st.integers(0, 70)))
-def test_true_places_are_numpy_s(flags: np.ndarray) -> None:
-    assert true_places(flags).tolist() == np.flatnonzero(flags).tolist()
+def test_true_positions_are_numpy_s(flags: np.ndarray) -> None:
+    assert true_positions(flags).tolist() == np.flatnonzero(flags).tolist()
 
 
 @given(st.lists(st.integers(0, 2**31 - 1), unique=True, max_size=40), st.lists(st.integers(0, 2**31 - 1), max_size=40))
-def test_places_of_ids_are_those_in_the_list(known: list[int], others: list[int]) -> None:
+def test_indices_of_ids_are_those_in_the_list(known: list[int], others: list[int]) -> None:
     every = np.array([*known[::2], *others, *known], dtype=np.int32)
     expected = [known.index(id) if id in known else len(known) for id in every.tolist()]
-    assert places_of(every, known).tolist() == expected
+    assert indices_of(every, known).tolist() == expected
 
 
-def test_places_of_more_ids_than_any_hash_can_part() -> None:
+def test_indices_of_more_ids_than_any_hash_can_part() -> None:
     known = np.random.default_rng(0).permutation(2**24)[:3000].tolist()
     strange = [id for id in range(1, 200) if id not in set(known)]
-    assert places_of(np.array(known + strange, dtype=np.int32), known).tolist() == [*range(3000), *[3000] * len(strange)]
+    assert indices_of(np.array(known + strange, dtype=np.int32), known).tolist() == [*range(3000), *[3000] * len(strange)]

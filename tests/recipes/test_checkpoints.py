@@ -60,12 +60,12 @@ def full(*_: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-@pytest.mark.parametrize("place", ["unipan.tensor_file.save_file", "os.fsync", "pathlib.Path.replace"])
+@pytest.mark.parametrize("function", ["unipan.tensor_file.save_file", "os.fsync", "pathlib.Path.replace"])
 def test_a_full_disk_leaves_every_checkpoint_and_no_rubbish(
-    folder: RunFolder, place: str, monkeypatch: pytest.MonkeyPatch
+    folder: RunFolder, function: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = {name: (folder.checkpoints / name).read_bytes() for name in names(folder)}
-    monkeypatch.setattr(place, full)
+    monkeypatch.setattr(function, full)
     with pytest.raises(InputError, match=r"cannot write .*step-00000040\.safetensors: No space left on device"):
         keep_checkpoint(folder, state(40), keep=1)
     assert {name: (folder.checkpoints / name).read_bytes() for name in names(folder)} == before

@@ -168,8 +168,8 @@ def test_nothing_of_a_judged_image_stays_while_the_next_is_predicted() -> None:
 
     alive: WeakSet[Image] = WeakSet()
 
-    def predicted(place: int) -> Image:
-        assert len(alive) == place % 2
+    def predicted(position: int) -> Image:
+        assert len(alive) == position % 2
         image = Image()
         alive.add(image)
         return image

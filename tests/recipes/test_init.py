@@ -23,8 +23,8 @@ def table(*names: str) -> ClassTable:
     """Names in capitals are things."""
     return ClassTable(
         tuple(
-            ClassInfo(name=name, is_thing=name.isupper(), dataset_id=place, color=(0, 0, 0), supercategory="")
-            for place, name in enumerate(names, start=1)
+            ClassInfo(name=name, is_thing=name.isupper(), dataset_id=position, color=(0, 0, 0), supercategory="")
+            for position, name in enumerate(names, start=1)
         )
     )
 

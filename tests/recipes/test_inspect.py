@@ -57,9 +57,9 @@ def test_samples_are_those_of_the_loader(small: Config, drawn: Drawn, tmp_path: 
         steps=3,
     )
     loaded = [
-        (batch.images[place, :, :height, :width], target)
+        (batch.images[position, :, :height, :width], target)
         for batch in batches
-        for place, ((height, width), target) in enumerate(zip(batch.sizes, batch.targets, strict=True))
+        for position, ((height, width), target) in enumerate(zip(batch.sizes, batch.targets, strict=True))
     ]
     assert len(drawn) == 5
     for (image, target), (its_image, its_target) in zip(drawn, loaded, strict=False):

@@ -23,8 +23,8 @@ from unipan.types import Batch, Detections, Outputs, Target
 NAMES = ("sky", "sea", "boat", "gull")
 CLASSES = ClassTable(
     tuple(
-        ClassInfo(name=name, is_thing=place > 1, dataset_id=place + 1, color=(0, 0, 0), supercategory=name)
-        for place, name in enumerate(NAMES)
+        ClassInfo(name=name, is_thing=position > 1, dataset_id=position + 1, color=(0, 0, 0), supercategory=name)
+        for position, name in enumerate(NAMES)
     )
 )
 

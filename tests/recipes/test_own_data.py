@@ -32,7 +32,7 @@ SCENES = SceneDataset(difficulty="standard", size=(64, 64), seed=5, length=3)
 def write_scenes(folder: Path) -> Path:
     """Three procedural scenes as files: FOLDER/truth.json, its PNGs and the images."""
     (folder / "images").mkdir(parents=True)
-    samples = [SCENES[place] for place in range(3)]
+    samples = [SCENES[position] for position in range(3)]
     for sample in samples:
         Image.fromarray(sample.image.permute(1, 2, 0).numpy()).save(folder / "images" / sample.file_name)
     entries = (Entry(sample.image_id, sample.file_name, sample.truth) for sample in samples)
@@ -44,10 +44,10 @@ def keep_only(path: Path, *, things: bool) -> None:
     content = json.loads(path.read_text())
     content["categories"] = [entry for entry in content["categories"] if bool(entry["isthing"]) == things]
     known = {entry["id"] for entry in content["categories"]}
-    for annotation, place in zip(content["annotations"], range(3), strict=True):
+    for annotation, position in zip(content["annotations"], range(3), strict=True):
         annotation["segments_info"] = [s for s in annotation["segments_info"] if s["category_id"] in known]
         kept = torch.tensor([segment["id"] for segment in annotation["segments_info"]])
-        ids = SCENES[place].truth.ids
+        ids = SCENES[position].truth.ids
         write_id_map(path.with_suffix("") / annotation["file_name"], ids.where(torch.isin(ids, kept), 0))
     path.write_text(json.dumps(content))
 

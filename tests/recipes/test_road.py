@@ -201,9 +201,9 @@ def test_predicting_nothing_is_refused(learnt_run: Path, tmp_path: Path) -> None
 
 def test_images_of_one_name_are_told_apart_by_their_folders(learnt_run: Path, image_folder: Path, tmp_path: Path) -> None:
     first, second, *_ = sorted(image_folder.glob("*.png"))
-    for place, image in (("a", first), ("b", second)):
-        (tmp_path / "images" / place).mkdir(parents=True)
-        shutil.copy(image, tmp_path / "images" / place / "one.png")
+    for subfolder, image in (("a", first), ("b", second)):
+        (tmp_path / "images" / subfolder).mkdir(parents=True)
+        shutil.copy(image, tmp_path / "images" / subfolder / "one.png")
     out = tmp_path / "out"
     predict(str(learnt_run), [tmp_path / "images"], out)
     assert [entry["image_id"] for entry in json.loads((out / "panoptic.json").read_text())["annotations"]] == ["a/one", "b/one"]

@@ -132,7 +132,7 @@ def test_predictions_in_the_merged_categories_are_used_as_they_are(tmp_path: Pat
     predictions = write(tmp_path / "predictions.json", {1: "ccddssss"})
 
     def merge(content: Content) -> None:
-        content["categories"] = [entry | {"id": first_id + place} for place, entry in enumerate(merged.to_categories())]
+        content["categories"] = [entry | {"id": first_id + position} for position, entry in enumerate(merged.to_categories())]
         for segment in content["annotations"][0]["segments_info"]:
             segment["category_id"] = first_id + (segment["category_id"] >= 30)
 

@@ -31,7 +31,7 @@ CUT = SCENES[LAST].file_name
 def corrupt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The JSON of three scenes; one image is cut short."""
     folder = tmp_path_factory.mktemp("corrupt")
-    samples = [SCENES[place] for place in range(3)]
+    samples = [SCENES[position] for position in range(3)]
     for sample in samples:
         Image.fromarray(sample.image.permute(1, 2, 0).numpy()).save(folder / sample.file_name)
     cut = folder / CUT
@@ -54,13 +54,13 @@ def test_skipped_images_are_named_once_noted_and_counted(
 ) -> None:
     train(on_json(tiny_config, corrupt, "skip", workers=1), tmp_path / "run")
     said = "".join(capfd.readouterr().err.split())
-    places = 3 + int(epoch_order(3, SEED, 3)[0] == LAST)  # of 10: one in each epoch of 3
+    positions = 3 + int(epoch_order(3, SEED, 3)[0] == LAST)  # of 10: one in each epoch of 3
     assert said.count(f"skipped:cannotreadtheimage{corrupt.parent}/{CUT}") == 1
-    assert f"1faultyimagewasskipped;in{places}places" in said
+    assert f"1faultyimagewasskipped;in{positions}places" in said
     lines = log_of(tmp_path / "run")
     assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3, 4, 5]
     noted = [complaint for line in lines for complaint in line.get("skipped", [])]
-    assert len(noted) == places
+    assert len(noted) == positions
     assert all(CUT in complaint for complaint in noted)
 
 

@@ -61,18 +61,18 @@ LABELME = {
 }
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def paths_in(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The way to each value below."""
     children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, child in children:
         yield (*path, key)
-        yield from places(child, (*path, key))
+        yield from paths_in(child, (*path, key))
 
 
 def spoilt(content: dict[str, Any], draw: random.Random) -> dict[str, Any]:
     """A copy in which one value is another, is gone or, in a list, stands twice."""
     content = deepcopy(json.loads(json.dumps(content)))
-    *way, last = draw.choice(list(places(content)))
+    *way, last = draw.choice(list(paths_in(content)))
     parent: Any = content
     for key in way:
         parent = parent[key]
@@ -118,8 +118,8 @@ def test_names_that_no_file_can_bear(folder: Path, tmp_path: Path, name: str) ->
 def readable(json_path: Path, folder: Path) -> bool:
     try:
         dataset = json_set(json_path, folder, None, merge="none")
-        for place in range(len(dataset)):
-            _ = dataset[place]
+        for position in range(len(dataset)):
+            _ = dataset[position]
     except InputError:
         return False
     return True

@@ -40,11 +40,11 @@ def test_figures_are_the_evaluations_of_each_seed(table_c: FilledTable, out: Pat
     assert labels[:3] == ["ground truth", "predicted", "predicted less ground truth"]
     predicted, difference = dict(table_c.rows)["predicted"], dict(table_c.rows)["predicted less ground truth"]
     truth = dict(table_c.rows)["ground truth"]
-    for place, seed in enumerate((0, 3)):
+    for position, seed in enumerate((0, 3)):
         content = evaluate(str(out / f"boxes-seed{seed}")).to_json()
-        assert predicted[0].seeds[place] == 100 * content["answer"]["quality"]["all"]["pq"]
-        assert predicted[3].seeds[place] == 100 * content["answer"]["semantic_head_iou"]["all"]
-        assert difference[0].seeds[place] == predicted[0].seeds[place] - truth[0].seeds[place]
+        assert predicted[0].seeds[position] == 100 * content["answer"]["quality"]["all"]["pq"]
+        assert predicted[3].seeds[position] == 100 * content["answer"]["semantic_head_iou"]["all"]
+        assert difference[0].seeds[position] == predicted[0].seeds[position] - truth[0].seeds[position]
     assert predicted[3].seeds[0] != predicted[3].seeds[1]
 
 

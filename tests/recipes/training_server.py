@@ -31,8 +31,8 @@ def save_slowly(marker: Path) -> None:
         content = path.read_bytes()
         marker.touch()
         with path.open("wb") as file:
-            for place in range(CHUNKS):
-                file.write(content[len(content) * place // CHUNKS : len(content) * (place + 1) // CHUNKS])
+            for position in range(CHUNKS):
+                file.write(content[len(content) * position // CHUNKS : len(content) * (position + 1) // CHUNKS])
                 file.flush()
                 time.sleep(CHUNK_S)
 

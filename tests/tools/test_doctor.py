@@ -76,8 +76,8 @@ def test_errors_are_those_that_break_training(name: str, root: Path) -> None:
     expected = any(BY_SLUG[slug].severity is Severity.ERROR for slug in own)
     try:
         dataset = coco_split(root, "train", merge="none")
-        for place in range(len(dataset)):
-            dataset[place]
+        for position in range(len(dataset)):
+            dataset[position]
         refused = False
     except InputError:
         refused = True

@@ -59,8 +59,8 @@ def meaning(json_path: Path, images: Path) -> list[list[tuple[str, bool, frozens
         for segment in truth.segments:
             where = torch.nonzero(truth.ids[0] == segment.id)[:, 0].tolist()
             own = frozenset() if joins and not segment.is_thing and not segment.is_crowd else frozenset(where)
-            for place in where:
-                pixels[place] = segment.name, segment.is_crowd, own
+            for pixel in where:
+                pixels[pixel] = segment.name, segment.is_crowd, own
         seen.append(pixels)
     return seen
 

@@ -58,34 +58,34 @@ class CocoPanoptic:
         return len(self._index.image_ids)
 
     def __getitem__(self, index: int, /) -> Sample:
-        place = range(len(self))[index]
-        image = read_image(self._images_dir / self._index.file_names[place])
-        ids = read_id_map(self._png_dir / self._index.png_names[place])
+        position = range(len(self))[index]
+        file_name, png_name = self._index.file_names[position], self._index.png_names[position]
+        image, ids = read_image(self._images_dir / file_name), read_id_map(self._png_dir / png_name)
         if image.shape[-2:] != ids.shape:
             raise InputError(
-                f"{self._index.file_names[place]} is {size_text(image)} but {self._index.png_names[place]} is {size_text(ids)} "
+                f"{file_name} is {size_text(image)} but {png_name} is {size_text(ids)} "
                 "(width x height); an image and its panoptic PNG must be of one size."
             )
         return Sample(
             image=image,
-            truth=self._truth(ids, place),
-            image_id=self._index.image_ids[place],
-            file_name=self._index.file_names[place],
+            truth=self._truth(ids, position),
+            image_id=self._index.image_ids[position],
+            file_name=file_name,
         )
 
     def image_path(self, index: int) -> Path:
         """Where an image lies."""
         return self._images_dir / self._index.file_names[index]
 
-    def _truth(self, ids: Tensor, place: int) -> PanopticMap:
+    def _truth(self, ids: Tensor, position: int) -> PanopticMap:
         """What the PNG's ids (H, W) stand for."""
-        png = self._png_dir / self._index.png_names[place]
-        panoptic = checked_map(ids, self._labels(place), self.classes, png=png, json_path=self.json_path)
+        png = self._png_dir / self._index.png_names[position]
+        panoptic = checked_map(ids, self._labels(position), self.classes, png=png, json_path=self.json_path)
         return joined_stuff(panoptic, self.classes) if self._merge == "supercategory" else panoptic
 
-    def _labels(self, place: int) -> list[Label]:
+    def _labels(self, position: int) -> list[Label]:
         """The image's n segments as the JSON lists them, in this data set's classes."""
-        own = slice(self._index.starts[place], self._index.starts[place + 1])
+        own = slice(self._index.starts[position], self._index.starts[position + 1])
         columns = zip(self._index.segment_ids[own], self._index.class_indices[own], self._index.crowds[own], strict=True)
         return [Label(id, self._class_of[class_index], bool(crowd)) for id, class_index, crowd in columns]
 

@@ -17,7 +17,7 @@ class Entry(NamedTuple):
 
     image_id: int | str
     file_name: str
-    """The image's, below the images folder; the PNG gets the same place and stem (`png_of`)."""
+    """The image's, below the images folder; the PNG gets the same subfolder and stem (`png_of`)."""
     panoptic: PanopticMap
 
 

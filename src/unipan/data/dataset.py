@@ -7,7 +7,7 @@ from unipan.types import Sample
 
 
 class PanopticDataset(Protocol):
-    """Images with their truth, by place 0..len-1. The same place always gives the same sample."""
+    """Images with their truth, by index 0..len-1. The same index always gives the same sample."""
 
     @property
     def classes(self) -> ClassTable: ...

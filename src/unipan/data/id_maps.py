@@ -13,7 +13,7 @@ from PIL import Image
 
 from unipan.errors import InputError
 from unipan.ops.images import UNREADABLE, open_image
-from unipan.ops.segments import true_places
+from unipan.ops.segments import true_positions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,7 +57,7 @@ def shared_runs(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> tuple[NDArr
         flags[:3] = True
         np.not_equal(colours[3:], colours[:-3], out=flags[3:])
     changes |= other_changes
-    starts = true_places(changes) // 3
+    starts = true_positions(changes) // 3
     starts = starts[np.diff(starts, prepend=-1) > 0]  # up to three bytes of a pixel change
     return starts, np.diff(starts, append=one.size // 3)
 
@@ -66,9 +66,9 @@ def ids_at(rgb: NDArray[np.uint8], pixels: NDArray[np.int64]) -> NDArray[np.int3
     """(r,) ids at some positions in a flattened (H, W, 3) colour map."""
     # As in `ids_from_rgb`, a fourth, empty byte makes each pixel a little-endian integer.
     padded = np.zeros((len(pixels), 4), np.uint8)
-    values, places = rgb.ravel(), 3 * pixels
+    values, positions = rgb.ravel(), 3 * pixels
     for channel in range(3):
-        padded[:, channel] = values[channel:].take(places)
+        padded[:, channel] = values[channel:].take(positions)
     return padded.view("<i4")[:, 0].astype(np.int32, copy=False)
 
 

@@ -40,7 +40,7 @@ class FoundFiles:
     @property
     def left_out(self) -> str:
         """What was left out and why, for a message; empty where nothing was."""
-        kinds = ", ".join(f"{suffix or 'no suffix'}: {number}" for suffix, number in sorted(self.other.items()))
+        kinds = ", ".join(f"{suffix or 'no suffix'}: {count}" for suffix, count in sorted(self.other.items()))
         parts = [f"{self.hidden} whose names begin with a dot"] if self.hidden else []
         return " and ".join(parts + ([f"{self.other.total()} of other kinds ({kinds})"] if kinds else []))
 
@@ -96,7 +96,7 @@ def check_apart(sources: Sequence[Path | str], outputs: Sequence[str]) -> None:
             raise InputError(f"{first} and {source} would both become {output}; rename one, or write them apart.")
 
 
-def image_places(folder: Path, file_names: Sequence[str]) -> list[list[str]]:
+def locate_images(folder: Path, file_names: Sequence[str]) -> list[list[str]]:
     """For each file name all paths below `folder` that it may mean: itself or, where it names no folder, any file so named below.
 
     None: it is missing; several: nobody can tell which. Cityscapes' images lie in a folder for each city, and its official JSON
@@ -120,19 +120,19 @@ class ListedImages:
     folder: Path
     names: Sequence[str]
     candidates: list[list[str]]
-    """Of each name all paths below the folder that it may mean (`image_places`)."""
+    """Of each name all paths below the folder that it may mean (`locate_images`)."""
 
     @property
-    def places(self) -> list[str]:
+    def paths(self) -> list[str]:
         """Of each name its path below the folder; the name as it is, where there is none or more than one."""
         return [own[0] if len(own) == 1 else name for name, own in zip(self.names, self.candidates, strict=True)]
 
     def check(self, index: int) -> None:
-        """Refuse a name that has not one place, and say what is there. Raises: InputError."""
+        """Refuse a name that means not one file, and say what is there. Raises: InputError."""
         name, own, folder = self.names[index], self.candidates[index], self.folder
         if len(own) > 1:
-            places = listing(sorted(own))
-            raise InputError(f"the image {name} could be {places}, all below {folder}; write the subfolder into its file name.")
+            paths = listing(sorted(own))
+            raise InputError(f"the image {name} could be {paths}, all below {folder}; write the subfolder into its file name.")
         if not own:
             other = other_suffix(folder / name)
             there = (
@@ -143,7 +143,7 @@ class ListedImages:
 
 def find_listed(folder: Path, names: Sequence[str], source: Path) -> ListedImages:
     """Find the images that a file names. Raises: InputError where none of them is there."""
-    found = ListedImages(folder, names, image_places(folder, names))
+    found = ListedImages(folder, names, locate_images(folder, names))
     if names and not any(found.candidates):
         with about(f"none of the {len(names)} images that {source} names is in {folder}, first {names[0]}"):
             found.check(0)
@@ -160,7 +160,7 @@ def found_images(folder: Path, file_names: Sequence[str], json_path: Path) -> li
         if len(own) > 1:
             with about(json_path):
                 found.check(index)
-    return found.places
+    return found.paths
 
 
 def other_suffix(path: Path) -> str:

@@ -60,10 +60,10 @@ def collate(items: Sequence[TrainingItem]) -> Batch:
     images = torch.zeros(len(items), 3, height, width)
     instances = torch.full((len(items), height, width), -1, dtype=torch.int32)
     semantic = torch.full((len(items), height, width), VOID, dtype=torch.uint8)
-    for place, (item, (h, w)) in enumerate(zip(items, sizes, strict=True)):
-        images[place, :, :h, :w] = item.image
-        instances[place, :h, :w] = item.target.instances
-        semantic[place, :h, :w] = item.target.semantic
+    for position, (item, (h, w)) in enumerate(zip(items, sizes, strict=True)):
+        images[position, :, :h, :w] = item.image
+        instances[position, :h, :w] = item.target.instances
+        semantic[position, :h, :w] = item.target.semantic
     things = [len(target.labels) for target in targets]
     boxes = torch.cat([target.boxes for target in targets]).split(things)
     labels = torch.cat([target.labels for target in targets]).split(things)
@@ -111,27 +111,27 @@ class StepBatches(Dataset):
         share = self.batch_size // self.processes
         first = step * self.batch_size + self.process * share
         try:
-            return collate([self.item(number) for number in range(first, first + share)])
+            return collate([self.item(index) for index in range(first, first + share)])
         except InputError as error:
             return error
 
-    def item(self, number: int) -> TrainingItem:
-        """The sample with this number, counted from the start of training."""
-        sample, skipped = self._readable(number)
-        random = np.random.default_rng((self.seed, CHANGE, number))
-        seed = int(np.random.default_rng((self.seed, DRAW, number)).integers(2**62))
+    def item(self, index: int) -> TrainingItem:
+        """The sample of this index, counted from the start of training."""
+        sample, skipped = self._readable(index)
+        random = np.random.default_rng((self.seed, CHANGE, index))
+        seed = int(np.random.default_rng((self.seed, DRAW, index)).integers(2**62))
         item = training_item(sample, self.augmentation, random, min_thing_px=self.min_thing_px, seed=seed)
         return item._replace(skipped=skipped)
 
-    def _readable(self, number: int) -> tuple[Sample, tuple[str, ...]]:
-        """The sample with this number or, by setting, the next that is not faulty; and what was wrong with those before it."""
+    def _readable(self, index: int) -> tuple[Sample, tuple[str, ...]]:
+        """The sample of this index or, by setting, the next that is not faulty; and what was wrong with those before it."""
         length = len(self.dataset)
-        epoch, place = divmod(number, length)
+        epoch, position = divmod(index, length)
         order = epoch_order(length, self.seed, epoch)
         complaints: list[str] = []
         for ahead in range(min(length, MAX_FAULTY_IN_A_ROW)):
             try:
-                return self.dataset[int(order[(place + ahead) % length])], tuple(complaints)
+                return self.dataset[int(order[(position + ahead) % length])], tuple(complaints)
             except InputError as error:
                 if self.faulty == "stop":
                     raise InputError(f"{error} Mend the data, or leave faulty images out with --data.faulty skip.") from error

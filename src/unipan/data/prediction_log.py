@@ -64,8 +64,8 @@ class PredictionLog:
                 out.write(opening)
                 self._file.seek(0)
                 next(self._file)
-                for number, line in enumerate(self._file):
-                    out.write((", " if number else "") + json.dumps(json.loads(line)[key]))
+                for index, line in enumerate(self._file):
+                    out.write((", " if index else "") + json.dumps(json.loads(line)[key]))
             out.write(f'], "categories": {json.dumps(classes.to_categories())}}}')
 
     def _note(self, source: str, image: Mapping[str, Any], annotation: Mapping[str, Any]) -> None:

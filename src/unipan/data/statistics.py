@@ -85,11 +85,11 @@ def sampled_statistics(dataset: PanopticDataset, most: int = SAMPLED_IMAGES) -> 
     """The statistics of at most `most` images, evenly spaced, which are read for it; one that can't be read is passed over."""
 
     def truths() -> Iterator[PanopticMap]:
-        for index in range(number):
+        for index in range(count):
             with suppress(InputError):  # its time to be named is when it is to be learnt from
-                yield dataset[index * len(dataset) // number].truth
+                yield dataset[index * len(dataset) // count].truth
 
-    number = min(most, len(dataset))
+    count = min(most, len(dataset))
     return statistics_of(truths())
 
 

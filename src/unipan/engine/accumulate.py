@@ -63,10 +63,10 @@ class Accumulation:
         ).total
 
 
-def micro_batches(batch: Batch, number: int) -> Iterator[Batch]:
-    """Cut a batch into `number` runs of as many images each."""
-    size, rest = divmod(len(batch.sizes), number)
-    assert rest == 0, f"{len(batch.sizes)} images do not make {number} equal parts"
+def micro_batches(batch: Batch, count: int) -> Iterator[Batch]:
+    """Cut a batch into `count` runs of as many images each."""
+    size, rest = divmod(len(batch.sizes), count)
+    assert rest == 0, f"{len(batch.sizes)} images do not make {count} equal parts"
     for start in range(0, len(batch.sizes), size):
         part = slice(start, start + size)
         yield Batch(images=batch.images[part], sizes=batch.sizes[part], targets=batch.targets[part], names=batch.names[part])

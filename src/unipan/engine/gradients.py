@@ -29,7 +29,7 @@ def add_gradients(parameters: Iterable[nn.Parameter], processes: Processes) -> N
     for together in _buffers(used):
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in together]
         flat = torch.cat([gradient.flatten() for gradient in gradients])
-        processes.all_reduce_in_place(flat)
+        processes.all_reduce_(flat)
         for parameter, total in zip(together, flat.split([g.numel() for g in gradients]), strict=True):
             parameter.grad = total.view_as(parameter)
 

@@ -39,10 +39,10 @@ class Processes:
     def all_reduce(self, values: Tensor) -> Tensor:
         """The sum over all processes, the same bits in each. values: of one shape everywhere, on the CPU or the process's GPU."""
         summed = values.clone()
-        self.all_reduce_in_place(summed)
+        self.all_reduce_(summed)
         return summed
 
-    def all_reduce_in_place(self, values: Tensor) -> None:
+    def all_reduce_(self, values: Tensor) -> None:
         """Overwrite `values` with their sum over all processes."""
         if self.count > 1:
             with _others_needed():

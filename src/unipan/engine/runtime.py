@@ -116,7 +116,7 @@ class Runtime:
 
 
 def _check_launch(device: torch.device, processes: int) -> None:
-    """Refuse processes that the device has no place for."""
+    """Refuse processes that the device has no room for."""
     if processes > 1 and device.type == "mps":
         raise InputError(f"{processes} processes cannot share the device mps; choose --train.device cpu, or start one process.")
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

@@ -63,15 +63,15 @@ def affinity_counts(features: Tensor, things: Tensor, labels: Tensor) -> Affinit
     rival = (labels[owner][:, None] == labels) & (areas > 0)  # (p, G): the things among which a cell must find its own
     nearest = (own_features @ means.T).masked_fill(~rival, -torch.inf).argmax(1)
     judged = rival.sum(1) > 1
-    number = min(MARKED_CELLS, len(cells))
-    marked = torch.arange(number, device=cells.device) * len(cells) // number
+    count = min(MARKED_CELLS, len(cells))
+    marked = torch.arange(count, device=cells.device) * len(cells) // count
     positive = (own_features[marked] @ features.double().T).clamp(min=0)
     on_own = (positive * (things == owner[marked][:, None])).sum(1)
     return AffinityCounts(
         rival_cells=int(judged.sum()),
         told_apart=int((nearest == owner)[judged].sum()),
         chance=_units(1 / rival.sum(1)[judged]),
-        marked=number,
+        marked=count,
         own=_units(on_own / positive.sum(1).clamp(min=torch.finfo(torch.float64).tiny)),
         area=_units(areas[owner[marked]] / len(things)),
     )

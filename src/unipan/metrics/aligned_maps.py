@@ -13,7 +13,7 @@ from unipan.classes import VOID_ID, ClassTable
 from unipan.metrics.confusion import Confusion
 from unipan.metrics.segment_matching import Matching, match_segments
 from unipan.ops.overlap import runs_of_maps, shared_areas
-from unipan.ops.segments import Label, is_small_stuff, places_of
+from unipan.ops.segments import Label, indices_of, is_small_stuff
 from unipan.types import PanopticMap, Segment
 
 
@@ -24,7 +24,7 @@ class AlignedMaps:
         """semantic: (H, W) class indices; all maps are of one size, on the CPU."""
         (true_ids, classes, *values), lengths = runs_of_maps([one.numpy() for one in (truth.ids, semantic, *others)])
         self.truth, self.lengths = truth, lengths
-        self.true_place = places_of(true_ids, [VOID_ID, *(segment.id for segment in truth.segments)])
+        self.true_index = indices_of(true_ids, [VOID_ID, *(segment.id for segment in truth.segments)])
         """(r,) 0 for void, k + 1 for the truth's segment k."""
         self.values = values
         """(r,) of each of the other maps."""
@@ -38,7 +38,7 @@ class AlignedMaps:
         ids: (r,). labels: of all ids but void; those without a pixel are no segments.
         """
         num = len(labels)
-        columns = places_of(ids, [VOID_ID, *(label.id for label in labels)])
+        columns = indices_of(ids, [VOID_ID, *(label.id for label in labels)])
         areas = np.bincount(columns, self.lengths, minlength=num + 1)[1:].tolist()
         kept: list[Segment | Label] = []
         own_column = np.zeros(num + 2, dtype=np.int64)
@@ -48,11 +48,11 @@ class AlignedMaps:
                 kept.append(label)
                 own_column[column] = len(kept)
         own_column[-1] = len(kept) + 1  # an id without a label
-        return match_segments(self.true_place, own_column[columns], self.lengths, kept, self.truth.segments)
+        return match_segments(self.true_index, own_column[columns], self.lengths, kept, self.truth.segments)
 
     def semantic_confusion(self, num_classes: int) -> Confusion:
         """The semantic head's classes against the truth's."""
         shape = len(self.truth.segments) + 1, num_classes + 1  # a pixel whose logits are nan has the index past the classes
-        shared = shared_areas(self.true_place, self._classes, shape, self.lengths)
+        shared = shared_areas(self.true_index, self._classes, shape, self.lengths)
         true_class = np.array([segment.class_index for segment in self.truth.segments], dtype=np.int64)
         return Confusion.of_regions(shared, true_class, np.arange(num_classes + 1), num_classes)

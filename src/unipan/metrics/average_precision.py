@@ -104,7 +104,7 @@ def average_precision(images: Sequence[ImageInstances], classes: ClassTable) -> 
     from faster_coco_eval.core.coco import COCO
 
     quiet = logging.getLogger(__name__).debug
-    sizes = [{"id": number, "height": height, "width": width} for number, ((height, width), _, _) in enumerate(images, 1)]
+    sizes = [{"id": image_id, "height": height, "width": width} for image_id, ((height, width), _, _) in enumerate(images, 1)]
     categories = [{"id": index + 1, "name": classes[index].name} for index in classes.things]
     annotations = _annotations([(image.size, image.true) for image in images])
     truth = COCO({"images": sizes, "categories": categories, "annotations": annotations}, print_function=quiet)
@@ -140,12 +140,12 @@ def _of_kind(truth: Any, found: Any, classes: ClassTable, kind: Literal["bbox", 
 def _annotations(images: Sequence[tuple[Size, Instances]]) -> list[dict[str, Any]]:
     """The records as COCO's JSON has them, of one side of all images. Ids count from 1, as the library takes 0 for none."""
     entries: list[dict[str, Any]] = []
-    for number, (size, instances) in enumerate(images, 1):
+    for image_id, (size, instances) in enumerate(images, 1):
         plain = [values.tolist() for values in instances[:4]]
         for class_index, box, is_crowd, score, mask in zip(*plain, instances.masks or [None] * len(plain[0]), strict=True):
             entry = {
                 "id": len(entries) + 1,
-                "image_id": number,
+                "image_id": image_id,
                 "category_id": class_index + 1,
                 "bbox": box,
                 "area": box[2] * box[3],
@@ -175,9 +175,9 @@ def _texts_of_found(logits: Sequence[Tensor], boxes: Sequence[Tensor], sizes: Se
     all_logits, all_boxes = (torch.cat([own.detach().cpu().float() for own in of_images]) for of_images in (logits, boxes))
     own_sizes = np.repeat(np.array(sizes), counts, axis=0)
     texts: list[bytes] = [b""] * sum(counts)
-    for places, parts, first in pasted_parts(all_logits, all_boxes, own_sizes):
-        for place, text in zip(places.tolist(), texts_of_masks(parts, first, own_sizes[places]), strict=True):
-            texts[place] = text
+    for positions, parts, first in pasted_parts(all_logits, all_boxes, own_sizes):
+        for position, text in zip(positions.tolist(), texts_of_masks(parts, first, own_sizes[positions]), strict=True):
+            texts[position] = text
     rest = iter(texts)
     return [list(islice(rest, count)) for count in counts]
 

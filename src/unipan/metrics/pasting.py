@@ -27,15 +27,15 @@ def pasted_parts(
     """
     windows = _windows(boxes.double().numpy(), sizes)
     crosses = np.any(boxes[:, [3, 2]].numpy() > sizes, axis=1)
-    for places in _batches(windows[:, 2:]):
-        top_left, extents = windows[places, :2], windows[places, 2:]
-        index, origin = torch.from_numpy(places), torch.from_numpy(top_left[:, [1, 0, 1, 0]]).float()
+    for positions in _batches(windows[:, 2:]):
+        top_left, extents = windows[positions, :2], windows[positions, 2:]
+        index, origin = torch.from_numpy(positions), torch.from_numpy(top_left[:, [1, 0, 1, 0]]).float()
         height, width = extents.max(0).tolist()
         pasted = paste_masks(mask_logits[index], boxes[index] - origin, height, width, stride=1).numpy() > MASK_PROBABILITY
-        for place in np.flatnonzero(crosses[places]).tolist():  # what a box reaches beyond the border
-            rows, columns = extents[place]
-            pasted[place, rows:], pasted[place, :, columns:] = False, False
-        yield places, pasted, top_left
+        for position in np.flatnonzero(crosses[positions]).tolist():  # what a box reaches beyond the border
+            rows, columns = extents[position]
+            pasted[position, rows:], pasted[position, :, columns:] = False, False
+        yield positions, pasted, top_left
 
 
 def _windows(boxes: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,6 +1,6 @@
 """Masks as COCO's texts of run lengths, many masks at once.
 
-n masks, each of a part of h x w pixels of an image of H x W; t places, counted by columns, where masks begin or end.
+n masks, each of a part of h x w pixels of an image of H x W; t positions, counted by columns, where masks begin or end.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from unipan.ops.segments import places_of, true_places
+from unipan.ops.segments import indices_of, true_positions
 
 
 def texts_of_masks(masks: NDArray[np.bool_], corners: NDArray[np.int64], sizes: NDArray[np.int64]) -> list[bytes]:
@@ -23,23 +23,23 @@ def texts_of_masks(masks: NDArray[np.bool_], corners: NDArray[np.int64], sizes: 
     changes = np.zeros((num, part_height + 1, part_width), dtype=bool)  # background above and below ends each column's runs
     changes[:, :-1] = masks
     changes[:, 1:] ^= masks
-    row = true_places(changes.ravel())
+    row = true_positions(changes.ravel())
     column = row % part_width if part_width else row
     row //= max(part_width, 1)
     mask = row // (part_height + 1)
     row -= mask * (part_height + 1)
     top, left = corners.T
     entire = pixels.max(initial=0) + 1  # a run may end past the last pixel
-    place = (column + left[mask]) * height[mask]
-    place += mask * entire + top[mask] + row
-    place.sort()
-    goes_on = place[1:] == place[:-1]  # from the bottom of one column to the top of the next
-    kept = np.ones(len(place), dtype=bool)
+    position = (column + left[mask]) * height[mask]
+    position += mask * entire + top[mask] + row
+    position.sort()
+    goes_on = position[1:] == position[:-1]  # from the bottom of one column to the top of the next
+    kept = np.ones(len(position), dtype=bool)
     kept[1:] &= ~goes_on
     kept[:-1] &= ~goes_on
-    place = place[kept]
-    mask = place // entire
-    return _texts(mask, place - mask * entire, num, pixels)
+    position = position[kept]
+    mask = position // entire
+    return _texts(mask, position - mask * entire, num, pixels)
 
 
 def texts_of_segments(maps: Sequence[tuple[NDArray[np.integer], Sequence[int]]]) -> list[list[bytes]]:
@@ -48,9 +48,9 @@ def texts_of_segments(maps: Sequence[tuple[NDArray[np.integer], Sequence[int]]])
     counts = [len(known) for _, known in maps]
     before = np.cumsum([0, *counts]).tolist()
     mask = np.concatenate([np.zeros(0, np.int64), *(segment + first for (segment, _), first in zip(runs, before, strict=False))])
-    place = np.concatenate([np.zeros((0, 2), np.int64), *(ends for _, ends in runs)])
+    position = np.concatenate([np.zeros((0, 2), np.int64), *(ends for _, ends in runs)])
     pixels = np.repeat([ids.size for ids, _ in maps], counts).astype(np.int64)
-    texts = _texts(np.repeat(mask, 2), place.ravel(), before[-1], pixels)
+    texts = _texts(np.repeat(mask, 2), position.ravel(), before[-1], pixels)
     return [texts[first:stop] for first, stop in pairwise(before)]
 
 
@@ -59,17 +59,17 @@ def _runs_by_column(ids: NDArray[np.integer], known: Sequence[int]) -> tuple[NDA
     by_column = ids.T.ravel()
     begins = np.ones(by_column.size, dtype=bool)
     np.not_equal(by_column[1:], by_column[:-1], out=begins[1:])
-    starts = true_places(begins)
-    segment = places_of(by_column.take(starts), known)
+    starts = true_positions(begins)
+    segment = indices_of(by_column.take(starts), known)
     order = np.argsort(segment, kind="stable")[: np.count_nonzero(segment < len(known))]
     return segment[order], np.stack([starts, np.append(starts[1:], by_column.size)], 1)[order]
 
 
-def _texts(mask: NDArray[np.int64], place: NDArray[np.int64], num: int, pixels: NDArray[np.int64]) -> list[bytes]:
-    """mask: (t,) whose place it is, in order; place: (t,) where that mask begins and ends by turns; pixels: (n,) of its image."""
+def _texts(mask: NDArray[np.int64], position: NDArray[np.int64], num: int, pixels: NDArray[np.int64]) -> list[bytes]:
+    """mask: (t,) whose position it is, in order; position: (t,) where it begins and ends by turns; pixels: (n,) of its image."""
     last = np.cumsum(np.bincount(mask, minlength=num) + 1) - 1  # each mask has one more run, to the image's end
-    edges = np.empty(len(place) + num, dtype=np.int64)
-    edges[np.arange(len(place)) + mask] = place
+    edges = np.empty(len(position) + num, dtype=np.int64)
+    edges[np.arange(len(position)) + mask] = position
     edges[last] = pixels
     first = np.append(0, last[:-1] + 1)[:num]
     lengths = np.diff(edges, prepend=0)
@@ -89,8 +89,8 @@ def _compressed(lengths: NDArray[np.int64], per_mask: NDArray[np.int64]) -> list
     begins = np.cumsum(per_mask) - per_mask
     value = lengths.copy()
     value[2:] -= lengths[:-2]
-    for place in range(3):
-        kept = begins[per_mask > place] + place
+    for position in range(3):
+        kept = begins[per_mask > position] + position
         value[kept] = lengths[kept]
     size = np.where(value < 0, ~value, value)
     digits = np.ones(len(value), dtype=np.int64)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from unipan.classes import VOID_ID
 from unipan.errors import InputError
 from unipan.ops.overlap import SharedAreas, runs_of_maps, shared_areas
-from unipan.ops.segments import Label, places_of
+from unipan.ops.segments import Label, indices_of
 from unipan.types import PanopticMap, Segment
 
 
@@ -21,7 +21,7 @@ class Matching(NamedTuple):
     predicted_class: NDArray[np.int64]  # (m,)
     true_areas: NDArray[np.int64]  # (n,) pixels
     predicted_areas: NDArray[np.int64]  # (m,) pixels
-    pairs: NDArray[np.int64]  # (k,) places of the matched true segments
+    pairs: NDArray[np.int64]  # (k,) indices of the matched true segments
     iou: NDArray[np.float64]  # (k,)
     extra: NDArray[np.bool_]  # (m,) neither matched nor forgiven
     missed: NDArray[np.bool_]  # (n,) neither matched nor a crowd
@@ -36,7 +36,7 @@ def match_maps(predicted: PanopticMap, true: PanopticMap) -> Matching:
         )
     (predicted_ids, true_ids), lengths = runs_of_maps([predicted.ids.numpy(), true.ids.numpy()])
     rows, columns = (
-        places_of(ids, [VOID_ID, *(segment.id for segment in side.segments)])
+        indices_of(ids, [VOID_ID, *(segment.id for segment in side.segments)])
         for ids, side in ((true_ids, true), (predicted_ids, predicted))
     )
     return match_segments(rows, columns, lengths, predicted.segments, true.segments)
@@ -73,7 +73,7 @@ def match_segments(
     union = true_areas[row] + predicted_areas[column] - area - void[column]
     match = of_one_class & ~crowd[row] & (2 * area > union)  # at most one of each row and column
     last_crowd = np.zeros(num_true, dtype=bool)
-    last_crowd[list({segment.class_index: place for place, segment in enumerate(true) if segment.is_crowd}.values())] = True
+    last_crowd[list({segment.class_index: position for position, segment in enumerate(true) if segment.is_crowd}.values())] = True
     forgiven = of_one_class & last_crowd[row]
     absorbed = void + _sums(column[forgiven] + 1, area[forgiven], num_predicted)
     unmatched, unfound = np.ones(num_predicted, dtype=bool), ~crowd
@@ -91,9 +91,9 @@ def match_segments(
     )
 
 
-def _sums(place: NDArray[np.int64], areas: NDArray[np.int64], num: int) -> NDArray[np.int64]:
+def _sums(position: NDArray[np.int64], areas: NDArray[np.int64], num: int) -> NDArray[np.int64]:
     """(num,) areas of the segments 1 to num, from those of parts of them."""
-    return np.bincount(place, areas, minlength=num + 1).astype(np.int64)[1:]
+    return np.bincount(position, areas, minlength=num + 1).astype(np.int64)[1:]
 
 
 def _classes(segments: Sequence[Segment | Label]) -> NDArray[np.int64]:

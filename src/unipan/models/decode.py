@@ -46,9 +46,9 @@ def labels_of_channels(detections: Detections, classes: ClassTable) -> list[Labe
     return stuff + things
 
 
-def ids_of_channels(channel: Tensor, number: int) -> Tensor:
-    """(H, W) int32 ids: channel k gets id k + 1, one past the S + N channels of the given number is void."""
-    return torch.where(channel < number, channel + 1, VOID_ID).to(torch.int32)
+def ids_of_channels(channel: Tensor, num_channels: int) -> Tensor:
+    """(H, W) int32 ids: channel k gets id k + 1, one past the S + N channels, `num_channels`, is void."""
+    return torch.where(channel < num_channels, channel + 1, VOID_ID).to(torch.int32)
 
 
 def channels_of(ids: NDArray[np.integer], *, void: int) -> NDArray[np.integer]:
@@ -85,9 +85,9 @@ def confident(detections: Detections, score_threshold: float) -> Detections:
     return detections.take(order[scores >= score_threshold])
 
 
-def only(detections: Detections, place: int) -> Detections:
-    """The one detection at `place`, still as a list."""
-    return detections.take(torch.tensor([place], device=detections.labels.device))
+def only(detections: Detections, position: int) -> Detections:
+    """The one detection at `position`, still as a list."""
+    return detections.take(torch.tensor([position], device=detections.labels.device))
 
 
 def class_inside_box(detection: Detections, best_class: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ def position_waves(height: int, width: int, like: Tensor) -> Tensor:
     """
     rows = torch.arange(height, device=like.device, dtype=torch.float32)[:, None].expand(height, width)
     columns = torch.arange(width, device=like.device, dtype=torch.float32).expand(height, width)
-    angles = [2 * pi * place / length for place in (rows, columns) for length in WAVELENGTHS]
+    angles = [2 * pi * position / length for position in (rows, columns) for length in WAVELENGTHS]
     return torch.stack([wave for angle in angles for wave in (angle.sin(), angle.cos())]).to(like.dtype)
 
 

@@ -31,11 +31,11 @@ def merge(
     best_class = semantic_logits.argmax(0)
     num_stuff, void = len(classes.stuff), len(classes.stuff) + len(found.scores)
     channel = torch.full_like(best_class, void)
-    for place in range(len(found.scores)):  # a loop, because each instance takes what the ones before it left
-        own = instance_pixels(only(found, place), best_class)
+    for position in range(len(found.scores)):  # a loop, because each instance takes what the ones before it left
+        own = instance_pixels(only(found, position), best_class)
         free = channel == void
         kept = (own & ~free).sum() <= max_overlap * own.sum()
-        channel = torch.where(own & free & kept, num_stuff + place, channel)
+        channel = torch.where(own & free & kept, num_stuff + position, channel)
     channel_of_class = torch.full((len(classes),), void, device=channel.device)
     stuff = torch.tensor(classes.stuff, dtype=torch.int64, device=channel.device)
     channel_of_class[stuff] = torch.arange(num_stuff, device=channel.device)

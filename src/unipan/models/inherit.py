@@ -91,8 +91,8 @@ def _class_rows(classes: ClassTable, given: ClassTable) -> dict[str, tuple[int, 
 
 
 def _matched(ours: list[str], theirs: list[str]) -> dict[int, int]:
-    place = {name.lower(): index for index, name in enumerate(theirs)}
-    return {index: place[name.lower()] for index, name in enumerate(ours) if name.lower() in place}
+    position = {name.lower(): index for index, name in enumerate(theirs)}
+    return {index: position[name.lower()] for index, name in enumerate(ours) if name.lower() in position}
 
 
 def _mixed(own: Tensor, given: Tensor, each: int, blocks: Mapping[int, int]) -> Tensor:

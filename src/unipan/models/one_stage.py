@@ -119,10 +119,10 @@ class OneStageDetector(nn.Module):
         """
         scores = ((F.logsigmoid(class_logits) + F.logsigmoid(centerness)[:, None]) / 2).exp()  # (L, T)
         best = self._candidates(scores.detach(), per_level)
-        location, place = best // scores.shape[1], best % scores.shape[1]
+        location, position = best // scores.shape[1], best % scores.shape[1]
         boxes = clip_boxes_to_image(self.coder.decode(distances[location], cells[location]), size)
         large = ((boxes[:, 2:] - boxes[:, :2]) >= MIN_SIDE_PX).all(1)
-        boxes, scores, labels = boxes[large], scores.flatten()[best][large], place[large] + 1
+        boxes, scores, labels = boxes[large], scores.flatten()[best][large], position[large] + 1
         kept = batched_nms(boxes.detach(), scores.detach(), labels, self.nms)[: self.max_detections]
         return boxes[kept], scores[kept], labels[kept]
 

@@ -17,6 +17,6 @@ def sample_balanced(labels: Tensor, *, size: int, positive_fraction: float, seed
     return _some(positive, num_positive, random), _some(negative, num_negative, random)
 
 
-def _some(candidates: Tensor, number: int, random: torch.Generator) -> Tensor:
-    drawn = torch.randperm(len(candidates), generator=random)[:number].sort().values
+def _some(candidates: Tensor, count: int, random: torch.Generator) -> Tensor:
+    drawn = torch.randperm(len(candidates), generator=random)[:count].sort().values
     return candidates[drawn.to(candidates.device)]

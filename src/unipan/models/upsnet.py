@@ -88,8 +88,8 @@ def decode_upsnet(
     channel = channel - 1
     taken = torch.zeros_like(semantic_logits, dtype=torch.bool)  # by kept instances of each class
     claimed = nothing[0] if len(found.scores) else torch.zeros_like(best)
-    for place in range(len(found.scores)):
-        one = only(found, place)
+    for position in range(len(found.scores)):
+        one = only(found, position)
         segment, mask = (logits[0] for logits in instance_logits(semantic_logits, one, stride=1))
         own = class_inside_box(one, best_class) if one.mask_logits is None else mask > 0
         covered = taken[one.labels][0]
@@ -97,7 +97,7 @@ def decode_upsnet(
         taken[one.labels] = (covered | (own & kept))[None]
         better = kept & (segment + mask > best)
         best = torch.where(better, segment + mask, best)
-        channel = torch.where(better, len(stuff) + place, channel)
+        channel = torch.where(better, len(stuff) + position, channel)
         claimed = torch.where(kept, claimed.maximum(segment), claimed)
     unknown = unknown_logit(semantic_logits[things], claimed) > best
     return map_of_channels(channel.masked_fill(unknown, len(stuff) + len(found.scores)), found, classes)

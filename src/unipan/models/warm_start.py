@@ -92,7 +92,7 @@ def warm_start(
             "maskrcnn_resnet50_fpn or maskrcnn_resnet50_fpn_v2, and set --model.backbone resnet50."
         )
     heads = taken.keys() & {"box head", "mask head"}
-    known = tuple(things[place - 1] for place in sorted(rows) if place) if heads else ()
+    known = tuple(things[position - 1] for position in sorted(rows) if position) if heads else ()
     return WarmStart(
         path=path, taken=taken, left=left, classes_taken=known, classes_left=tuple(name for name in things if name not in known)
     )

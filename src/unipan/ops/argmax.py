@@ -30,15 +30,15 @@ def upsampled_argmax(logits: Tensor, size: Size) -> Tensor:
     between = best[:-1, :-1]
     differ = _differ(best)[:-1, :-1]
     chosen = between.flatten()[:, None].repeat(1, STRIDE**2)
-    place = differ.flatten().nonzero()[:, 0]
-    first_cell = place + place // (columns + 1)  # a row of cells has one more than a row of places between them
+    position = differ.flatten().nonzero()[:, 0]
+    first_cell = position + position // (columns + 1)  # a row of cells has one more than a row of gaps between them
     others = first_cell.new_tensor([0, 1, columns + 2, columns + 3])
     flat, weights = framed.flatten(1), _weights(logits)
     step = max(AT_ONCE // (num * STRIDE**2), 1)
-    for start in range(0, len(place), step):
+    for start in range(0, len(position), step):
         here = slice(start, start + step)
         four = flat.index_select(1, (first_cell[here, None] + others).flatten()).view(num, -1, 4)
-        chosen[place[here]] = _best_channel(_product(four, weights), 0)
+        chosen[position[here]] = _best_channel(_product(four, weights), 0)
     pixels = chosen.view(rows + 1, columns + 1, STRIDE, STRIDE).transpose(1, 2).flatten(2).flatten(0, 1)
     half = STRIDE // 2
     return pixels[half : half + height, half : half + width]
@@ -53,16 +53,16 @@ def resized_argmax(logits: Tensor, middle: Size, size: Size) -> Tensor:
     rows, columns = (_axis(*lengths, logits) for lengths in zip(logits.shape[1:], middle, size, strict=True))
     agreed = nearest.masked_fill(_differ(nearest), -1)
     chosen = agreed.index_select(1, columns.low).index_select(0, rows.low)
-    place = (chosen.flatten() < 0).nonzero()[:, 0]
-    y, x = place // size[1], place % size[1]
+    position = (chosen.flatten() < 0).nonzero()[:, 0]
+    y, x = position // size[1], position % size[1]
     of_cell, flat = logits.flatten(1).T.contiguous(), chosen.view(-1)  # (h * w, K), (H * W,)
     step = max(AT_ONCE // (len(logits) * 9), 1)
-    for part in range(0, len(place), step):
+    for part in range(0, len(position), step):
         here = slice(part, part + step)
         cells = rows.cells[y[here], :, None] * logits.shape[2] + columns.cells[x[here], None]  # (n, 3, 3)
         weights = rows.weights[y[here], :, None] * columns.weights[x[here], None]
         nine = of_cell.index_select(0, cells.flatten()).view(-1, 9, len(logits))
-        flat[place[here]] = _best_channel(_product(weights.flatten(1)[:, None], nine)[:, 0], 1)
+        flat[position[here]] = _best_channel(_product(weights.flatten(1)[:, None], nine)[:, 0], 1)
     return chosen
 
 
@@ -101,9 +101,9 @@ def _axis(cells: int, middle: int, size: int, like: Tensor) -> _Axis:
 def _neighbours(size: int, factor: float, others: int, like: Tensor) -> tuple[Tensor, Tensor]:
     """Of `size` points along an axis the first of the two other points around each, and how far it is on to the second."""
     centres = torch.arange(size, dtype=like.dtype, device=like.device) + 0.5
-    place = (centres * factor - 0.5).clamp(0, others - 1)
-    first = place.floor()
-    return first.long(), place - first
+    position = (centres * factor - 0.5).clamp(0, others - 1)
+    first = position.floor()
+    return first.long(), position - first
 
 
 def _best_channel(logits: Tensor, dim: int) -> Tensor:
@@ -112,11 +112,11 @@ def _best_channel(logits: Tensor, dim: int) -> Tensor:
     Overwrites the logits, in passes that the processor's vector units take: `max`, which finds both in one, takes 2 to 5 times as
     long.
     """
-    best, number = logits.amax(dim, keepdim=True), logits.shape[dim]
-    from_last = torch.arange(number, 0, -1, dtype=logits.dtype, device=logits.device)
+    best, num_candidates = logits.amax(dim, keepdim=True), logits.shape[dim]
+    from_last = torch.arange(num_candidates, 0, -1, dtype=logits.dtype, device=logits.device)
     from_last = from_last.view(-1, *[1] * (logits.ndim - 1 - dim))
-    channel = number - logits.eq_(best).mul_(from_last).amax(dim).int()
-    return channel.where(best.squeeze(dim) > -torch.inf, number)
+    channel = num_candidates - logits.eq_(best).mul_(from_last).amax(dim).int()
+    return channel.where(best.squeeze(dim) > -torch.inf, num_candidates)
 
 
 def _product(left: Tensor, right: Tensor) -> Tensor:

@@ -21,15 +21,15 @@ def part_areas(runs: Runs, width: int, *, corners: bool) -> dict[int, list[int]]
 
 def _touching(runs: Runs, width: int, *, corners: bool) -> NDArray[np.int64]:
     """Pairs (p, 2) of runs of one id in neighbouring rows that touch."""
-    number, column = np.arange(len(runs.starts)), runs.starts % width
+    run_index, column = np.arange(len(runs.starts)), runs.starts % width
     end = int(runs.starts[-1] + runs.lengths[-1]) if len(runs.starts) else 0
     pairs = []
     for step, aside in ((-width, 0), (width, 0), (-width, 1), (width, 1))[: 4 if corners else 2]:
-        place = runs.starts + step - aside
-        there = (place >= 0) & (place < end) & (column >= aside)
-        other = np.searchsorted(runs.starts, place[there], side="right") - 1
+        position = runs.starts + step - aside
+        there = (position >= 0) & (position < end) & (column >= aside)
+        other = np.searchsorted(runs.starts, position[there], side="right") - 1
         same = runs.ids[other] == runs.ids[there]
-        pairs.append(np.stack([number[there][same], other[same]], axis=1))
+        pairs.append(np.stack([run_index[there][same], other[same]], axis=1))
     return np.concatenate(pairs)
 
 

@@ -17,8 +17,8 @@ def find_device(device: str | int | torch.device) -> torch.device:
         wanted = torch.device("cuda", device) if isinstance(device, int) else torch.device(device)
     except (RuntimeError, TypeError):  # no name of a device
         wanted = None
-    number = torch.cuda.device_count() if wanted and wanted.type == "cuda" else 1
-    if wanted is None or wanted.type not in found or (wanted.index or 0) >= number:
+    count = torch.cuda.device_count() if wanted and wanted.type == "cuda" else 1
+    if wanted is None or wanted.type not in found or (wanted.index or 0) >= count:
         raise InputError(
             f"the device is to be {device}, but PyTorch finds none on this machine; choose auto or {', '.join(found)}."
         )

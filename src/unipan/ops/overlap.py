@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from unipan.ops.segments import true_places
+from unipan.ops.segments import true_positions
 
 TABLE_ENTRIES_A_RUN = 4
 """A table of all pairs is counted in, where it has at most so many entries for each run of pixels."""
@@ -32,7 +32,7 @@ def runs_of_maps(maps: Sequence[NDArray[np.integer]]) -> tuple[list[NDArray[np.i
     np.not_equal(flat[0][1:], flat[0][:-1], out=begins[1:])
     for other in flat[1:]:
         begins[1:] |= other[1:] != other[:-1]
-    starts = true_places(begins)
+    starts = true_positions(begins)
     return [one.take(starts) for one in flat], np.diff(starts, append=begins.size)
 
 
@@ -50,6 +50,6 @@ def shared_areas(
         pair = np.flatnonzero(areas)
         areas = areas[pair]
     else:
-        pair, place = np.unique(pair, return_inverse=True)
-        areas = np.bincount(place, lengths)
+        pair, position = np.unique(pair, return_inverse=True)
+        areas = np.bincount(position, lengths)
     return SharedAreas(pair // width, pair % width, areas.astype(np.int64))

@@ -48,22 +48,22 @@ def runs_of(ids: Tensor) -> Runs:
     begins = np.ones(flat.size, dtype=bool)
     np.not_equal(flat[1:], flat[:-1], out=begins[1:])
     begins[::width] = True
-    starts = true_places(begins)
+    starts = true_positions(begins)
     return Runs(flat[starts].astype(np.int64), starts, np.diff(starts, append=flat.size))
 
 
-def true_places(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
+def true_positions(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
     """np.flatnonzero of a flat array in which few flags are set, at several times its speed: words of eight flags first."""
     whole = flags.size // 8 * 8
     eights = flags[:whole].view(np.uint64)
     words = np.flatnonzero(eights != 0)
     inside = np.flatnonzero(eights.take(words).view(bool))
-    places = (words << 3).take(inside >> 3)
-    places += inside & 7
-    return np.append(places, whole + np.flatnonzero(flags[whole:]))
+    positions = (words << 3).take(inside >> 3)
+    positions += inside & 7
+    return np.append(positions, whole + np.flatnonzero(flags[whole:]))
 
 
-def places_of(ids: NDArray[np.integer], known: Sequence[int]) -> NDArray[np.int64]:
+def indices_of(ids: NDArray[np.integer], known: Sequence[int]) -> NDArray[np.int64]:
     """Where each id stands in `known`, whose entries differ; len(known) where it does not.
 
     By a hash without collisions, several times faster than bisection; a table of COCO's ids would take 64 MB.
@@ -72,16 +72,16 @@ def places_of(ids: NDArray[np.integer], known: Sequence[int]) -> NDArray[np.int6
     bits = min(2 * len(known).bit_length() + 2, 16)  # so many slots that a collision is unlikely
     for multiplier in _MULTIPLIERS:
         slots = _slots(values, multiplier, bits)
-        place_at = np.full(2**bits, len(known), dtype=np.int64)
-        place_at[slots] = np.arange(len(known))
-        if np.array_equal(place_at[slots], np.arange(len(known))):
-            own = place_at.take(_slots(ids.astype(np.uint32), multiplier, bits))
+        index_at = np.full(2**bits, len(known), dtype=np.int64)
+        index_at[slots] = np.arange(len(known))
+        if np.array_equal(index_at[slots], np.arange(len(known))):
+            own = index_at.take(_slots(ids.astype(np.uint32), multiplier, bits))
             strange = np.append(values, 0).take(own) != ids
             own[strange] = len(known)
             return own
     order = np.argsort(values)  # many ids, which every one of the hashes lets collide
-    place = order[np.searchsorted(values, ids, sorter=order).clip(max=len(known) - 1)]
-    return np.where(values[place] == ids, place, len(known))
+    position = order[np.searchsorted(values, ids, sorter=order).clip(max=len(known) - 1)]
+    return np.where(values[position] == ids, position, len(known))
 
 
 def _slots(ids: NDArray[np.uint32], multiplier: int, bits: int) -> NDArray[np.uint32]:
@@ -92,7 +92,7 @@ def _slots(ids: NDArray[np.uint32], multiplier: int, bits: int) -> NDArray[np.ui
 def index_of_ids(ids: Tensor, known: Sequence[int]) -> Tensor:
     """Where each pixel's id stands in `known`: (H, W) int64, n = len(known) for an id that is not there."""
     runs = runs_of(ids)
-    return _tensor(np.repeat(places_of(runs.ids, known), runs.lengths)).view(ids.shape)
+    return _tensor(np.repeat(indices_of(runs.ids, known), runs.lengths)).view(ids.shape)
 
 
 def measure(index: Tensor, num_segments: int) -> tuple[Tensor, Tensor]:
@@ -106,17 +106,17 @@ def measure(index: Tensor, num_segments: int) -> tuple[Tensor, Tensor]:
 
 
 def _measure_runs(
-    runs: Runs, place: NDArray[np.int64], num_segments: int, width: int
+    runs: Runs, position: NDArray[np.int64], num_segments: int, width: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """`measure` of runs; place: (r,) each run's segment, num_segments for none."""
-    areas = np.bincount(place, runs.lengths, minlength=num_segments + 1).astype(np.int64)[:num_segments]
+    """`measure` of runs; position: (r,) each run's segment, num_segments for none."""
+    areas = np.bincount(position, runs.lengths, minlength=num_segments + 1).astype(np.int64)[:num_segments]
     y, x = runs.starts // max(width, 1), runs.starts % max(width, 1)
     far = np.iinfo(np.int64).max
     low, high = np.full((2, num_segments + 1), far), np.zeros((2, num_segments + 1), dtype=np.int64)
-    np.minimum.at(low[0], place, x)
-    np.minimum.at(low[1], place, y)
-    np.maximum.at(high[0], place, x + runs.lengths)
-    np.maximum.at(high[1], place, y + 1)
+    np.minimum.at(low[0], position, x)
+    np.minimum.at(low[1], position, y)
+    np.maximum.at(high[0], position, x + runs.lengths)
+    np.maximum.at(high[1], position, y + 1)
     boxes = np.concatenate([low, high]).T[:num_segments]
     return areas, boxes * (areas > 0)[:, None]
 
@@ -127,9 +127,9 @@ def panoptic_map(ids: Tensor, labels: Sequence[Label], classes: ClassTable) -> P
     Labels without a pixel are dropped; pixels whose id has no label become void.
     """
     runs = runs_of(ids)
-    place = places_of(runs.ids, [label.id for label in labels])
-    areas, boxes = _measure_runs(runs, place, len(labels), ids.shape[1])
-    kept = np.where(place < len(labels), runs.ids, VOID_ID).astype(np.int32)
+    position = indices_of(runs.ids, [label.id for label in labels])
+    areas, boxes = _measure_runs(runs, position, len(labels), ids.shape[1])
+    kept = np.where(position < len(labels), runs.ids, VOID_ID).astype(np.int32)
     segments = tuple(
         Segment(
             id=label.id,
@@ -165,8 +165,8 @@ def is_small_stuff(area: int, *, is_thing: bool, min_area_px: int) -> bool:
 def joined_stuff(panoptic: PanopticMap, classes: ClassTable) -> PanopticMap:
     """Make all stuff of one class one segment, under the id of its first. Things and crowds stay as they are."""
     labels = [Label(segment.id, segment.class_index, segment.is_crowd, segment.score) for segment in panoptic.segments]
-    joined, place = joined_labels(labels, classes)
-    new_ids = np.array([*(joined[index].id for index in place), VOID_ID], dtype=np.int32)
+    joined, position = joined_labels(labels, classes)
+    new_ids = np.array([*(joined[index].id for index in position), VOID_ID], dtype=np.int32)
     ids = _tensor(new_ids)[index_of_ids(panoptic.ids, [label.id for label in labels])]
     return panoptic_map(ids, joined, classes)
 
@@ -174,14 +174,14 @@ def joined_stuff(panoptic: PanopticMap, classes: ClassTable) -> PanopticMap:
 def joined_labels(labels: Sequence[Label], classes: ClassTable) -> tuple[list[Label], list[int]]:
     """The labels with all stuff of one class under its first, and for each old label which of the new ones it has become."""
     joined: list[Label] = []
-    place: list[int] = []
+    position: list[int] = []
     first: dict[int, int] = {}
     for label in labels:
         joins = not classes[label.class_index].is_thing and not label.is_crowd
-        place.append(first.setdefault(label.class_index, len(joined)) if joins else len(joined))
-        if place[-1] == len(joined):
+        position.append(first.setdefault(label.class_index, len(joined)) if joins else len(joined))
+        if position[-1] == len(joined):
             joined.append(label)
-    return joined, place
+    return joined, position
 
 
 def _tensor(values: NDArray) -> Tensor:

@@ -130,8 +130,8 @@ def notes(predictor: Predictor, mask_free: bool) -> list[str]:
     return told + ([MASK_FREE[decoder] for decoder in predictor.heads if decoder in MASK_FREE] if mask_free else [])
 
 
-def _samples(dataset: PanopticDataset, number: int) -> Iterator[Entry]:
-    for index in counted(range(number), "comparing", number):
+def _samples(dataset: PanopticDataset, count: int) -> Iterator[Entry]:
+    for index in counted(range(count), "comparing", count):
         sample = dataset[index]
         yield Entry(stem_below(sample.file_name), sample.image, sample.truth)
 

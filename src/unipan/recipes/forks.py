@@ -47,8 +47,8 @@ def shared_out(work: Callable[[Item], Result], items: Sequence[Item], processes:
             forks.append(fork)
             ends.append(ours)
         yield (
-            work(item) if place % processes == 0 else _received(ends[place % processes - 1], work, item)
-            for place, item in enumerate(items)
+            work(item) if position % processes == 0 else _received(ends[position % processes - 1], work, item)
+            for position, item in enumerate(items)
         )
     finally:
         for fork in forks:

@@ -45,7 +45,7 @@ def inspect_samples(config: Config, out: Path, *, samples: int, names: bool = Tr
         process=0,
         processes=1,
     )
-    items = [batches.item(number) for number in counted(range(samples), "drawing", samples)]
+    items = [batches.item(index) for index in counted(range(samples), "drawing", samples)]
     make_folder(out.parent)
     sheet = _sheet(items, dataset.classes, names=names)
     form = Image.registered_extensions()[out.suffix.lower()]

@@ -15,7 +15,7 @@ from unipan.errors import InputError
 from unipan.metrics.report import Report
 from unipan.metrics.score import Score
 from unipan.metrics.segment_matching import Matching, match_maps, match_segments
-from unipan.ops.segments import Label, joined_labels, places_of
+from unipan.ops.segments import Label, indices_of, joined_labels
 from unipan.recipes.forks import shared_out, worthwhile_processes
 
 PAIRS_EACH = 20
@@ -130,8 +130,8 @@ def _match_colours(truth: PanopticFile, true_id: ImageId, predictions: PanopticF
     if true_colours.shape != colours.shape:
         return None
     starts, lengths = shared_runs(colours, true_colours)
-    rows = _places(truth, true_id, ids_at(true_colours, starts))
-    columns = _places(predictions, predicted_id, ids_at(colours, starts))
+    rows = _indices(truth, true_id, ids_at(true_colours, starts))
+    columns = _indices(predictions, predicted_id, ids_at(colours, starts))
     return match_segments(rows[0], columns[0], lengths, columns[1], rows[1]) if rows and columns else None
 
 
@@ -141,14 +141,14 @@ def _places(file: PanopticFile, image_id: ImageId, ids: NDArray[np.int32]) -> tu
     None where an id has no segment, or a segment no id.
     """
     labels = file.labels(image_id)
-    places = places_of(ids, [VOID_ID, *(label.id for label in labels)])
-    there = np.bincount(places, minlength=len(labels) + 2) > 0
+    positions = indices_of(ids, [VOID_ID, *(label.id for label in labels)])
+    there = np.bincount(positions, minlength=len(labels) + 2) > 0
     if there[-1] or not there[1:-1].all():
         return None
     if not file.joins_stuff:
-        return places, labels
-    joined, place = joined_labels(labels, file.classes)
-    return np.array([0, *(index + 1 for index in place)]).take(places), joined
+        return positions, labels
+    joined, position = joined_labels(labels, file.classes)
+    return np.array([0, *(index + 1 for index in position)]).take(positions), joined
 
 
 def _translated(predictions: PanopticFile, truth: PanopticFile) -> PanopticFile:

@@ -41,13 +41,13 @@ def instance_ranks(boxes: Sequence[Sequence[float]], class_indices: Sequence[int
     boxes: x1 y1 x2 y2 each.
     """
 
-    def place(index: int) -> tuple[int, float, float, int]:
+    def position(index: int) -> tuple[int, float, float, int]:
         x1, y1, x2, y2 = boxes[index]
         return class_indices[index], x1 + x2, y1 + y2, index
 
     seen: dict[int, int] = {}
     ranks = [0] * len(boxes)
-    for index in sorted(range(len(boxes)), key=place):
+    for index in sorted(range(len(boxes)), key=position):
         ranks[index] = seen.get(class_indices[index], 0)
         seen[class_indices[index]] = ranks[index] + 1
     return ranks

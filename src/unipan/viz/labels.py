@@ -53,7 +53,7 @@ def _sweep(distance: NDArray[np.float32], step: float) -> NDArray[np.float32]:
     return np.minimum(down, up)
 
 
-def place_labels(ids: NDArray[np.int32], labels: Iterable[tuple[int, Rectangle, str]], plates: Plates) -> None:
+def draw_labels(ids: NDArray[np.int32], labels: Iterable[tuple[int, Rectangle, str]], plates: Plates) -> None:
     """Write each label into its segment, in the order given; one that has no room is left out.
 
     ids: (H, W), the canvas's pixels. labels: segment id, its tight box, text.

@@ -12,7 +12,7 @@ from unipan.ops.segments import index_of_ids
 from unipan.types import PanopticMap
 from unipan.viz.canvas import Plates, as_pil, enlarge, line_width, readable_scale
 from unipan.viz.colors import RGB, segment_colors, segment_label
-from unipan.viz.labels import borders, place_labels, widened
+from unipan.viz.labels import borders, draw_labels, widened
 
 OPACITY = 0.52
 """Of a segment's colour over the image."""
@@ -46,7 +46,7 @@ def overlay(
         by_area = sorted(panoptic.segments, key=lambda segment: segment.area)
         boxes = ((scale * x1, scale * y1, scale * x2, scale * y2) for x1, y1, x2, y2 in (segment.box for segment in by_area))
         texts = ((segment.id, box, segment_label(segment)) for segment, box in zip(by_area, boxes, strict=True))
-        place_labels(ids.numpy(), texts, Plates(drawn))
+        draw_labels(ids.numpy(), texts, Plates(drawn))
     return drawn
 
 

@@ -131,7 +131,7 @@ def draw_affinity(
     opacity = least + (greatest - least) * heat
     pixels = (1 - opacity) * grey + opacity * _heat_color(heat[:, :, 0])
     drawn = Image.fromarray(pixels.round().clamp(0, 255).to(torch.uint8).numpy())
-    y, x = ((place + 0.5) * stride * scale for place in cell)
+    y, x = ((position + 0.5) * stride * scale for position in cell)
     _cross(drawn, x, y, line_width(drawn))
     return drawn
 

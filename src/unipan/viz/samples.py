@@ -11,7 +11,7 @@ from unipan.ops.segments import Label, panoptic_map
 from unipan.types import PanopticMap, Target
 from unipan.viz.canvas import Plates, Rectangle, as_pil, line_width, readable_scale
 from unipan.viz.colors import segment_colors, segment_label
-from unipan.viz.labels import place_labels
+from unipan.viz.labels import draw_labels
 from unipan.viz.overlay import overlay
 from unipan.viz.panels import label_box, solid_box
 
@@ -32,17 +32,17 @@ def draw_target(
     drawn = overlay(panoptic, as_pil(image), classes, scale=scale, labels=False)
     colors = segment_colors(panoptic, classes)
     boxes = (target.boxes * scale).tolist()
-    for number, box in enumerate(boxes, start=1):
-        solid_box(drawn, box, colors[number], line_width(drawn))
+    for thing_id, box in enumerate(boxes, start=1):
+        solid_box(drawn, box, colors[thing_id], line_width(drawn))
     if not names:
         return drawn
     plates = Plates(drawn)
-    for number, (box, label) in enumerate(zip(boxes, target.labels.tolist(), strict=True), start=1):
+    for thing_id, (box, label) in enumerate(zip(boxes, target.labels.tolist(), strict=True), start=1):
         if _has_room(box, plates.size(classes[label].name)):
-            label_box(plates, classes[label].name, box, colors[number], opacity=0.92)
+            label_box(plates, classes[label].name, box, colors[thing_id], opacity=0.92)
     rest = [segment for segment in panoptic.segments if segment.id > len(boxes)]
     texts = [(segment.id, _scaled(segment.box, scale), segment_label(segment)) for segment in rest]
-    place_labels(panoptic.ids.repeat_interleave(scale, 0).repeat_interleave(scale, 1).numpy(), texts, plates)
+    draw_labels(panoptic.ids.repeat_interleave(scale, 0).repeat_interleave(scale, 1).numpy(), texts, plates)
     return drawn
 
 
@@ -63,6 +63,6 @@ def seen_by_training(target: Target, classes: ClassTable) -> PanopticMap:
     semantic = target.semantic.int()
     rest = torch.where(semantic == VOID, VOID_ID, things + 1 + semantic)
     ids = torch.where(target.instances >= 0, target.instances + 1, rest).int()
-    labels = [Label(number, int(label)) for number, label in enumerate(target.labels.tolist(), start=1)]
+    labels = [Label(thing_id, int(label)) for thing_id, label in enumerate(target.labels.tolist(), start=1)]
     labels += [Label(things + 1 + c, c, is_crowd=is_thing) for c, is_thing in enumerate(classes.is_thing)]
     return panoptic_map(ids, labels, classes)

@@ -37,18 +37,18 @@ def contact_sheet(
     for left, width, title in zip(lefts, widths, column_titles, strict=True):
         _write(draw, title, (left, gap + header // 2), TITLE_PX, INK, width)
     top = gap + header
-    for number, (row, height) in enumerate(zip(rows, heights, strict=True)):
+    for index, (row, height) in enumerate(zip(rows, heights, strict=True)):
         if row_titles is not None:
-            _write(draw, row_titles[number], (gap, top + caption // 2), ROW_TITLE_PX, QUIET, size[0] - 2 * gap)
+            _write(draw, row_titles[index], (gap, top + caption // 2), ROW_TITLE_PX, QUIET, size[0] - 2 * gap)
         for left, image in zip(lefts, row, strict=True):
             sheet.paste(image, (left, top + caption))
         top += caption + height + gap
     return sheet
 
 
-def _write(draw: ImageDraw.ImageDraw, text: str, place: tuple[int, int], size_px: int, color: tuple, width: int) -> None:
+def _write(draw: ImageDraw.ImageDraw, text: str, position: tuple[int, int], size_px: int, color: tuple, width: int) -> None:
     """One line of text from the middle of its left edge, cut off with an ellipsis where it would be too wide."""
     font = ImageFont.load_default(size_px)
     while text and draw.textlength(text, font) > width:
         text = text.removesuffix("...")[:-1].rstrip() + "..." if len(text) > 4 else ""
-    draw.text(place, text, fill=color, font=font, anchor="lm")
+    draw.text(position, text, fill=color, font=font, anchor="lm")

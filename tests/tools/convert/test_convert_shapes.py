@@ -121,8 +121,8 @@ def test_the_last_shape_is_on_top_and_contested_pixels_are_counted(drawn: list[t
         for y, x in np.argwhere(whole(shape.patch)):
             claims.setdefault((y, x), []).append(shape.segment)
     expected = np.full(SIZE, NOBODY)
-    for place, segments in claims.items():
-        expected[place] = segments[-1]
+    for pixel, segments in claims.items():
+        expected[pixel] = segments[-1]
     painted = paint(shapes, SIZE)
     assert np.array_equal(painted.owner, expected)
     assert painted.contested_px == sum(len(set(segments)) > 1 for segments in claims.values())

@@ -61,7 +61,7 @@ class SceneDataset:
         first = len(self.classes) + 1
         ids = np.where(owner >= 0, owner + first, stuff + 1)
         labels = [Label(index + 1, index) for index in self.classes.stuff]
-        labels += [Label(first + place, thing.class_index) for place, thing in enumerate(things)]
+        labels += [Label(first + position, thing.class_index) for position, thing in enumerate(things)]
         return panoptic_map(torch.from_numpy(ids), labels, self.classes)
 
 

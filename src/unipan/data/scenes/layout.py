@@ -87,12 +87,12 @@ def _lay(rng: Generator, size: Size, recipe: Recipe, overlapping: bool) -> list[
     count = int(rng.integers(recipe.fewest, recipe.most + 1))
     laid: list[tuple[int, Skeleton]] = []
     free: list[tuple[int, Skeleton]] = []  # without a companion: things are laid in pairs, as larger heaps are beyond telling
-    for number in range(count):
-        wanted = overlapping and (number == 1 or rng.random() < recipe.companion_share)
+    for index in range(count):
+        wanted = overlapping and (index == 1 or rng.random() < recipe.companion_share)
         below = free.pop(rng.integers(len(free))) if wanted and free else None
         class_index = below[0] if below else int(rng.choice([SNAKE, TOOL, LOG]))
         same = [skeleton for other, skeleton in laid if other == class_index]
-        placed = _find_place(rng, size, class_index, below[1] if below else None, [] if overlapping else same)
+        placed = _free_skeleton(rng, size, class_index, below[1] if below else None, [] if overlapping else same)
         if placed is not None:
             laid.append((class_index, placed))
             if below is None:
@@ -109,15 +109,17 @@ def _lay_touching(rng: Generator, size: Size, recipe: Recipe, overlapping: bool)
             angle = rng.uniform(0, 2 * np.pi)
             start = rng.uniform((0, 0), size[::-1]) if not beside else laid[rng.integers(len(laid))].points.mean(0)
             steps = np.arange(1, 40) * scale if beside else [0.0]
-            places = (shape.placed(tuple(start + step * np.array([np.cos(angle), np.sin(angle)])), scale) for step in steps)
-            free = next((p for p in places if all(gap(p, other) > -CUT_PX * scale for other in laid)), None)
+            candidates = (shape.placed(tuple(start + step * np.array([np.cos(angle), np.sin(angle)])), scale) for step in steps)
+            free = next((p for p in candidates if all(gap(p, other) > -CUT_PX * scale for other in laid)), None)
             if free is not None:
                 laid.append(free)
                 break
     return [(LOG, skeleton) for skeleton in laid]
 
 
-def _find_place(rng: Generator, size: Size, class_index: int, below: Skeleton | None, avoided: list[Skeleton]) -> Skeleton | None:
+def _free_skeleton(
+    rng: Generator, size: Size, class_index: int, below: Skeleton | None, avoided: list[Skeleton]
+) -> Skeleton | None:
     """Lay a new shape heavily upon `below`, if given; else anywhere that is clear of `avoided`; None after some attempts."""
     scale = scene_scale(size)
     height, width = size

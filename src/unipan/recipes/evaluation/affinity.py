@@ -23,8 +23,8 @@ def affinity_of(inference: Inference, truth: PanopticMap) -> AffinityCounts:
 def things_of_cells(truth: PanopticMap, cells: Size, network_size: Size) -> tuple[Tensor, Tensor]:
     """Which true thing lies in the middle of each cell, (h * w,) int64, -1 for none or a crowd; and the things' classes (G,)."""
     kept = [segment.is_thing and not segment.is_crowd for segment in truth.segments]
-    number = count()
-    thing_of_segment = torch.tensor([*(next(number) if one else -1 for one in kept), -1])  # the last entry is void's
+    next_index = count()
+    thing_of_segment = torch.tensor([*(next(next_index) if one else -1 for one in kept), -1])  # the last entry is void's
     rows, columns = (
         ((torch.arange(length) * STRIDE + STRIDE / 2) / seen * side).long().clamp(max=side - 1)
         for length, seen, side in zip(cells, network_size, truth.ids.shape, strict=True)

@@ -35,8 +35,8 @@ class Limits:
         lost = lost_to_limits(self.truth, self.things, ("min_stuff_area_px", self.min_stuff_area_px))
         images = len(self.truth.images)
         came = [
-            f"{number} of {images} images came up to {option}: a larger one may find more."
-            for option, number in self.reached.items()
+            f"{count} of {images} images came up to {option}: a larger one may find more."
+            for option, count in self.reached.items()
         ]
         return [f"Held-out truth: {sentence}" for sentence in lost] + came
 

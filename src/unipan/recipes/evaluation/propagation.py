@@ -127,7 +127,7 @@ def propagation_effect(
     """
     target = one_pixel_each(maps.truth)
     true = panoptic_truth(target, admitted.boxes.cpu(), admitted.labels.cpu(), stuff=stuff, void_channel=void_channel)
-    true_channels = true.numpy()[0].take(maps.true_place)
+    true_channels = true.numpy()[0].take(maps.true_index)
     return PropagationEffect.of(with_it, without, true_channels, maps.lengths, ignore=IGNORE)
 
 
@@ -135,10 +135,10 @@ def one_pixel_each(truth: PanopticMap) -> Target:
     """The truth's things, and maps (1, n + 1) of what void and each of the n segments are: what is so of one pixel is of all."""
     is_thing = [segment.is_thing and not segment.is_crowd for segment in truth.segments]
     things = [segment for segment, kept in zip(truth.segments, is_thing, strict=True) if kept]
-    number = count()
+    next_index = count()
     return Target(
         boxes=torch.tensor([segment.box for segment in things], dtype=torch.float32).view(-1, 4),
         labels=torch.tensor([segment.class_index for segment in things], dtype=torch.int64),
-        instances=torch.tensor([[-1, *(next(number) if kept else -1 for kept in is_thing)]], dtype=torch.int32),
+        instances=torch.tensor([[-1, *(next(next_index) if kept else -1 for kept in is_thing)]], dtype=torch.int32),
         semantic=torch.tensor([[VOID, *(segment.class_index for segment in truth.segments)]], dtype=torch.uint8),
     )

@@ -167,17 +167,17 @@ def _results(ours: Method) -> PaperTable:
     def row(label: str, path: tuple[str, ...], published: tuple[float | None, ...]) -> Row:
         return Row(label, (*(Measured(method, path) for method in methods), *published))
 
-    def published(measure: str, place: int) -> tuple[float, ...]:
-        return tuple(column[place] for column in _PUBLISHED[measure])
+    def published(measure: str, position: int) -> tuple[float, ...]:
+        return tuple(column[position] for column in _PUBLISHED[measure])
 
     quality = [
-        row(f"{measure} {group}", ("answer", "quality", group, measure.lower()), published(measure, place))
+        row(f"{measure} {group}", ("answer", "quality", group, measure.lower()), published(measure, position))
         for measure in ("PQ", "SQ", "RQ")
-        for place, group in enumerate(groups)
+        for position, group in enumerate(groups)
     ]
     head = [
-        row(f"IoU {group}, head", ("answer", "semantic_head_iou", group), published("IoU", place))
-        for place, group in enumerate(groups)
+        row(f"IoU {group}, head", ("answer", "semantic_head_iou", group), published("IoU", position))
+        for position, group in enumerate(groups)
     ]
     answer = [row(f"IoU {group}, answer", ("answer", "final_answer_iou", group), (None, None, None)) for group in groups]
     precision = [

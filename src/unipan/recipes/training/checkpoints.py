@@ -62,8 +62,8 @@ def start_folder(folder: RunFolder) -> None:
 
 
 def _sweep(folder: RunFolder) -> None:
-    for place in (folder.path, folder.checkpoints):
-        sweep(place)
+    for folder_path in (folder.path, folder.checkpoints):
+        sweep(folder_path)
 
 
 def newest_state(folder: RunFolder) -> TrainingState | None:

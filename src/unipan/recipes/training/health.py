@@ -70,7 +70,7 @@ class Health(Hook):
         if self.unseen and index <= self.judged_classes_at:
             found = sorted(self.unseen & _class_indices(batch.targets))
             self.unseen -= set(found)
-            self._new += [self.classes[place].name for place in found]
+            self._new += [self.classes[position].name for position in found]
 
     def after_step(self, step: Step) -> None:
         step.fields |= self._news()

@@ -34,13 +34,13 @@ def replay(run: str | Path, batch: Path, *, device: Device = "auto") -> dict[str
     criterion = criterion_of(config, classes)
     losses = {}
     with torch.no_grad():
-        for place, name in enumerate(saved.batch.names):
-            one = _only(saved, place).to(find_device(device))
+        for position, name in enumerate(saved.batch.names):
+            one = _only(saved, position).to(find_device(device))
             outputs = network(one.images, one.sizes, one.targets, admission=training_admission(config))
             losses[name] = loss_values(criterion(outputs, one.targets))
     return losses
 
 
-def _only(saved: SavedBatch, place: int) -> Batch:
-    batch, part = saved.batch, slice(place, place + 1)
+def _only(saved: SavedBatch, position: int) -> Batch:
+    batch, part = saved.batch, slice(position, position + 1)
     return Batch(images=batch.images[part], sizes=batch.sizes[part], targets=batch.targets[part], names=batch.names[part])

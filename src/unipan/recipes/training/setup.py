@@ -122,8 +122,8 @@ def taken_table(title: str, report: WarmStart | Inheritance) -> Table:
     table = Table(title)
     for name in ("part", "", "why"):
         table.add_column(name)
-    for part, number in report.taken.items():
-        table.add_row(part, f"{number} tensors", "")
+    for part, count in report.taken.items():
+        table.add_row(part, f"{count} tensors", "")
     for part, reason in report.left.items():
         table.add_row(part, "starts anew", reason)
     if report.classes_taken:

@@ -55,7 +55,7 @@ class InstanceSource:
         self._images, self._annotations = list(content.images.values()), content.annotations
         names = [image.file_name for image in self._images]
         self._listed = find_listed(images_dir, names, json_path)
-        self.file_names, self.faults = self._listed.places, content.faults
+        self.file_names, self.faults = self._listed.paths, content.faults
         check_apart(
             [f"{image.file_name} (image {image.id})" for image in self._images], [png_of(name) for name in self.file_names]
         )

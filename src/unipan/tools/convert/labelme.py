@@ -79,7 +79,7 @@ class LabelmeSource:
         self._files = list(content.files.items())
         names = [_image_name(path.relative_to(content.path).parent, file, images_dir) for path, file in self._files]
         self._listed = find_listed(images_dir, names, content.path)
-        self.file_names = self._listed.places
+        self.file_names = self._listed.paths
         check_apart(list(content.files), [png_of(name) for name in self.file_names])
         self._index = {info.name: index for index, info in enumerate(classes.classes)}
         if background and background not in self._index:

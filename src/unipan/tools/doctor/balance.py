@@ -43,7 +43,7 @@ class Balance:
         self.pixels.update(check.pixels)
         self.segments.update(check.segments)
         self.images_with.update(check.segments.keys())
-        self.images_with_several.update(id for id, number in check.segments.items() if number > 1)
+        self.images_with_several.update(id for id, count in check.segments.items() if count > 1)
         self.by_image += [check.statistics] if check.statistics else []
 
     @property
@@ -73,8 +73,8 @@ class Balance:
         """Classes that are all stuff, or all things, because whoever wrote the JSON did not know the flag."""
         if self.categories and not has_things(self.categories):
             several = [
-                f"{self.categories[id].name} has several segments in {number} images"
-                for id, number in self.images_with_several.most_common()
+                f"{self.categories[id].name} has several segments in {count} images"
+                for id, count in self.images_with_several.most_common()
             ]
             return [Fault(Kind.NO_THINGS, where) for where in several or ["no class has several segments in an image"]]
         if self.categories and all(category.is_thing for category in self.categories.values()) and self.void_share < LEAST_VOID:

@@ -21,7 +21,7 @@ from unipan.data.cityscapes import (
 from unipan.data.cityscapes_labels import CITYSCAPES, LABEL_IDS
 from unipan.data.coco_json import listing
 from unipan.errors import InputError
-from unipan.ops.segments import places_of
+from unipan.ops.segments import indices_of
 from unipan.tools.doctor.entries import LabelledImage
 from unipan.tools.doctor.faults import Kind
 from unipan.tools.doctor.findings import Fault
@@ -60,7 +60,7 @@ def check_frame(root: Path, split: str, frame: str) -> ImageCheck:
     check_sizes(check, image, image_size, (values.shape[0], values.shape[1]))
     listed = _listed_segments(check, np.unique(values.numpy()), image.png_name)
     known = [segment.id for segment in listed]
-    evaluated = torch.from_numpy(places_of(values.numpy().ravel(), known) < len(known)).view(values.shape)
+    evaluated = torch.from_numpy(indices_of(values.numpy().ravel(), known) < len(known)).view(values.shape)
     image = LabelledImage(frame, image.file_name, image.png_name, listed, None)
     check_ids(check, image, torch.where(evaluated, values, VOID_ID), CATEGORIES)
     return check

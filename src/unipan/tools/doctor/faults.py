@@ -134,7 +134,7 @@ class Kind(Enum):
         _ERROR,
         "panoptic PNGs of a wrong form",
         "Write ids as RGB: id = R + 256 G + 65536 B (no palette, no gray, no JPEG).",
-        "rewritten where gray values or palette places are the JSON's ids, else left out",
+        "rewritten where gray values or palette indices are the JSON's ids, else left out",
     )
     SIZE_IMAGE_PNG = (
         _ERROR,

@@ -46,7 +46,7 @@ def read_ids(image: LabelledImage, path: Path) -> tuple[Tensor | None, Fault | N
 
 
 def _readings(file: Image.Image) -> list[NDArray[np.int32]]:
-    """What a PNG's pixels may mean as ids: its colours, or its gray values or places in the palette."""
+    """What a PNG's pixels may mean as ids: its colours, or its gray values or indices of the palette."""
     if file.mode in GRAY:
         return [np.asarray(file).astype(np.int32)]
     colours = ids_from_rgb(np.asarray(file.convert("RGB")))

@@ -58,15 +58,15 @@ class ImageCheck:
 
 
 def check_image(
-    image: LabelledImage, categories: Categories, *, images_dir: Path, places: Sequence[str], png_path: Path
+    image: LabelledImage, categories: Categories, *, images_dir: Path, paths: Sequence[str], png_path: Path
 ) -> ImageCheck:
-    """Every fault of one image. places: all files below the folder that its name may mean."""
+    """Every fault of one image. paths: all files below the folder that its name may mean."""
     check = ImageCheck(image.file_name)
-    if len(places) > 1:
-        check.complain(Kind.IMAGE_AMBIGUOUS, f"{image.file_name} could be {listing(sorted(places))}", usable=False)
+    if len(paths) > 1:
+        check.complain(Kind.IMAGE_AMBIGUOUS, f"{image.file_name} could be {listing(sorted(paths))}", usable=False)
         image_size = None
     else:
-        image_size = check_image_file(check, images_dir / (places[0] if places else image.file_name))
+        image_size = check_image_file(check, images_dir / (paths[0] if paths else image.file_name))
     ids, fault = read_ids(image, png_path)
     if fault:
         check.faults.append(fault)

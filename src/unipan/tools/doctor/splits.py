@@ -7,7 +7,7 @@ from pathlib import Path
 
 from unipan.data.cityscapes import IMAGES, TRUTH
 from unipan.data.coco_json import listing, refuse_instances
-from unipan.data.image_paths import image_places
+from unipan.data.image_paths import locate_images
 from unipan.errors import InputError
 from unipan.tools.doctor.cityscapes import CATEGORIES, check_frame, frames
 from unipan.tools.doctor.entries import read_listed
@@ -134,16 +134,16 @@ def open_split(split: Split) -> Opened:
         checks = [partial(check_frame, split.root, split.name, frame) for frame in frames(split.root, split.name)]
         return Opened(CATEGORIES, [] if checks else [Fault(Kind.NOTHING_LABELLED, split.name)], checks)
     listed = read_listed(split.json_path)
-    places = image_places(split.images_dir, [image.file_name for image in listed.labelled])
+    paths = locate_images(split.images_dir, [image.file_name for image in listed.labelled])
     checks = [
         partial(
             check_image,
             image,
             listed.categories,
             images_dir=split.images_dir,
-            places=own_places,
+            paths=own_paths,
             png_path=split.png_dir / image.png_name,
         )
-        for image, own_places in zip(listed.labelled, places, strict=True)
+        for image, own_paths in zip(listed.labelled, paths, strict=True)
     ]
     return Opened(listed.categories, listed.faults, checks)
