@@ -22,7 +22,7 @@ from unipan.data.id_maps import read_id_map, write_id_map
 from unipan.data.loader import collate, training_item
 from unipan.data.scenes.dataset import SceneDataset
 from unipan.data.targets import make_target
-from unipan.data.transforms import Augmentation, draw_view, mirror, relight, resize_both, take_view
+from unipan.data.transforms import Augmentation, color_jitter, draw_view, hflip, resize_both, take_view
 from unipan.ops.images import read_image
 from unipan.ops.segments import Label, panoptic_map
 from unipan.ops.sizes import resized_size

@@ -22,7 +22,7 @@ from PIL import Image
 from record import interleaved, record
 
 from unipan.data.coco_writer import Entry, write_panoptic
-from unipan.data.id_maps import read_colours
+from unipan.data.id_maps import read_colors
 from unipan.data.scenes.dataset import SceneDataset
 from unipan.recipes.score import score
 
@@ -102,13 +102,13 @@ def _count_pair(true: np.ndarray, predicted: np.ndarray, true_info: list, info: 
 
 
 def decode_all(files: list[Path], threads: int) -> None:
-    """What `score` cannot do without: every PNG to colours."""
+    """What `score` cannot do without: every PNG to colors."""
     if threads == 1:
         for file in files:
-            read_colours(file)
+            read_colors(file)
         return
     with ThreadPoolExecutor(threads) as workers:
-        list(workers.map(read_colours, files))
+        list(workers.map(read_colors, files))
 
 
 def by_hotcoco(truth: Path, predictions: Path) -> float | None:

@@ -110,9 +110,9 @@ def kill_and_resume(config: Config, settings: Path, out: Path, dice: random.Rand
         time.sleep(dice.uniform(0, MOMENT_S))
     finally:
         child.kill()
-        told = child.communicate()[1].decode()
+        output = child.communicate()[1].decode()
     if not saved_steps(RunFolder(out)):
-        raise SystemExit(f"the process to be killed had failed before:\n{told}")
+        raise SystemExit(f"the process to be killed had failed before:\n{output}")
     until = time.monotonic() + ORPHANS_S
     while group_lives(child.pid):
         if time.monotonic() > until:

@@ -143,13 +143,13 @@ def _gray_ids(train: Train) -> None:
 def _palette(train: Train) -> None:
     _gray_ids(train)
     image = Image.open(train.png).convert("L")
-    coloured = Image.frombytes("P", image.size, image.tobytes())
-    coloured.putpalette([value for index in range(256) for value in (index * 37 % 256, index * 59 % 256, 200)])
-    coloured.save(train.png)
+    colored = Image.frombytes("P", image.size, image.tobytes())
+    colored.putpalette([value for index in range(256) for value in (index * 37 % 256, index * 59 % 256, 200)])
+    colored.save(train.png)
 
 
 def _palette_of_ids(train: Train) -> None:
-    """Ids as the palette's colours, which is a fair form; but one of them is not listed."""
+    """Ids as the palette's colors, which is a fair form; but one of them is not listed."""
     Image.open(train.png).quantize(8).save(train.png)
     train.first["segments_info"].pop()
 
@@ -225,7 +225,7 @@ CASES = {
     "category without isthing": Case(lambda t: t.categories[3].pop("isthing"), {"category-malformed": 1}),
     "category id no number": Case(lambda t: t.categories[3].update(id="forty"), {"category-malformed": 1}),
     "isthing as text": Case(lambda t: t.categories[3].update(isthing="no"), {"category-malformed": 1}),
-    "colour as text": Case(lambda t: t.categories[3].update(color="#ff0000"), {"category-malformed": 1}),
+    "color as text": Case(lambda t: t.categories[3].update(color="#ff0000"), {"category-malformed": 1}),
     "category id twice": Case(lambda t: t.categories.append(dict(t.categories[3])), {"category-repeated": 1}),
     "category id of two classes": Case(
         lambda t: t.categories.append({"id": 40, "name": "pond", "isthing": 0}), {"category-ambiguous": 1}

@@ -94,7 +94,7 @@ def complaint(words: list[str], whole: bool) -> str:
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != "field-cases.md"], ids=lambda page: page.name)
 def test_every_command_parses(page: Path) -> None:
     complaints = [complaint(words, whole) for words, whole in commands(page.read_text())]
-    assert [said for said in complaints if said] == []
+    assert [complaint for complaint in complaints if complaint] == []
 
 
 def test_commands_are_found_and_what_is_wrong_with_them() -> None:

@@ -90,10 +90,10 @@ def test_unknown_settings_are_all_named_with_the_nearest_known_one(tmp_path: Pat
     (tmp_path / "config.json").write_text(json.dumps(settings))
     with pytest.raises(InputError) as refused:
         load_config(tmp_path / "config.json")
-    told = str(refused.value)
-    assert "train.learning_rat is unknown (near it: train.learning_rate)" in told
-    assert "model.detector.nsm is unknown (near it: model.detector.nms)" in told
-    assert "zzz is unknown" in told
+    message = str(refused.value)
+    assert "train.learning_rat is unknown (near it: train.learning_rate)" in message
+    assert "model.detector.nsm is unknown (near it: model.detector.nms)" in message
+    assert "zzz is unknown" in message
 
 
 def test_settings_that_an_earlier_version_did_not_know_take_their_defaults(tmp_path: Path) -> None:
@@ -134,9 +134,9 @@ def test_a_pickle_in_place_of_a_model_ends_a_command_with_a_sentence(
     with pytest.raises(SystemExit) as stopped:
         main(["predict", str(run), str(run / "classes.json"), "--out", str(tmp_path / "out")])
     assert stopped.value.code == 2
-    told = capsys.readouterr().err
-    assert "model.safetensors is damaged or no safetensors file" in told
-    assert "Traceback" not in told
+    message = capsys.readouterr().err
+    assert "model.safetensors is damaged or no safetensors file" in message
+    assert "Traceback" not in message
 
 
 @pytest.mark.parametrize("name", ["bomb.pth", "bomb.pt", "bomb.safetensors"])

@@ -1,4 +1,4 @@
-"""The class table: the only home of dataset ids, names and colours. Everywhere else a class is an index 0..C-1."""
+"""The class table: the only home of dataset ids, names and colors. Everywhere else a class is an index 0..C-1."""
 
 from collections.abc import Sequence
 from colorsys import hsv_to_rgb
@@ -114,7 +114,7 @@ class ClassTable:
 
     @staticmethod
     def from_categories(categories: list[dict[str, Any]]) -> "ClassTable":
-        """Read a COCO panoptic `categories` list; colours and super-categories may be missing.
+        """Read a COCO panoptic `categories` list; colors and super-categories may be missing.
 
         Raises: InputError for an entry that is no class, and for ids or names that stand twice.
         """
@@ -128,7 +128,7 @@ class ClassTable:
 def difference(classes: Sequence[ClassInfo], others: Sequence[ClassInfo]) -> str:
     """The first difference that matters to a network: names, kinds and order; empty where there is none.
 
-    Dataset ids, colours and super-categories may differ: they stay at the edge.
+    Dataset ids, colors and super-categories may differ: they stay at the edge.
     """
     for position, (own, its) in enumerate(zip(classes, others, strict=False), start=1):
         if (own.name, own.is_thing) != (its.name, its.is_thing):
@@ -177,6 +177,6 @@ def _read_color(value: Any) -> tuple[int, int, int] | None:
 
 
 def default_color(index: int) -> tuple[int, int, int]:
-    """A stable RGB colour for the class at `index`, where a table gives none: hues spread by the golden ratio."""
+    """A stable RGB color for the class at `index`, where a table gives none: hues spread by the golden ratio."""
     red, green, blue = hsv_to_rgb((index * 0.618034) % 1.0, 0.65, 0.9)
     return round(255 * red), round(255 * green), round(255 * blue)

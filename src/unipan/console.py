@@ -25,7 +25,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-__all__ = ["Renderable", "Table", "Text", "console", "counted", "results", "speak_if", "training_progress", "warn"]
+__all__ = ["Renderable", "Table", "Text", "console", "counted", "quiet_unless", "results", "training_progress", "warn"]
 
 
 class PlainConsole(Console):
@@ -72,13 +72,13 @@ def _plain(text: Any) -> Any:
     return Text(text) if isinstance(text, str) else text
 
 
-def speak_if(main: bool) -> None:
+def quiet_unless(main: bool) -> None:
     """Let the main process speak for all: the others' messages, bars and results are not shown. Errors are, in each."""
     console.quiet = results.quiet = not main
 
 
 def warn(opening: str, rest: str) -> None:
-    """A sentence on stderr whose opening words, which say of what kind it is, are coloured."""
+    """A sentence on stderr whose opening words, which say of what kind it is, are colored."""
     console.print(Text.assemble((opening, "yellow"), " ", rest), soft_wrap=True)
 
 
@@ -112,14 +112,14 @@ def training_progress(steps: int, done: int) -> Iterator[Callable[[int, float, f
 
 
 def _lines(steps: int, done: int) -> Callable[[int, float, float], None]:
-    began = told = time.monotonic()
+    began = reported = time.monotonic()
 
     def tell(step: int, loss: float, speed: float) -> None:
-        nonlocal told
+        nonlocal reported
         now = time.monotonic()
-        if now - told < LINE_EVERY_S and step < steps:
+        if now - reported < LINE_EVERY_S and step < steps:
             return
-        told = now
+        reported = now
         left = timedelta(seconds=round((steps - step) * (now - began) / (step - done)))
         console.print(f"step {step} of {steps}: loss {loss:.3f}, {speed:.3g} images/s, {left} left", soft_wrap=True)
 

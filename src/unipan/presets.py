@@ -85,9 +85,9 @@ def cityscapes_r50() -> Config:
     [paper] ResNet-50 from ImageNet, batch-norm statistics kept; masks, their loss the Lovasz hinge; variant B.
     [paper] Lovasz-softmax in place of the semantic cross-entropy, over the 8 crops of a GPU.
     [paper] Batch 32, rate 0.01, weight decay 1e-4, 65,000 steps, divided by 10 after 40,000 and 55,000, warm-up 500 from 1/3.
-    [paper] Resized by 0.5 to 2, crop 512 x 1024, flip, small relighting; one scale at full resolution; score threshold 0.5.
+    [paper] Resized by 0.5 to 2, crop 512 x 1024, flip, small color jitter; one scale at full resolution; score threshold 0.5.
     [UPSNet] Decoder 128, 128; anchors of scale 8; loss weights 1 (semantic) and 0.5 (panoptic); stuff limit 2048 px.
-    [ours] torchvision's ImageNet weights; relighting by 0.1; momentum 0.9; gradients clipped; 1000 proposals.
+    [ours] torchvision's ImageNet weights; color jitter by 0.1; momentum 0.9; gradients clipped; 1000 proposals.
     [ours] Another batch size scales the rate in proportion; how evidence spreads; which detections are admitted in training.
 
     data.root is the folder where leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip were unpacked.
@@ -156,7 +156,7 @@ def finetune() -> Config:
 
     [paper] ResNet-50, batch-norm statistics kept; masks; variant B; warm-up 500 from 1/3; score threshold 0.5.
     [UPSNet] Decoder 128, 128; anchors of scale 8.
-    [ours] Shorter side 640, resized by 0.8 to 1.6, crop 640 x 640, flip, relighting by 0.1; loss weights; no stuff limit.
+    [ours] Shorter side 640, resized by 0.8 to 1.6, crop 640 x 640, flip, color jitter by 0.1; loss weights; no stuff limit.
     [ours] A void channel: things that nobody detects become void, not background.
     [ours] Batch 4 at a quarter of the rate 0.01, which is meant for 16; 5000 steps, divided by 10 after 3500 and 4500.
     """

@@ -161,7 +161,7 @@ def test_held_out_images_have_the_same_classes(
         training_dataset(config, seed=0)
 
 
-def test_ids_and_colours_may_differ() -> None:
+def test_ids_and_colors_may_differ() -> None:
     others = ClassTable.from_categories([{"id": 1, "name": "sheep", "isthing": 1}, {"id": 2, "name": "meadow", "isthing": 0}])
     assert ClassTable.from_categories(CATEGORIES).difference(others) == ""
 

@@ -1,4 +1,4 @@
-"""Ids to colours, to PNG files and back: nothing is lost for any id that three bytes hold."""
+"""Ids to colors, to PNG files and back: nothing is lost for any id that three bytes hold."""
 
 from io import BytesIO
 
@@ -19,7 +19,7 @@ id_maps = arrays(
 
 
 @given(id_maps)
-def test_colours_are_the_digits_of_the_id_to_base_256(ids: np.ndarray) -> None:
+def test_colors_are_the_digits_of_the_id_to_base_256(ids: np.ndarray) -> None:
     rgb = rgb_from_ids(ids)
     assert rgb.dtype == np.uint8
     red, green, blue = (rgb[..., channel].astype(int) for channel in range(3))
@@ -28,7 +28,7 @@ def test_colours_are_the_digits_of_the_id_to_base_256(ids: np.ndarray) -> None:
 
 
 @given(arrays(np.uint8, st.tuples(st.integers(1, 6), st.integers(1, 6), st.just(3))))
-def test_every_colour_is_the_id_that_gives_it(rgb: np.ndarray) -> None:
+def test_every_color_is_the_id_that_gives_it(rgb: np.ndarray) -> None:
     assert np.array_equal(rgb_from_ids(ids_from_rgb(rgb)), rgb)
 
 

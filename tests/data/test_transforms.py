@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from unipan.classes import VOID, ClassInfo, ClassTable
 from unipan.data.targets import make_target
-from unipan.data.transforms import Augmentation, View, augment, draw_view, mirror, relight, resize_both
+from unipan.data.transforms import Augmentation, View, augment, color_jitter, draw_view, hflip, resize_both
 from unipan.ops.segments import Label, panoptic_map
 from unipan.ops.sizes import resized_size
 from unipan.types import PanopticMap
@@ -50,13 +50,13 @@ def test_resizing_moves_image_and_ids_together() -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 9), st.integers(1, 9))
-def test_mirroring_twice_changes_nothing(height: int, width: int) -> None:
+def test_flipping_twice_changes_nothing(height: int, width: int) -> None:
     ids = torch.arange(height * width, dtype=torch.int32).view(height, width)
     image = ids.to(torch.uint8).expand(3, -1, -1)
-    once = mirror(image, ids)
+    once = hflip(image, ids)
     assert torch.equal(once[0][0], once[1].to(torch.uint8))
     assert once[1][0, 0] == width - 1
-    twice = mirror(*once)
+    twice = hflip(*once)
     assert torch.equal(twice[0], image)
     assert torch.equal(twice[1], ids)
 
@@ -73,13 +73,13 @@ def test_augmentation_depends_on_its_generator_alone() -> None:
     assert len({int(moved[0, 0]) for _, moved in views}) == 2  # mirrored and not
 
 
-def test_relighting_is_bounded_and_zero_is_identity() -> None:
+def test_color_jitter_is_bounded_and_zero_is_identity() -> None:
     image = torch.full((3, 8, 8), 100, dtype=torch.uint8)
     for seed in range(10):
-        relit = relight(image, jitter=0.2, random=np.random.default_rng(seed))
-        assert relit.dtype == torch.uint8
-        assert 79 <= int(relit.min()) <= int(relit.max()) <= 121  # uniform gray: contrast, saturation and hue change nothing
-    same = relight(image, jitter=0.0, random=np.random.default_rng(0))
+        jittered = color_jitter(image, jitter=0.2, random=np.random.default_rng(seed))
+        assert jittered.dtype == torch.uint8
+        assert 79 <= int(jittered.min()) <= int(jittered.max()) <= 121  # uniform gray: only brightness changes it
+    same = color_jitter(image, jitter=0.0, random=np.random.default_rng(0))
     assert torch.equal(same, image)
 
 

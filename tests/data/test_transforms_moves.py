@@ -8,7 +8,7 @@ from torch import Tensor
 
 from unipan.classes import ClassInfo, ClassTable
 from unipan.data.targets import make_target
-from unipan.data.transforms import Augmentation, augment, draw_view, relight, resize_both, take_view
+from unipan.data.transforms import Augmentation, augment, color_jitter, draw_view, resize_both, take_view
 from unipan.ops.segments import Label, panoptic_map
 from unipan.types import PanopticMap
 
@@ -18,7 +18,7 @@ CLASSES = ClassTable(
         for number, name in enumerate(("sky", "cat"), start=1)
     )
 )
-COLOURS = torch.randint(0, 256, (40, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+COLORS = torch.randint(0, 256, (40, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 """Of each id: an image painted with them shows its ids."""
 
 seeds = st.integers(0, 100_000)
@@ -42,11 +42,11 @@ def rectangles(size: tuple[int, int], seed: int) -> Tensor:
 
 
 def painted(ids: Tensor) -> Tensor:
-    return COLOURS[ids.long()].permute(2, 0, 1)
+    return COLORS[ids.long()].permute(2, 0, 1)
 
 
 @given(sizes, seeds)
-def test_a_flip_mirrors_every_segment_and_its_image(size: tuple[int, int], seed: int) -> None:
+def test_a_flip_turns_every_segment_and_its_image(size: tuple[int, int], seed: int) -> None:
     ids = rectangles(size, seed)
     image, moved = augment(painted(ids), ids, settings_of(flip=True), np.random.default_rng(seed))
     mirrored = not torch.equal(moved, ids)
@@ -111,20 +111,20 @@ def test_ids_are_taken_from_the_nearest_pixel(size: tuple[int, int], seed: int, 
 
 
 @given(seeds)
-def test_relighting_works_on_the_smaller_size_and_means_the_same(seed: int) -> None:
-    """Where a view shrinks it is relit afterwards. The draws are the same either way, and so is the image, nearly."""
+def test_color_jitter_works_on_the_smaller_size_and_means_the_same(seed: int) -> None:
+    """Where a view shrinks its colors change afterwards. The draws are the same either way, and so is the image, nearly."""
     ids = rectangles((96, 80), seed)
     noise = torch.from_numpy(np.random.default_rng(seed).integers(0, 20, (3, 96, 80), dtype=np.uint8))
-    image = painted(ids) // 2 + noise + 40  # no level so near to 0 or 255 that relighting would cut it
+    image = painted(ids) // 2 + noise + 40  # no level so near to 0 or 255 that color jitter would cut it
     for factor in (0.5, 1.0, 2.0):
         settings = settings_of(scale=(factor, factor), crop=32, jitter=0.1)
         got, moved = augment(image, ids, settings, np.random.default_rng(seed))
         random = np.random.default_rng(seed)
         view = draw_view((96, 80), settings, random)
         part, part_ids = take_view(image, ids, view)
-        relit_first, expected_ids = resize_both(relight(part, jitter=0.1, random=random), part_ids, view.size)
+        jittered_first, expected_ids = resize_both(color_jitter(part, jitter=0.1, random=random), part_ids, view.size)
         assert torch.equal(moved, expected_ids)
         if factor >= 1:
-            assert torch.equal(got, relit_first)
+            assert torch.equal(got, jittered_first)
         else:
-            assert (got.float() - relit_first.float()).abs().mean() < 2
+            assert (got.float() - jittered_first.float()).abs().mean() < 2

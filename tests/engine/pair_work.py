@@ -48,15 +48,15 @@ def talk(_: Path) -> tuple:
     processes = this_process()
     mine = [f"{processes.index}{letter}" for letter in "ab"[: 2 - processes.index]]  # another number of objects in each
     own = torch.tensor([1.0, 10.0]) * (processes.index + 1)
-    told = torch.full((2,), float(processes.index))
-    processes.broadcast(told)
+    result = torch.full((2,), float(processes.index))
+    processes.broadcast(result)
     return (
         (processes.index, processes.count, processes.is_main),
         processes.gather_objects(mine),
         processes.all_reduce(own).tolist(),
         own.tolist(),
         [processes.any_of(flag) for flag in (False, processes.index == 1, True)],
-        told.tolist(),
+        result.tolist(),
     )
 
 
@@ -121,10 +121,10 @@ def stops(folder: Path) -> tuple[tuple[int, str, str], list[int]]:
     meet_again()
     out = folder / "stopped"
     with at_the_second_image_of_process_1(lambda: os.kill(os.getpid(), signal.SIGTERM)):
-        told = command(["train", "demo", *SETTINGS, "--train.steps", "3", "--train.save-every", "3", "--out", str(out)])
+        result = command(["train", "demo", *SETTINGS, "--train.steps", "3", "--train.save-every", "3", "--out", str(out)])
     steps = saved_steps(RunFolder(out))
     train(load_config(out / "config.json"), out, resume=True)
-    return told, steps
+    return result, steps
 
 
 def fails(folder: Path) -> tuple[int, str, str, float]:
@@ -135,10 +135,10 @@ def fails(folder: Path) -> tuple[int, str, str, float]:
 
     began = time.monotonic()
     with at_the_second_image_of_process_1(cannot):
-        told = command(["train", "demo", *SETTINGS, "--train.steps", "3", "--out", str(folder / "failed")])
+        result = command(["train", "demo", *SETTINGS, "--train.steps", "3", "--out", str(folder / "failed")])
     if os.environ["RANK"] == "1":
         torch.distributed.destroy_process_group()  # as its exit would
-    return *told, time.monotonic() - began
+    return *result, time.monotonic() - began
 
 
 WORK = [talk, sums, overflow, shared, one_sided, in_float32, in_passes, lowered, trains, stops, fails]

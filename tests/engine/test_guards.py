@@ -60,8 +60,10 @@ def assert_same_batch(one: Batch, other: Batch) -> None:
 def test_what_is_not_finite_is_named_and_its_batch_kept(value: float, tmp_path: Path) -> None:
     guard = Guard(tmp_path, "stop")
     values = {"loss": value, "loss/mask": 0.5, "loss/rpn_box": value, "loss/panoptic": value}
-    told = r"^step 12: loss rpn_box, panoptic is not finite, on the images a b/ä\.png, two\.png \(saved in .*faulty-batch-12\.saf"
-    with pytest.raises(InputError, match=told):
+    message = (
+        r"^step 12: loss rpn_box, panoptic is not finite, on the images a b/ä\.png, two\.png \(saved in .*faulty-batch-12\.saf"
+    )
+    with pytest.raises(InputError, match=message):
         guard.broken(values, 12, batch())
     saved = load_batch(tmp_path / "faulty-batch-12.safetensors")
     assert (saved.step, saved.broken) == (12, ("rpn_box", "panoptic"))

@@ -61,11 +61,11 @@ def test_both_end_well(together: Together) -> None:
 def test_what_they_tell_each_other(together: Together) -> None:
     first, second = together["talk"]
     assert (first[0], second[0]) == ((0, 2, True), (1, 2, False))
-    for _, gathered, total, _, flags, told in (first, second):
+    for _, gathered, total, _, flags, received in (first, second):
         assert gathered == ["0a", "0b", "1a"]
         assert total == [3.0, 30.0]
         assert flags == [False, True, True]
-        assert told == [0.0, 0.0]
+        assert received == [0.0, 0.0]
     assert second[3] == [2.0, 20.0], "what is summed is left as it is"
 
 
@@ -151,11 +151,11 @@ def test_the_command_writes_one_run_that_can_be_evaluated(together: Together) ->
 
 
 def test_a_signal_to_one_stops_both_and_they_go_on_to_the_same_bytes(together: Together) -> None:
-    (told, steps), (other_told, other_steps) = together["stops"]
-    assert (told[0], other_told[0]) == (143, 143)
+    (message, steps), (other_message, other_steps) = together["stops"]
+    assert (message[0], other_message[0]) == (143, 143)
     assert steps == other_steps == [2]
-    assert "unipan: stopped by SIGTERM after step 2 of 3, which is saved; give the same command with --resume" in told[2]
-    assert other_told[1:] == ("", ""), "one process speaks for both"
+    assert "unipan: stopped by SIGTERM after step 2 of 3, which is saved; give the same command with --resume" in message[2]
+    assert other_message[1:] == ("", ""), "one process speaks for both"
     for name in ("model.safetensors", "checkpoints/step-00000003.safetensors"):
         assert (together.folder / "stopped" / name).read_bytes() == (together.folder / "run" / name).read_bytes()
 

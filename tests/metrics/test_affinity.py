@@ -28,20 +28,20 @@ def test_features_of_instances_tell_all_apart() -> None:
 def test_features_of_classes_tell_none_apart() -> None:
     """Of equal products the first thing is taken: three cells of five. Their affinity falls on both things alike."""
     counts = affinity_counts(of_things([1, 0], [1, 0], [0, 1], [0, 0]), THINGS, LABELS)
-    assert (counts.rival_cells, counts.told_apart, counts.marked) == (5, 3, 6)
+    assert (counts.rival_cells, counts.distinguished, counts.marked) == (5, 3, 6)
     assert counts.own / UNITS == pytest.approx(3 * 3 / 5 + 2 * 2 / 5 + 1)
 
 
 def test_negative_affinity_is_none() -> None:
     counts = affinity_counts(of_things([1.0], [-1.0], [1.0], [-1.0]), THINGS, LABELS)
     assert counts.own / UNITS == pytest.approx(3 * 3 / 4 + 2 * 2 / 4 + 1 / 4)
-    assert counts.told_apart == 5
+    assert counts.distinguished == 5
 
 
 def test_one_mistaken_cell() -> None:
     features = of_things([1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]).clone()
     features[0] = torch.tensor([0.0, 1.0, 0.0])
-    assert affinity_counts(features, THINGS, LABELS).told_apart == 4
+    assert affinity_counts(features, THINGS, LABELS).distinguished == 4
 
 
 def test_counts_add_and_nothing_is_nan() -> None:

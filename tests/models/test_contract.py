@@ -46,10 +46,10 @@ class Case:
         ]
         self.targets = truths[:num_images]
 
-    def run(self, network: PanopticNetwork, admission: Admission, *, training: bool, told: bool) -> Outputs:
+    def run(self, network: PanopticNetwork, admission: Admission, *, training: bool, taught: bool) -> Outputs:
         torch.manual_seed(1)
         network.train(training)
-        return network(self.images, self.sizes, self.targets if told else None, admission=admission)
+        return network(self.images, self.sizes, self.targets if taught else None, admission=admission)
 
     def losses(self, outputs: Outputs, classes: ClassTable, *, void_channel: bool) -> Losses:
         return build_criterion(EVERY_TERM, classes, void_channel=void_channel)(outputs, self.targets)
@@ -127,10 +127,10 @@ def test_every_network_keeps_the_contract(
     network = small_network(**settings, propagation=propagation, void_channel=void_channel)
     for num_images, (num_admitted, admission) in product((1, 2), ADMISSIONS.items()):
         case = Case(noise, scene, num_images)
-        inferred = case.run(network, admission, training=False, told=False)
+        inferred = case.run(network, admission, training=False, taught=False)
         assert_shapes(inferred, case, num_admitted=num_admitted, masks=variant != "A", void_channel=void_channel)
         assert inferred.detector_losses == {}
-        trained = case.run(network, admission, training=True, told=True)
+        trained = case.run(network, admission, training=True, taught=True)
         assert_same(trained, inferred)
         losses = case.losses(trained, classes, void_channel=void_channel)
         assert_learns(network, losses, affinity=propagation != "none")
@@ -151,10 +151,10 @@ def test_position_and_existence_keep_the_contract(
     criterion = build_criterion(replace(EVERY_TERM, affinity=0.5), classes, void_channel=True, existence=True)
     for num_images, (num_admitted, admission) in product((1, 2), ADMISSIONS.items()):
         case = Case(noise, scene, num_images)
-        inferred = case.run(network, admission, training=False, told=False)
+        inferred = case.run(network, admission, training=False, taught=False)
         assert_shapes(inferred, case, num_admitted=num_admitted, masks=variant != "A", void_channel=True)
         assert [len(logits) for logits in inferred.existence] == [num_admitted] * num_images
-        trained = case.run(network, admission, training=True, told=True)
+        trained = case.run(network, admission, training=True, taught=True)
         assert_same(trained, inferred)
         losses = criterion(trained, case.targets)
         assert {"affinity", "existence"} <= dict(losses).keys()
@@ -173,10 +173,10 @@ def test_truth_and_mode_are_independent(
 ) -> None:
     """The two of the four combinations of truth and mode that the contract's test leaves out."""
     network, case = small_network(**settings_of(kind, variant, small_config())), Case(noise, scene, 2)
-    inferred = case.run(network, ADMISSIONS[MANY], training=False, told=False)
-    for training, told in [(False, True), (True, False)]:
-        outputs = case.run(network, ADMISSIONS[MANY], training=training, told=told)
-        assert bool(outputs.detector_losses) == told
+    inferred = case.run(network, ADMISSIONS[MANY], training=False, taught=False)
+    for training, taught in [(False, True), (True, False)]:
+        outputs = case.run(network, ADMISSIONS[MANY], training=training, taught=taught)
+        assert bool(outputs.detector_losses) == taught
         assert_same(outputs, inferred)
 
 
@@ -192,7 +192,7 @@ def test_the_seed_decides_weights_and_losses(
     case, seen = Case(noise, scene, 2), []
     for _ in range(2):
         network = small_network(**settings_of(kind, "B", small_config()))
-        outputs = case.run(network, ADMISSIONS[MANY], training=True, told=True)
+        outputs = case.run(network, ADMISSIONS[MANY], training=True, taught=True)
         losses = case.losses(outputs, classes, void_channel=False)
         losses.total.backward()
         gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
@@ -219,9 +219,9 @@ def test_a_detector_that_finds_nothing(
     settings = settings_of(kind, variant, small_config())
     settings["detector"] = replace(small_config().detector, kind=kind, score_threshold=1.0)
     network, case = small_network(**settings, void_channel=void_channel), Case(noise, scene, 2)
-    inferred = case.run(network, ADMISSIONS[MANY], training=False, told=False)
+    inferred = case.run(network, ADMISSIONS[MANY], training=False, taught=False)
     assert all(len(found.scores) == 0 for found in inferred.detections)
     assert_shapes(inferred, case, num_admitted=0, masks=variant != "A", void_channel=void_channel)
-    trained = case.run(network, ADMISSIONS[MANY], training=True, told=True)
+    trained = case.run(network, ADMISSIONS[MANY], training=True, taught=True)
     assert_same(trained, inferred)
     assert_learns(network, case.losses(trained, classes, void_channel=void_channel), affinity=True)

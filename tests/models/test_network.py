@@ -57,9 +57,9 @@ def test_truth_and_mode_change_nothing_but_the_losses(
     for training in (False, True):
         network.train(training)
         assert network(images, SIZES, admission=EVERYTHING).detector_losses == {}
-        told = network(images, SIZES, targets, admission=EVERYTHING)
-        assert ("mask" in told.detector_losses) == masks
-        assert all(torch.equal(a, b) for a, b in zip(tensors(told), tensors(plain), strict=True))
+        taught = network(images, SIZES, targets, admission=EVERYTHING)
+        assert ("mask" in taught.detector_losses) == masks
+        assert all(torch.equal(a, b) for a, b in zip(tensors(taught), tensors(plain), strict=True))
 
 
 @pytest.mark.parametrize("limit", [0, 3])
@@ -84,7 +84,7 @@ def test_a_neighbour_changes_no_answer(small_network: Networks, noise: Images, f
 
 
 def test_images_are_padded_with_what_the_backbone_takes_for_zero(small_network: Networks, noise: Images) -> None:
-    """Its mean colour: an image that brings such a border along gets the same features."""
+    """Its mean color: an image that brings such a border along gets the same features."""
     network = small_network()
     framed = network.backbone.mean.repeat(1, 64, 96)
     framed[:, :61, :75] = noise(61, 75)

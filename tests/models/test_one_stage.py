@@ -87,8 +87,8 @@ def test_losses_equal_torchvision(detector: Detectors, classes: ClassTable) -> N
     ]
     _, terms = mine(levels, SIZES, targets)
     theirs, outputs, cells, counts = torchvision_fcos(mine, levels)
-    told = [{"boxes": b, "labels": position} for b, position in zip(boxes, own, strict=True)]
-    expected = theirs.compute_loss(told, outputs, [cells, cells], counts)
+    taught = [{"boxes": b, "labels": position} for b, position in zip(boxes, own, strict=True)]
+    expected = theirs.compute_loss(taught, outputs, [cells, cells], counts)
     learnt = responsibility(cells, boxes[0], 8.0)
     assert set(learnt.tolist()) == {-1, 0, 1, 2}
     assert sorted(terms) == ["box_class", "box_regression", "centerness"]
@@ -121,8 +121,8 @@ def test_truth_and_mode_never_change_detections(detector: Detectors, scene: Scen
     for training in (False, True):
         network.train(training)
         for targets in (truths(scene), no_truths(scene), None):
-            told, _ = network(levels, SIZES, targets)
-            for mine, theirs in zip(told, plain, strict=True):
+            taught, _ = network(levels, SIZES, targets)
+            for mine, theirs in zip(taught, plain, strict=True):
                 assert len(theirs.boxes)
                 assert all(torch.equal(a, b) for a, b in zip(mine, theirs, strict=True) if a is not None)
 

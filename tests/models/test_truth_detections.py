@@ -114,19 +114,19 @@ def test_the_true_things_take_the_channels(
     network_with: Networks, classes: ClassTable, noise: Images, scene: Scenes, kind: DetectorKind, masks: bool
 ) -> None:
     network, image, target = network_with(kind, masks=masks, variant="A"), noise(*SIZE)[None], truth(scene)
-    told = network(image, [SIZE], [target], admission=TRUTH)
+    outputs = network(image, [SIZE], [target], admission=TRUTH)
     largest_first = [1, 2, 0]
-    admitted = told.detections[0].take(told.admitted[0])
+    admitted = outputs.detections[0].take(outputs.admitted[0])
     assert torch.equal(admitted.boxes, target.boxes[largest_first])
     assert torch.equal(admitted.labels, target.labels[largest_first])
     assert admitted.scores.tolist() == [1.0, 1.0, 1.0]
     assert (admitted.mask_logits is not None) == masks
-    probs = told.semantic[0].softmax(0)
+    probs = outputs.semantic[0].softmax(0)
     cells = torch.zeros(3, *probs.shape[1:])  # by hand: the boxes in cells; where they end within a cell, not looked at
     for position, (label, (x1, y1, x2, y2)) in enumerate([(3, (2, 5, 11, 15)), (1, (10, 2, 18, 10)), (1, (1, 1, 3, 3))]):
         cells[position, y1:y2, x1:x2] = probs[label, y1:y2, x1:x2]
     inside = cells > 0
-    torch.testing.assert_close(told.potentials[0][3:][inside], cells[inside])
+    torch.testing.assert_close(outputs.potentials[0][3:][inside], cells[inside])
     channels = panoptic_truth(target, admitted.boxes, admitted.labels, stuff=classes.stuff, void_channel=False)
     assert (channels[25:60, 5:40] == 3).all()
     assert (channels[2:12, 2:12] == 5).all()
@@ -135,9 +135,9 @@ def test_the_true_things_take_the_channels(
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_limit_keeps_the_largest(network_with: Networks, noise: Images, scene: Scenes, kind: DetectorKind) -> None:
     network, target = network_with(kind), truth(scene)
-    told = network(noise(*SIZE)[None], [SIZE], [target], admission=TRUTH._replace(limit=2))
-    assert torch.equal(told.detections[0].boxes[told.admitted[0]], target.boxes[[1, 2]])
-    assert len(told.panoptic[0]) == 3 + 2
+    outputs = network(noise(*SIZE)[None], [SIZE], [target], admission=TRUTH._replace(limit=2))
+    assert torch.equal(outputs.detections[0].boxes[outputs.admitted[0]], target.boxes[[1, 2]])
+    assert len(outputs.panoptic[0]) == 3 + 2
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -88,8 +88,8 @@ def test_truth_never_changes_detections(detector: Detectors, scene: Scenes, mask
     plain, no_terms = network(levels, SIZES, None)
     assert no_terms == {}
     for targets in (truths(scene), no_truths(scene)):
-        told, _ = network(levels, SIZES, targets)
-        for mine, theirs in zip(told, plain, strict=True):
+        taught, _ = network(levels, SIZES, targets)
+        for mine, theirs in zip(taught, plain, strict=True):
             assert len(theirs.boxes)
             assert all(torch.equal(a, b) for a, b in zip(mine, theirs, strict=True) if a is not None)
 
@@ -99,12 +99,12 @@ def test_box_losses_equal_torchvision(detector: Detectors, scene: Scenes, classe
     network, levels, targets = detector(masks=False, rpn_samples=10**6, roi_samples=10**3), pyramid(), truths(scene)
     _, terms = network(levels, SIZES, targets)
     detector_label = {index: position for position, index in enumerate(classes.things, start=1)}
-    told = [{"boxes": t.boxes, "labels": torch.tensor([detector_label[c] for c in t.labels.tolist()])} for t in targets]
+    taught = [{"boxes": t.boxes, "labels": torch.tensor([detector_label[c] for c in t.labels.tolist()])} for t in targets]
 
     rpn, heads = network.proposals.rpn.train(), network.roi_heads.train()
     features = OrderedDict((str(level), x) for level, x in enumerate(levels))
-    proposals, expected = rpn(ImageList(torch.zeros(2, 3, *SIZE), SIZES), features, told)
-    regions, _, labels, deltas = heads.select_training_samples(proposals, told)
+    proposals, expected = rpn(ImageList(torch.zeros(2, 3, *SIZE), SIZES), features, taught)
+    regions, _, labels, deltas = heads.select_training_samples(proposals, taught)
     pooled = heads.box_roi_pool({name: features[name] for name in "0123"}, regions, SIZES)
     class_logits, box_deltas = heads.box_predictor(heads.box_head(pooled))
     box_class, box_regression = fastrcnn_loss(class_logits, box_deltas, labels, deltas)

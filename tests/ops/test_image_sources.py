@@ -24,7 +24,7 @@ def save(image: Image.Image, path: Path, orientation: int = 1, **options: Any) -
     return path
 
 
-def palette_with_a_clear_colour(path: Path) -> Path:
+def palette_with_a_clear_color(path: Path) -> Path:
     image = Image.fromarray(NOISE[..., :3]).quantize(8)
     image.save(path, transparency=3)
     return path
@@ -36,7 +36,7 @@ FILES: dict[str, Callable[[Path], Path]] = {
     "RGBA, turned": lambda f: save(Image.fromarray(NOISE), f / "a.tiff", 6),
     "LA": lambda f: save(Image.fromarray(NOISE).convert("LA"), f / "a.png"),
     "palette": lambda f: save(Image.fromarray(NOISE[..., :3]).quantize(8), f / "a.png"),
-    "palette, a clear colour": lambda f: palette_with_a_clear_colour(f / "a.png"),
+    "palette, a clear color": lambda f: palette_with_a_clear_color(f / "a.png"),
     "CMYK": lambda f: save(Image.fromarray(NOISE[..., :3]).convert("CMYK"), f / "a.jpg"),
     "16 bits": lambda f: save(Image.fromarray(NOISE.view(np.uint16)[..., 0]), f / "a.png"),
     "16 bits, turned": lambda f: save(Image.fromarray(NOISE.view(np.uint16)[..., 0]), f / "a.tiff", 8),
@@ -81,7 +81,7 @@ def test_gray_and_alpha_of_arrays() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "message"),
     [
         ([Path("a.jpg")], "came as a list; give a file's path"),
         ((name for name in ("a.jpg",)), "came as a generator; give a file's path"),
@@ -100,8 +100,8 @@ def test_gray_and_alpha_of_arrays() -> None:
         (torch.zeros(3, 0, 0, dtype=torch.uint8), r"shape \(0, 0, 3\)"),
     ],
 )
-def test_what_is_no_image_is_refused_in_a_sentence(source: Any, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_what_is_no_image_is_refused_in_a_sentence(source: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         read_image(source)
 
 

@@ -97,7 +97,7 @@ def test_every_16_bit_png_is_scaled(color: int, channels: int, tmp_path: Path) -
         assert channel == pytest.approx((LEVELS / 257).tolist(), abs=1), "at most one of 255 levels off"
 
 
-def test_a_transparent_level_or_colour_lies_over_white(tmp_path: Path) -> None:
+def test_a_transparent_level_or_color_lies_over_white(tmp_path: Path) -> None:
     eight = write_png(tmp_path / "8.png", width=3, depth=8, color=GRAY, row=bytes([0, 100, 200]), tRNS=struct.pack(">H", 100))
     assert read_image(eight)[:, 0].tolist() == [[0, 255, 200]] * 3
     sixteen = write_png(tmp_path / "16.png", width=6, depth=16, color=GRAY, row=big_endian(LEVELS), tRNS=struct.pack(">H", 1000))
@@ -108,10 +108,10 @@ def test_a_transparent_level_or_colour_lies_over_white(tmp_path: Path) -> None:
     assert read_image(rgb)[:, 0].tolist() == [[9, 255], [8, 255], [7, 255]]
 
 
-def test_palettes_with_few_bits_and_half_transparent_colours(tmp_path: Path) -> None:
-    colours = bytes([10, 20, 30, 40, 50, 60, 0, 0, 0])
+def test_palettes_with_few_bits_and_half_transparent_colors(tmp_path: Path) -> None:
+    colors = bytes([10, 20, 30, 40, 50, 60, 0, 0, 0])
     path = write_png(
-        tmp_path / "p.png", width=3, depth=4, color=PALETTE, row=bytes([0x01, 0x20]), PLTE=colours, tRNS=bytes([255, 0, 51])
+        tmp_path / "p.png", width=3, depth=4, color=PALETTE, row=bytes([0x01, 0x20]), PLTE=colors, tRNS=bytes([255, 0, 51])
     )
     assert read_image(path)[:, 0].tolist() == [[10, 255, 204], [20, 255, 204], [30, 255, 204]]  # 255 x (1 - 51 / 255) = 204
     plain = write_png(tmp_path / "2.png", width=4, depth=2, color=GRAY, row=bytes([0b00_01_10_11]))
@@ -119,7 +119,7 @@ def test_palettes_with_few_bits_and_half_transparent_colours(tmp_path: Path) -> 
 
 
 def test_of_an_animation_the_first_image_is_read(tmp_path: Path) -> None:
-    first, second = (Image.new("RGB", (4, 3), colour) for colour in ("red", "blue"))
+    first, second = (Image.new("RGB", (4, 3), color) for color in ("red", "blue"))
     first.save(tmp_path / "moving.gif", save_all=True, append_images=[second])
     assert read_image(tmp_path / "moving.gif").shape == (3, 3, 4)
     assert pixel(tmp_path / "moving.gif") == [255, 0, 0]
@@ -129,9 +129,9 @@ def test_of_an_animation_the_first_image_is_read(tmp_path: Path) -> None:
 @given(st.tuples(*[st.integers(0, 255)] * 4))
 def test_transparency_and_ink_by_their_formulas(tmp_path_factory: pytest.TempPathFactory, values: tuple[int, ...]) -> None:
     folder = tmp_path_factory.mktemp("modes")
-    *colour, alpha = values
+    *color, alpha = values
     Image.new("RGBA", (1, 1), values).save(folder / "rgba.png")
-    over_white = [alpha / 255 * level + 255 - alpha for level in colour]
+    over_white = [alpha / 255 * level + 255 - alpha for level in color]
     assert pixel(folder / "rgba.png") == pytest.approx(over_white, abs=1.01)
     Image.new("CMYK", (1, 1), values).save(folder / "cmyk.tiff")
     *inks, black = values
@@ -193,7 +193,7 @@ def test_unreadable_images_are_named(tmp_path: Path) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, MAX_ID), min_size=1, max_size=12))
-def test_ids_and_colours_are_one_to_one(values: list[int]) -> None:
+def test_ids_and_colors_are_one_to_one(values: list[int]) -> None:
     ids = np.array([values], np.int32)
     rgb = rgb_from_ids(ids)
     assert np.array_equal(ids_from_rgb(rgb), ids)
@@ -208,7 +208,7 @@ def test_id_map_files_lose_nothing(tmp_path: Path) -> None:
     assert torch.equal(read, ids)
 
 
-def test_palette_id_map_is_read_by_its_colours(tmp_path: Path) -> None:
+def test_palette_id_map_is_read_by_its_colors(tmp_path: Path) -> None:
     rgb = rgb_from_ids(np.array([[0, 5], [70_000, 5]], np.int32))
     Image.fromarray(rgb).quantize(4).save(tmp_path / "palette.png")
     assert read_id_map(tmp_path / "palette.png").tolist() == [[0, 5], [70_000, 5]]

@@ -117,10 +117,10 @@ def test_a_damaged_newest_one_is_told_in_one_line_and_the_one_before_taken(
     found = newest_state(folder)
     assert found
     assert found.step == 4
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert "passed over: " in told
-    assert "step-00000006.safetensors" in told
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "passed over: " in message
+    assert "step-00000006.safetensors" in message
 
 
 def test_a_run_whose_newest_checkpoint_is_damaged_ends_with_the_same_bytes(

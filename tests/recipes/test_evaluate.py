@@ -119,10 +119,10 @@ def test_limits_say_what_they_keep_from_the_answer(learnt_run: Path, scenes: Pan
     assert (found["max_detections"], found["true_things"], found["true_stuff"]) == (1, sum(things), stuff)
     assert found["true_things_beyond"] == sum(number - 1 for number in things if number)
     assert found["true_stuff_removed"] == stuff
-    said = limits.sentences()
-    assert any(f"min_stuff_area_px 4096 removes {stuff} of {stuff} true stuff segments; set --min-stuff" in s for s in said)
-    assert any(f"of {sum(things)} true things lie beyond max_detections 1" in sentence for sentence in said)
-    assert f"{len(scenes)} of {len(scenes)} images came up to --max-detections: a larger one may find more." in said
+    messages = limits.sentences()
+    assert any(f"min_stuff_area_px 4096 removes {stuff} of {stuff} true stuff segments; set --min-stuff" in s for s in messages)
+    assert any(f"of {sum(things)} true things lie beyond max_detections 1" in sentence for sentence in messages)
+    assert f"{len(scenes)} of {len(scenes)} images came up to --max-detections: a larger one may find more." in messages
 
 
 def test_limits_that_cost_nothing_say_nothing(learnt_run: Path, scenes: PanopticDataset) -> None:

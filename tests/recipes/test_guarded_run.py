@@ -53,6 +53,6 @@ def test_it_leaves_the_step_out(
     assert lines[2]["loss"] is None
     assert lines[2]["gradient_norm"] is None
     assert lines[3]["loss"] != whole[3]["loss"], "the weights are those of two steps, not of three"
-    said = " ".join(capfd.readouterr().err.split())
-    assert "Step 3 was left out: panoptic not finite." in said
-    assert "1 step(s) were left out, first 3" in said
+    message = " ".join(capfd.readouterr().err.split())
+    assert "Step 3 was left out: panoptic not finite." in message
+    assert "1 step(s) were left out, first 3" in message

@@ -118,9 +118,9 @@ def test_a_training_starts_from_a_run_and_goes_on_without_it(
     again = fresh_network(config, classes).state_dict()
     assert all(torch.equal(tensor, again[name]) for name, tensor in start.items())
     train(config, tmp_path / "run")
-    said = " ".join(capfd.readouterr().err.split())
-    assert "Started from" in said
-    assert f"not known there: {classes[0].name}" in said
+    message = " ".join(capfd.readouterr().err.split())
+    assert "Started from" in message
+    assert f"not known there: {classes[0].name}" in message
     shutil.rmtree(earlier)
     train(config, tmp_path / "run", resume=True)
 

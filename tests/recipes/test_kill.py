@@ -156,11 +156,11 @@ def test_a_disk_that_is_full_ends_a_training_with_one_sentence(trainings: Traini
     steps = saved_steps(RunFolder(out))
     before = {step: RunFolder(out).checkpoint(step).read_bytes() for step in steps}
     assert trainings.run(out, resume=True, limit=1_000_000) == 2
-    told = [line for line in Path(f"{out}.stderr").read_text().splitlines() if line.startswith("unipan:")]
-    assert len(told) == 1
-    assert "cannot write" in told[0]
-    assert "File too large" in told[0]
-    assert "What stood there before is untouched." in told[0]
+    messages = [line for line in Path(f"{out}.stderr").read_text().splitlines() if line.startswith("unipan:")]
+    assert len(messages) == 1
+    assert "cannot write" in messages[0]
+    assert "File too large" in messages[0]
+    assert "What stood there before is untouched." in messages[0]
     assert {step: RunFolder(out).checkpoint(step).read_bytes() for step in saved_steps(RunFolder(out))} == before
     assert not list(out.rglob(".*"))
     assert trainings.run(out, resume=True) == 0
@@ -177,8 +177,8 @@ def test_a_stopped_training_exits_as_a_scheduler_expects(trainings: Trainings, n
     assert trainings.run(out, resume=False, kill=stop) == status
     state = newest_state(RunFolder(out))
     assert state
-    told = [line for line in Path(f"{out}.stderr").read_text().splitlines() if line.startswith("unipan:")]
-    assert told == [
+    messages = [line for line in Path(f"{out}.stderr").read_text().splitlines() if line.startswith("unipan:")]
+    assert messages == [
         f"unipan: stopped by {number.name} after step {state.step} of 6, which is saved; give the same command with --resume to "
         f"go on in {out}."
     ]

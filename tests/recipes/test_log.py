@@ -135,10 +135,10 @@ def test_a_loader_that_starves_the_training_is_told_once(data: float, work: floa
     hook = health(window=window, seen=True)
     assert fields_of(hook, 2) == {}
     window.append(step)
-    told = fields_of(hook, 3).get("warnings", [])
-    assert bool(told) == warned
+    messages = fields_of(hook, 3).get("warnings", [])
+    assert bool(messages) == warned
     if warned:
-        assert told[0].startswith("The loader starves the training: 60% of the last 50 steps")
+        assert messages[0].startswith("The loader starves the training: 60% of the last 50 steps")
     assert fields_of(hook, 4) == {}
 
 
@@ -165,10 +165,10 @@ def test_detections_that_never_match_are_told_once(steps: int, due: int | None) 
     network, data = Answers(), batch(2)
     hook = health(network=network, steps=steps, seen=True)
     network(data.images, data.sizes, data.targets, admission=None)
-    told = {step: fields_of(hook, step) for step in range(1, steps + 1)}
-    assert [step for step, fields in told.items() if fields] == ([due] if due else [])
+    messages = {step: fields_of(hook, step) for step in range(1, steps + 1)}
+    assert [step for step, fields in messages.items() if fields] == ([due] if due else [])
     if due:
-        assert told[due]["warnings"][0].startswith(f"No detection has matched a true thing in {due} steps")
+        assert messages[due]["warnings"][0].startswith(f"No detection has matched a true thing in {due} steps")
 
 
 def test_the_first_match_ends_the_looking() -> None:
@@ -193,5 +193,5 @@ def test_a_warning_reaches_stderr_and_the_log(
     train(replace(tiny_config, train=replace(tiny_config.train, steps=2, batch_size=1)), tmp_path / "run")
     lines = read_log(tmp_path / "run" / "log.jsonl")
     sentence = "In the first 1 training images these classes never appeared: water, snake, tool, log."
-    assert [any(told.startswith(sentence) for told in line.get("warnings", [])) for line in lines] == [True, False]
+    assert [any(message.startswith(sentence) for message in line.get("warnings", [])) for line in lines] == [True, False]
     assert sentence in " ".join(capfd.readouterr().err.split())

@@ -83,8 +83,8 @@ def test_classes_of_one_kind_train_and_are_scored(
     keep_only(path, things=things)
     config = on_json(tiny_config, path)
     network = train(replace(config, inference=replace(config.inference, min_stuff_area_px=4096)), tmp_path / "run")
-    said = capfd.readouterr().err
-    assert ("settings: the limit inference.min_stuff_area_px 4096 removes " in said) != things
+    message = capfd.readouterr().err
+    assert ("settings: the limit inference.min_stuff_area_px 4096 removes " in message) != things
     assert all(bool(parameter.isfinite().all()) for parameter in network.parameters())
     assert evaluate(str(tmp_path / "run")).answer.num_images == 3
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
@@ -110,8 +110,8 @@ def test_sizes_follow_from_the_data_and_stay_in_a_run_that_goes_on(
     config = on_json(replace(tiny_config, inference=small.inference), path, short_side=FROM_DATA, long_side=FROM_DATA)
     config = with_values(config, {"model.detector.max_detections": FROM_DATA, "train.max_admitted": 3, "train.steps": 1})
     train(config, tmp_path / "run")
-    said = "By the training data: model.detector.max_detections 50, data.short_side 96, data.long_side 192, "
-    assert f"{said}inference.max_admitted 50." in capfd.readouterr().err
+    message = "By the training data: model.detector.max_detections 50, data.short_side 96, data.long_side 192, "
+    assert f"{message}inference.max_admitted 50." in capfd.readouterr().err
     _, settled, _ = open_run(tmp_path / "run")
     assert (settled.data.short_side, settled.train.max_admitted, settled.inference.max_admitted) == (96, 3, 50)
     settings = RunFolder(tmp_path / "run").config
@@ -123,8 +123,8 @@ def test_sizes_follow_from_the_data_and_stay_in_a_run_that_goes_on(
 def test_merging_is_said(tmp_path: Path, tiny_config: Config) -> None:
     config = on_json(tiny_config, write_scenes(tmp_path / "set"), merge="supercategory")
     merged = len(SCENES.classes.merged_by_supercategory()[0])
-    [said] = remarks(training_dataset(config.data, 0))
-    assert said.startswith(
+    [message] = remarks(training_dataset(config.data, 0))
+    assert message.startswith(
         f"{len(SCENES.classes)} classes were merged into {merged} by their super-categories; --data.merge none"
     )
 

@@ -78,15 +78,15 @@ def test_options_of_a_call(predictor: Predictor, learnt_run: Path, folder: Path)
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
         ({"threshold": 2.0}, "a score lies in"),
         ({"scale": 0.0}, "a factor lies above 0"),
         ({"scale": 1.0, "short_side": 9}, "give one or the other"),
     ],
 )
-def test_overrides_that_make_no_sense_are_refused(values: dict[str, Any], told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_overrides_that_make_no_sense_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         Overrides(**values)
 
 
@@ -186,8 +186,8 @@ def test_ids_of_a_json(tmp_path: Path) -> None:
     truth.write_text("\ufeff" + json.dumps({"images": [{"id": i, "file_name": name} for i, name in images]}))
     files = [Path(name) for name in ("z/b/1.png", "y/2.png", "a/1.jpg", "zurich/zurich_0_1_leftImg8bit.png")]
     assert ids_in_json(truth, files) == [6, "x", 5, 8]
-    for wrong, told in (("3.jpg", r"1 of 2 images are not in .*: 3\.jpg"), ("2.png", "several files would get the id x")):
-        with pytest.raises(InputError, match=told):
+    for wrong, message in (("3.jpg", r"1 of 2 images are not in .*: 3\.jpg"), ("2.png", "several files would get the id x")):
+        with pytest.raises(InputError, match=message):
             ids_in_json(truth, [Path("y/2.png"), Path(wrong)])
     truth.write_text(json.dumps({"images": [{"id": i, "file_name": name} for i, name in [(1, "1.jpg"), (2, "1.png")]]}))
     with pytest.raises(InputError, match=r"1\.jpg could be any of the images 1, 2"):

@@ -73,13 +73,13 @@ def test_signals_to_the_whole_job_do_not_take_the_data_away(tiny_config: Config)
 
 def test_the_first_signal_is_noted_and_a_further_ctrl_c_stops_at_once() -> None:
     former = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    said: list[signal.Signals] = []
-    with requests_to_stop(said.append) as asked:
+    noted: list[signal.Signals] = []
+    with requests_to_stop(noted.append) as asked:
         assert asked() is None
         for number in (signal.SIGTERM, signal.SIGTERM):  # schedulers may repeat themselves
             os.kill(os.getpid(), number)
         assert asked() == signal.SIGTERM
-        assert said == [signal.SIGTERM]
+        assert noted == [signal.SIGTERM]
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == former

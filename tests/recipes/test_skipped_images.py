@@ -53,10 +53,10 @@ def test_skipped_images_are_named_once_noted_and_counted(
     corrupt: Path, tiny_config: Config, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     train(on_json(tiny_config, corrupt, "skip", workers=1), tmp_path / "run")
-    said = "".join(capfd.readouterr().err.split())
+    message = "".join(capfd.readouterr().err.split())
     positions = 3 + int(epoch_order(3, SEED, 3)[0] == LAST)  # of 10: one in each epoch of 3
-    assert said.count(f"skipped:cannotreadtheimage{corrupt.parent}/{CUT}") == 1
-    assert f"1faultyimagewasskipped;in{positions}places" in said
+    assert message.count(f"skipped:cannotreadtheimage{corrupt.parent}/{CUT}") == 1
+    assert f"1faultyimagewasskipped;in{positions}places" in message
     lines = log_of(tmp_path / "run")
     assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3, 4, 5]
     noted = [complaint for line in lines for complaint in line.get("skipped", [])]

@@ -60,8 +60,8 @@ def test_a_tracker_without_its_package_is_refused_before_anything_is_written(
 def test_a_service_gets_project_run_settings_numbers_and_drawings(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list = []
-    run = SimpleNamespace(log=lambda values, step=None: told.append((step, values)), finish=lambda: told.append("finished"))
+    calls: list = []
+    run = SimpleNamespace(log=lambda values, step=None: calls.append((step, values)), finish=lambda: calls.append("finished"))
     module = ModuleType(name)
     module.Image = lambda picture, **options: "a picture"  # type: ignore[attr-defined]
     module.init = lambda **options: told.append(options) or run  # type: ignore[attr-defined]
@@ -71,7 +71,7 @@ def test_a_service_gets_project_run_settings_numbers_and_drawings(
     tracker.log({"loss": 0.5}, 7)
     tracker.show(Image.new("RGB", (4, 4)), 8)
     tracker.close()
-    assert (told[0]["project"], told[0]["name"], told[0]["config"]) == ("unipan", "first", {"train.seed": 3})
-    assert told[1] == (7, {"loss": 0.5})
-    assert told[2] in ((8, {"held-out": "a drawing"}), (8, {"held-out": ["a drawing"]}))
-    assert told[3:] == ["finished"]
+    assert (calls[0]["project"], calls[0]["name"], calls[0]["config"]) == ("unipan", "first", {"train.seed": 3})
+    assert calls[1] == (7, {"loss": 0.5})
+    assert calls[2] in ((8, {"held-out": "a drawing"}), (8, {"held-out": ["a drawing"]}))
+    assert calls[3:] == ["finished"]

@@ -162,9 +162,9 @@ def test_a_run_may_end_earlier_or_later_than_was_said(
     assert f"{out}: going on after step 2 of 3, which was to end after 4." in capsys.readouterr().err
     assert RunFolder(out).is_finished
     train(tiny_config, out, resume=True)
-    said = capsys.readouterr().err
-    assert "going on after step 3 of 6, which was to end after 3. What is done stays" in said
-    assert "the learning rate is divided by 10 after 5." in said
+    message = capsys.readouterr().err
+    assert "going on after step 3 of 6, which was to end after 3. What is done stays" in message
+    assert "the learning rate is divided by 10 after 5." in message
     assert_same_run(out, tiny_run)
     assert open_run(out)[1] == tiny_config
     with pytest.raises(InputError, match=r"train\.steps is 5, but 6 steps of the run are done; give 6 or more"):

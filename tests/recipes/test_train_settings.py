@@ -38,10 +38,10 @@ def test_the_rate_is_scaled_and_told(tiny_config: Config, tmp_path: Path, capsys
     train(changed(tiny_config, reference_batch_size=8, steps=3, device="cpu"), tmp_path / "run")
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert lines[-1]["learning_rate"] == pytest.approx(tiny_config.train.learning_rate * 2 / 8)
-    told = capsys.readouterr()
-    assert told.out == ""
+    message = capsys.readouterr()
+    assert message.out == ""
     for part in ("0.005 (0.02 is meant for 8)", "2 images", "batch-norm statistics", "cpu", "fp32", "epochs of 1000000"):
-        assert part in told.err
+        assert part in message.err
 
 
 def test_a_warm_start_is_taken_from_the_file(tiny_config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Overlays and their colours, on maps small enough to check by hand."""
+"""Overlays and their colors, on maps small enough to check by hand."""
 
 from itertools import pairwise
 

@@ -33,8 +33,8 @@ def doctor(
         out: A new folder for the mended copy.
     """
     from unipan.console import console
-    from unipan.tools.doctor import repair as mend
-    from unipan.tools.doctor import report as told
+    from unipan.tools.doctor import repair
+    from unipan.tools.doctor import report as doctor_report
     from unipan.tools.doctor.examine import examine
     from unipan.tools.doctor.splits import find_splits
 
@@ -43,20 +43,20 @@ def doctor(
     settings = preset_named(preset)
     splits = find_splits(data, images=images, masks=masks, names=split)
     if out is not None:
-        mend.check_target(splits, out)
+        repair.check_target(splits, out)
     diagnosis = examine(splits)
     unfit = [f"With the preset {preset}: {sentence}" for sentence in diagnosis.unfit(settings)]
     if as_json and out is None:
-        print_json(told.to_json(diagnosis) | {"settings": unfit})
+        print_json(doctor_report.to_json(diagnosis) | {"settings": unfit})
     elif not as_json:
-        print_all(*told.report(diagnosis), *unfit)
+        print_all(*doctor_report.report(diagnosis), *unfit)
     if out is not None:
-        copies = mend.fix(splits, diagnosis, out)
+        copies = repair.fix(splits, diagnosis, out)
         before, diagnosis = diagnosis, examine([copy.split for copy in copies])
-        lines = [*mend.outcome(copies), f"The copy: {told.verdict(diagnosis)}"]
+        lines = [*repair.outcome(copies), f"The copy: {doctor_report.verdict(diagnosis)}"]
         if as_json:
             console.print(*lines, sep="\n", soft_wrap=True)
-            print_json({**told.to_json(before), "fixed": told.to_json(diagnosis)})
+            print_json({**doctor_report.to_json(before), "fixed": doctor_report.to_json(diagnosis)})
         else:
             print_all(*lines)
     sys.exit(0 if diagnosis.trainable else 1)

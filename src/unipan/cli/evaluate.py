@@ -109,9 +109,9 @@ def predict(
             copyfileobj(file, sys.stdout)
         print()
     else:
-        told = f"{found.images} image(s), {found.segments} segments: overlays, panoptic.json and panoptic/ are in {out}."
+        summary = f"{found.images} image(s), {found.segments} segments: overlays, panoptic.json and panoptic/ are in {out}."
         tables = [segment_table(*found.last)] if found.images == 1 and found.last else []
-        print_all(*tables, *found.sentences(), told)
+        print_all(*tables, *found.sentences(), summary)
     check_all_read(found.unreadable)
 
 

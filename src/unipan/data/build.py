@@ -57,26 +57,26 @@ def validation_dataset(config: DataConfig) -> PanopticDataset:
 
 def remarks(dataset: PanopticDataset) -> list[str]:
     """What a person should know of a data set before it is used; some of its images are looked at."""
-    said = []
+    messages = []
     if isinstance(dataset, CocoPanoptic) and dataset.left_out:
         number, verbs = (f"{dataset.left_out} images", ("have", "are")) if dataset.left_out > 1 else ("1 image", ("has", "is"))
-        said = [f"{number} of {dataset.json_path} {verbs[0]} no annotation and {verbs[1]} left out; {len(dataset)} remain."]
+        messages = [f"{number} of {dataset.json_path} {verbs[0]} no annotation and {verbs[1]} left out; {len(dataset)} remain."]
     if isinstance(dataset, (CocoPanoptic, Cityscapes)) and (merging := merge_remark(dataset.own_classes, len(dataset.classes))):
-        said.append(merging)
+        messages.append(merging)
     some = min(LOOKED_AT, len(dataset))
     indices = [number * len(dataset) // some for number in range(some)]
     if isinstance(dataset, CocoPanoptic):
         dim = [(path, found) for index in indices if (found := dim_range(path := dataset.image_path(index)))]
         if dim:
-            said.append(
+            messages.append(
                 f"{len(dim)} of {some} images that were looked at are nearly black, first {dim[0][0]}: {dim[0][1]}. "
                 "Scale their values to the whole range, and save them again."
             )
     if isinstance(dataset, Cityscapes) and may_be_train_ids(set().union(*map(dataset.labels, indices))):
-        said.append(
+        messages.append(
             f"The labels of {some} frames that were looked at may be train ids: no sky, no vegetation. {TRAIN_IDS_REMEDY}"
         )
-    return said
+    return messages
 
 
 def _training_json(config: DataConfig) -> CocoPanoptic:

@@ -62,7 +62,7 @@ class PanopticFile:
         annotation = self.annotations[image_id]
         return [self._label(entry, annotation.file_name) for entry in annotation.segments_info]
 
-    def speaking(self, classes: ClassTable) -> "PanopticFile":
+    def with_classes_of(self, classes: ClassTable) -> "PanopticFile":
         """The same file in the words of another class table; categories are found there by name."""
         index_of_name = {info.name: index for index, info in enumerate(classes.classes)}
         translated = {

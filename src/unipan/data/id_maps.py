@@ -27,7 +27,7 @@ MOST_PIXELS = 2**27
 
 
 def ids_from_rgb(rgb: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """(H, W, 3) colours to (H, W) ids."""
+    """(H, W, 3) colors to (H, W) ids."""
     # A fourth, empty byte makes each pixel a little-endian integer: a third of the time of shifting and adding.
     padded = np.empty((*rgb.shape[:2], 4), np.uint8)
     for channel in range(3):
@@ -37,7 +37,7 @@ def ids_from_rgb(rgb: NDArray[np.uint8]) -> NDArray[np.int32]:
 
 
 def rgb_from_ids(ids: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """(H, W) ids of 0..MAX_ID to (H, W, 3) colours; without loss."""
+    """(H, W) ids of 0..MAX_ID to (H, W, 3) colors; without loss."""
     if ids.size and (ids.min() < 0 or ids.max() > MAX_ID):
         raise InputError(
             f"ids reach from {ids.min()} to {ids.max()}; the COCO panoptic format holds 0 to {MAX_ID}. Renumber them."
@@ -46,16 +46,16 @@ def rgb_from_ids(ids: NDArray[np.int32]) -> NDArray[np.uint8]:
 
 
 def shared_runs(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Runs of pixels in which neither of two (H, W, 3) colour maps changes: positions of their first pixels, and lengths.
+    """Runs of pixels in which neither of two (H, W, 3) color maps changes: positions of their first pixels, and lengths.
 
-    Works on bytes, and so spares both maps the way from colours to ids, which costs more than all counting.
+    Works on bytes, and so spares both maps the way from colors to ids, which costs more than all counting.
     """
     # In one array, since glibc hands blocks of this size back to the system and takes as long to get them again as to decode a
     # PNG, unless it has seen a block that is larger than either map.
     changes, other_changes = np.empty((2, one.size), dtype=bool)
-    for flags, colours in ((changes, one.ravel()), (other_changes, other.ravel())):
+    for flags, colors in ((changes, one.ravel()), (other_changes, other.ravel())):
         flags[:3] = True
-        np.not_equal(colours[3:], colours[:-3], out=flags[3:])
+        np.not_equal(colors[3:], colors[:-3], out=flags[3:])
     changes |= other_changes
     starts = true_positions(changes) // 3
     starts = starts[np.diff(starts, prepend=-1) > 0]  # up to three bytes of a pixel change
@@ -63,7 +63,7 @@ def shared_runs(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> tuple[NDArr
 
 
 def ids_at(rgb: NDArray[np.uint8], pixels: NDArray[np.int64]) -> NDArray[np.int32]:
-    """(r,) ids at some positions in a flattened (H, W, 3) colour map."""
+    """(r,) ids at some positions in a flattened (H, W, 3) color map."""
     # As in `ids_from_rgb`, a fourth, empty byte makes each pixel a little-endian integer.
     padded = np.zeros((len(pixels), 4), np.uint8)
     values, positions = rgb.ravel(), 3 * pixels
@@ -76,11 +76,11 @@ def read_id_map(path: Path | str) -> Tensor:
     """Read an RGB (or palette) PNG as (H, W) int32 ids; 0 is void."""
     import torch  # the score of files reads no tensor, and is done before torch is imported
 
-    return torch.from_numpy(ids_from_rgb(read_colours(path)))
+    return torch.from_numpy(ids_from_rgb(read_colors(path)))
 
 
-def read_colours(path: Path | str) -> NDArray[np.uint8]:
-    """Read an RGB (or palette) PNG as (H, W, 3) colours.
+def read_colors(path: Path | str) -> NDArray[np.uint8]:
+    """Read an RGB (or palette) PNG as (H, W, 3) colors.
 
     Plain RGB is for kornia-rs, three to four times faster than the other decoders tried; Pillow reads the rest, and says what is
     wrong with what neither can read.
@@ -95,10 +95,10 @@ def read_colours(path: Path | str) -> NDArray[np.uint8]:
 
 
 def _decode_plain(content: bytes) -> NDArray[np.uint8] | None:
-    """(H, W, 3) colours, or None where the header does not promise an RGB PNG of 8 bits and sane size, or the data break it."""
+    """(H, W, 3) colors, or None where the header does not promise an RGB PNG of 8 bits and sane size, or the data break it."""
     from kornia_rs.io import decode_image_png_u8
 
-    if content[:8] != b"\x89PNG\r\n\x1a\n" or content[24:26] != b"\x08\x02":  # 8 bits, colour type RGB
+    if content[:8] != b"\x89PNG\r\n\x1a\n" or content[24:26] != b"\x08\x02":  # 8 bits, color type RGB
         return None
     width, height = unpack(">II", content[16:24])
     if not 0 < width * height <= MOST_PIXELS:

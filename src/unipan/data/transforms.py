@@ -84,32 +84,32 @@ def resize_both(image: Tensor, ids: Tensor, size: Size) -> tuple[Tensor, Tensor]
     return resized, F.resize(ids[None], list(size), interpolation=InterpolationMode.NEAREST_EXACT)[0]
 
 
-def mirror(image: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+def hflip(image: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
     """Swap left and right of an image (3, H, W) and its ids (H, W)."""
     return image.flip(-1), ids.flip(-1)
 
 
-def relight(image: Tensor, *, jitter: float, random: np.random.Generator) -> Tensor:
+def color_jitter(image: Tensor, *, jitter: float, random: np.random.Generator) -> Tensor:
     """Change brightness, contrast and saturation of (3, H, W) uint8 by factors of 1 - jitter .. 1 + jitter, and the hue.
 
     The hue turns by at most jitter / 4 of the circle: less than the half turn that torchvision allows.
     """
     brightness, contrast, saturation = random.uniform(1 - jitter, 1 + jitter, 3)
     hue = random.uniform(-jitter / 4, jitter / 4)
-    relit = F.adjust_contrast(F.adjust_brightness(image, float(brightness)), float(contrast))
-    return F.adjust_hue(F.adjust_saturation(relit, float(saturation)), float(hue))
+    jittered = F.adjust_contrast(F.adjust_brightness(image, float(brightness)), float(contrast))
+    return F.adjust_hue(F.adjust_saturation(jittered, float(saturation)), float(hue))
 
 
 def augment(image: Tensor, ids: Tensor, settings: Augmentation, random: np.random.Generator) -> tuple[Tensor, Tensor]:
     """One training view of an image (3, H, W) uint8 and its ids (H, W), fixed by the state of `random`."""
     view = draw_view((ids.shape[0], ids.shape[1]), settings, random)
     image, ids = take_view(image, ids, view)
-    shrinks = prod(view.size) < view.height * view.width  # relighting costs by the pixel: it works on the smaller of both sizes
+    shrinks = prod(view.size) < view.height * view.width  # the jitter costs by the pixel: it works on the smaller size
     if settings.jitter and not shrinks:
-        image = relight(image, jitter=settings.jitter, random=random)
+        image = color_jitter(image, jitter=settings.jitter, random=random)
     image, ids = resize_both(image, ids, view.size)
     if settings.jitter and shrinks:
-        image = relight(image, jitter=settings.jitter, random=random)
+        image = color_jitter(image, jitter=settings.jitter, random=random)
     if settings.flip and random.random() < 0.5:
-        image, ids = mirror(image, ids)
+        image, ids = hflip(image, ids)
     return image, ids

@@ -41,16 +41,16 @@ class Guard:
         save_batch(path, SavedBatch(step, batch, terms))
         self._in_a_row = self._in_a_row + 1 if self._last_broken == step - 1 else 1
         self._last_broken = step
-        told = f"step {step}: {_listed(terms)} not finite, on the images {', '.join(batch.names)} (saved in {path})"
+        report = f"step {step}: {_listed(terms)} not finite, on the images {', '.join(batch.names)} (saved in {path})"
         if self.on_nonfinite == "stop":
             raise InputError(
-                f"{told}. Go on from the last checkpoint (train --resume) with --train.on-nonfinite skip, which leaves such "
+                f"{report}. Go on from the last checkpoint (train --resume) with --train.on-nonfinite skip, which leaves such "
                 "steps out, or train anew with a lower --train.learning-rate or longer --train.warmup-steps; the last "
                 "checkpoint is untouched."
             )
         if self._in_a_row >= MAX_IN_A_ROW:
             raise InputError(
-                f"{told}. {MAX_IN_A_ROW} steps in a row were left out, so the training ends; train anew with a lower "
+                f"{report}. {MAX_IN_A_ROW} steps in a row were left out, so the training ends; train anew with a lower "
                 "--train.learning-rate or longer --train.warmup-steps. The last checkpoint is untouched."
             )
         return terms

@@ -26,7 +26,7 @@ class AffinityCounts(Additive):
 
     rival_cells: int = 0
     """Cells of things that share the image with another thing of their class."""
-    told_apart: int = 0
+    distinguished: int = 0
     """Those of them whose features are nearest to their own thing's mean, by scalar product, among the things of its class."""
     chance: int = 0
     """Those that drawing lots between these things would get right, in UNITS."""
@@ -41,7 +41,7 @@ class AffinityCounts(Additive):
         """Fractions 0..1; nan where there is nothing to judge."""
         rivals, marked = self.rival_cells or nan, self.marked or nan
         return {
-            "told_apart": self.told_apart / rivals,
+            "told_apart": self.distinguished / rivals,
             "told_apart_by_chance": self.chance / UNITS / rivals,
             "affinity_on_own": self.own / UNITS / marked,
             "area_of_own": self.area / UNITS / marked,
@@ -69,7 +69,7 @@ def affinity_counts(features: Tensor, things: Tensor, labels: Tensor) -> Affinit
     on_own = (positive * (things == owner[marked][:, None])).sum(1)
     return AffinityCounts(
         rival_cells=int(judged.sum()),
-        told_apart=int((nearest == owner)[judged].sum()),
+        distinguished=int((nearest == owner)[judged].sum()),
         chance=_units(1 / rival.sum(1)[judged]),
         marked=count,
         own=_units(on_own / positive.sum(1).clamp(min=torch.finfo(torch.float64).tiny)),

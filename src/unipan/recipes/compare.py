@@ -121,13 +121,13 @@ def drawing(
 def notes(predictor: Predictor, mask_free: bool) -> list[str]:
     """What the run was trained for, what is the same for all, and what the baselines do without masks."""
     limit, threshold = predictor.min_stuff_area_px, predictor.admission.score_threshold
-    told = [
+    sentences = [
         f"The run was trained for the answer '{title(predictor.head)}'; every answer takes detections with a score of at "
         f"least {threshold:g} and is trimmed alike ({f'stuff under {limit} px' if limit else 'not at all'})."
     ]
     if "unified" not in predictor.heads:
-        told.append("It has no affinity head, so there is no unified answer.")
-    return told + ([MASK_FREE[decoder] for decoder in predictor.heads if decoder in MASK_FREE] if mask_free else [])
+        sentences.append("It has no affinity head, so there is no unified answer.")
+    return sentences + ([MASK_FREE[decoder] for decoder in predictor.heads if decoder in MASK_FREE] if mask_free else [])
 
 
 def _samples(dataset: PanopticDataset, count: int) -> Iterator[Entry]:

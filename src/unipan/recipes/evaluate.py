@@ -72,10 +72,10 @@ def held_out(run: str, data: DataConfig) -> PanopticDataset:
             f"{run} was trained on other classes than this data set has: {difference}; evaluate it on data with its own class "
             "table."
         )
-    said = remarks(dataset)
+    messages = remarks(dataset)
     if folder.model_step:
-        said.append(f"{run} is not finished: its model is that of step {folder.model_step} of {config.train.steps}.")
-    for remark in said if this_process().is_main else []:
+        messages.append(f"{run} is not finished: its model is that of step {folder.model_step} of {config.train.steps}.")
+    for remark in messages if this_process().is_main else []:
         console.print(remark, soft_wrap=True)
     return dataset
 

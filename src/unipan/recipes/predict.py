@@ -118,10 +118,10 @@ def _images_in(folder: Path, out: Path) -> list[Path]:
         raise InputError(f"{folder} is both where images are and where results go; name another --out.")
     found = find_files(folder)
     paths = [path for path in found.paths if out.resolve() not in path.resolve().parents]
-    told = [f"{len(found.paths) - len(paths)} in {out}, where results go"] if len(paths) < len(found.paths) else []
-    told += [found.left_out] if found.left_out else []
-    if told:
-        console.print(f"{folder}: {len(paths)} image(s); left out: {', '.join(told)}", soft_wrap=True)
+    left_out = [f"{len(found.paths) - len(paths)} in {out}, where results go"] if len(paths) < len(found.paths) else []
+    left_out += [found.left_out] if found.left_out else []
+    if left_out:
+        console.print(f"{folder}: {len(paths)} image(s); left out: {', '.join(left_out)}", soft_wrap=True)
     if not paths:
         raise InputError(f"the folder {folder} holds no image; name one that does.")
     return paths

@@ -92,13 +92,13 @@ class RunList:
     def sentences(self) -> list[str]:
         """What the table leaves out."""
         usual = self.usual
-        told = [f"{name} is no whole run: {reason}" for name, reason in self.broken.items()]
+        sentences = [f"{name} is no whole run: {reason}" for name, reason in self.broken.items()]
         if len(usual) > MAX_COLUMNS:
             values = [f"{word} {_shown(usual[name])}" for name, word in self._short(usual).items()]
             further = [f"and {len(values) - 2 * MAX_SHOWN} settings more"] if len(values) > 2 * MAX_SHOWN else []
-            told.append(f"Most runs have {', '.join(values[: 2 * MAX_SHOWN] + further)}. --json tells all that differ.")
+            sentences.append(f"Most runs have {', '.join(values[: 2 * MAX_SHOWN] + further)}. --json tells all that differ.")
         unscored = sum(not row.scores for row in self.rows)
-        return told + ([f"{unscored} of them not evaluated yet: unipan evaluate RUN."] if unscored else [])
+        return sentences + ([f"{unscored} of them not evaluated yet: unipan evaluate RUN."] if unscored else [])
 
     def _short(self, names: Iterable[str]) -> dict[str, str]:
         return _short(names, self.rows[0].settings) if self.rows else {}

@@ -10,7 +10,7 @@ from unipan.classes import VOID_ID
 from unipan.console import counted
 from unipan.data.coco_files import ImageId, PanopticFile, read_panoptic_file
 from unipan.data.coco_json import stem_below
-from unipan.data.id_maps import ids_at, read_colours, shared_runs
+from unipan.data.id_maps import ids_at, read_colors, shared_runs
 from unipan.errors import InputError
 from unipan.metrics.report import Report
 from unipan.metrics.score import Score
@@ -107,7 +107,7 @@ def _score_all(truth: PanopticFile, predictions: PanopticFile, pairs: list[tuple
 
     def match_pair(pair: tuple[ImageId, ImageId]) -> Matching:
         true_id, predicted_id = pair
-        found = _match_colours(truth, true_id, predictions, predicted_id)
+        found = _match_colors(truth, true_id, predictions, predicted_id)
         return found or _match_carefully(truth, true_id, predictions, predicted_id)
 
     with shared_out(match_pair, pairs, worthwhile_processes(len(pairs), PAIRS_EACH)) as matchings:
@@ -124,14 +124,14 @@ def _match_carefully(truth: PanopticFile, true_id: ImageId, predictions: Panopti
         raise InputError(f"{predictions.png(predicted_id)}: {error}") from error
 
 
-def _match_colours(truth: PanopticFile, true_id: ImageId, predictions: PanopticFile, predicted_id: ImageId) -> Matching | None:
+def _match_colors(truth: PanopticFile, true_id: ImageId, predictions: PanopticFile, predicted_id: ImageId) -> Matching | None:
     """Match one pair without making its id maps; None where the files disagree, which the careful way tells in words."""
-    true_colours, colours = read_colours(truth.png(true_id)), read_colours(predictions.png(predicted_id))
-    if true_colours.shape != colours.shape:
+    true_colors, colors = read_colors(truth.png(true_id)), read_colors(predictions.png(predicted_id))
+    if true_colors.shape != colors.shape:
         return None
-    starts, lengths = shared_runs(colours, true_colours)
-    rows = _indices(truth, true_id, ids_at(true_colours, starts))
-    columns = _indices(predictions, predicted_id, ids_at(colours, starts))
+    starts, lengths = shared_runs(colors, true_colors)
+    rows = _indices(truth, true_id, ids_at(true_colors, starts))
+    columns = _indices(predictions, predicted_id, ids_at(colors, starts))
     return match_segments(rows[0], columns[0], lengths, columns[1], rows[1]) if rows and columns else None
 
 
@@ -161,7 +161,7 @@ def _translated(predictions: PanopticFile, truth: PanopticFile) -> PanopticFile:
                 f"{info.name} is {came} in {predictions.path}, but {expected} in {truth.path}; both files must use the same "
                 "categories."
             )
-    return predictions.speaking(truth.classes)
+    return predictions.with_classes_of(truth.classes)
 
 
 def _names(file: PanopticFile) -> set[str]:

@@ -10,7 +10,7 @@ from torch import nn
 from unipan.checkpoint import RunFolder, TrainingState, fill, open_run, write_settings
 from unipan.classes import ClassTable
 from unipan.config import Config
-from unipan.console import console, speak_if, warn
+from unipan.console import console, quiet_unless, warn
 from unipan.data.build import augmentation, remarks, training_dataset
 from unipan.data.dataset import PanopticDataset
 from unipan.data.fitting import settled
@@ -80,7 +80,7 @@ def _runtime(config: Config) -> Runtime:
     """The device and the processes; refuses settings that they can't serve."""
     need_trackers(config.train.trackers)
     runtime = Runtime(device=config.train.device, precision=config.train.precision)
-    speak_if(main=runtime.processes.is_main)
+    quiet_unless(main=runtime.processes.is_main)
     check_divisible(config, runtime.processes.count)
     return runtime
 

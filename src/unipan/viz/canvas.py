@@ -61,7 +61,7 @@ def font_for(image: Image.Image) -> ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def contrasting(color: RGB) -> RGB:
-    """Black or white, whichever is read better on the colour."""
+    """Black or white, whichever is read better on the color."""
     red, green, blue = color
     return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else PAPER
 

@@ -1,4 +1,4 @@
-"""Colours that stay: a class always has its hue, and the instances of one class are told apart by their position in the image."""
+"""Colors that stay: a class always has its hue, and the instances of one class are told apart by their position in the image."""
 
 from collections.abc import Sequence
 from colorsys import hls_to_rgb, rgb_to_hls
@@ -21,12 +21,12 @@ MIN_SATURATION = 0.5
 
 
 def class_color(class_index: int, classes: ClassTable | None) -> RGB:
-    """The class table's colour, or without a table a stable one, spread by the golden ratio over the hues."""
+    """The class table's color, or without a table a stable one, spread by the golden ratio over the hues."""
     return default_color(class_index) if classes is None else classes[class_index].color
 
 
 def instance_color(color: RGB, rank: int) -> RGB:
-    """The class colour for the instance of that rank, 0, 1, ...: a shade near it that differs from its predecessors'."""
+    """The class color for the instance of that rank, 0, 1, ...: a shade near it that differs from its predecessors'."""
     hue, lightness, saturation = rgb_to_hls(*(value / 255 for value in color))
     hue_step, lightness_step = ((0.5 + rank * ratio) % 1.0 - 0.5 for ratio in PLASTIC_RATIO)
     lowest, highest = LIGHTNESS_CENTRE
@@ -36,7 +36,7 @@ def instance_color(color: RGB, rank: int) -> RGB:
 
 
 def instance_ranks(boxes: Sequence[Sequence[float]], class_indices: Sequence[int]) -> list[int]:
-    """Each box's rank from left to right among those of its class, so that truth and answer mostly agree in colour.
+    """Each box's rank from left to right among those of its class, so that truth and answer mostly agree in color.
 
     boxes: x1 y1 x2 y2 each.
     """
@@ -54,7 +54,7 @@ def instance_ranks(boxes: Sequence[Sequence[float]], class_indices: Sequence[int
 
 
 def segment_colors(panoptic: PanopticMap, classes: ClassTable | None = None) -> dict[int, RGB]:
-    """A colour for each segment id: a stuff segment its class's, a thing a shade of it; void has none."""
+    """A color for each segment id: a stuff segment its class's, a thing a shade of it; void has none."""
     things = [segment for segment in panoptic.segments if segment.is_thing]
     ranks = instance_ranks([thing.box for thing in things], [thing.class_index for thing in things])
     colors = {segment.id: class_color(segment.class_index, classes) for segment in panoptic.segments}

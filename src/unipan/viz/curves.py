@@ -1,4 +1,4 @@
-"""Loss curves as small inline SVGs, one a term; they take their text colour from the page that shows them."""
+"""Loss curves as small inline SVGs, one a term; they take their text color from the page that shows them."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ SMOOTHED_SHARE = 0.05
 """Of the records, averaged around each point of the bold line."""
 LINE = "#3b82d6"
 TEXT_STAND_IN = "#010203"
-"""matplotlib cannot write `currentColor`; this colour is swapped for it afterwards."""
+"""matplotlib cannot write `currentColor`; this color is swapped for it afterwards."""
 
 
 def need_matplotlib() -> None:

@@ -1,4 +1,4 @@
-"""A panoptic map over its image: colours, outlines, labels."""
+"""A panoptic map over its image: colors, outlines, labels."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from unipan.viz.colors import RGB, segment_colors, segment_label
 from unipan.viz.labels import borders, draw_labels, widened
 
 OPACITY = 0.52
-"""Of a segment's colour over the image."""
+"""Of a segment's color over the image."""
 OUTLINE_OPACITY = 0.85
 BAND_PX = 2**21
 """Pixels that are drawn at once."""
@@ -26,10 +26,10 @@ HATCH_PERIOD_PX = 10
 def overlay(
     panoptic: PanopticMap, image: ImageSource, classes: ClassTable | None = None, *, scale: int | None = None, labels: bool = True
 ) -> Image.Image:
-    """Draw the segments over their image: things in shades of their class's colour, void grey and hatched.
+    """Draw the segments over their image: things in shades of their class's color, void grey and hatched.
 
-    image: whatever `read_image` takes, of the map's size. classes: where colours come from; without it each class index
-    has a stable colour of its own. scale: a whole number to enlarge by; None enlarges small images only.
+    image: whatever `read_image` takes, of the map's size. classes: where colors come from; without it each class index
+    has a stable color of its own. scale: a whole number to enlarge by; None enlarges small images only.
     """
     pil_image = as_pil(image)
     height, width = panoptic.ids.shape
@@ -51,7 +51,7 @@ def overlay(
 
 
 def _tint(pixels: NDArray[np.uint8], ids: Tensor, colors: dict[int, RGB], line: int) -> NDArray[np.uint8]:
-    """Blend colours, the hatch of void and the outlines into (H, W, 3) pixels, in place. `line` is the outline's width."""
+    """Blend colors, the hatch of void and the outlines into (H, W, 3) pixels, in place. `line` is the outline's width."""
     table = np.array([*colors.values(), (0, 0, 0)], dtype=np.float32)  # the last is void's, which the hatch replaces
     outline, rows = widened(borders(ids.numpy()), line // 2), max(1, BAND_PX // pixels.shape[1])
     for top in range(0, len(pixels), rows):  # floats of a large image at once would take ten times its memory

@@ -28,9 +28,9 @@ HEAT = torch.tensor(
     ],
     dtype=torch.float32,
 )
-"""Stops of equal distance, dark violet to pale yellow; lightness rises evenly, so it reads in print and without colour vision."""
+"""Stops of equal distance, dark violet to pale yellow; lightness rises evenly, so it reads in print and without color vision."""
 HEAT_QUANTILES = (0.05, 0.995)
-"""Affinities from the lower to the upper quantile span the colours: one extreme cell cannot darken all others."""
+"""Affinities from the lower to the upper quantile span the colors: one extreme cell cannot darken all others."""
 HEAT_OPACITY = (0.15, 0.85)
 """Of the heat over the grey image, at the least and the greatest affinity."""
 DASH_PERIOD = 7
@@ -40,7 +40,7 @@ DASH_PERIOD = 7
 def draw_detections(
     image: ImageSource, detections: Detections, classes: ClassTable, admitted: Tensor | None = None, *, scale: int | None = None
 ) -> Image.Image:
-    """Draw boxes with class and score: admitted ones bold, in the colours an overlay would give them; the others thin and dashed.
+    """Draw boxes with class and score: admitted ones bold, in the colors an overlay would give them; the others thin and dashed.
 
     image: whatever `read_image` takes, of the size that the boxes (pixels) refer to. admitted: (N,) int64 indices into the
     detections; None means all. scale: as in `overlay`.
@@ -68,7 +68,7 @@ def draw_detections(
 
 
 def solid_box(canvas: Image.Image, box: Sequence[float], color: RGB, width: int) -> None:
-    """Draw a box, x1 y1 x2 y2 in pixels: a line in the colour with a dark edge on both sides, seen on any background."""
+    """Draw a box, x1 y1 x2 y2 in pixels: a line in the color with a dark edge on both sides, seen on any background."""
     draw = ImageDraw.Draw(canvas, "RGBA")
     x1, y1, x2, y2 = _drawable(box, canvas)
     draw.rectangle((x1, y1, x2, y2), outline=(*INK, 150), width=2 * width + 3)

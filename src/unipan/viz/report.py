@@ -21,7 +21,7 @@ COLUMNS = (
     ("Image", "The held-out image as the network saw it."),
     ("Truth", "The annotated segments: every pixel one class, every object its own shade; hatched grey is unlabelled."),
     ("Detections", "Boxes from the detector. Bold ones entered the dynamic potential; thin dashed ones were too unsure."),
-    ("Answer", "The network's panoptic segments, in the colours of the truth, with the score of each object."),
+    ("Answer", "The network's panoptic segments, in the colors of the truth, with the score of each object."),
     ("Affinity", "How strongly the network ties every pixel to the crossed one: bright belongs together, dark does not."),
 )
 
@@ -128,7 +128,7 @@ def _figure(of: str, name: str, caption: str, uri: str, size: tuple[int, int]) -
 
 
 def _png_uri(image: Image.Image) -> str:
-    """At its own size and without loss, for images of text and plain colours."""
+    """At its own size and without loss, for images of text and plain colors."""
     written = BytesIO()
     image.save(written, format="PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(written.getvalue()).decode("ascii")

@@ -82,12 +82,12 @@ def hand_made_set(folder: Path) -> None:
 def test_training_on_a_small_custom_data_set_needs_no_python(tmp_path: Path, printed) -> None:
     mine, out, run = tmp_path / "mine", tmp_path / "panoptic", tmp_path / "run"
     hand_made_set(mine)
-    told = printed(
+    message = printed(
         *("convert", "instances", mine / "instances.json", "--images", mine / "images", "--semantic", mine / "semantic"),
         *("--stuff", mine / "stuff.json", "--val-share", 0.33, "--out", out),
     )
-    assert "things before crowds before stuff" in told
-    command = shlex.split(told[told.index("unipan train") :])
+    assert "things before crowds before stuff" in message
+    command = shlex.split(message[message.index("unipan train") :])
     assert command[1:3] == ["train", "finetune"], "the preset for one's own images"
     assert "next: unipan evaluate" in printed("train", "demo", *command[3:-2], *TINY.split(), "--out", run)
     evaluation = json.loads(printed("evaluate", run, "--json"))
@@ -112,8 +112,8 @@ def test_both_splits_hold_the_truth_and_divide_the_images(scenes: SceneDataset, 
     images = save_images(tmp_path / "images", samples)
     path = export_instances(tmp_path, samples, scenes.classes, rle=True)
     options = ["--images", images, "--semantic", tmp_path / "semantic", "--stuff", tmp_path / "stuff.json", "--val-share", 0.3]
-    told = printed("convert", "instances", path, *options, "--out", tmp_path / "out")
-    assert "Overlapping" not in told
+    message = printed("convert", "instances", path, *options, "--out", tmp_path / "out")
+    assert "Overlapping" not in message
     found = {split: contents(tmp_path / "out", split, images) for split in ("train", "val")}
     assert {split: len(names) for split, names in found.items()} == {"train": 4, "val": 2}
     assert found["train"] | found["val"] == {sample.file_name: content_of(sample.truth) for sample in samples}
@@ -144,8 +144,8 @@ def test_splits_in_calls_of_their_own(scenes: SceneDataset, tmp_path: Path, prin
     assert "panoptic_train.json is there already" in refused(*words("train"), *classes, "--out", out)
     thing = next(s.name for s in samples["val"][0].truth.segments if s.is_thing)
     assert "was written with other classes" in refused(*words("val"), "--things", thing, "--out", out)
-    told = printed(*words("val"), *classes, "--out", out)
-    assert f"--data.images IMAGES_OF_TRAIN --data.val-images {tmp_path / 'val/images'}" in told
+    message = printed(*words("val"), *classes, "--out", out)
+    assert f"--data.images IMAGES_OF_TRAIN --data.val-images {tmp_path / 'val/images'}" in message
     assert contents(out, "val", tmp_path / "val/images") == {samples["val"][0].file_name: content_of(samples["val"][0].truth)}
 
 

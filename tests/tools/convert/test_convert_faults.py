@@ -94,9 +94,9 @@ def test_all_faults_are_counted_and_the_first_five_named(tmp_path: Path) -> None
     assert [f"annotation {n} (a.png)" in str(refused.value) for n in range(1, 9)] == [False] + 5 * [True] + 2 * [False]
     assert "--faulty skip" in str(refused.value)
     assert not list(tmp_path.rglob("panoptic*.json"))
-    faults, told = run(source, tmp_path / "out", "skip")
+    faults, messages = run(source, tmp_path / "out", "skip")
     assert len(faults) == 7
-    assert told[0].startswith("Left out: 7 faults, the first 5:\n")
+    assert messages[0].startswith("Left out: 7 faults, the first 5:\n")
 
 
 def test_a_leftover_beside_a_sound_polygon_is_left_out_alone(tmp_path: Path) -> None:
@@ -122,8 +122,8 @@ def test_entries_that_cannot_be_used_are_each_named_once(tmp_path: Path) -> None
     starts += ["images: the id 4 stands more than once (b.png and c.png)", "annotation 19: its image_id 9 is no image"]
     starts += ["annotation 1 (a.png): its id stands before, too (a.png)", "annotation 20 (a.png): at category_id"]
     starts += ["entry 8 of annotations: at the entry"]
-    said = [fault.removeprefix(f"{tmp_path / 'i.json'}, ") for fault in source.faults]
-    assert [fault.startswith(start) for fault, start in zip(said, starts, strict=True)] == [True] * 7
+    messages = [fault.removeprefix(f"{tmp_path / 'i.json'}, ") for fault in source.faults]
+    assert [fault.startswith(start) for fault, start in zip(messages, starts, strict=True)] == [True] * 7
     assert source.file_names == ["a.png"]
     assert areas(source[0]) == [12]
 

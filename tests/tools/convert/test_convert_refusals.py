@@ -136,7 +136,7 @@ def test_maps_of_numbers(tmp_path: Path) -> None:
         pairs(tmp_path, np.full((4, 3), 5), np.zeros((4, 3)))[0]
     source = pairs(tmp_path, SKY)
     Image.new("RGB", (3, 2)).save(tmp_path / "semantic" / "a.png")
-    with pytest.raises(InputError, match=r"semantic/a\.png is a PNG file of mode RGB; .* not colours"):
+    with pytest.raises(InputError, match=r"semantic/a\.png is a PNG file of mode RGB; .* not colors"):
         source[0]
     (tmp_path / "semantic" / "a.png").write_bytes(b"\x89PNG\r\n")
     with pytest.raises(InputError, match=r"cannot read .*semantic/a\.png"):

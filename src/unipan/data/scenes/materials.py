@@ -1,4 +1,4 @@
-"""What procedural scenes are made of: their classes, and the colours in which each class is painted."""
+"""What procedural scenes are made of: their classes, and the colors in which each class is painted."""
 
 from typing import NamedTuple
 
@@ -14,9 +14,9 @@ class Material(NamedTuple):
     """How a class is painted."""
 
     base: Rgb
-    """Mean colour, 0..255."""
+    """Mean color, 0..255."""
     tint: Rgb
-    """What one standard deviation of the class's texture adds to the base colour."""
+    """What one standard deviation of the class's texture adds to the base color."""
 
 
 MATERIALS = {
@@ -31,7 +31,7 @@ MATERIALS = {
 
 
 def scene_classes() -> ClassTable:
-    """Four stuff and three thing classes; the colours are those of drawn answers, not of the scenes themselves."""
+    """Four stuff and three thing classes; the colors are those of drawn answers, not of the scenes themselves."""
     entries: dict[int, tuple[str, bool, Rgb, str]] = {
         SKY: ("sky", False, (126, 178, 240), "air"),
         MEADOW: ("meadow", False, (112, 178, 84), "ground"),

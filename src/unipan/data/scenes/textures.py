@@ -1,6 +1,6 @@
 """How a procedural scene looks: the stuff behind the things, its textures, the things' shading, light and sensor noise.
 
-H x W pixels; colours are float 0..255 until `add_light_and_noise`.
+H x W pixels; colors are float 0..255 until `add_light_and_noise`.
 """
 
 import numpy as np
@@ -39,7 +39,7 @@ def lay_stuff(rng: Generator, size: Size) -> NDArray[np.int32]:
 
 
 def paint_stuff(rng: Generator, stuff: NDArray[np.int32]) -> Floats:
-    """Colours (H, W, 3) of the stuff: clouds, blades of grass, dunes and ripples."""
+    """Colors (H, W, 3) of the stuff: clouds, blades of grass, dunes and ripples."""
     height, width = stuff.shape
     size, scale = (height, width), scene_scale((height, width))
     ripples = np.sin(np.arange(height, dtype=np.float32)[:, None] * (2 * np.pi / (7 * scale)) + 2 * _soft(rng, size, 20, 20))
@@ -73,7 +73,7 @@ def paint_things(rng: Generator, canvas: Floats, things: list[Thing]) -> None:
 
 
 def _surface(thing: Thing, grain: Floats, outside: Floats, scale: float) -> Floats:
-    """Colours (h, w, 3) over a thing's box. `outside` is the signed distance to its edge in pixels of the default size."""
+    """Colors (h, w, 3) over a thing's box. `outside` is the signed distance to its edge in pixels of the default size."""
     texture = grain
     if thing.class_index == SNAKE:
         texture = 0.4 * grain + 0.8 * np.sin(thing.along * (2 * np.pi / (11 * scale)))

@@ -62,12 +62,12 @@ class Evaluation:
 
     def sentences(self) -> list[str]:
         """What the measures are of, what limits cost, and what propagation does or what the decoder is."""
-        told = [IOU_SENTENCE, *([] if self.precision else [MISSING]), self._things_sentence(), *self.limits.sentences()]
+        sentences = [IOU_SENTENCE, *([] if self.precision else [MISSING]), self._things_sentence(), *self.limits.sentences()]
         if self.propagation:
-            return told + self.propagation.sentences(self.answer)
+            return sentences + self.propagation.sentences(self.answer)
         if self.mask_free and self.decoder in MASK_FREE:
-            return [*told, f"Decoder: {self.decoder}.", MASK_FREE[self.decoder]]
-        return [*told, f"Decoder: {self.decoder}."]
+            return [*sentences, f"Decoder: {self.decoder}.", MASK_FREE[self.decoder]]
+        return [*sentences, f"Decoder: {self.decoder}."]
 
     def _things_sentence(self) -> str:
         things = [entry for entry in self.answer.quality.per_class if entry.is_thing]

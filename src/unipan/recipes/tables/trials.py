@@ -29,7 +29,7 @@ def trained_run(name: str, config: Config, out: Path) -> Path:
     seed = config.train.seed
     folder = RunFolder(out / f"{name}-seed{seed}")
     if not folder.config.exists():
-        _say(f"{folder.path}: training {name}, seed {seed}")
+        _report(f"{folder.path}: training {name}, seed {seed}")
         train(config, folder.path)
         return folder.path
     _, found, _ = open_run(folder.path)
@@ -39,7 +39,7 @@ def trained_run(name: str, config: Config, out: Path) -> Path:
             "give the settings that the runs there have."
         )
     if not folder.is_finished:
-        _say(f"{folder.path}: going on with {name}, seed {seed}")
+        _report(f"{folder.path}: going on with {name}, seed {seed}")
         train(found, folder.path, resume=True)
     return folder.path
 
@@ -78,7 +78,7 @@ def kept_or(run: Path, name: str, settings: object, measure: Callable[[], dict[s
     known = _kept(path, key)
     if known is not None:
         return known
-    _say(f"{run}: evaluating")
+    _report(f"{run}: evaluating")
     found = measure()
     if this_process().is_main:
         write_json(path, {"key": key, "evaluation": found})
@@ -93,11 +93,11 @@ def _kept(path: Path, key: dict[str, str]) -> dict[str, Any] | None:
         content = json.loads(path.read_text())
         return content["evaluation"] if content["key"] == key else None
     except (ValueError, KeyError, TypeError):
-        _say(f"{path} is damaged; it is measured again")
+        _report(f"{path} is damaged; it is measured again")
         return None
 
 
-def _say(sentence: str) -> None:
+def _report(sentence: str) -> None:
     """Once, however many processes work on it together."""
     if this_process().is_main:
         console.print(sentence, soft_wrap=True)

@@ -96,7 +96,7 @@ def resumed_state(folder: RunFolder, config: Config, classes: ClassTable) -> Tra
     if other or saved_classes != classes:
         raise InputError(
             f"{folder.path} holds a run with other settings or another class table"
-            f" ({'; '.join(other[:3]) or saved_classes.difference(classes) or 'colours or ids of the classes differ'}); "
+            f" ({'; '.join(other[:3]) or saved_classes.difference(classes) or 'colors or ids of the classes differ'}); "
             f"give the same ones (they stand in {folder.config}), or train into a new folder."
         )
     absent = absent_settings(folder.config)

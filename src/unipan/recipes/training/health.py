@@ -61,7 +61,7 @@ class Health(Hook):
         self._handle: RemovableHandle | None = None
         if self.wants_match:
             self._handle = network.register_forward_hook(self._look, with_kwargs=True)
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._new: list[str] = []
         self._matched = False
 
@@ -115,8 +115,8 @@ class Health(Hook):
     def _warnings(self, step: int) -> list[str]:
         """Sentences that are due after this step, each once."""
         due = {"starved": self._starved(), "unmatched": self._unmatched(step), "unseen": self._unseen(step)}
-        fresh = {kind: sentence for kind, sentence in due.items() if sentence and kind not in self._told}
-        self._told |= set(fresh)
+        fresh = {kind: sentence for kind, sentence in due.items() if sentence and kind not in self._reported}
+        self._reported |= set(fresh)
         return list(fresh.values())
 
     def _starved(self) -> str:

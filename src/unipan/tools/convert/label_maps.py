@@ -14,7 +14,7 @@ from unipan.ops.images import UNREADABLE, is_file, open_image
 LARGEST = 2**16 - 1
 
 PLAIN_MODES = ("1", "L", "P", "I", "I;16", "I;16B")
-"""Pillow's modes of one number a pixel; of a palette file the numbers count, not the colours."""
+"""Pillow's modes of one number a pixel; of a palette file the numbers count, not the colors."""
 
 
 def read_label_map(path: Path) -> NDArray[np.int32]:
@@ -30,7 +30,7 @@ def read_label_map(path: Path) -> NDArray[np.int32]:
     if kind != "PNG" or numbers is None:
         raise InputError(
             f"{path} is a {kind} file of mode {mode}; expected a PNG of one number a pixel (8- or 16-bit gray, or a palette), "
-            "not colours. Export the numbers of the classes or instances."
+            "not colors. Export the numbers of the classes or instances."
         )
     if numbers.size and (numbers.min() < 0 or numbers.max() > LARGEST):
         raise InputError(f"{path}: its numbers reach from {numbers.min()} to {numbers.max()}; expected 0 to {LARGEST}.")

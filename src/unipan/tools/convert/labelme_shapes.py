@@ -82,5 +82,5 @@ def _decoded(text: str) -> NDArray[np.bool_]:
     except (*UNREADABLE, binascii.Error) as error:
         raise InputError(f"its mask can't be read as a PNG in base64: {error}. Export it again.") from error
     if pixels.ndim != 2:
-        raise InputError("its mask is an image in colours; expected one number a pixel, 0 outside the shape. Export it again.")
+        raise InputError("its mask is an image in colors; expected one number a pixel, 0 outside the shape. Export it again.")
     return pixels != 0

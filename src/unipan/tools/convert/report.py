@@ -74,19 +74,19 @@ def summary(counts: Iterable[SplitCounts]) -> Table:
 
 def sentences(counts: Sequence[SplitCounts], parts: Sequence[Part], out: Path) -> list[str]:
     """What the table can't say, and the command that comes next."""
-    said = []
+    sentences = []
     if any(count.contested_px for count in counts):
-        said.append(f"Overlapping pixels went to {parts[0].source.overlap_rule}.")
+        sentences.append(f"Overlapping pixels went to {parts[0].source.overlap_rule}.")
     vanished = [name for count in counts for name in count.vanished]
     if vanished:
-        said.append(f"Vanished, because others cover them or they hold no pixel's centre: {listing(vanished)}.")
+        sentences.append(f"Vanished, because others cover them or they hold no pixel's centre: {listing(vanished)}.")
     empty = sum(count.empty for count in counts)
     if empty:
-        said.append(f"{empty} images have no segment at all; they are void, and nothing is learnt from them.")
+        sentences.append(f"{empty} images have no segment at all; they are void, and nothing is learnt from them.")
     faults = all_faults(parts, counts)
     if faults:
-        said.append(f"Left out: {counted_faults(faults)}")
-    return [*said, next_step(parts, out)]
+        sentences.append(f"Left out: {counted_faults(faults)}")
+    return [*sentences, next_step(parts, out)]
 
 
 def next_step(parts: Sequence[Part], out: Path) -> str:

@@ -135,7 +135,7 @@ def check_size(image: Path, size: tuple[int | None, int | None], source: str) ->
     source: the annotation in words.
     """
     found = upright_size(image)
-    wanted = tuple(its if said is None else said for its, said in zip(found, size, strict=True))
+    wanted = tuple(its if stated is None else stated for its, stated in zip(found, size, strict=True))
     if found != wanted:
         raise InputError(
             f"{image} is {found[1]}x{found[0]} (width x height, upright) but {source} is {wanted[1]}x{wanted[0]}; "

@@ -46,8 +46,8 @@ def read_ids(image: LabelledImage, path: Path) -> tuple[Tensor | None, Fault | N
 
 
 def _readings(file: Image.Image) -> list[NDArray[np.int32]]:
-    """What a PNG's pixels may mean as ids: its colours, or its gray values or indices of the palette."""
+    """What a PNG's pixels may mean as ids: its colors, or its gray values or indices of the palette."""
     if file.mode in GRAY:
         return [np.asarray(file).astype(np.int32)]
-    colours = ids_from_rgb(np.asarray(file.convert("RGB")))
-    return [colours, np.asarray(file).astype(np.int32)] if file.mode == "P" else [colours]
+    colors = ids_from_rgb(np.asarray(file.convert("RGB")))
+    return [colors, np.asarray(file).astype(np.int32)] if file.mode == "P" else [colors]

@@ -149,9 +149,9 @@ def _check_numbers(check: ImageCheck, image: LabelledImage, segment: ListedSegme
     x1, y1, x2, y2 = box
     counted = (x1, y1, x2 - x1, y2 - y1)
     if segment.box is not None and max(abs(a - b) for a, b in zip(segment.box, counted, strict=True)) > 1:
-        said = " ".join(f"{side:g}" for side in segment.box)
+        stated = " ".join(f"{side:g}" for side in segment.box)
         check.complain(
-            Kind.WRONG_BOX, f"{image.png_name}: segment {segment.id} has {' '.join(map(str, counted))}, the JSON says {said}"
+            Kind.WRONG_BOX, f"{image.png_name}: segment {segment.id} has {' '.join(map(str, counted))}, the JSON says {stated}"
         )
 
 

@@ -49,7 +49,7 @@ def findings_table(findings: list[Finding]) -> Table:
     table.add_column("count", justify="right")
     table.add_column("what, where, and what to do")
     for finding in findings:
-        colour = "red" if finding.kind.severity is Severity.ERROR else "yellow"
+        color = "red" if finding.kind.severity is Severity.ERROR else "yellow"
         text = Text(f"{finding.kind.title} ({finding.split})", style="bold")
         for where in finding.first:
             text.append(f"\n  {where}", style="not bold")
@@ -58,7 +58,7 @@ def findings_table(findings: list[Finding]) -> Table:
         text.append(f"\n{finding.kind.remedy}", style="not bold italic")
         if finding.kind.fix:
             text.append(f" --fix: {finding.kind.fix}.", style="not bold italic")
-        table.add_row(Text(finding.kind.severity.value, style=colour), str(finding.count), text)
+        table.add_row(Text(finding.kind.severity.value, style=color), str(finding.count), text)
     return table
 
 

@@ -1,4 +1,4 @@
-"""The confusion drawing: its cells have the colours of their shares, and it stays readable with many classes."""
+"""The confusion drawing: its cells have the colors of their shares, and it stays readable with many classes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Runs found on colours, against a loop over pixels, and decoding against Pillow's."""
+"""Runs found on colors, against a loop over pixels, and decoding against Pillow's."""
 
 from itertools import groupby
 from pathlib import Path
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from unipan.data.id_maps import ids_at, ids_from_rgb, read_colours, shared_runs
+from unipan.data.id_maps import ids_at, ids_from_rgb, read_colors, shared_runs
 
 pairs = st.tuples(st.integers(1, 7), st.integers(1, 9)).flatmap(
     lambda size: st.tuples(*[arrays(np.uint8, (*size, 3), elements=st.sampled_from([0, 1, 255]))] * 2)
@@ -28,8 +28,8 @@ def test_runs_equal_a_loop_over_pixels(pair: tuple[np.ndarray, np.ndarray]) -> N
 
 
 @pytest.mark.parametrize("form", ["RGB", "P"])
-def test_both_decoders_give_pillow_s_colours(tmp_path: Path, form: str) -> None:
+def test_both_decoders_give_pillow_s_colors(tmp_path: Path, form: str) -> None:
     drawn = Image.fromarray(np.random.default_rng(0).integers(0, 5, (13, 17, 3), np.uint8) * 50)
     image = drawn if form == "RGB" else drawn.quantize(8)
     image.save(tmp_path / "map.png")
-    assert np.array_equal(read_colours(tmp_path / "map.png"), np.asarray(image.convert("RGB")))
+    assert np.array_equal(read_colors(tmp_path / "map.png"), np.asarray(image.convert("RGB")))
