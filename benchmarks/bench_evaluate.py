@@ -45,7 +45,7 @@ class First:
         return self.samples[index]
 
 
-class Watch:
+class Timer:
     """Adds up the time in a predictor's inference."""
 
     def __init__(self, predictor: Predictor) -> None:

@@ -25,7 +25,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from soak_holds import Look, faults, growth, look
+from soak_holds import State, faults, growth, read_state
 
 from unipan.checkpoint import RunFolder
 from unipan.config import Config
@@ -76,7 +76,7 @@ def stop_and_resume(config: Config, out: Path, dice: random.Random) -> bool:
     """SIGTERM to this process when the log has reached a random step; then go on. Whether that came before the end."""
     steps, ended = dice.randint(1, config.train.steps - 1), threading.Event()
 
-    def watch() -> None:
+    def monitor() -> None:
         while not ended.wait(0.01):
             if logged_steps(out) >= steps:
                 os.kill(os.getpid(), signal.SIGTERM)
@@ -84,14 +84,14 @@ def stop_and_resume(config: Config, out: Path, dice: random.Random) -> bool:
 
     # A signal that comes between the training's end and the watcher's must not end this process.
     former = signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    watcher = threading.Thread(target=watch)
-    watcher.start()
+    monitor_thread = threading.Thread(target=monitor)
+    monitor_thread.start()
     try:
         with suppress(Stopped):
             train(config, out)
     finally:
         ended.set()
-        watcher.join()
+        monitor_thread.join()
         signal.signal(signal.SIGTERM, former)
     was_stopped = not RunFolder(out).is_finished
     if was_stopped:
@@ -170,25 +170,25 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    config, looks, cut_short, dice = tiny(), [], Counter(stopped=0, killed=0), random.Random(0)
+    config, states, cut_short, dice = tiny(), [], Counter(stopped=0, killed=0), random.Random(0)
     found: list[str] = []
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as name, Path(os.devnull).open("w") as nowhere:
         console.file, folder = nowhere, Path(name)
         expected = prepare(config, folder)
-        print(" ".join(f"{column.name:>10}" for column in fields(Look)), flush=True)
-        while time.monotonic() - started < 60 * options.minutes or len(looks) < 2:
-            cut_short.update(cycle(config, folder / f"cycle{len(looks)}", expected, dice))
-            looks.append(look(len(looks) + 1, started))
-            print(" ".join(f"{value:10}" for value in asdict(looks[-1]).values()), flush=True)
-            found = faults(looks) + [f"no training was {way} before its end" for way, times in cut_short.items() if not times]
+        print(" ".join(f"{column.name:>10}" for column in fields(State)), flush=True)
+        while time.monotonic() - started < 60 * options.minutes or len(states) < 2:
+            cut_short.update(cycle(config, folder / f"cycle{len(states)}", expected, dice))
+            states.append(read_state(len(states) + 1, started))
+            print(" ".join(f"{value:10}" for value in asdict(states[-1]).values()), flush=True)
+            found = faults(states) + [f"no training was {way} before its end" for way, times in cut_short.items() if not times]
             if options.json:
-                cycles = [asdict(entry) for entry in looks]
+                cycles = [asdict(entry) for entry in states]
                 options.json.write_text(json.dumps({"faults": found, "cut_short": cut_short, "cycles": cycles}, indent=1))
-    for name, (early, late) in growth(looks).items():
+    for name, (early, late) in growth(states).items():
         print(f"{name}: first quarter {early:,.10g}, last quarter {late:,.10g}")
     print(", ".join(f"{way} before the end: {times}" for way, times in cut_short.items()))
-    print("\n".join(found) or f"nothing leaked in {len(looks)} cycles, {looks[-1].minutes:.0f} minutes")
+    print("\n".join(found) or f"nothing leaked in {len(states)} cycles, {states[-1].minutes:.0f} minutes")
     sys.exit(bool(found))
 
 

@@ -30,7 +30,7 @@ class MallocInfo(ctypes.Structure):
 
 
 @dataclass(frozen=True)
-class Look:
+class State:
     """What the process holds after a cycle."""
 
     cycle: int
@@ -46,7 +46,7 @@ class Look:
     children: int
 
 
-def look(cycle: int, started: float) -> Look:
+def read_state(cycle: int, started: float) -> State:
     gc.collect()
     libc = ctypes.CDLL(None)
     libc.mallinfo2.restype = MallocInfo
@@ -56,7 +56,7 @@ def look(cycle: int, started: float) -> Look:
     kib = {name: int(value.split()[0]) for name, value in (line.split(":") for line in lines)}
     tasks = list(Path("/proc/self/task").iterdir())
     children = [child for task in tasks for child in (task / "children").read_text().split()]
-    return Look(
+    return State(
         cycle=cycle,
         minutes=round((time.monotonic() - started) / 60, 2),
         memory_mib=round((kib["Anonymous"] + kib["Swap"]) / 2**10, 1),
@@ -68,9 +68,9 @@ def look(cycle: int, started: float) -> Look:
     )
 
 
-def growth(looks: Sequence[Look]) -> dict[str, tuple[float, float]]:
+def growth(states: Sequence[State]) -> dict[str, tuple[float, float]]:
     """Of everything that is bounded, the medians of the first quarter after the warm-up and of the last."""
-    warm = looks[int(len(looks) * WARM_UP) :]
+    warm = states[int(len(states) * WARM_UP) :]
     quarter = max(len(warm) // 4, 1)
     return {
         name: (
@@ -81,11 +81,11 @@ def growth(looks: Sequence[Look]) -> dict[str, tuple[float, float]]:
     }
 
 
-def faults(looks: Sequence[Look]) -> list[str]:
+def faults(states: Sequence[State]) -> list[str]:
     """A sentence for each thing that was left over."""
     grown = [
         f"{name} grew from {early:,.10g} to {late:,.10g}"
-        for name, (early, late) in growth(looks).items()
+        for name, (early, late) in growth(states).items()
         if late > early + BOUNDS[name]
     ]
-    return grown + [f"cycle {entry.cycle} left {entry.children} child processes" for entry in looks if entry.children]
+    return grown + [f"cycle {entry.cycle} left {entry.children} child processes" for entry in states if entry.children]

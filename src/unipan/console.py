@@ -1,4 +1,4 @@
-"""Where people are spoken to: messages and progress go to stderr, so that stdout stays for results.
+"""The terminal: messages and progress go to stderr, so that stdout stays for results.
 
 The only file that imports rich, so that names and paths, which may hold square brackets, are nowhere read as markup: consoles
 and progress bars have it switched off, and tables hold their texts as they are, whatever console prints them.
@@ -73,7 +73,7 @@ def _plain(text: Any) -> Any:
 
 
 def quiet_unless(main: bool) -> None:
-    """Let the main process speak for all: the others' messages, bars and results are not shown. Errors are, in each."""
+    """Let the main process print for all: the others' messages, bars and results are not shown. Errors are, in each."""
     console.quiet = results.quiet = not main
 
 
@@ -83,7 +83,7 @@ def warn(opening: str, rest: str) -> None:
 
 
 def counted(items: Iterable[T], what: str, total: int, *, transient: bool = False) -> Iterable[T]:
-    """Show a bar while going through `items`; nothing where no one looks on. transient: the bar goes when it is done."""
+    """Show a bar while going through `items`; nothing where stderr is no terminal. transient: the bar goes when it is done."""
     if not console.is_terminal:
         return items
     return _tracked(items, what, total, transient=transient)

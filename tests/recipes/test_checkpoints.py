@@ -46,12 +46,12 @@ def test_the_newest_stay(folder: RunFolder, keep: int, expected: list[int]) -> N
 def test_an_old_one_goes_only_when_the_new_one_is_there(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     unlink, seen = Path.unlink, []
 
-    def watched(path: Path, **options: bool) -> None:
+    def recorded(path: Path, **options: bool) -> None:
         if path.name.startswith("step-"):
             seen.append((path.name, saved_steps(folder)))
         unlink(path, **options)
 
-    monkeypatch.setattr(Path, "unlink", watched)
+    monkeypatch.setattr(Path, "unlink", recorded)
     keep_checkpoint(folder, state(40), keep=3)
     assert seen == [("step-00000010.safetensors", [10, 20, 30, 40])]
 

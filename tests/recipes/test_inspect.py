@@ -36,11 +36,11 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Drawn:
     """What was handed to the drawing, sample by sample."""
     seen: Drawn = []
 
-    def watch(image, target, classes, **options):
+    def recorded(image, target, classes, **options):
         seen.append((image, target))
         return draw_target(image, target, classes, **options)
 
-    monkeypatch.setattr(inspection, "draw_target", watch)
+    monkeypatch.setattr(inspection, "draw_target", recorded)
     return seen
 
 

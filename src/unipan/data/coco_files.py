@@ -38,7 +38,7 @@ class PanopticFile:
     path: Path
     folder: Path
     classes: ClassTable
-    """What `map` speaks."""
+    """What the indices of `map` stand for."""
     class_of_category: dict[int, int]
     """The JSON's category ids -> class index."""
     annotations: dict[ImageId, AnnotationEntry]

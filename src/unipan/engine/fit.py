@@ -49,7 +49,7 @@ class Step:
 
 
 class Hook:
-    """Looks on while a network learns. A hook overrides what it needs; each process must have the same ones."""
+    """Called around each step and at the end. A hook overrides what it needs; each process must have the same ones."""
 
     def before_step(self, index: int, batch: Batch) -> None:
         """The batch of step `index` has come."""

@@ -71,7 +71,7 @@ def _send_results(
     try:
         for item in items:
             ours.send(work(item))
-    except Exception:  # told where somebody listens: the first process does the same item again
+    except Exception:  # the first process does the same item again, and reports it there
         return
 
 

@@ -1,1 +1,1 @@
-"""The parts of a training: how it starts, what is written down and watched, what is kept."""
+"""The parts of a training: how it starts, what is logged, checked and kept."""

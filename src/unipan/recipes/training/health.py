@@ -60,7 +60,7 @@ class Health(Hook):
         self.wants_match = bool(panoptic and classes.things) and not any("first_match" in line for line in log)
         self._handle: RemovableHandle | None = None
         if self.wants_match:
-            self._handle = network.register_forward_hook(self._look, with_kwargs=True)
+            self._handle = network.register_forward_hook(self._inspect, with_kwargs=True)
         self._reported: set[str] = set()
         self._new: list[str] = []
         self._matched = False
@@ -92,7 +92,7 @@ class Health(Hook):
         if self._handle:
             self._handle.remove()
 
-    def _look(self, module: nn.Module, inputs: tuple, options: dict, outputs: Outputs) -> None:
+    def _inspect(self, module: nn.Module, inputs: tuple, options: dict, outputs: Outputs) -> None:
         targets: Sequence[Target] | None = inputs[2] if len(inputs) > 2 else options.get("targets")
         if targets is None or not module.training:
             return

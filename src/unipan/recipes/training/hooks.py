@@ -1,4 +1,4 @@
-"""Everything that looks on while a network learns, in the order in which it does. A new one is a class and an entry here."""
+"""All hooks of a training, in the order in which they are called. A new one is a class and an entry here."""
 
 import signal
 from contextlib import ExitStack, suppress
