@@ -28,8 +28,8 @@ def load_config(path: Path) -> Config:
         if unknown:
             raise InputError(f"{path}: setting {_unknown(unknown)}. Take it out, or use the unipan that wrote it.") from error
         first = faults[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        raise InputError(f"{path}: setting {place}: {first['msg']} (came: {str(first['input'])[:80]!r}).") from error
+        setting = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        raise InputError(f"{path}: setting {setting}: {first['msg']} (came: {str(first['input'])[:80]!r}).") from error
 
 
 def absent_settings(path: Path) -> list[str]:
@@ -43,7 +43,7 @@ def flat_settings(config: Config) -> dict[str, Any]:
 
 
 def with_values(settings: Any, values: Mapping[str, Any]) -> Any:
-    """Settings, or a section of them, with other values in some places, by their full names."""
+    """Settings, or a section of them, with others for some, by their full names."""
     own = {name: value for name, value in values.items() if "." not in name}
     inner: dict[str, dict[str, Any]] = {}
     for name, value in values.items():
@@ -69,8 +69,8 @@ def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
     return {name: value for part in inner for name, value in part.items()}
 
 
-def _unknown(places: list[str]) -> str:
+def _unknown(names: list[str]) -> str:
     """Settings that do not exist, each with the nearest that does."""
     known = [*flat_settings(Config()), *asdict(Config())]
-    near = {place: get_close_matches(place, known, n=1) for place in places}
-    return ", ".join(f"{place} is unknown" + (f" (near it: {found[0]})" if found else "") for place, found in near.items())
+    near = {name: get_close_matches(name, known, n=1) for name in names}
+    return ", ".join(f"{name} is unknown" + (f" (near it: {found[0]})" if found else "") for name, found in near.items())
