@@ -99,11 +99,11 @@ def measure_view(pair: Pair, number: int, clock: Clock) -> None:
         factor = view.size[0] / view.height
         resize_both(image, truth.ids, resized_size((HEIGHT, WIDTH), short_side=round(HEIGHT * factor), long_side=0))
     with clock("relight the smaller of view and crop"):
-        relit = relight(min(part, resized, key=Tensor.numel), jitter=SETTINGS.jitter, random=random)
+        jittered = color_jitter(min(part, resized, key=Tensor.numel), jitter=SETTINGS.jitter, random=random)
     with clock("relight the smaller of view and crop", "always the view"):
-        relight(part, jitter=SETTINGS.jitter, random=random)
+        color_jitter(part, jitter=SETTINGS.jitter, random=random)
     with clock("mirror"):
-        mirror(relit, ids)
+        hflip(jittered, ids)
     with clock("id map to target"):
         make_target(PanopticMap(ids, truth.segments), min_thing_px=4)
     with clock("id map to target", "a comparison a segment"):

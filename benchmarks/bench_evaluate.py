@@ -85,12 +85,12 @@ def rounds_of(predictor: Predictor, images: First) -> tuple[str, Rounds]:
     evaluate_predictor(predictor, images, "images")
     found = mean(len(predictor.infer(sample.image).detections.boxes) for sample in images.samples)
     measured: Rounds = {"inference": [], "evaluation's own": []}
-    watch = Watch(predictor)
+    timer = Timer(predictor)
     for _ in range(ROUNDS):
-        watch.seconds, start = 0.0, process_time()
+        timer.seconds, start = 0.0, process_time()
         evaluate_predictor(predictor, images, "images")
-        own = process_time() - start - watch.seconds
-        for name, seconds in (("inference", watch.seconds), ("evaluation's own", own)):
+        own = process_time() - start - timer.seconds
+        for name, seconds in (("inference", timer.seconds), ("evaluation's own", own)):
             measured[name].append(1000 * seconds / len(images))
     height, width = images[0].image.shape[1:]
     return f"{height} x {width}, {found:.0f} detections", measured

@@ -82,7 +82,7 @@ def test_matched_segments_equal_their_class_maps(
     maps = []
     for positions, classes in (predicted, true):
         labels = [Label(number, index) for number, index in zip([5, 6, 900], classes, strict=True)]
-        maps.append(panoptic_map(torch.tensor(places, dtype=torch.int32).view(3, 4), labels, CLASSES))
+        maps.append(panoptic_map(torch.tensor(positions, dtype=torch.int32).view(3, 4), labels, CLASSES))
     assert np.array_equal(Confusion.of(match_maps(*maps), 3).pixels, confuse(*map(class_map, maps), 3).pixels)  # type: ignore[call-arg]
 
 

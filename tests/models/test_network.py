@@ -76,9 +76,9 @@ def test_masks_of_the_admitted_alone_give_the_same_answer(small_network: Network
 def test_a_neighbour_changes_no_answer(small_network: Networks, noise: Images, fpn_norm: bool) -> None:
     network = small_network(variant="B", fpn_norm=fpn_norm)
     together = network(batch(noise), SIZES, admission=EVERYTHING)
-    for place, size in enumerate(SIZES):
-        alone = network(picture(*size, seed=place)[None], [size], admission=EVERYTHING)
-        own = Outputs(*([entries[place]] for entries in together[:6]), {})  # type: ignore[call-arg]
+    for position, size in enumerate(SIZES):
+        alone = network(noise(*size, seed=position)[None], [size], admission=EVERYTHING)
+        own = Outputs(*([entries[position]] for entries in together[:6]), {})  # type: ignore[call-arg]
         for mine, theirs in zip(tensors(own), tensors(alone), strict=True):
             torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
 

@@ -63,8 +63,8 @@ def test_a_service_gets_project_run_settings_numbers_and_drawings(
     calls: list = []
     run = SimpleNamespace(log=lambda values, step=None: calls.append((step, values)), finish=lambda: calls.append("finished"))
     module = ModuleType(name)
-    module.Image = lambda picture, **options: "a picture"  # type: ignore[attr-defined]
-    module.init = lambda **options: told.append(options) or run  # type: ignore[attr-defined]
+    module.Image = lambda drawing, **options: "a drawing"  # type: ignore[attr-defined]
+    module.init = lambda **options: calls.append(options) or run  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, name, module)
     Runtime(device="cpu")  # which accelerate's trackers rely on, as in a training
     [tracker] = open_trackers([name], tmp_path / "first", {"train.seed": 3}, done=0)  # type: ignore[list-item]

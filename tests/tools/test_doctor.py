@@ -116,7 +116,7 @@ def test_a_copy_of_clean_data_is_the_same_data(root: Path, tmp_path: Path) -> No
     )
     for number in (1, 2, 3):
         pixels = (Image.open(folder / f"{number}.png") for folder in (copy.split.png_dir, Train(root).png.parent))
-        assert np.array_equal(*(np.array(picture) for picture in pixels))  # type: ignore[arg-type]
+        assert np.array_equal(*(np.array(image) for image in pixels))  # type: ignore[arg-type]
 
 
 def test_what_mending_does_to_pixels(root: Path, tmp_path: Path) -> None:

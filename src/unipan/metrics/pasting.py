@@ -21,7 +21,7 @@ def pasted_parts(
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]]:
     """Some detections at a time, in any order, with their masks in what the boxes reach of the image.
 
-    Yields their n places, the masks (n, h, w), and the first pixels (n, 2) of these parts, y and x.
+    Yields their n indices, the masks (n, h, w), and the first pixels (n, 2) of these parts, y and x.
     mask_logits: (N, M, M) float32 on the CPU. boxes: (N, 4) x1 y1 x2 y2 in the pixels of their images, also beyond the border.
     sizes: (N, 2) height and width of each one's image.
     """

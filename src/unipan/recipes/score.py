@@ -135,7 +135,7 @@ def _match_colors(truth: PanopticFile, true_id: ImageId, predictions: PanopticFi
     return match_segments(rows[0], columns[0], lengths, columns[1], rows[1]) if rows and columns else None
 
 
-def _places(file: PanopticFile, image_id: ImageId, ids: NDArray[np.int32]) -> tuple[NDArray[np.int64], list[Label]] | None:
+def _indices(file: PanopticFile, image_id: ImageId, ids: NDArray[np.int32]) -> tuple[NDArray[np.int64], list[Label]] | None:
     """Which of the image's segments each id is of, counted from 1, 0 for void; and what the segments are.
 
     None where an id has no segment, or a segment no id.

@@ -1,1 +1,1 @@
-"""Pictures for people."""
+"""Drawings of images, answers and training."""
