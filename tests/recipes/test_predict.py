@@ -101,10 +101,10 @@ def test_one_that_cannot_be_read_costs_nothing_else(
         main(["predict", str(learnt_run), str(folder), "--out", str(tmp_path / "out"), "--no-trim"])
     assert stop.value.code == 2
     printed = capsys.readouterr()
-    told = " ".join(printed.err.split())
-    assert "left out: 1 whose names begin with a dot" in told
-    assert "left out: cannot read the image" in told
-    assert "2 image(s) could not be read and are left out:" in told
+    message = " ".join(printed.err.split())
+    assert "left out: 1 whose names begin with a dot" in message
+    assert "left out: cannot read the image" in message
+    assert "2 image(s) could not be read and are left out:" in message
     assert "2 image(s), " in printed.out
     assert [image["file_name"] for image in content(tmp_path / "out")["images"]] == ["001.png", "b.png"]
     (folder / "002.jpg").write_bytes(whole)
