@@ -99,7 +99,7 @@ def test_a_stopped_training_goes_on(base: Config, tmp_path: Path, monkeypatch: p
     run = trials.trained_run("boxes", config, tmp_path)
     (run / "model.safetensors").unlink()
     monkeypatch.setattr(trials, "train", note)
-    assert trials.trained_run("boxes", base, 5, tmp_path) == run  # type: ignore[call-arg]
+    assert trials.trained_run("boxes", config, tmp_path) == run
     assert asked == [True]
     assert (run / "model.safetensors").exists()
 
