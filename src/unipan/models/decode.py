@@ -14,6 +14,7 @@ from torch import Tensor
 from unipan.classes import VOID_ID, ClassTable
 from unipan.ops.argmax import resized_argmax, upsampled_argmax
 from unipan.ops.boxes import coverage
+from unipan.ops.precision import full_precision
 from unipan.ops.segments import Label, panoptic_map
 from unipan.ops.upsample import upsample_logits
 from unipan.types import Detections, PanopticMap, Size
@@ -60,7 +61,7 @@ def best_channel(logits: Tensor, network_size: Size, size: Size) -> Tensor:
     """(H, W) int32: the first of the highest channels of `at_size`; K where nothing could be chosen."""
     if not len(logits):
         return torch.zeros(size, dtype=torch.int32, device=logits.device)
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    logits = full_precision(logits)
     return upsampled_argmax(logits, size) if network_size == size else resized_argmax(logits, network_size, size)
 
 

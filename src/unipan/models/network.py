@@ -13,6 +13,7 @@ from unipan.models.backbone import Backbone
 from unipan.models.detector import Detector
 from unipan.models.feature_decoder import SemanticHead
 from unipan.models.panoptic_head import AffinityFeatures, Existence, PanopticLogits, Potential
+from unipan.ops.precision import full_precision
 from unipan.ops.upsample import STRIDE
 from unipan.types import Admission, Detections, Outputs, Size, Target, add_terms
 
@@ -74,10 +75,10 @@ class PanopticNetwork(nn.Module):
         """images: (B, 3, H, W) without padding."""
         sizes = [(images.shape[-2], images.shape[-1])] * len(images)
         pyramid = self._pyramid(images)
-        semantic = _true_cells(_full_precision(self.semantic_head(pyramid[:4])), sizes[0])
-        affinity = _true_cells(_full_precision(self.affinity_head(pyramid[:4])), sizes[0])
+        semantic = _true_cells(full_precision(self.semantic_head(pyramid[:4])), sizes[0])
+        affinity = _true_cells(full_precision(self.affinity_head(pyramid[:4])), sizes[0])
         with torch.autocast(images.device.type, enabled=False):  # boxes in pixels and sums over cells don't fit into 16 bits
-            pyramid = [_full_precision(level) for level in pyramid]
+            pyramid = [full_precision(level) for level in pyramid]
             detections, detector_losses = self.detector(pyramid, sizes, targets)
             if admission.from_truth:
                 detections = true_detections(targets)
@@ -114,11 +115,6 @@ def true_detections(targets: Sequence[Target] | None) -> list[Detections]:
 def admit(detections: Detections, admission: Admission) -> Tensor:
     """(N,) indices of the detections that enter the potential. They stand best first, so the first ones are the best."""
     return torch.where(detections.scores >= admission.score_threshold)[0][: admission.limit]
-
-
-def _full_precision(x: Tensor) -> Tensor:
-    """float32 at least, whatever the mixed precision."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _true_cells(x: Tensor, size: Size) -> Tensor:

@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.ops import deform_conv2d
 
+from unipan.ops.precision import full_precision
+
 TAPS = 9
 
 
@@ -21,8 +23,8 @@ def deform_conv(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
 
     offsets: (B, 18, H, W). weight: (cout, cin, 3, 3). Reduced precision is computed in float32 and returned in x's own type.
     """
-    precision = torch.promote_types(x.dtype, torch.float32)
-    arguments = (x.to(precision), offsets.to(precision), weight.to(precision))
+    full = full_precision(x)
+    arguments = (full, offsets.to(full.dtype), weight.to(full.dtype))
     exporting = torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export()
     if exporting or x.device.type not in ("cpu", "cuda"):  # torchvision's operator has neither an ONNX form nor one for MPS
         convolved = sample_then_project(*arguments)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from unipan.ops.jaccard import jaccard_weights
+from unipan.ops.precision import full_precision
 
 
 def lovasz_hinge(logits: Tensor, truth: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -18,7 +19,7 @@ def lovasz_hinge(logits: Tensor, truth: Tensor, valid: Tensor | None = None) -> 
     valid: (R, n) bool; pixels outside count nowhere. A row without valid pixels costs 0.
     """
     truth = truth.bool()
-    logits = _in_full_precision(logits)
+    logits = full_precision(logits)
     errors = 1 - torch.where(truth, logits, -logits)
     if valid is not None:
         truth = truth & valid
@@ -35,11 +36,6 @@ def lovasz_softmax(probs: Tensor, labels: Tensor) -> Tensor:
     occurs = torch.zeros(probs.shape[0], dtype=torch.bool, device=probs.device).index_fill_(0, labels, True)
     present = occurs.nonzero()[:, 0]
     truth = labels == present[:, None]
-    chosen = _in_full_precision(probs[present])
+    chosen = full_precision(probs[present])
     errors = torch.where(truth, 1 - chosen, chosen)
     return (errors * jaccard_weights(errors.detach(), truth)).sum() / max(len(present), 1)
-
-
-def _in_full_precision(values: Tensor) -> Tensor:
-    """Half precision can't count pixels; autocast may hand it to us. Doubles stay doubles."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))

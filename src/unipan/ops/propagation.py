@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from unipan.choices import Propagation
 from unipan.errors import InputError
+from unipan.ops.precision import full_precision
 
 MAX_SOFTMAX_CELLS = 32_768
 """Largest map that `softmax` takes unless told otherwise: its time grows with the square of the cells."""
@@ -23,7 +24,7 @@ MIN_WEIGHT = 1e-3
 
 def propagate(potentials: Tensor, features: Tensor, form: Propagation, *, max_softmax_cells: int = MAX_SOFTMAX_CELLS) -> Tensor:
     """Evidence (K, P) from potentials (K, P) and features (P, D), in float32 at least, autocast or not."""
-    psi, q = _full_precision(potentials), _full_precision(features)
+    psi, q = full_precision(potentials), full_precision(features)
     with torch.autocast(q.device.type, enabled=False):  # sums over 100,000 cells do not fit into bfloat16
         match form:
             case "none":
@@ -89,7 +90,7 @@ def affinity_rows(features: Tensor, cells: Tensor, form: Propagation) -> Tensor:
     `normalised` and `softmax` give rows of A, which sum to 1. The others give scalar products, scaled as the form scales them
     (`pooled` as if the cell alone were a channel; `none`, which uses no affinity, as `pooled`).
     """
-    q = _full_precision(features)
+    q = full_precision(features)
     with torch.autocast(q.device.type, enabled=False):
         match form:
             case "dot":
@@ -107,7 +108,3 @@ def affinity_rows(features: Tensor, cells: Tensor, form: Propagation) -> Tensor:
 def _positive(features: Tensor) -> Tensor:
     """The feature map of linear attention, elu(q) + 1, kept above 0 so that every row of A has a sum to divide by."""
     return (F.elu(features) + 1).clamp(min=1e-6)
-
-
-def _full_precision(values: Tensor) -> Tensor:
-    return values.to(torch.promote_types(values.dtype, torch.float32))

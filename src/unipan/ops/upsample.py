@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from unipan.ops.precision import full_precision
 
 STRIDE = 4
 """Pixels along each side of a cell: the resolution at which the network predicts."""
@@ -27,5 +28,5 @@ def upsample_logits(logits: Tensor, size: Sequence[int]) -> Tensor:
     check_cells(logits, size)
     if logits.shape[0] == 0:  # interpolate refuses a tensor without channels; this one stays in the graph
         return logits.sum() + logits.new_zeros((0, height, width))
-    full = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    full = full_precision(logits)
     return F.interpolate(full[None], scale_factor=STRIDE, mode="bilinear", align_corners=False)[0, :, :height, :width]
