@@ -119,6 +119,16 @@ def test_a_copy_of_clean_data_is_the_same_data(root: Path, tmp_path: Path) -> No
         assert np.array_equal(*(np.array(image) for image in pixels))  # type: ignore[arg-type]
 
 
+def test_what_mending_leaves_out_is_counted(root: Path, tmp_path: Path) -> None:
+    """Of an id that two images bear, neither can be kept."""
+    train = Train(root)
+    CASES["image id of two files"].plant(train)
+    train.save()
+    splits = find_splits([root], images=[], masks=[], names=["train"])
+    (copy,) = fix(splits, examine(splits), tmp_path / "copy")
+    assert (copy.kept, copy.left_out) == (2, 1)
+
+
 def test_what_mending_does_to_pixels(root: Path, tmp_path: Path) -> None:
     """Two seas become one, and a dog of an unknown category void."""
     train = Train(root)
@@ -212,6 +222,9 @@ def test_merging_of_classes_is_said(root: Path, capsys: pytest.CaptureFixture[st
         path.write_text(json.dumps(content))
     assert exit_status("doctor", root, "--preset", "coco_small") == 0
     assert "4 classes were merged into 2 by their super-categories; --data.merge none keeps them" in capsys.readouterr().out
+    jsons = [root / "annotations" / f"panoptic_{split}.json" for split in ("train", "val")]
+    assert exit_status("doctor", *jsons, "--preset", "coco_small") == 0
+    assert "coco_small" not in capsys.readouterr().out, "of JSONs training merges nothing and keeps all stuff unless asked"
 
 
 def test_exit_status_and_json(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,11 +35,13 @@ def cityscapes(
         root: Folder with leftImg8bit/ and gtFine/.
         split: all: those of train and val that are unpacked.
     """
+    from unipan.data.build import remarks
     from unipan.tools.convert.cityscapes import CityscapesSource, splits_with_truth
     from unipan.tools.convert.report import Part
 
     sources = {name: CityscapesSource(root, name) for name in (splits_with_truth(root) if split == "all" else [split])}
     _convert([Part(name, source, range(len(source.file_names))) for name, source in sources.items()], out, faulty)
+    print_all(*(f"{name}: {remark}" for name, source in sources.items() for remark in remarks(source.samples)))
 
 
 def instances(

@@ -7,7 +7,7 @@ from tyro.conf import Positional
 
 from unipan.cli.options import AsJson, Settings, print_all, print_json
 from unipan.errors import InputError
-from unipan.presets import preset_named
+from unipan.presets import for_own_data, preset_named
 
 
 def doctor(
@@ -40,7 +40,7 @@ def doctor(
 
     if fix != (out is not None):
         raise InputError("--fix and --out DIR belong together: the mended copy needs a folder of its own.")
-    settings = preset_named(preset)
+    settings = preset_named(preset) if all(path.is_dir() for path in data) else for_own_data(preset_named(preset))
     splits = find_splits(data, images=images, masks=masks, names=split)
     if out is not None:
         repair.check_target(splits, out)

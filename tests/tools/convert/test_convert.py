@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from cityscapes_files import write_download
 from export_forms import content_of, export_instances, export_labelme, save_images
 from PIL import Image
 
@@ -204,6 +205,16 @@ def test_the_command_that_comes_next_can_be_pasted(tmp_path: Path) -> None:
         (tmp_path / "annotations" / f"panoptic_{split}.json").touch()
     parts = parts_of(Named(["a", "b"]), split="train", val_share=0.5, seed=0)  # type: ignore[arg-type]
     assert shlex.split(next_step(parts, tmp_path))[-4:] == ["--data.images", "images of mine", "--out", "runs/mine"]
+
+
+def test_what_may_be_train_ids_of_cityscapes_is_said(tmp_path: Path, printed) -> None:
+    root = write_download(tmp_path / "root")
+    assert "train ids" not in printed("convert", "cityscapes", root, "--out", tmp_path / "label-ids")
+    for path in root.rglob("*_instanceIds.png"):
+        Image.fromarray(np.full_like(np.array(Image.open(path)), 13)).save(path)  # a car, or a fence?
+    assert "val: The labels of 2 frames that were looked at may be train ids" in printed(
+        "convert", "cityscapes", root, "--out", tmp_path / "train-ids"
+    )
 
 
 def test_the_sample_of_cityscapes(sample_data: Path, tmp_path: Path, printed) -> None:

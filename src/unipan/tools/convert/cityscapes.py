@@ -17,13 +17,13 @@ class CityscapesSource:
     overlap_rule = "nobody: maps of one number a pixel can't overlap"
 
     def __init__(self, root: Path, split: str) -> None:
-        self._samples = Cityscapes(root, split, merge="none", whole=False)
-        self.classes, self.faults = self._samples.classes, self._samples.faults
+        self.samples = Cityscapes(root, split, merge="none", whole=False)
+        self.classes, self.faults = self.samples.classes, self.samples.faults
         self.images_dir = root / IMAGES
-        self.file_names = [f"{split}/{name}" for name in self._samples.file_names]
+        self.file_names = [f"{split}/{name}" for name in self.samples.file_names]
 
     def __getitem__(self, index: int, /) -> Converted:
-        sample = self._samples[index]
+        sample = self.samples[index]
         return Converted(
             image_id=sample.image_id,
             file_name=self.file_names[index],

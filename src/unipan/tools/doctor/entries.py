@@ -41,6 +41,8 @@ class Listed:
     raw_categories: list[Entry]
     """Of the usable categories, every key that stands there."""
     faults: list[Fault]
+    annotated: int
+    """Images that annotations name, usable or not."""
 
 
 def read_listed(path: Path) -> Listed:
@@ -84,7 +86,8 @@ def listed(content: Entry) -> Listed:
         faults += unlabelled
     else:
         faults.append(Fault(Kind.NOTHING_LABELLED, f"{len(images)} images, no annotation"))
-    return Listed(categories, labelled, raw, faults)
+    annotated = {str(part(entry, "image_id")) for entry in content["annotations"]}
+    return Listed(categories, labelled, raw, faults, len(annotated))
 
 
 def _categories(entries: list[Any], faults: list[Fault]) -> tuple[dict[int, ClassInfo], list[Entry], Refused]:

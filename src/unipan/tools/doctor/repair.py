@@ -70,7 +70,7 @@ def _fix_split(split: CocoSplit, unusable: set[int], out: Path) -> Copy:
         "categories": listed.raw_categories,
     }
     write_json(target, content)
-    return Copy(CocoSplit(split.name, target, split.images_dir, folder), len(labelled), len(listed.labelled) - len(labelled))
+    return Copy(CocoSplit(split.name, target, split.images_dir, folder), len(labelled), listed.annotated - len(labelled))
 
 
 def _copy_image(
