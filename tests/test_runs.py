@@ -1,10 +1,12 @@
 """Finding a run, in a folder or on the hub, and reading its settings and class table."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import huggingface_hub
 import pytest
 
+from unipan import checkpoint
 from unipan.checkpoint import RunFolder, open_run, read_classes, write_settings
 from unipan.classes import ClassTable
 from unipan.errors import InputError
@@ -52,10 +54,12 @@ def test_a_run_of_the_hub_is_fetched_by_its_name(tmp_path: Path, monkeypatch: py
     assert len(asked) == 1, "a folder must not be looked for on the hub"
 
 
-def test_a_hub_that_cannot_be_reached_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("answers", "reason"), [(True, "no route to host"), (False, "it cannot be reached")])
+def test_a_hub_that_cannot_be_reached_is_named(monkeypatch: pytest.MonkeyPatch, answers: bool, reason: str) -> None:
     def snapshot_download(*_, **__) -> str:
         raise ConnectionError("no route to host")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    with pytest.raises(InputError, match=r"cannot fetch hf:someone/scenes from the Hugging Face Hub: no route to host"):
+    monkeypatch.setattr(checkpoint, "hub", lambda: nullcontext(answers))
+    with pytest.raises(InputError, match=f"cannot fetch hf:someone/scenes from the Hugging Face Hub: {reason}"):
         open_run("hf:someone/scenes")

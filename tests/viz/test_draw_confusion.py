@@ -46,3 +46,9 @@ def test_the_classes_of_coco_fit_a_drawing() -> None:
     drawing = draw_confusion(np.ones((133, 134), dtype=np.int64), table(133), void="(void)")
     assert drawing is not None
     assert 133 * 14 < drawing.height < drawing.width < 3000  # room for a line of text a class
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_name_that_no_font_here_holds_is_no_warning() -> None:
+    classes = ClassTable.from_categories([{"id": 1, "name": "snail \N{SNAIL}", "isthing": 1}])
+    assert draw_confusion(np.array([[3, 0]]), classes, void="(void)") is not None

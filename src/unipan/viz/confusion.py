@@ -1,5 +1,6 @@
 """A class confusion as a drawing: which true class (row) is taken for which (column), in percent of the row. C classes."""
 
+import warnings
 from io import BytesIO
 
 import numpy as np
@@ -61,7 +62,9 @@ def _heat_map(shares: NDArray[np.float64], rows: list[str], columns: list[str], 
         if with_numbers:
             _write_numbers(axes, 100 * shares)
         written = BytesIO()
-        figure.savefig(written, format="png", dpi=DOTS_PER_INCH, facecolor="white")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a name may hold what no font here draws
+            figure.savefig(written, format="png", dpi=DOTS_PER_INCH, facecolor="white")
     return Image.open(written).convert("RGB")
 
 

@@ -115,7 +115,7 @@ def test_entries_that_cannot_be_used_are_each_named_once(tmp_path: Path) -> None
         {"id": 4, "file_name": "b.png"},
         {"id": 4, "file_name": "c.png"},
     ]
-    entries = [cat(1, [TRIANGLE]), *(cat(10 + n, [TRIANGLE], n) for n in (2, 3, 4, 9)), cat(1, SQUARE_RLE)]
+    entries = [cat(1, [TRIANGLE]), *(cat(10 + n, [TRIANGLE], n) for n in (2, 3, 4, 9)), cat(1, SQUARE_RLE) | {"id": "1"}]
     entries += [cat(20, [TRIANGLE]) | {"category_id": "cat"}, "nonsense"]
     source = instances(tmp_path, entries, images)
     starts = ["image 2: the file name '/abs/a.png' leads out", "entry 3 of images: at file_name: Field required"]

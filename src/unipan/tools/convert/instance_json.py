@@ -114,7 +114,7 @@ def _check_kinds(entries: list[Any], listed: set[ImageId]) -> None:
 def _add_annotations(content: InstanceJson, entries: list[Any], listed: set[ImageId]) -> None:
     """Keep the usable annotations, each below its image."""
     known = {read_as(int, entry.get("id")) for entry in content.categories}  # of other ids the class table complains
-    images_of: dict[int | str, str] = {}
+    images_of: dict[str, str] = {}  # by the annotation's id: 1 and "1" are one
     for position, entry in enumerate(entries, 1):
         if not isinstance(entry, InstanceEntry):
             content.faults.append(f"{_where(entry, position, content)}: {fault_of(InstanceEntry, entry)}. Mend or remove it.")
@@ -127,9 +127,9 @@ def _add_annotations(content: InstanceJson, entries: list[Any], listed: set[Imag
                 raise InputError(f"its image_id {entry.image_id!r} is no image that the file lists; add the image, or remove it.")
             if entry.category_id not in known:
                 raise InputError(f"its category {entry.category_id} is none that the file lists; add the category.")
-            if entry.id in images_of:
-                raise InputError(f"its id stands before, too ({images_of[entry.id]}); each annotation needs one of its own.")
-            images_of[entry.id] = where
+            if str(entry.id) in images_of:
+                raise InputError(f"its id stands before, too ({images_of[str(entry.id)]}); each annotation needs one of its own.")
+            images_of[str(entry.id)] = where
             content.annotations[entry.image_id].append(entry)
 
 
