@@ -119,6 +119,19 @@ def test_a_copy_of_clean_data_is_the_same_data(root: Path, tmp_path: Path) -> No
         assert np.array_equal(*(np.array(image) for image in pixels))  # type: ignore[arg-type]
 
 
+def test_both_meanings_of_an_image_are_shown(root: Path) -> None:
+    train = Train(root)
+    CASES["two annotations that disagree"].plant(train)
+    train.save()
+    (finding,) = (
+        f
+        for f in examine(find_splits([root], images=[], masks=[], names=["train"])).findings
+        if f.kind.slug == "annotation-repeated"
+    )
+    assert "segments of the categories none" in finding.first[0]
+    assert "segments of the categories 30, 40" in finding.first[0]
+
+
 def test_what_mending_leaves_out_is_counted(root: Path, tmp_path: Path) -> None:
     """Of an id that two images bear, neither can be kept."""
     train = Train(root)

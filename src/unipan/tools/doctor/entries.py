@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unipan.classes import VOID, ClassInfo, category_fault, class_of
-from unipan.data.coco_json import AnnotationEntry, ImageEntry, json_bytes, leads_out, twin
+from unipan.data.coco_json import AnnotationEntry, ImageEntry, json_bytes, leads_out, listing, twin
 from unipan.errors import InputError
 from unipan.json_values import read_as, read_id
 from unipan.tools.doctor.faults import Kind, Severity
@@ -178,7 +178,13 @@ def _annotations(
 
 
 def _names(annotations: Sequence[Entry]) -> str:
-    return " and ".join(f"{one['file_name']} ({len(one['segments_info'])} segments)" for one in annotations)
+    """Each annotation's PNG and what it says of it, so that two meanings are seen."""
+    return " and ".join(f"{one['file_name']} (segments of the categories {_categories_of(one)})" for one in annotations)
+
+
+def _categories_of(annotation: Entry) -> str:
+    segments = [segment for segment in annotation["segments_info"] if isinstance(segment, dict)]
+    return listing([str(segment.get("category_id", "?")) for segment in segments]) or "none"
 
 
 def _check_name(name: str, faults: list[Fault]) -> None:

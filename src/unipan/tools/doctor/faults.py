@@ -121,7 +121,12 @@ class Kind(Enum):
     TRAIN_IDS = _ERROR, "truth that seems to be written in train ids instead of label ids", TRAIN_IDS_REMEDY
     PERHAPS_TRAIN_IDS = _WARNING, "labels that are all small enough to be train ids", TRAIN_IDS_REMEDY
     IMAGE_AMBIGUOUS = _ERROR, "image names that several files bear", "Write the subfolder into the JSON's file_name.", "left out"
-    IMAGE_MISSING = _ERROR, "missing images", "Add the file, or name the right --images.", "left out"
+    IMAGE_MISSING = (
+        _ERROR,
+        "missing images",
+        "Add the file, mend its name, or name the right --images.",
+        "left out",
+    )
     IMAGE_UNREADABLE = _ERROR, "unreadable images", "Fetch or save the file again.", "left out"
     NEARLY_BLACK = (
         _WARNING,
