@@ -46,11 +46,11 @@ def test_an_error_comes_when_its_turn_has_come_and_ends_the_forks() -> None:
             raise InputError(f"item {item} is odd")
         return item
 
-    taken = []
+    taken, before = [], set(multiprocessing.active_children())  # of other tests
     with pytest.raises(InputError, match="item 4 is odd"), shared_out(work, range(9), 3) as found:
         taken.extend(iter(lambda: next(found), None))
     assert taken == [0, 1, 2, 3]
-    assert not multiprocessing.active_children()
+    assert set(multiprocessing.active_children()) <= before
 
 
 def test_what_a_killed_fork_leaves_is_done_here() -> None:
@@ -69,10 +69,11 @@ def test_forks_wait_while_nobody_takes_their_results(tmp_path: Path) -> None:
         (tmp_path / str(item)).touch()
         return bytes(100_000)
 
+    before = set(multiprocessing.active_children())
     with shared_out(work, range(40), 2):
         time.sleep(0.3)
         assert len(list(tmp_path.iterdir())) <= 2
-    assert not multiprocessing.active_children()
+    assert set(multiprocessing.active_children()) <= before
 
 
 def test_torch_works_in_forks_after_its_threads_ran_here() -> None:
