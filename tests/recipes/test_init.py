@@ -128,3 +128,13 @@ def test_a_training_starts_from_a_run_and_goes_on_without_it(
 def test_two_things_to_start_from_are_refused() -> None:
     with pytest.raises(InputError, match=r"train\.init \(runs/a\) and train\.warm_start \(b\.pth\) both"):
         TrainConfig(init="runs/a", warm_start="b.pth")
+
+
+def test_what_cannot_be_started_from_leaves_no_folder(tiny_run: Path, tiny_config: Config, tmp_path: Path) -> None:
+    given = tmp_path / "given"
+    given.mkdir()
+    for name in ("config.json", "classes.json"):  # a run that was stopped before it had a model
+        shutil.copy(tiny_run / name, given)
+    with pytest.raises(InputError, match="given"):
+        train(replace(tiny_config, train=replace(tiny_config.train, init=str(given))), tmp_path / "new")
+    assert not (tmp_path / "new").exists()

@@ -50,9 +50,10 @@ def train(
     if config.data.kind != "scenes":
         for remark in setting_remarks(config, sampled_statistics(dataset)):
             warn("settings:", remark)
-    state = _begin(folder, config, classes, processes, resume=resume)
+    state = resumed_state(folder, config, classes) if resume else None
     done = state.step if state else 0
-    network = _starting_network(config, classes, state, folder)
+    network = _starting_network(config, classes, state, folder)  # first: what can't be started from leaves no folder behind
+    _begin(folder, config, classes, processes, resume=resume)
     prepared = runtime.prepare(network)
     optimizer = _optimizer(config, network, runtime, state)
     device, count = runtime.device.type, processes.count
@@ -95,15 +96,13 @@ def _settled(config: Config, dataset: PanopticDataset, folder: RunFolder, *, res
     return whole
 
 
-def _begin(folder: RunFolder, config: Config, classes: ClassTable, processes: Processes, *, resume: bool) -> TrainingState | None:
-    """Start the run's folder, or find in it what to go on from."""
-    state = resumed_state(folder, config, classes) if resume else None
-    processes.barrier()  # all have read what is there before one changes it
+def _begin(folder: RunFolder, config: Config, classes: ClassTable, processes: Processes, *, resume: bool) -> None:
+    """Start the run's folder, once every process has read in it what to go on from."""
+    processes.barrier()
     if processes.is_main:
         if not resume:
             start_folder(folder)
         write_settings(folder, config, classes)
-    return state
 
 
 def _optimizer(config: Config, network: nn.Module, runtime: Runtime, state: TrainingState | None) -> torch.optim.Optimizer:
