@@ -220,6 +220,12 @@ def _listed_twice(train: Train) -> None:
     train.annotations.append(train.first | {"image_id": 77, "segments_info": list(train.first["segments_info"])})
 
 
+def _one_png_of_two(train: Train) -> None:
+    """Their labels fit both, so nothing else is wrong."""
+    other = next(a for a in train.annotations if a["image_id"] == 2)
+    other.update(file_name=train.first["file_name"], segments_info=train.first["segments_info"])
+
+
 CASES = {
     "no categories": Case(lambda t: t.categories.clear(), {"category-count": 1}),
     "category without isthing": Case(lambda t: t.categories[3].pop("isthing"), {"category-malformed": 1}),
@@ -266,6 +272,7 @@ CASES = {
     "ten bits of sixteen": Case(_ten_bits, {"nearly-black": 1}),
     "all stuff": Case(_all_of_one_kind(0), {"no-things": 1}),
     "all things": Case(_all_of_one_kind(1), {"no-stuff": 3}),
+    "one PNG of two images": Case(_one_png_of_two, {"png-shared": 1}),
     "listed twice": Case(_listed_twice, {"duplicate-image": 1}),
     "cut image": Case(lambda t: _cut(t.image), {"image-unreadable": 1}),
     "no PNG": Case(lambda t: t.png.unlink(), {"png-missing": 1}),

@@ -134,6 +134,7 @@ class Kind(Enum):
         "Scale their values to the whole range, and save them again.",
     )
     PNG_MISSING = _ERROR, "missing panoptic PNGs", "Add the file, or name the right --masks.", "left out"
+    PNG_SHARED = _WARNING, "panoptic PNGs that several images name", "Write a PNG for each image."
     PNG_UNREADABLE = _ERROR, "unreadable panoptic PNGs", "Fetch or write the file again.", "left out"
     PNG_MODE = (
         _ERROR,

@@ -10,7 +10,7 @@ from unipan.data.coco_json import listing, refuse_instances
 from unipan.data.image_paths import locate_images
 from unipan.errors import InputError
 from unipan.tools.doctor.cityscapes import CATEGORIES, check_frame, frames
-from unipan.tools.doctor.entries import read_listed
+from unipan.tools.doctor.entries import LabelledImage, read_listed
 from unipan.tools.doctor.faults import Kind
 from unipan.tools.doctor.findings import Fault
 from unipan.tools.doctor.images import ImageCheck, check_image
@@ -146,4 +146,15 @@ def open_split(split: Split) -> Opened:
         )
         for image, own_paths in zip(listed.labelled, paths, strict=True)
     ]
-    return Opened(listed.categories, listed.faults, checks)
+    return Opened(listed.categories, listed.faults + _shared_pngs(listed.labelled), checks)
+
+
+def _shared_pngs(images: Sequence[LabelledImage]) -> list[Fault]:
+    """Images that name one PNG, which holds the labels of one of them at most."""
+    first: dict[str, str] = {}
+    pairs = [(image, first.setdefault(image.png_name, image.file_name)) for image in images]
+    return [
+        Fault(Kind.PNG_SHARED, f"{image.png_name} of {other} and {image.file_name}")
+        for image, other in pairs
+        if other != image.file_name  # one image listed twice is another fault
+    ]
