@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= runs/demo
+JOBS ?= 2
 MINUTES ?= 62
 VARIANTS ?= bare position taught taught-existence
 
@@ -20,8 +21,8 @@ help:  ## this list
 demo: .venv/ready  ## train on procedural scenes, evaluate, write $(OUT)/report.html
 	$(BIN)/unipan demo --out $(OUT)
 
-test: .venv/ready  ## the whole suite but for what is marked slow
-	$(BIN)/python -m pytest -m 'not slow'
+test: .venv/ready  ## the whole suite but for what is marked slow, in $(JOBS) processes
+	$(BIN)/python -m pytest -m 'not slow' -n $(JOBS) --dist loadfile
 
 slow: .venv/ready  ## what needs minutes
 	$(BIN)/python -m pytest -m slow

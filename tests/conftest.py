@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# One thread, unless asked otherwise: the tensors of tests are small, and threads that wait for each other by spinning slow a
+# shared machine down. Set before torch is imported, and for the processes that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # No deadline: a busy machine is not a fault. In CI the same examples every time, so that a failure is always the change's own.
 settings.register_profile("unipan", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("unipan")
