@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from ablation import COLUMNS, VARIANTS, Ablation, ablate, variant_config
 
 from unipan.classes import VOID_ID
 from unipan.config import Config
@@ -14,8 +15,7 @@ from unipan.metrics.pq import PQCounts, count, quality
 from unipan.predictor import load
 from unipan.recipes.evaluation.affinity import things_of_cells
 from unipan.recipes.tables import trials
-from unipan.recipes.tables.ablation import COLUMNS, Ablation, ablate
-from unipan.recipes.tables.variants import VARIANTS, variant_config, with_settings
+from unipan.settings_file import with_values
 from unipan.types import PanopticMap, Segment
 
 
@@ -80,7 +80,7 @@ def test_every_variant_is_a_valid_change(base: Config) -> None:
     with pytest.raises(InputError, match="nonsense"):
         variant_config("nonsense", base, seed=0)
     with pytest.raises(TypeError, match="wide"):
-        with_settings(base, {"model.detector.wide": 1})
+        with_values(base, {"model.detector.wide": 1})
 
 
 def test_the_things_of_cells_at_another_size() -> None:

@@ -11,12 +11,12 @@ from unipan.console import counted
 from unipan.data.coco_files import ImageId, PanopticFile, read_panoptic_file
 from unipan.data.coco_json import stem_below
 from unipan.data.id_maps import ids_at, read_colors, shared_runs
+from unipan.engine.forks import shared_out, worthwhile_processes
 from unipan.errors import InputError
 from unipan.metrics.report import Report
 from unipan.metrics.score import Score
 from unipan.metrics.segment_matching import Matching, match_maps, match_segments
 from unipan.ops.segments import Label, indices_of, joined_labels
-from unipan.recipes.forks import shared_out, worthwhile_processes
 
 PAIRS_EACH = 20
 """From so many pairs on a further process is clearly worth its start."""
