@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from unipan.classes import ClassTable
+
 if TYPE_CHECKING:  # torch takes seconds to import, and files are scored without a tensor
     from torch import Tensor
 
@@ -24,6 +26,8 @@ class Segment:
     id: int
     """Its value in the id map; never 0."""
     class_index: int
+    category_id: int
+    """The data set's own id of the class."""
     name: str  # of the class
     is_thing: bool
     is_crowd: bool = False
@@ -44,6 +48,8 @@ class PanopticMap:
     """(H, W) int32 on the CPU; 0 is void."""
     segments: tuple[Segment, ...]
     """One entry for each id that occurs in `ids`, void apart."""
+    classes: ClassTable
+    """What the segments' class indices stand for."""
 
 
 @dataclass(frozen=True, kw_only=True)

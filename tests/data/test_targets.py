@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -6,7 +7,6 @@ from unipan.classes import VOID, ClassInfo, ClassTable
 from unipan.data.coco import coco_split
 from unipan.data.targets import make_target
 from unipan.ops.segments import Label, panoptic_map
-from unipan.types import PanopticMap
 
 
 def info(name: str, number: int, *, is_thing: bool) -> ClassInfo:
@@ -39,14 +39,14 @@ def test_every_kind_of_segment() -> None:
 
 def test_segments_that_augmentation_has_removed_leave_no_box() -> None:
     whole = panoptic_map(torch.tensor([[4, 6]], dtype=torch.int32), [Label(4, 1), Label(6, 2)], CLASSES)
-    target = make_target(PanopticMap(torch.tensor([[6, 6]], dtype=torch.int32), whole.segments), min_thing_px=0)
+    target = make_target(replace(whole, ids=torch.tensor([[6, 6]], dtype=torch.int32)), min_thing_px=0)
     assert target.boxes.tolist() == [[0, 0, 2, 1]]
     assert target.labels.tolist() == [2]
     assert target.instances.tolist() == [[0, 0]]
 
 
 def test_no_segments_at_all() -> None:
-    target = make_target(PanopticMap(torch.zeros(2, 3, dtype=torch.int32), ()), min_thing_px=4)
+    target = make_target(panoptic_map(torch.zeros(2, 3, dtype=torch.int32), [], CLASSES), min_thing_px=4)
     assert target.boxes.shape == (0, 4)
     assert target.labels.shape == (0,)
     assert (target.instances == -1).all()

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,6 @@ from unipan.data.targets import make_target
 from unipan.data.transforms import Augmentation, View, augment, color_jitter, draw_view, hflip, resize_both
 from unipan.ops.segments import Label, panoptic_map
 from unipan.ops.sizes import resized_size
-from unipan.types import PanopticMap
 
 
 @pytest.mark.parametrize(
@@ -124,7 +125,7 @@ def test_boxes_after_a_crop_are_tight_and_slivers_are_void(seed: int) -> None:
     labels = [Label(1, 0), *(Label(number, 1) for number in range(2, 9) if (ids == number).any())]
     truth = panoptic_map(ids, labels, STUFF_AND_THING)
     _, moved = augment(torch.zeros(3, 60, 70, dtype=torch.uint8), ids, cropping(32, 36), random)
-    target = make_target(PanopticMap(moved, truth.segments), min_thing_px=12)
+    target = make_target(replace(truth, ids=moved), min_thing_px=12)
     kept = [number for number in range(2, 9) if (moved == number).sum() >= 12]
     assert len(target.boxes) == len(kept)
     for position, number in enumerate(kept):

@@ -1,5 +1,7 @@
 """Image and ids move together: properties of augmentation as a whole, on drawn images."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from hypothesis import given
@@ -10,7 +12,6 @@ from unipan.classes import ClassInfo, ClassTable
 from unipan.data.targets import make_target
 from unipan.data.transforms import Augmentation, augment, color_jitter, draw_view, resize_both, take_view
 from unipan.ops.segments import Label, panoptic_map
-from unipan.types import PanopticMap
 
 CLASSES = ClassTable(
     tuple(
@@ -64,7 +65,7 @@ def test_every_box_is_the_tight_box_of_its_mask(size: tuple[int, int], seed: int
     truth = panoptic_map(ids, [Label(1, 0), *(Label(number, 1) for number in range(2, 12))], CLASSES)
     settings = settings_of(scale=(factor, factor), crop=crop, flip=True, jitter=0.1)
     _, moved = augment(painted(ids), truth.ids, settings, np.random.default_rng(seed))
-    target = make_target(PanopticMap(moved, truth.segments), min_thing_px=3)
+    target = make_target(replace(truth, ids=moved), min_thing_px=3)
     seen = [segment.id for segment in truth.segments if segment.is_thing and (moved == segment.id).sum() >= 3]
     assert len(target.boxes) == len(target.labels) == len(seen)
     for position, (number, box) in enumerate(zip(seen, target.boxes.tolist(), strict=True)):

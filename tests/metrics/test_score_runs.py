@@ -2,6 +2,7 @@
 
 import random
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -23,7 +24,7 @@ def swapped(panoptic: PanopticMap, rng: random.Random) -> PanopticMap:
     one, other = rng.sample(panoptic.segments, 2)
     ids = panoptic.ids.clone()
     ids[panoptic.ids == one.id], ids[panoptic.ids == other.id] = other.id, one.id
-    return PanopticMap(ids, panoptic.segments)
+    return replace(panoptic, ids=ids)
 
 
 @settings(max_examples=40, deadline=None)

@@ -52,9 +52,9 @@ def test_areas_and_boxes_equal_a_loop_over_pixels(drawn: np.ndarray) -> None:
 def test_labels_without_pixels_are_dropped_and_pixels_without_labels_are_void() -> None:
     panoptic = panoptic_map(ids("112", "9.2"), [Label(1, 0), Label(2, 1, score=0.5), Label(3, 1)], CLASSES)
     assert panoptic.ids.tolist() == ids("112", "..2").tolist()
-    assert [(s.id, s.name, s.is_thing, s.area, s.box, s.score) for s in panoptic.segments] == [
-        (1, "sky", False, 2, (0, 0, 2, 1), 1.0),
-        (2, "cat", True, 2, (2, 0, 3, 2), 0.5),
+    assert [(s.id, s.name, s.category_id, s.is_thing, s.area, s.box, s.score) for s in panoptic.segments] == [
+        (1, "sky", CLASSES[0].dataset_id, False, 2, (0, 0, 2, 1), 1.0),
+        (2, "cat", CLASSES[1].dataset_id, True, 2, (2, 0, 3, 2), 0.5),
     ]
 
 

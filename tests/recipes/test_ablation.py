@@ -7,7 +7,7 @@ import pytest
 import torch
 from ablation import COLUMNS, VARIANTS, Ablation, ablate, variant_config
 
-from unipan.classes import VOID_ID
+from unipan.classes import VOID_ID, ClassTable
 from unipan.config import Config
 from unipan.data.build import validation_dataset
 from unipan.errors import InputError
@@ -87,11 +87,12 @@ def test_the_things_of_cells_at_another_size() -> None:
     """An image of 4 x 6 pixels that the network sees as 8 x 12: cells of 2 x 2 pixels, their middles at 1 and 3, and 1, 3, 5."""
     ids = torch.full((4, 6), VOID_ID, dtype=torch.int32)
     ids[1, 1], ids[3, 3], ids[1, 5] = 8, 9, 4
+    classes = ClassTable.from_categories([{"id": i, "name": f"c{i}", "isthing": 1} for i in range(5)])
     named = {8: (True, False), 9: (True, True), 4: (True, False)}
     segments = [
-        Segment(id=i, class_index=i % 5, name="", is_thing=thing, is_crowd=crowd, area=1, box=(0, 0, 1, 1))
+        Segment(id=i, class_index=i % 5, category_id=i % 5, name="", is_thing=thing, is_crowd=crowd, area=1, box=(0, 0, 1, 1))
         for i, (thing, crowd) in named.items()
     ]
-    things, labels = things_of_cells(PanopticMap(ids, tuple(segments)), (2, 3), (8, 12))
+    things, labels = things_of_cells(PanopticMap(ids, tuple(segments), classes), (2, 3), (8, 12))
     assert things.tolist() == [0, -1, 1, -1, -1, -1]
     assert labels.tolist() == [3, 4]

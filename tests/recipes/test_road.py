@@ -90,7 +90,7 @@ def with_answers_for_truth(run: Path, scenes: PanopticDataset) -> Listed:
         ids[1:, 1:] = answer.ids[: height - 1, : width - 1]
         present = set(ids.unique().tolist())
         kept = tuple(replace(segment, score=1.0) for segment in answer.segments if segment.id in present)
-        samples.append(replace(scenes[index], truth=PanopticMap(ids, kept)))
+        samples.append(replace(scenes[index], truth=replace(scenes[index].truth, ids=ids, segments=kept)))
     return Listed(scenes.classes, samples)
 
 

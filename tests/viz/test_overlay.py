@@ -1,5 +1,6 @@
 """Overlays and their colors, on maps small enough to check by hand."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +12,7 @@ from unipan.classes import ClassTable
 from unipan.errors import InputError
 from unipan.ops.segments import Label, panoptic_map
 from unipan.types import PanopticMap
-from unipan.viz.colors import class_color, segment_colors
+from unipan.viz.colors import segment_colors
 from unipan.viz.labels import depth, widened
 from unipan.viz.overlay import overlay
 
@@ -52,9 +53,16 @@ def test_color_of_an_instance_depends_on_its_place_not_on_its_id() -> None:
     assert [first[1], first[2], first[3]] == [second[900], second[5], second[77]]
 
 
-def test_without_a_table_colors_go_by_class_index_as_an_uncolored_table_would_give_them() -> None:
-    uncolored = ClassTable.from_categories([{"id": number, "name": f"c{number}", "isthing": 0} for number in range(1, 30)])
-    assert all(class_color(index, None) == uncolored[index].color for index in range(len(uncolored)))
+def test_without_a_table_colors_are_those_of_the_map_s_own() -> None:
+    panoptic = blocks(ROAD, CAR)
+    assert segment_colors(panoptic)[1] == CLASSES[ROAD].color
+    assert segment_colors(panoptic) == segment_colors(panoptic, CLASSES)
+    assert overlay(panoptic, black(panoptic)) == overlay(panoptic, black(panoptic), CLASSES)
+
+
+def test_another_table_gives_its_own_colors() -> None:
+    recolored = ClassTable(tuple(replace(info, color=(255, 0, 0)) for info in CLASSES.classes))
+    assert segment_colors(blocks(ROAD), recolored) == {1: (255, 0, 0)}
 
 
 @pytest.mark.parametrize(("size", "drawn"), [((600, 900), (900, 600)), ((120, 160), (480, 360)), ((1, 1), (480, 480))])
@@ -73,7 +81,7 @@ def test_outlines_lie_on_both_sides_of_a_border_and_nowhere_else() -> None:
 
 
 def test_void_is_grey_and_hatched() -> None:
-    panoptic = PanopticMap(torch.zeros(60, 80, dtype=torch.int32), ())
+    panoptic = panoptic_map(torch.zeros(60, 80, dtype=torch.int32), [], CLASSES)
     pixels = np.asarray(overlay(panoptic, black(panoptic), CLASSES, scale=1))
     assert (pixels == pixels[:, :, :1]).all()
     assert len(np.unique(pixels)) == 2

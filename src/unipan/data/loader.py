@@ -4,7 +4,7 @@ B images in a batch; H x W pixels.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from unipan.data.targets import make_target
 from unipan.data.transforms import Augmentation, augment
 from unipan.data.workers import dead_workers_named, end_workers_at_exit, loaded
 from unipan.errors import InputError
-from unipan.types import Batch, PanopticMap, Sample, Target
+from unipan.types import Batch, Sample, Target
 
 ORDER, CHANGE, DRAW = 0, 1, 2
 """What a random stream is for: the order of an epoch, the augmentation of a sample, or what its losses draw."""
@@ -44,7 +44,7 @@ def training_item(
 ) -> TrainingItem:
     """Augment a sample and derive its target, which bears the `seed`."""
     image, ids = augment(sample.image, sample.truth.ids, augmentation, random)
-    target = make_target(PanopticMap(ids, sample.truth.segments), min_thing_px=min_thing_px, seed=seed)
+    target = make_target(replace(sample.truth, ids=ids), min_thing_px=min_thing_px, seed=seed)
     return TrainingItem(image.float() / 255, target, sample.file_name)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -134,6 +135,7 @@ def panoptic_map(ids: Tensor, labels: Sequence[Label], classes: ClassTable) -> P
         Segment(
             id=label.id,
             class_index=label.class_index,
+            category_id=classes[label.class_index].dataset_id,
             name=classes[label.class_index].name,
             is_thing=classes[label.class_index].is_thing,
             is_crowd=label.is_crowd,
@@ -144,7 +146,7 @@ def panoptic_map(ids: Tensor, labels: Sequence[Label], classes: ClassTable) -> P
         for label, area, box in zip(labels, areas.tolist(), boxes.tolist(), strict=True)
         if area > 0
     )
-    return PanopticMap(_tensor(np.repeat(kept, runs.lengths)).view(ids.shape), segments)
+    return PanopticMap(_tensor(np.repeat(kept, runs.lengths)).view(ids.shape), segments, classes)
 
 
 def drop_small_stuff(panoptic: PanopticMap, *, min_area_px: int) -> PanopticMap:
@@ -154,7 +156,7 @@ def drop_small_stuff(panoptic: PanopticMap, *, min_area_px: int) -> PanopticMap:
         return panoptic
     hit = index_of_ids(panoptic.ids, list(small)) < len(small)
     kept = tuple(segment for segment in panoptic.segments if segment.id not in small)
-    return PanopticMap(panoptic.ids.masked_fill(hit, VOID_ID), kept)
+    return replace(panoptic, ids=panoptic.ids.masked_fill(hit, VOID_ID), segments=kept)
 
 
 def is_small_stuff(area: int, *, is_thing: bool, min_area_px: int) -> bool:

@@ -91,7 +91,7 @@ def compare_predictor(
         scores: dict[PanopticHead, Score] = {}
         for head, answer in answers.items():
             contents[head] += content_of(answer)
-            if entry.truth:
+            if entry.truth is not None:
                 scores[head] = Score.of(match_maps(answer, entry.truth), num_classes)
                 totals[head] = totals.get(head, Score.zero(num_classes)) + scores[head]
         drawings.append(out / f"{entry.stem}_compare.png")
@@ -108,11 +108,11 @@ def drawing(
     """One row: image, truth where known, answers with their PQ on this image where known."""
     image = as_pil(entry.pixels)
     row, titles = [enlarge(image, readable_scale(*image.size))], ["image"]
-    if entry.truth:
+    if entry.truth is not None:
         row.append(overlay(entry.truth, image, predictor.classes))
         titles.append("truth")
     for decoder, answer in answers.items():
-        row.append(overlay(answer, image, predictor.classes))
+        row.append(overlay(answer, image))
         score = f", PQ {percent(quality(scores[decoder].segments, predictor.classes).all.pq)}" if decoder in scores else ""
         titles.append(title(decoder) + score)
     return contact_sheet([row], column_titles=titles)

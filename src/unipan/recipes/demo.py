@@ -8,7 +8,6 @@ from pathlib import Path
 from PIL import Image
 
 from unipan.checkpoint import RunFolder
-from unipan.classes import ClassTable
 from unipan.config import Config
 from unipan.console import Table
 from unipan.data.build import validation_dataset
@@ -80,12 +79,12 @@ def show_scenes(config: Config, out: Path) -> tuple[Path, SceneStatistics]:
         as_pil(sample.image).save(images / sample.file_name)
     truth = (Entry(Path(sample.file_name).stem, sample.file_name, sample.truth) for sample in samples)
     write_panoptic(out, truth, dataset.classes, json_name="truth.json", png_folder="truth", scores=False)
-    _scene_sheet(samples, dataset.classes).save(path)
+    _scene_sheet(samples).save(path)
     return path, measure_scenes(dataset, MEASURED_SCENES)
 
 
-def _scene_sheet(samples: Sequence[Sample], classes: ClassTable) -> Image.Image:
-    pairs = [(enlarge(as_pil(s.image), 2), overlay(s.truth, s.image, classes, scale=2, labels=False)) for s in samples]
+def _scene_sheet(samples: Sequence[Sample]) -> Image.Image:
+    pairs = [(enlarge(as_pil(s.image), 2), overlay(s.truth, s.image, scale=2, labels=False)) for s in samples]
     rows = [[drawing for pair in pairs[start : start + 3] for drawing in pair] for start in range(0, len(pairs), 3)]
     return contact_sheet(rows, column_titles=["scene", "truth"] * 3)
 

@@ -142,7 +142,7 @@ def example(predictor: Predictor, sample: Sample) -> Example:
         image=enlarge(pil_image, readable_scale(*pil_image.size)),
         truth=overlay(sample.truth, pil_image, predictor.classes),
         detections=draw_detections(seen, inference.detections, predictor.classes, inference.outputs.admitted[0]),
-        answer=overlay(answer, pil_image, predictor.classes),
+        answer=overlay(answer, pil_image),
         affinity=affinity_drawings(predictor, inference.outputs, answer, seen),
     )
 

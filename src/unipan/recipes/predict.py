@@ -89,7 +89,7 @@ def predict(
             last = file, predictor.answer(inference)
             for what in (*map(LIMIT.format, predictor.limits_reached(inference)), *([DIM] if dim_range(file) else [])):
                 noted.setdefault(what, []).append(name)
-            save_image(overlay(last[1], pixels, predictor.classes), out / _overlay_name(name))
+            save_image(overlay(last[1], pixels), out / _overlay_name(name))
             log.add(file.absolute(), *write_entry(out / "panoptic", Entry(image_id, name, last[1]), classes, scores=True))
         if not log.sources:
             check_all_read(unreadable)

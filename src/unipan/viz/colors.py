@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from colorsys import hls_to_rgb, rgb_to_hls
 
-from unipan.classes import ClassTable, default_color
+from unipan.classes import ClassTable
 from unipan.types import PanopticMap, Segment
 
 RGB = tuple[int, int, int]
@@ -18,11 +18,6 @@ LIGHTNESS_SPAN = 0.36
 LIGHTNESS_CENTRE = (0.45, 0.62)
 """Where the middle of that span may lie, so that no instance is near black or white."""
 MIN_SATURATION = 0.5
-
-
-def class_color(class_index: int, classes: ClassTable | None) -> RGB:
-    """The class table's color, or without a table a stable one, spread by the golden ratio over the hues."""
-    return default_color(class_index) if classes is None else classes[class_index].color
 
 
 def instance_color(color: RGB, rank: int) -> RGB:
@@ -54,10 +49,14 @@ def instance_ranks(boxes: Sequence[Sequence[float]], class_indices: Sequence[int
 
 
 def segment_colors(panoptic: PanopticMap, classes: ClassTable | None = None) -> dict[int, RGB]:
-    """A color for each segment id: a stuff segment its class's, a thing a shade of it; void has none."""
+    """A color for each segment id: a stuff segment its class's, a thing a shade of it; void has none.
+
+    classes: where colors come from, if not from the map's own table.
+    """
+    table = panoptic.classes if classes is None else classes
     things = [segment for segment in panoptic.segments if segment.is_thing]
     ranks = instance_ranks([thing.box for thing in things], [thing.class_index for thing in things])
-    colors = {segment.id: class_color(segment.class_index, classes) for segment in panoptic.segments}
+    colors = {segment.id: table[segment.class_index].color for segment in panoptic.segments}
     colors |= {thing.id: instance_color(colors[thing.id], rank) for thing, rank in zip(things, ranks, strict=True)}
     return colors
 

@@ -28,8 +28,8 @@ def overlay(
 ) -> Image.Image:
     """Draw the segments over their image: things in shades of their class's color, void grey and hatched.
 
-    image: whatever `read_image` takes, of the map's size. classes: where colors come from; without it each class index
-    has a stable color of its own. scale: a whole number to enlarge by; None enlarges small images only.
+    image: whatever `read_image` takes, of the map's size. classes: where colors come from, if not from the map's own table: a
+    truth beside an answer is drawn in the answer's colors. scale: a whole number to enlarge by; None enlarges small images only.
     """
     pil_image = as_pil(image)
     height, width = panoptic.ids.shape

@@ -13,7 +13,7 @@ from unipan.errors import InputError
 from unipan.ops.images import ImageSource
 from unipan.types import Detections
 from unipan.viz.canvas import INK, PAPER, Plates, as_pil, enlarge, line_width, readable_scale
-from unipan.viz.colors import RGB, class_color, instance_color, instance_ranks
+from unipan.viz.colors import RGB, instance_color, instance_ranks
 
 HEAT = torch.tensor(
     [
@@ -53,10 +53,10 @@ def draw_detections(
     bold = list(range(len(boxes))) if admitted is None else admitted.tolist()
     thin = [index for index in range(len(boxes)) if index not in set(bold)]
     ranks = instance_ranks([boxes[index] for index in bold], [labels[index] for index in bold])
-    shades = {index: instance_color(class_color(labels[index], classes), rank) for index, rank in zip(bold, ranks, strict=True)}
+    shades = {index: instance_color(classes[labels[index]].color, rank) for index, rank in zip(bold, ranks, strict=True)}
     width = line_width(canvas)
     for index in reversed(thin):
-        _dashed_box(canvas, boxes[index], class_color(labels[index], classes), width + 1, opacity=0.6 + 0.4 * scores[index])
+        _dashed_box(canvas, boxes[index], classes[labels[index]].color, width + 1, opacity=0.6 + 0.4 * scores[index])
     for index in reversed(bold):
         solid_box(canvas, boxes[index], shades[index], width)
     plates = Plates(canvas)

@@ -29,8 +29,8 @@ def draw_target(
     """
     scale = readable_scale(image.shape[2], image.shape[1]) if scale is None else scale
     panoptic = seen_by_training(target, classes)
-    drawn = overlay(panoptic, as_pil(image), classes, scale=scale, labels=False)
-    colors = segment_colors(panoptic, classes)
+    drawn = overlay(panoptic, as_pil(image), scale=scale, labels=False)
+    colors = segment_colors(panoptic)
     boxes = (target.boxes * scale).tolist()
     for thing_id, box in enumerate(boxes, start=1):
         solid_box(drawn, box, colors[thing_id], line_width(drawn))

@@ -141,11 +141,11 @@ class Panels(Hook):
 
 
 def _row(predictor: Predictor, sample: Sample) -> list[Image.Image]:
-    image, classes = as_pil(sample.image), predictor.classes
+    image = as_pil(sample.image)
     return [
         enlarge(image, readable_scale(*image.size)),
-        overlay(sample.truth, image, classes),
-        overlay(predictor(sample.image), image, classes),
+        overlay(sample.truth, image, predictor.classes),
+        overlay(predictor(sample.image), image),
     ]
 
 
