@@ -13,7 +13,7 @@ import unipan
 PACKAGE = Path(unipan.__file__).parent
 FLOORS = [
     ["errors", "console", "json_values", "choices"],
-    ["classes", "files", "hub"],
+    ["classes", "files", "hub", "terms"],
     ["types", "config", "tensor_file"],
     ["settings_file"],
     ["ops", "overrides", "presets", "checkpoint"],

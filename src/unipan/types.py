@@ -6,11 +6,12 @@ G true things and N admitted detections of one image; K = S + N panoptic channel
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from unipan.classes import ClassTable
+from unipan.terms import Term
 
 if TYPE_CHECKING:  # torch takes seconds to import, and files are scored without a tensor
     from torch import Tensor
@@ -128,32 +129,6 @@ class Admission(NamedTuple):
     every_mask: bool = True  # masks of all detections; else of the admitted ones alone, which is all that training needs
 
 
-@dataclass(frozen=True)
-class Term:
-    """One loss term as a sum and what it is divided by; terms add over images, groups and processes before they are divided."""
-
-    sum: Tensor
-    """Scalar, differentiable."""
-    count: Tensor
-    """Scalar float: pixels or samples; 0 where there was nothing to learn."""
-
-    @property
-    def mean(self) -> Tensor:
-        return self.sum / self.count.clamp(min=1)
-
-    def __add__(self, other: Term) -> Term:
-        return Term(self.sum + other.sum, self.count + other.count)
-
-
-def add_terms(parts: list[dict[str, Term]]) -> dict[str, Term]:
-    """Add the terms of several parts name by name."""
-    total: dict[str, Term] = {}
-    for part in parts:
-        for name, term in part.items():
-            total[name] = total[name] + term if name in total else term
-    return total
-
-
 class Outputs(NamedTuple):
     """Everything that the network predicts for a batch; each list has B entries, at each image's own size."""
 
@@ -185,19 +160,3 @@ class Inference(NamedTuple):
     def admitted(self) -> Detections:
         """The detections of the thing channels, in their order."""
         return self.detections.take(self.outputs.admitted[0])
-
-
-@dataclass(frozen=True)
-class Losses:
-    """Named, weighted losses and their sum."""
-
-    terms: Mapping[str, Tensor]
-    """Scalars, already multiplied by their weights."""
-
-    @property
-    def total(self) -> Tensor:
-        values = iter(self.terms.values())
-        return sum(values, start=next(values))
-
-    def __iter__(self) -> Iterator[tuple[str, Tensor]]:
-        return iter(self.terms.items())

@@ -18,7 +18,8 @@ from unipan.engine.runtime import Runtime
 from unipan.errors import InputError
 from unipan.presets import demo
 from unipan.recipes.training.setup import check_divisible
-from unipan.types import Admission, Batch, Losses, Term
+from unipan.terms import Losses, Term
+from unipan.types import Admission, Batch
 
 
 class Weighing(nn.Module):

@@ -15,7 +15,8 @@ from unipan.engine.guards import Guard
 from unipan.engine.optimize import build_optimizer
 from unipan.engine.runtime import Runtime
 from unipan.errors import InputError
-from unipan.types import Admission, Batch, Losses, Term
+from unipan.terms import Losses, Term
+from unipan.types import Admission, Batch
 
 ADMISSION = Admission(0.5, 3)
 

@@ -20,7 +20,8 @@ from unipan.engine.runtime import Runtime
 from unipan.engine.saved_batch import SavedBatch, load_batch, save_batch
 from unipan.errors import InputError
 from unipan.losses.build import build_criterion
-from unipan.types import Admission, Batch, Losses, Target, Term
+from unipan.terms import Losses, Term
+from unipan.types import Admission, Batch, Target
 
 CLASSES = ClassTable((ClassInfo(name="sky", is_thing=False, dataset_id=1, color=(0, 0, 0), supercategory="sky"),))
 TERMS = build_criterion(LossConfig(), CLASSES, void_channel=False).names

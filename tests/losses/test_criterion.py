@@ -6,7 +6,8 @@ import torch
 from unipan.classes import VOID, ClassInfo, ClassTable
 from unipan.config import Config, LossConfig, ModelConfig, PanopticHead
 from unipan.losses.build import build_criterion, criterion_of
-from unipan.types import Detections, Outputs, Target, Term, add_terms
+from unipan.terms import Term, add_terms
+from unipan.types import Detections, Outputs, Target
 
 CLASSES = ClassTable(
     tuple(

@@ -14,7 +14,8 @@ from unipan.classes import VOID
 from unipan.losses.panoptic import panoptic_terms, panoptic_truth
 from unipan.losses.pixels import IGNORE
 from unipan.ops.lovasz import lovasz_softmax
-from unipan.types import Detections, Outputs, Target, Term
+from unipan.terms import Term
+from unipan.types import Detections, Outputs, Target
 
 STUFF = (0, 3)
 CLASS_OF = {".": 0, "_": 3, "#": 1, " ": VOID, "a": 1, "b": 2, "c": 1}

@@ -8,7 +8,8 @@ from torch import Tensor
 from unipan.classes import VOID
 from unipan.losses.semantic import semantic_terms
 from unipan.ops.lovasz import lovasz_softmax
-from unipan.types import Target, Term
+from unipan.terms import Term
+from unipan.types import Target
 
 CLASSES = 4
 

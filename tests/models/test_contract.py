@@ -19,7 +19,8 @@ from unipan.classes import ClassTable
 from unipan.config import LossConfig, ModelConfig
 from unipan.losses.build import build_criterion
 from unipan.models.network import PanopticNetwork
-from unipan.types import Admission, Losses, Outputs, Target
+from unipan.terms import Losses
+from unipan.types import Admission, Outputs, Target
 
 KINDS, VARIANTS, FORMS = get_args(DetectorKind), get_args(Variant), get_args(Propagation)
 MANY = 6

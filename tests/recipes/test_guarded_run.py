@@ -13,7 +13,7 @@ from unipan.losses.criterion import Criterion
 from unipan.recipes.train import train
 from unipan.recipes.training.log import read_log
 from unipan.recipes.training.replay import replay
-from unipan.types import Term
+from unipan.terms import Term
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from unipan.engine.processes import Processes
 from unipan.engine.runtime import Runtime
-from unipan.types import Batch, Losses, Term
+from unipan.terms import Losses, Term
+from unipan.types import Batch
 
 
 class Terms(Protocol):

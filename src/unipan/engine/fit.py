@@ -14,7 +14,8 @@ from unipan.engine.accumulate import Accumulation, Terms
 from unipan.engine.guards import GRADIENT, Guard
 from unipan.engine.optimize import set_learning_rate
 from unipan.engine.runtime import Runtime
-from unipan.types import Admission, Batch, Losses, Outputs, Target, Term
+from unipan.terms import Losses, Term
+from unipan.types import Admission, Batch, Outputs, Target
 
 
 class Criterion(Terms, Protocol):

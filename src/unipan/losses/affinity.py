@@ -13,7 +13,8 @@ from unipan.classes import VOID
 from unipan.losses.pixels import IGNORE
 from unipan.ops.propagation import pooled
 from unipan.ops.upsample import STRIDE, upsample_logits
-from unipan.types import Target, Term, add_terms
+from unipan.terms import Term, add_terms
+from unipan.types import Target
 
 SCALE = 10.0
 """Of the evidence, as the unified head's scale starts: without it no softmax over means could be confident."""

@@ -7,7 +7,8 @@ from unipan.losses.affinity import affinity_terms
 from unipan.losses.existence import existence_terms
 from unipan.losses.panoptic import panoptic_terms
 from unipan.losses.semantic import semantic_terms
-from unipan.types import Losses, Outputs, Target, Term
+from unipan.terms import Losses, Term
+from unipan.types import Outputs, Target
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 
 from unipan.losses.detection_matching import match_detections
-from unipan.types import Outputs, Target, Term, add_terms
+from unipan.terms import Term, add_terms
+from unipan.types import Outputs, Target
 
 
 def existence_terms(outputs: Outputs, targets: Sequence[Target]) -> dict[str, Term]:

@@ -12,7 +12,8 @@ from unipan.classes import VOID
 from unipan.losses.detection_matching import match_detections
 from unipan.losses.pixels import IGNORE, pixel_cross_entropy, pixel_lovasz
 from unipan.ops.upsample import upsample_logits
-from unipan.types import Outputs, Target, Term, add_terms
+from unipan.terms import Term, add_terms
+from unipan.types import Outputs, Target
 
 
 def panoptic_truth(target: Target, boxes: Tensor, labels: Tensor, *, stuff: Sequence[int], void_channel: bool) -> Tensor:

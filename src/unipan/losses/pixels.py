@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unipan.ops.lovasz import lovasz_softmax
-from unipan.types import Term
+from unipan.terms import Term
 
 IGNORE = -100
 """A pixel that no loss and no normaliser counts, in (H, W) int64 maps of channels."""

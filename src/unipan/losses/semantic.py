@@ -7,7 +7,8 @@ from torch import Tensor
 from unipan.classes import VOID
 from unipan.losses.pixels import IGNORE, pixel_cross_entropy, pixel_lovasz
 from unipan.ops.upsample import upsample_logits
-from unipan.types import Target, Term, add_terms
+from unipan.terms import Term, add_terms
+from unipan.types import Target
 
 
 def semantic_terms(

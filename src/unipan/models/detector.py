@@ -5,7 +5,8 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-from unipan.types import Detections, Size, Target, Term
+from unipan.terms import Term
+from unipan.types import Detections, Size, Target
 
 
 class Detector(Protocol):

@@ -19,7 +19,8 @@ from unipan.models.proposals import STRIDES
 from unipan.ops.instances import crop_instances
 from unipan.ops.lovasz import lovasz_hinge
 from unipan.ops.roi_align import roi_align
-from unipan.types import Detections, Size, Target, Term
+from unipan.terms import Term
+from unipan.types import Detections, Size, Target
 
 
 class MaskHead(nn.Module):

@@ -15,7 +15,8 @@ from unipan.models.feature_decoder import SemanticHead
 from unipan.models.panoptic_head import AffinityFeatures, Existence, PanopticLogits, Potential
 from unipan.ops.precision import full_precision
 from unipan.ops.upsample import STRIDE
-from unipan.types import Admission, Detections, Outputs, Size, Target, add_terms
+from unipan.terms import add_terms
+from unipan.types import Admission, Detections, Outputs, Size, Target
 
 EXTENT_MULTIPLE = 32
 """The coarsest feature's stride: each image is padded with zeros to a multiple of it, and never to its neighbour's size."""

@@ -22,7 +22,8 @@ from unipan.models.feature_decoder import group_norm
 from unipan.models.locations import LEVELS, centeredness, responsibility
 from unipan.models.mask_head import MaskHead, MaskRegions, add_masks, mask_loss, own_labels
 from unipan.models.proposals import grid_anchors
-from unipan.types import Detections, Size, Target, Term
+from unipan.terms import Term
+from unipan.types import Detections, Size, Target
 
 MASK_IOU = 0.5
 """Box IoU from which a detection's mask is trained as that of a true thing, as in Mask R-CNN."""

@@ -12,7 +12,8 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead, concat_box_prediction_layers
 
 from unipan.models.sampling import sample_balanced
-from unipan.types import Size, Target, Term
+from unipan.terms import Term
+from unipan.types import Size, Target
 
 STRIDES = (4, 8, 16, 32, 64)
 """Of P2..P6."""

@@ -15,7 +15,8 @@ from torchvision.models.detection.roi_heads import RoIHeads
 from unipan.models.mask_head import MaskHead, MaskRegions, PyramidRoIAlign, add_masks, mask_loss, own_labels, roi_levels
 from unipan.models.proposals import SMOOTH_L1_BETA, ProposalNetwork
 from unipan.models.sampling import sample_balanced
-from unipan.types import Detections, Size, Target, Term, add_terms
+from unipan.terms import Term, add_terms
+from unipan.types import Detections, Size, Target
 
 
 class Regions(NamedTuple):
