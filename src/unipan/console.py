@@ -1,13 +1,15 @@
-"""The terminal: messages and progress go to stderr, so that stdout stays for results.
+"""Messages go through the logger "unipan"; on the command line they and progress are shown on stderr: stdout is for results.
 
 The only file that imports rich, so that names and paths, which may hold square brackets, are nowhere read as markup: consoles
 and progress bars have it switched off, and tables hold their texts as they are, whatever console prints them.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from io import StringIO
 from typing import Any, TypeVar
 
 import rich.table
@@ -25,7 +27,19 @@ from rich.progress import (
 )
 from rich.text import Text
 
-__all__ = ["Renderable", "Table", "Text", "console", "counted", "quiet_unless", "results", "training_progress", "warn"]
+__all__ = [
+    "Renderable",
+    "Table",
+    "Text",
+    "console",
+    "counted",
+    "logger",
+    "quiet_unless",
+    "results",
+    "shown_on_terminal",
+    "training_progress",
+    "warn",
+]
 
 
 class PlainConsole(Console):
@@ -40,6 +54,12 @@ class PlainConsole(Console):
 
 console = PlainConsole(stderr=True)
 results = PlainConsole()
+
+logger = logging.getLogger("unipan")
+"""What is to be said meanwhile: sentences, and tables, which as text are drawn with spaces."""
+
+WIDTH_AS_TEXT = 120
+"""Characters of a line of a table in a log."""
 
 LINE_EVERY_S = 60
 """Where there is no terminal to draw a bar on."""
@@ -57,6 +77,11 @@ class Table(rich.table.Table):
         super().__init__(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False, **options)
         self.heading = title
 
+    def __str__(self) -> str:
+        drawn = StringIO()
+        PlainConsole(file=drawn, width=WIDTH_AS_TEXT).print(self)
+        return "\n".join(line.rstrip() for line in drawn.getvalue().splitlines())
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Text(self.heading, style="table.title", overflow="fold")  # which may be wider than the table
         yield from super().__rich_console__(console, options)
@@ -72,19 +97,48 @@ def _plain(text: Any) -> Any:
     return Text(text) if isinstance(text, str) else text
 
 
+class TerminalHandler(logging.Handler):
+    """Shows messages on stderr as they are, and tables as wide as the terminal is."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if isinstance(record.msg, Table):
+            console.print(record.msg)
+        else:
+            console.print(record.msg if isinstance(record.msg, Text) else record.getMessage(), soft_wrap=True)
+
+
+@contextmanager
+def shown_on_terminal() -> Iterator[None]:
+    """Within, messages are shown on stderr, and bars where that is a terminal: for the command line, not for a library."""
+    handler, level = TerminalHandler(), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+def _draws_bars() -> bool:
+    return console.is_terminal and any(isinstance(handler, TerminalHandler) for handler in logger.handlers)
+
+
 def quiet_unless(main: bool) -> None:
     """Let the main process print for all: the others' messages, bars and results are not shown. Errors are, in each."""
     console.quiet = results.quiet = not main
+    if not main:
+        logger.disabled = True
 
 
 def warn(opening: str, rest: str) -> None:
-    """A sentence on stderr whose opening words, which say of what kind it is, are colored."""
-    console.print(Text.assemble((opening, "yellow"), " ", rest), soft_wrap=True)
+    """A warning whose opening words, which say of what kind it is, are colored on a terminal."""
+    logger.warning(Text.assemble((opening, "yellow"), " ", rest))
 
 
 def counted(items: Iterable[T], what: str, total: int, *, transient: bool = False) -> Iterable[T]:
-    """Show a bar while going through `items`; nothing where stderr is no terminal. transient: the bar goes when it is done."""
-    if not console.is_terminal:
+    """Show a bar while going through `items`; nothing but on a terminal. transient: the bar goes when it is done."""
+    if not _draws_bars():
         return items
     return _tracked(items, what, total, transient=transient)
 
@@ -101,8 +155,11 @@ def _columns() -> tuple[ProgressColumn, ...]:
 
 @contextmanager
 def training_progress(steps: int, done: int) -> Iterator[Callable[[int, float, float], None]]:
-    """A bar for training, or a line every minute in a file; call the result with the step, its loss and the images per second."""
-    if not console.is_terminal:
+    """A bar for training on a terminal, else a message every minute.
+
+    Call the result with the step, its loss and the images per second.
+    """
+    if not _draws_bars():
         yield _lines(steps, done)
         return
     numbers = TextColumn("{task.fields[speed]:.3g} images/s, loss {task.fields[loss]:.3f}", markup=False)
@@ -121,6 +178,6 @@ def _lines(steps: int, done: int) -> Callable[[int, float, float], None]:
             return
         reported = now
         left = timedelta(seconds=round((steps - step) * (now - began) / (step - done)))
-        console.print(f"step {step} of {steps}: loss {loss:.3f}, {speed:.3g} images/s, {left} left", soft_wrap=True)
+        logger.info(f"step {step} of {steps}: loss {loss:.3f}, {speed:.3g} images/s, {left} left")
 
     return tell

@@ -1,13 +1,22 @@
 """A run that was trained for a few steps, small enough for a test, and evaluated through every door."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from unipan.config import Config
+from unipan.console import shown_on_terminal
 from unipan.presets import demo
 from unipan.recipes.train import train
+
+
+@pytest.fixture(autouse=True)
+def messages() -> Iterator[None]:
+    """Messages go where the command line shows them."""
+    with shown_on_terminal():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import os
 import re
 import select
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 
@@ -61,8 +61,15 @@ def main(arguments: list[str] | None = None) -> None:
         if given[:1] == ["--version"]:
             print(f"unipan {version('unipan')}")
         else:
-            parse(MENU, given)()
+            _run(parse(MENU, given))
         _leave_other_processes()
+
+
+def _run(command: Callable[[], None]) -> None:
+    from unipan.console import shown_on_terminal
+
+    with shown_on_terminal():
+        command()
 
 
 @contextmanager

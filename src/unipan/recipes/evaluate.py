@@ -7,7 +7,7 @@ from pathlib import Path
 from unipan.checkpoint import open_run
 from unipan.choices import PanopticHead
 from unipan.config import Config, DataConfig
-from unipan.console import console, counted
+from unipan.console import counted, logger
 from unipan.data.build import remarks, validation_dataset
 from unipan.data.dataset import PanopticDataset
 from unipan.data.statistics import SetStatistics
@@ -76,7 +76,7 @@ def held_out(run: str, data: DataConfig) -> PanopticDataset:
     if folder.model_step:
         messages.append(f"{run} is not finished: its model is that of step {folder.model_step} of {config.train.steps}.")
     for remark in messages if this_process().is_main else []:
-        console.print(remark, soft_wrap=True)
+        logger.info(remark)
     return dataset
 
 

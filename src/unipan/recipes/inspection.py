@@ -7,7 +7,7 @@ from PIL import Image
 
 from unipan.classes import ClassTable
 from unipan.config import Config
-from unipan.console import console, counted
+from unipan.console import counted, logger
 from unipan.data.build import augmentation, remarks, training_dataset
 from unipan.data.fitting import settled
 from unipan.data.loader import StepBatches, TrainingItem
@@ -33,7 +33,7 @@ def inspect_samples(config: Config, out: Path, *, samples: int, names: bool = Tr
     dataset = training_dataset(config.data, config.train.seed)
     config = settled(config, dataset, None)
     for remark in remarks(dataset):
-        console.print(remark, soft_wrap=True)
+        logger.info(remark)
     if len(dataset) == 0:
         raise InputError("the training data set holds no images; there is nothing to look at.")
     batches = StepBatches(

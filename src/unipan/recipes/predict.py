@@ -12,7 +12,7 @@ from torch import Tensor
 
 from unipan.checkpoint import open_run
 from unipan.choices import PanopticHead
-from unipan.console import Table, console, counted
+from unipan.console import Table, counted, logger
 from unipan.data.cityscapes_labels import with_label_ids
 from unipan.data.coco_json import listing, stem_below
 from unipan.data.coco_writer import Entry, png_of, write_entry
@@ -121,7 +121,7 @@ def _images_in(folder: Path, out: Path) -> list[Path]:
     left_out = [f"{len(found.paths) - len(paths)} in {out}, where results go"] if len(paths) < len(found.paths) else []
     left_out += [found.left_out] if found.left_out else []
     if left_out:
-        console.print(f"{folder}: {len(paths)} image(s); left out: {', '.join(left_out)}", soft_wrap=True)
+        logger.info(f"{folder}: {len(paths)} image(s); left out: {', '.join(left_out)}")
     if not paths:
         raise InputError(f"the folder {folder} holds no image; name one that does.")
     return paths
@@ -133,7 +133,7 @@ def readable(files: Sequence[Path], what: str, unreadable: list[Path]) -> Iterat
         try:
             pixels = read_image(file)
         except InputError as error:
-            console.print(f"left out: {error}", soft_wrap=True)
+            logger.warning(f"left out: {error}")
             unreadable.append(file)
         else:
             yield index, pixels

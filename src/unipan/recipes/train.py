@@ -10,7 +10,7 @@ from torch import nn
 from unipan.checkpoint import RunFolder, TrainingState, fill, open_run, write_settings
 from unipan.classes import ClassTable
 from unipan.config import Config
-from unipan.console import console, quiet_unless, warn
+from unipan.console import logger, quiet_unless, warn
 from unipan.data.build import augmentation, remarks, training_dataset
 from unipan.data.dataset import PanopticDataset
 from unipan.data.fitting import settled
@@ -46,7 +46,7 @@ def train(
     schedule, processes = config.train, runtime.processes
     classes, images = dataset.classes, len(dataset)
     for remark in remarks(dataset):
-        console.print(remark, soft_wrap=True)
+        logger.info(remark)
     if config.data.kind != "scenes":
         for remark in setting_remarks(config, sampled_statistics(dataset)):
             warn("settings:", remark)
@@ -57,7 +57,7 @@ def train(
     prepared = runtime.prepare(network)
     optimizer = _optimizer(config, network, runtime, state)
     device, count = runtime.device.type, processes.count
-    console.print(training_table(config, network, classes, num_images=images, device=device, processes=count))
+    logger.info(training_table(config, network, classes, num_images=images, device=device, processes=count))
     trainer = Trainer(
         network=prepared,
         criterion=criterion_of(config, classes),
@@ -92,7 +92,7 @@ def _settled(config: Config, dataset: PanopticDataset, folder: RunFolder, *, res
     own, given = flat_settings(whole), flat_settings(config)
     follow = [f"{name} {own[name]}" for name in own if own[name] != given[name]]
     if follow:
-        console.print(f"By the training data: {', '.join(follow)}.", soft_wrap=True)
+        logger.info(f"By the training data: {', '.join(follow)}.")
     return whole
 
 

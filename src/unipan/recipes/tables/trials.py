@@ -10,7 +10,7 @@ from typing import Any
 
 from unipan.checkpoint import RunFolder, load_model, open_run
 from unipan.config import Config, DataConfig, InferenceConfig
-from unipan.console import console
+from unipan.console import logger
 from unipan.data.build import validation_dataset
 from unipan.engine.processes import this_process
 from unipan.errors import InputError
@@ -100,7 +100,7 @@ def _kept(path: Path, key: dict[str, str]) -> dict[str, Any] | None:
 def _report(sentence: str) -> None:
     """Once, however many processes work on it together."""
     if this_process().is_main:
-        console.print(sentence, soft_wrap=True)
+        logger.info(sentence)
 
 
 def _trained_as(config: Config) -> Config:

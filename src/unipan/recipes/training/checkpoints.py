@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from unipan.checkpoint import RunFolder, TrainingState, load_training, open_run, save_model, save_training
 from unipan.classes import ClassTable
 from unipan.config import Config, TrainConfig
-from unipan.console import console, warn
+from unipan.console import logger, warn
 from unipan.engine.ema import WeightAverage
 from unipan.engine.fit import Hook, Step
 from unipan.engine.optimize import training_state
@@ -83,7 +83,7 @@ def newest_state(folder: RunFolder) -> TrainingState | None:
             f"{folder.path} has no checkpoint that is whole ({len(steps)} are damaged), so there is nothing to go on "
             "from. Put back a copy of one into its checkpoints/, or train into a new folder."
         )
-    console.print(f"{folder.path} was stopped before its first checkpoint; starting from the beginning.", soft_wrap=True)
+    logger.info(f"{folder.path} was stopped before its first checkpoint; starting from the beginning.")
     return None
 
 
@@ -101,13 +101,11 @@ def resumed_state(folder: RunFolder, config: Config, classes: ClassTable) -> Tra
         )
     absent = absent_settings(folder.config)
     if absent:
-        console.print(
-            f"{folder.config} was written by an earlier version; taken by default: {', '.join(absent)}.", soft_wrap=True
-        )
+        logger.info(f"{folder.config} was written by an earlier version; taken by default: {', '.join(absent)}.")
     _sweep(folder)
     state = newest_state(folder)
     if state:
-        console.print(f"{folder.path}: {_going_on(saved.train, config.train, state.step)}", soft_wrap=True)
+        logger.info(f"{folder.path}: {_going_on(saved.train, config.train, state.step)}")
     return state
 
 
@@ -180,9 +178,9 @@ class Checkpoints(Hook):
         self.network.load_state_dict(self._model_weights())
         kind = f"moving average of the weights (train.ema {self.schedule.ema:g})" if self.average else "weights"
         if self.validation and self.validation.best_step:
-            console.print(self.validation.best_sentence(kind), soft_wrap=True)
+            logger.info(self.validation.best_sentence(kind))
         elif self.average:
-            console.print(f"{self.folder.model.name} holds the {kind} after the last step.", soft_wrap=True)
+            logger.info(f"{self.folder.model.name} holds the {kind} after the last step.")
         if self.runtime.processes.is_main:
             save_model(self.folder.model, self.network)
         self.runtime.processes.barrier()  # what follows may read it

@@ -9,7 +9,7 @@ from torch import nn
 from unipan.checkpoint import RunFolder, TrainingState
 from unipan.classes import ClassTable
 from unipan.config import Config
-from unipan.console import console, training_progress
+from unipan.console import logger, training_progress
 from unipan.engine.ema import WeightAverage
 from unipan.engine.fit import Hook, Step
 from unipan.engine.interrupt import Stopped, requests_to_stop
@@ -114,4 +114,4 @@ class StopRequest(Hook):
         """Said at once, for a step may take long."""
         further = "; once more ends at once, without saving" if number == signal.SIGINT else ""
         with suppress(RuntimeError):  # the signal came in the midst of another message
-            console.print(f"{number.name}: finishing step {min(self._under_way, self.steps)} and saving{further}", soft_wrap=True)
+            logger.info(f"{number.name}: finishing step {min(self._under_way, self.steps)} and saving{further}")

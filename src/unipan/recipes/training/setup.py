@@ -9,7 +9,7 @@ from torch import nn
 from unipan.checkpoint import load_model, open_run
 from unipan.classes import ClassTable
 from unipan.config import Config
-from unipan.console import Table, console
+from unipan.console import Table, logger
 from unipan.engine.optimize import scaled_rate
 from unipan.errors import InputError
 from unipan.models.build import build_network
@@ -67,7 +67,7 @@ def _from_run(config: Config, classes: ClassTable) -> PanopticNetwork:
     report = inherit(
         network, given.state_dict(), classes=classes, given_classes=given_classes, same_anchors=anchors[0] == anchors[1]
     )
-    console.print(taken_table(f"Started from {run}", report))
+    logger.info(taken_table(f"Started from {run}", report))
     return network
 
 
@@ -80,7 +80,7 @@ def _from_mask_rcnn(config: Config, classes: ClassTable) -> PanopticNetwork:
         anchor_scale=config.model.detector.anchor_scale,
         aspect_ratios=config.model.detector.aspect_ratios,
     )
-    console.print(taken_table(f"Warm start from {report.path.name}", report))
+    logger.info(taken_table(f"Warm start from {report.path.name}", report))
     return network
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from unipan.checkpoint import RunFolder
 from unipan.classes import ClassTable
 from unipan.config import Config
-from unipan.console import console
+from unipan.console import logger
 from unipan.data.build import validation_dataset
 from unipan.data.dataset import PanopticDataset
 from unipan.engine.fit import Hook, Step
@@ -101,7 +101,7 @@ class Validation(Hook):
                 facts = {"step": str(step.index), "pq": repr(self.last_pq)}
                 write_tensor_file(self.folder.best, TensorFile("model", dict(self.held_out.weights()), facts))
         shown = [percent(part.pq) for part in (quality.all, quality.things, quality.stuff)]
-        console.print(
+        logger.info(
             f"step {step.index}: PQ {shown[0]}, things {shown[1]}, stuff {shown[2]} on {len(self.evaluated)} held-out images"
         )
         scores = {"pq": quality.all.pq, "pq_things": quality.things.pq, "pq_stuff": quality.stuff.pq}
