@@ -15,10 +15,12 @@ from unipan.config import Config
 from unipan.console import Table
 from unipan.data.statistics import SetStatistics
 from unipan.metrics.average_precision import AveragePrecision, Precision
+from unipan.metrics.calibration import NUM_BINS, UNITS, ScoreBins
 from unipan.metrics.confusion import Confusion
 from unipan.metrics.pq import IOU_UNITS, PQCounts
 from unipan.metrics.pq_dagger import ImageIoU
 from unipan.metrics.score import Score
+from unipan.metrics.segment_errors import KINDS, SegmentErrors
 from unipan.metrics.sizes import NUM_SIZES
 from unipan.ops.segments import Label, panoptic_map
 from unipan.presets import PRESETS
@@ -49,7 +51,11 @@ def evaluation_tables() -> list[Table]:
 
     pixels = Confusion(np.full((4, 5), 10**9))
     stuff = ImageIoU(np.full(4, 5000 * IOU_UNITS), np.full(4, 5000))
-    score = Score(5000, counts(4), counts(NUM_SIZES, 4), pixels, stuff)
+    many = np.full((len(KINDS), 4), 123_456)
+    errors = SegmentErrors(many, many, np.full((len(KINDS), NUM_SIZES), 123_456), counts(len(KINDS), 4))
+    tens = np.full((NUM_BINS, 4), 123_456)
+    scores = ScoreBins(tens, tens // 2, tens * (UNITS // 2))
+    score = Score(5000, counts(4), counts(NUM_SIZES, 4), pixels, stuff, errors, scores)
     ap = AveragePrecision(ap=1.0, ap50=1.0, ap75=1.0, per_class=(1.0,) * 4)
     evaluation = Evaluation(
         answer=score.report(TITLE, CLASSES, semantic_head=pixels),

@@ -176,7 +176,7 @@ def score(
     if as_json:
         print_json(report.to_json())
     else:
-        print_all(report.class_table(), report.table(), report.size_table())
+        print_all(report.class_table(), report.table(), report.size_table(), *report.error_tables())
 
 
 def runs(folder: Positional[Path] = Path("runs"), *, as_json: AsJson = False) -> None:

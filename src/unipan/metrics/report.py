@@ -5,8 +5,11 @@ from math import isnan
 from typing import Any, Literal
 
 from unipan.console import Table
+from unipan.metrics.calibration import NUM_BINS, Calibration
 from unipan.metrics.confusion import ClassMeans
+from unipan.metrics.error_analysis import ErrorAnalysis
 from unipan.metrics.pq import PanopticQuality
+from unipan.metrics.segment_errors import KINDS
 from unipan.metrics.sizes import SizeQuality
 
 Group = Literal["all", "things", "stuff"]
@@ -35,6 +38,9 @@ class Report:
     """By COCO's sizes."""
     by_own_size: SizeQuality | None = None
     """By sizes that part the set's own things in three; None where COCO's tell them apart."""
+    errors: ErrorAnalysis
+    calibration: Calibration | None
+    """Of the things' scores; None where they have none."""
 
     def table(self) -> Table:
         """PQ, SQ, RQ, PQ-dagger and IoU: a row each for all classes, things and stuff."""
@@ -82,6 +88,49 @@ class Report:
             table.add_row(size, *map(percent, values), *map(str, numbers))
         return table
 
+    def error_tables(self) -> list[Table]:
+        """What each kind of error counts and costs, which classes have them, and how far scores can be believed."""
+        return [
+            self._error_table(),
+            self._error_class_table(),
+            *([self._score_table(self.calibration)] if self.calibration else []),
+        ]
+
+    def _error_table(self) -> Table:
+        medium, large = self.errors.limits
+        table = Table(f"Errors, and the PQ that repairing one kind brings (medium from {medium} px, large from {large})")
+        table.add_column("")
+        for name in ("missed", "false", *SIZES, "PQ", "PQ\nthings", "PQ\nstuff"):
+            table.add_column(name, justify="right")
+        for one in self.errors.kinds:
+            gains = (getattr(one, f"pq_{group}_if_repaired") - getattr(self.quality, group).pq for group in GROUPS)
+            numbers = (one.missed, one.false, one.small, one.medium, one.large)
+            table.add_row(one.kind, *map(str, numbers), *(f"{'+' if gain > 0 else ''}{percent(gain)}" for gain in gains))
+        return table
+
+    def _error_class_table(self) -> Table:
+        table = Table("Errors by class, missed and false together, the class with most first")
+        table.add_column("class")
+        for kind in KINDS:
+            table.add_column(kind.replace(" ", "\n"), justify="right")
+        by_name: dict[str, list[int]] = {}
+        for index, one in enumerate(self.errors.kinds):
+            for entry in one.per_class:
+                by_name.setdefault(entry.name, [0] * len(KINDS))[index] = entry.missed + entry.false
+        for name, numbers in sorted(by_name.items(), key=lambda item: -sum(item[1])):
+            table.add_row(name, *map(str, numbers))
+        return table
+
+    @staticmethod
+    def _score_table(found: Calibration) -> Table:
+        table = Table(f"Scores of things: expected calibration error {percent(found.error)} %")
+        for name in ("score", "things", "mean score", "matched, %"):
+            table.add_column(name, justify="right")
+        for one in (one for one in found.bins if one.things):
+            span = f"{one.lowest:.1f} to {one.lowest + 1 / NUM_BINS:.1f}"
+            table.add_row(span, str(one.things), f"{one.mean_score:.2f}", percent(one.matched))
+        return table
+
     def _measures(self) -> list[tuple[str, ClassMeans]]:
         """What is measured beside PQ, SQ and RQ, by what tables call it."""
         return [("PQ†", self.pq_dagger), *self._ious()]
@@ -97,7 +146,12 @@ class Report:
           missed} in the class table's order;
         - pq_dagger, final_answer_iou and, of a network's answers, semantic_head_iou: .{GROUP, per_class};
         - by_size.{small, medium, large}: as quality; by_size.limits: where medium and large ones begin, in pixels; by_own_size:
-          likewise, or null.
+          likewise, or null;
+        - errors.kinds: a list of {kind, missed, false, small, medium, large, pq_all_if_repaired, pq_things_if_repaired,
+          pq_stuff_if_repaired, per_class: a list of {name, missed, false, pq_if_repaired} of the classes with such errors};
+          errors.limits: where medium and large ones begin, in pixels;
+        - calibration: null where things have no scores, else {error, bins: a list of {lowest, things, mean_score, matched},
+          per_class: a list of errors in the class table's order}.
         """
         return without_nan(asdict(self))
 

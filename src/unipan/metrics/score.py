@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 from unipan.classes import ClassTable
 from unipan.metrics.additive import Additive
+from unipan.metrics.calibration import ScoreBins, calibration
 from unipan.metrics.confusion import Confusion, mean_iou
+from unipan.metrics.error_analysis import ErrorAnalysis
 from unipan.metrics.pq import PQCounts, quality
 from unipan.metrics.pq_dagger import ImageIoU, pq_dagger
 from unipan.metrics.report import Report
+from unipan.metrics.segment_errors import SegmentErrors
 from unipan.metrics.segment_matching import Matching
-from unipan.metrics.sizes import NUM_SIZES, count_by_size, own_limits, quality_by_size
+from unipan.metrics.sizes import COCO_LIMITS, NUM_SIZES, count_by_size, own_limits, quality_by_size
 
 
 @dataclass(frozen=True)
@@ -26,18 +29,22 @@ class Score(Additive):
     """(Z, C), by the size of segments."""
     pixels: Confusion
     stuff: ImageIoU
+    errors: SegmentErrors
+    scores: ScoreBins
 
     @staticmethod
     def zero(num_classes: int) -> "Score":
         """The score of no image at all."""
         segments, sizes = PQCounts.zero(num_classes), PQCounts.zero(NUM_SIZES, num_classes)
-        return Score(0, segments, sizes, Confusion.zero(num_classes), ImageIoU.zero(num_classes))
+        stuff, errors, scores = (kind.zero(num_classes) for kind in (ImageIoU, SegmentErrors, ScoreBins))
+        return Score(0, segments, sizes, Confusion.zero(num_classes), stuff, errors, scores)
 
     @staticmethod
     def of(found: Matching, num_classes: int) -> "Score":
         """One image whose segments are matched."""
         sizes, pixels = count_by_size(found, num_classes), Confusion.of(found, num_classes)
-        return Score(1, PQCounts.of(found, num_classes), sizes, pixels, ImageIoU.of(pixels))
+        segments, errors, scores = (kind.of(found, num_classes) for kind in (PQCounts, SegmentErrors, ScoreBins))
+        return Score(1, segments, sizes, pixels, ImageIoU.of(pixels), errors, scores)
 
     def report(self, title: str, classes: ClassTable, *, semantic_head: Confusion | None = None) -> Report:
         """Every measure. semantic_head: its pixels, where the answers are of a network."""
@@ -51,4 +58,6 @@ class Score(Additive):
             semantic_head_iou=semantic_head and mean_iou(semantic_head, classes),
             by_size=quality_by_size(self.sizes, classes),
             by_own_size=limits and quality_by_size(self.sizes, classes, limits),
+            errors=ErrorAnalysis.of(self.errors, classes, limits or COCO_LIMITS),
+            calibration=calibration(self.scores, classes),
         )

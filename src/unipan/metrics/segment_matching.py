@@ -21,7 +21,11 @@ class Matching(NamedTuple):
     predicted_class: NDArray[np.int64]  # (m,)
     true_areas: NDArray[np.int64]  # (n,) pixels
     predicted_areas: NDArray[np.int64]  # (m,) pixels
+    void_areas: NDArray[np.int64]  # (m,) pixels of a prediction whose truth is void
+    crowd: NDArray[np.bool_]  # (n,)
+    scores: NDArray[np.float64]  # (m,)
     pairs: NDArray[np.int64]  # (k,) indices of the matched true segments
+    partners: NDArray[np.int64]  # (k,) those of the predicted ones that they match
     iou: NDArray[np.float64]  # (k,)
     extra: NDArray[np.bool_]  # (m,) neither matched nor forgiven
     missed: NDArray[np.bool_]  # (n,) neither matched nor a crowd
@@ -52,28 +56,41 @@ def match_segments(
     """Match by what true and predicted segments share, of r runs of pixels.
 
     rows, columns: (r,) which true and which predicted segment a run is of, counted from 1; 0 is void. lengths: (r,) pixels.
-
-    - A pair of one class matches when its IoU, with the prediction's void pixels left out of the union, is over 0.5.
-    - A true crowd is neither matched nor missed.
-    - A prediction without a match is forgiven when void and the crowd of its class cover more than half of it. Where a
-      class has several crowds only the last of `true` counts, as in the reference.
     """
     num_true, num_predicted = len(true), len(predicted)
     shared = shared_areas(rows, columns, (num_true + 2, num_predicted + 2), lengths)
     if (shared.row > num_true).any() or (shared.column > num_predicted).any():
         raise InputError("a panoptic map has ids that none of its segments bears; make it with unipan.ops.segments.panoptic_map.")
+    crowd = np.array([segment.is_crowd for segment in true], dtype=bool)
+    scores = np.array([segment.score for segment in predicted], dtype=np.float64)
+    return match_shared(shared, _classes(true), _classes(predicted), crowd, scores)
+
+
+def match_shared(
+    shared: SharedAreas,
+    true_class: NDArray[np.int64],
+    predicted_class: NDArray[np.int64],
+    crowd: NDArray[np.bool_],
+    scores: NDArray[np.float64],
+) -> Matching:
+    """Match n true and m predicted segments by the areas that they share; the arguments are those of `Matching`.
+
+    - A pair of one class matches when its IoU, with the prediction's void pixels left out of the union, is over 0.5.
+    - A true crowd is neither matched nor missed.
+    - A prediction without a match is forgiven when void and the crowd of its class cover more than half of it. Where a
+      class has several crowds only the last counts, as in the reference.
+    """
+    num_true, num_predicted = len(true_class), len(predicted_class)
     true_areas, predicted_areas = _sums(shared.row, shared.area, num_true), _sums(shared.column, shared.area, num_predicted)
     on_void = shared.row == 0
     void = _sums(shared.column[on_void], shared.area[on_void], num_predicted)  # (m,)
-    predicted_class, true_class = _classes(predicted), _classes(true)
-    crowd = np.array([segment.is_crowd for segment in true], dtype=bool)
     both = ~on_void & (shared.column > 0)
     row, column, area = shared.row[both] - 1, shared.column[both] - 1, shared.area[both]
     of_one_class = true_class[row] == predicted_class[column]
     union = true_areas[row] + predicted_areas[column] - area - void[column]
     match = of_one_class & ~crowd[row] & (2 * area > union)  # at most one of each row and column
     last_crowd = np.zeros(num_true, dtype=bool)
-    last_crowd[list({segment.class_index: position for position, segment in enumerate(true) if segment.is_crowd}.values())] = True
+    last_crowd[list({true_class[position]: position for position in np.flatnonzero(crowd)}.values())] = True
     forgiven = of_one_class & last_crowd[row]
     absorbed = void + _sums(column[forgiven] + 1, area[forgiven], num_predicted)
     unmatched, unfound = np.ones(num_predicted, dtype=bool), ~crowd
@@ -84,7 +101,11 @@ def match_segments(
         predicted_class=predicted_class,
         true_areas=true_areas,
         predicted_areas=predicted_areas,
+        void_areas=void,
+        crowd=crowd,
+        scores=scores,
         pairs=row[match],
+        partners=column[match],
         iou=area[match] / union[match],
         extra=unmatched & (2 * absorbed <= predicted_areas),
         missed=unfound,

@@ -47,8 +47,8 @@ def count_by_size(found: Matching, num_classes: int) -> PQCounts:
     """The pairs, extras and misses of each size and class in one image: (Z, C)."""
     slots = PQCounts.of(
         found._replace(
-            true_class=num_classes * _size(found.true_areas) + found.true_class,
-            predicted_class=num_classes * _size(found.predicted_areas) + found.predicted_class,
+            true_class=num_classes * size_index(found.true_areas) + found.true_class,
+            predicted_class=num_classes * size_index(found.predicted_areas) + found.predicted_class,
         ),
         NUM_SIZES * num_classes,
     )
@@ -58,11 +58,15 @@ def count_by_size(found: Matching, num_classes: int) -> PQCounts:
 
 def quality_by_size(counts: PQCounts, classes: ClassTable, limits: SizeLimits = COCO_LIMITS) -> SizeQuality:
     """PQ, SQ and RQ of each size, of counts (Z, C). limits: of FIRST_PX."""
-    size, parts = np.digitize(np.append(0, EDGES), limits), []
-    for wanted in range(3):
-        sums = (part[size == wanted].sum(0) for part in (counts.iou_units, counts.matched, counts.extra, counts.missed))
-        parts.append(quality(PQCounts(*sums), classes))
-    return SizeQuality(limits=limits, small=parts[0], medium=parts[1], large=parts[2])
+    parts = (sums_by_size(part, limits) for part in (counts.iou_units, counts.matched, counts.extra, counts.missed))
+    small, medium, large = (quality(PQCounts(*sums), classes) for sums in zip(*parts, strict=True))
+    return SizeQuality(limits=limits, small=small, medium=medium, large=large)
+
+
+def sums_by_size(counts: NDArray[np.int64], limits: SizeLimits) -> list[NDArray[np.int64]]:
+    """Counts (Z, ...) summed over the small sizes, the medium and the large ones. limits: of FIRST_PX."""
+    size = np.digitize(np.append(0, EDGES), limits)
+    return [counts[size == wanted].sum(0) for wanted in range(3)]
 
 
 def own_limits(counts: PQCounts, classes: ClassTable) -> SizeLimits | None:
@@ -81,6 +85,6 @@ def own_limits(counts: PQCounts, classes: ClassTable) -> SizeLimits | None:
     return SizeLimits(int(EDGES[first]), int(EDGES[second])) if apart else None
 
 
-def _size(areas: NDArray[np.int64]) -> NDArray[np.int64]:
-    """0 to Z - 1."""
+def size_index(areas: NDArray[np.int64]) -> NDArray[np.int64]:
+    """0 to Z - 1, of areas in pixels."""
     return np.digitize(areas, EDGES)

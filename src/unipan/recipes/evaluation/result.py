@@ -55,8 +55,12 @@ class Evaluation:
         return {name: thing_stuff_confusion(confusion, self.classes) for name, confusion in sides.items()}
 
     def further_tables(self) -> list[Table]:
-        """Sizes, detections, things against stuff, and propagation's part, where there is one."""
-        tables = [self.answer.size_table(), *([_precision_table(self.precision)] if self.precision else [])]
+        """Sizes, errors, detections, things against stuff, and propagation's part, where there is one."""
+        tables = [
+            self.answer.size_table(),
+            *self.answer.error_tables(),
+            *([_precision_table(self.precision)] if self.precision else []),
+        ]
         tables.append(_thing_stuff_table(self.thing_stuff()))
         return tables + ([self.propagation.table(self.answer)] if self.propagation else [])
 
