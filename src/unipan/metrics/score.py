@@ -36,15 +36,15 @@ class Score(Additive):
     def zero(num_classes: int) -> "Score":
         """The score of no image at all."""
         segments, sizes = PQCounts.zero(num_classes), PQCounts.zero(NUM_SIZES, num_classes)
-        stuff, errors, scores = (kind.zero(num_classes) for kind in (ImageIoU, SegmentErrors, ScoreBins))
-        return Score(0, segments, sizes, Confusion.zero(num_classes), stuff, errors, scores)
+        pixels, stuff = Confusion.zero(num_classes), ImageIoU.zero(num_classes)
+        return Score(0, segments, sizes, pixels, stuff, SegmentErrors.zero(num_classes), ScoreBins.zero(num_classes))
 
     @staticmethod
     def of(found: Matching, num_classes: int) -> "Score":
         """One image whose segments are matched."""
         sizes, pixels = count_by_size(found, num_classes), Confusion.of(found, num_classes)
-        segments, errors, scores = (kind.of(found, num_classes) for kind in (PQCounts, SegmentErrors, ScoreBins))
-        return Score(1, segments, sizes, pixels, ImageIoU.of(pixels), errors, scores)
+        segments, errors = PQCounts.of(found, num_classes), SegmentErrors.of(found, num_classes)
+        return Score(1, segments, sizes, pixels, ImageIoU.of(pixels), errors, ScoreBins.of(found, num_classes))
 
     def report(self, title: str, classes: ClassTable, *, semantic_head: Confusion | None = None) -> Report:
         """Every measure. semantic_head: its pixels, where the answers are of a network."""
