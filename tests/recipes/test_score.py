@@ -189,12 +189,12 @@ def test_real_truth_damaged_scores_as_counted_in_memory(sample_data: Path, tmp_p
     shutil.copyfile(source, path)
     folder.mkdir()
     truth = read_panoptic_file(source)
-    for image_id, annotation in truth.annotations.items():
-        save_ids(folder / annotation.file_name, truth.map(image_id).ids.roll((9, 4), (0, 1)))
+    for position, png_name in enumerate(truth.png_names):
+        save_ids(folder / png_name, truth.map(position).ids.roll((9, 4), (0, 1)))
     damaged = read_panoptic_file(path)
     expected = PQCounts.zero(len(truth.classes))
-    for image_id in truth.annotations:
-        expected = expected + count(damaged.map(image_id), truth.map(image_id), len(truth.classes))
+    for position in range(len(truth.image_ids)):
+        expected = expected + count(damaged.map(position), truth.map(position), len(truth.classes))
     result = score(source, path).quality
     assert result.all == quality(expected, truth.classes).all
     assert 0 < result.all.pq < 1

@@ -1,22 +1,17 @@
-"""COCO panoptic files as evaluation reads them: a JSON with its PNG folder, and no images."""
+"""A COCO panoptic JSON with its PNG folder: what training, evaluation and scoring read segments from. No images."""
 
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from unipan.classes import ClassTable
-from unipan.data.coco_json import (
-    AnnotationEntry,
-    ImageEntry,
-    PanopticJson,
-    SegmentEntry,
-    check_consistency,
-    checked_map,
-    read_json_as,
-)
+from unipan.classes import VOID_ID, ClassTable
+from unipan.data.coco_json import AnnotationEntry, ImageEntry, PanopticJson, check_consistency, listing, read_json_as
 from unipan.data.id_maps import read_id_map
-from unipan.errors import InputError
-from unipan.ops.segments import Label, joined_stuff
+from unipan.errors import InputError, about
+from unipan.ops.segments import Label, joined_stuff, panoptic_map, runs_of
 from unipan.types import PanopticMap
 
 ImageId = int | str
@@ -33,58 +28,72 @@ class _Content:
 
 @dataclass(frozen=True, kw_only=True)
 class PanopticFile:
-    """A COCO panoptic JSON with its PNG folder."""
+    """A JSON's content by the positions of its images, in flat arrays: 7 bytes a segment, which loader processes don't copy.
+
+    Image i owns the segments starts[i] to starts[i + 1].
+    """
 
     path: Path
     folder: Path
+    own_classes: ClassTable
+    """What `class_indices` stand for: the JSON's categories."""
     classes: ClassTable
-    """What the indices of `map` stand for."""
-    class_of_category: dict[int, int]
-    """The JSON's category ids -> class index."""
-    annotations: dict[ImageId, AnnotationEntry]
-    image_names: dict[ImageId, str]
-    """Image file names, where the JSON lists images."""
+    """What the indices of `map` and `labels` stand for."""
+    class_of: Sequence[int | None]
+    """For each of `own_classes` which of `classes` it is; None where it is none of them."""
+    image_ids: Sequence[ImageId]
+    image_names: Sequence[str]
+    """Image file names; empty where the JSON lists no such image."""
+    png_names: Sequence[str]
+    starts: array
+    segment_ids: array
+    class_indices: array
+    crowds: array
     joins_stuff: bool = False
     """Whether `map` makes all stuff of one class one segment."""
 
-    def map(self, image_id: ImageId) -> PanopticMap:
+    def map(self, position: int) -> PanopticMap:
         """Read one image's segments. Ids that PNG and JSON don't share, and categories without a class, are an InputError."""
-        png = self.png(image_id)
-        panoptic = checked_map(read_id_map(png), self.labels(image_id), self.classes, png=png, json_path=self.path)
+        ids, labels = read_id_map(self.png(position)), self.labels(position)
+        panoptic = panoptic_map(ids, labels, self.classes)
+        found, listed = set(runs_of(ids).ids.tolist()) - {VOID_ID}, {label.id for label in labels}
+        strange = ((found - listed, "the PNG", "the JSON"), (listed - found, "the JSON", "the PNG"))
+        parts = [f"ids {listing(sorted(some))} are in {here} but not in {there}" for some, here, there in strange if some]
+        if parts:
+            raise InputError(f"{self.png(position)} and {self.path} disagree: {'; '.join(parts)}. Write both from one map.")
         return joined_stuff(panoptic, self.classes) if self.joins_stuff else panoptic
 
-    def png(self, image_id: ImageId) -> Path:
+    def png(self, position: int) -> Path:
         """Where an image's segments are drawn."""
-        return self.folder / self.annotations[image_id].file_name
+        return self.folder / self.png_names[position]
 
-    def labels(self, image_id: ImageId) -> list[Label]:
+    def labels(self, position: int) -> list[Label]:
         """What the JSON says of an image's segments. A category without a class is an InputError."""
-        annotation = self.annotations[image_id]
-        return [self._label(entry, annotation.file_name) for entry in annotation.segments_info]
+        own = slice(self.starts[position], self.starts[position + 1])
+        columns = zip(self.segment_ids[own], self.class_indices[own], self.crowds[own], strict=True)
+        return [Label(id, self._class_of(own_class, id, position), bool(crowd)) for id, own_class, crowd in columns]
 
     def with_classes_of(self, classes: ClassTable) -> "PanopticFile":
-        """The same file in the words of another class table; categories are found there by name."""
+        """The same file in the words of another class table; classes are found there by name."""
         index_of_name = {info.name: index for index, info in enumerate(classes.classes)}
-        translated = {
-            category: index_of_name[self.classes[index].name]
-            for category, index in self.class_of_category.items()
-            if self.classes[index].name in index_of_name
-        }
-        return replace(self, classes=classes, class_of_category=translated)
+        class_of = [None if index is None else index_of_name.get(self.classes[index].name) for index in self.class_of]
+        return replace(self, classes=classes, class_of=class_of)
 
     def merged(self) -> "PanopticFile":
         """The same file with classes of one super-category merged (things and stuff apart), each class's stuff as one segment."""
         classes, merged_index = self.classes.merged_by_supercategory()
-        merged = {category: merged_index[index] for category, index in self.class_of_category.items()}
-        return replace(self, classes=classes, class_of_category=merged, joins_stuff=True)
+        class_of = [None if index is None else merged_index[index] for index in self.class_of]
+        return replace(self, classes=classes, class_of=class_of, joins_stuff=True)
 
-    def _label(self, entry: SegmentEntry, png: str) -> Label:
-        if entry.category_id not in self.class_of_category:
+    def _class_of(self, own_class: int, segment_id: int, position: int) -> int:
+        index = self.class_of[own_class]
+        if index is None:
             raise InputError(
-                f"{self.path}: segment {entry.id} of {png} has the category {entry.category_id}, whose name is not "
-                f"among the truth's categories; both files must use the same ones."
+                f"{self.path}: segment {segment_id} of {self.png_names[position]} has the category "
+                f"{self.own_classes[own_class].dataset_id}, whose name is not among the truth's categories; both files must use "
+                "the same ones."
             )
-        return Label(entry.id, self.class_of_category[entry.category_id], bool(entry.iscrowd))
+        return index
 
 
 def read_panoptic_file(path: Path, folder: Path | None = None, classes: ClassTable | None = None) -> PanopticFile:
@@ -98,21 +107,34 @@ def read_panoptic_file(path: Path, folder: Path | None = None, classes: ClassTab
     if not folder.is_dir():
         raise InputError(f"{folder}, the folder with the PNGs of {path}, is not there; name the right one.")
     if content.categories is not None:
-        try:
+        with about(path):
             classes = ClassTable.from_categories(content.categories)
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from error
     if classes is None:
         raise InputError(f"{path} has no categories; the truth must list them in the COCO panoptic format.")
-    annotations = {annotation.image_id: annotation for annotation in content.annotations}
     # Neither side need list its images here, so those that the annotations name stand for them.
-    named = [ImageEntry(image_id, annotation.file_name) for image_id, annotation in annotations.items()]
-    check_consistency(PanopticJson(named, content.annotations, []), classes, path)
+    named = {annotation.image_id: ImageEntry(annotation.image_id, annotation.file_name) for annotation in content.annotations}
+    check_consistency(PanopticJson(list(named.values()), content.annotations, []), classes, path)
+    names = {entry.id: entry.file_name for entry in content.images or []}
+    image_names = [names.get(annotation.image_id, "") for annotation in content.annotations]
+    return panoptic_file(path, folder, classes, content.annotations, image_names)
+
+
+def panoptic_file(
+    path: Path, folder: Path, classes: ClassTable, annotations: Sequence[AnnotationEntry], image_names: Sequence[str]
+) -> PanopticFile:
+    """Of consistent annotations (`check_consistency`), each with the name of its image."""
+    segments = [segment for annotation in annotations for segment in annotation.segments_info]
     return PanopticFile(
         path=path,
         folder=folder,
+        own_classes=classes,
         classes=classes,
-        class_of_category=classes.index_of_dataset_id,
-        annotations=annotations,
-        image_names={entry.id: entry.file_name for entry in content.images or []},
+        class_of=range(len(classes)),
+        image_ids=[annotation.image_id for annotation in annotations],
+        image_names=image_names,
+        png_names=[annotation.file_name for annotation in annotations],
+        starts=array("q", accumulate((len(annotation.segments_info) for annotation in annotations), initial=0)),
+        segment_ids=array("i", (segment.id for segment in segments)),
+        class_indices=array("H", (classes.index_of_dataset_id[segment.category_id] for segment in segments)),
+        crowds=array("B", (bool(segment.iscrowd) for segment in segments)),
     )

@@ -2,7 +2,7 @@
 
 from codecs import BOM_UTF8
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,12 +11,9 @@ from unipan.classes import VOID_ID, ClassTable
 from unipan.data.id_maps import MAX_ID
 from unipan.errors import InputError
 from unipan.json_values import adapter
-from unipan.ops.segments import Label, panoptic_map, runs_of
-from unipan.types import PanopticMap
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
-    from torch import Tensor
 
 Form = TypeVar("Form")
 
@@ -161,23 +158,6 @@ def check_consistency(content: PanopticJson, classes: ClassTable, path: Path) ->
         _complain(path, f"segment ids outside 1..{MAX_ID}" + where, outside, RENUMBER)
         unknown = [s.category_id for s in segments if s.category_id not in known]
         _complain(path, "category_ids that are not in categories" + where, unknown)
-
-
-def checked_map(ids: "Tensor", labels: Sequence[Label], classes: ClassTable, *, png: Path, json_path: Path) -> PanopticMap:
-    """One image's segments, after checking that its PNG's ids (H, W) and its JSON entry's are the same."""
-    panoptic = panoptic_map(ids, labels, classes)
-    found, listed = set(runs_of(ids).ids.tolist()) - {VOID_ID}, {label.id for label in labels}
-    parts = [
-        f"ids {listing(sorted(some))} are in {here} but not in {there}"
-        for some, here, there in (
-            (found - listed, "the PNG", "the JSON"),
-            (listed - found, "the JSON", "the PNG"),
-        )
-        if some
-    ]
-    if parts:
-        raise InputError(f"{png} and {json_path} disagree: {'; '.join(parts)}. Write both from one map.")
-    return panoptic
 
 
 def listing(values: Iterable[object]) -> str:

@@ -1,5 +1,6 @@
 """Panoptic quality and IoU of two sets of files in the COCO panoptic format; no model, no images."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,11 @@ from numpy.typing import NDArray
 from unipan.choices import Merge
 from unipan.classes import VOID_ID
 from unipan.console import counted
-from unipan.data.coco_files import ImageId, PanopticFile, read_panoptic_file
+from unipan.data.coco_files import PanopticFile, read_panoptic_file
 from unipan.data.coco_json import stem_below
 from unipan.data.id_maps import ids_at, read_colors, shared_runs
 from unipan.engine.forks import shared_out, worthwhile_processes
-from unipan.errors import InputError
+from unipan.errors import InputError, about
 from unipan.metrics.report import Report
 from unipan.metrics.score import Score
 from unipan.metrics.segment_matching import Matching, match_maps, match_segments
@@ -54,101 +55,97 @@ def score(
     return total.report(f"{predictions_json.name} against {truth_json.name}", truth.classes)
 
 
-def pair_images(truth: PanopticFile, predictions: PanopticFile) -> list[tuple[ImageId, ImageId]]:
-    """For every image of the truth, in its order: its id and its prediction's id."""
-    if not truth.annotations:
+def pair_images(truth: PanopticFile, predictions: PanopticFile) -> list[tuple[int, int]]:
+    """For every image of the truth, in its order: its position and its prediction's."""
+    if not truth.image_ids:
         raise InputError(f"{truth.path} has no annotations, so there is nothing to compare with; name the right file.")
-    names = {image_id: truth.image_names.get(image_id, "") for image_id in truth.annotations}
-    by_image = _unique_stems({image_id: {name} for image_id, name in names.items() if name})
-    by_any = _unique_stems(
-        {i: {annotation.file_name, names[i] or annotation.file_name} for i, annotation in truth.annotations.items()}
-    )
-    found: dict[ImageId, ImageId] = {}
-    for predicted_id, annotation in predictions.annotations.items():
-        true_id = _named(predictions.image_names.get(predicted_id, ""), by_image)
-        if true_id is None:
-            true_id = predicted_id if predicted_id in truth.annotations else _named(annotation.file_name, by_any)
-        if true_id in found:
+    by_id = {image_id: position for position, image_id in enumerate(truth.image_ids)}
+    by_image = _unique_stems([{name} - {""} for name in truth.image_names])
+    by_any = _unique_stems([{png, name or png} for png, name in zip(truth.png_names, truth.image_names, strict=True)])
+    found: dict[int, int] = {}
+    columns = zip(predictions.image_ids, predictions.image_names, predictions.png_names, strict=True)
+    for position, (image_id, name, png) in enumerate(columns):
+        true = _named(name, by_image)
+        if true is None:
+            true = by_id[image_id] if image_id in by_id else _named(png, by_any)
+        if true in found:
             raise InputError(
-                f"{predictions.path} has two predictions for the image {true_id}: {found[true_id]} and {predicted_id}; keep one."
+                f"{predictions.path} has two predictions for the image {truth.image_ids[true]}: "
+                f"{predictions.image_ids[found[true]]} and {image_id}; keep one."
             )
-        if true_id is not None:
-            found[true_id] = predicted_id
-    absent = [image_id for image_id in truth.annotations if image_id not in found]
+        if true is not None:
+            found[true] = position
+    absent = [position for position in by_id.values() if position not in found]
     if absent:
-        first = f"{truth.annotations[absent[0]].file_name} (image id {absent[0]})"
+        first = f"{truth.png_names[absent[0]]} (image id {truth.image_ids[absent[0]]})"
         raise InputError(
-            f"{predictions.path} lacks {len(absent)} of the {len(truth.annotations)} images in {truth.path.name}, first {first}; "
+            f"{predictions.path} lacks {len(absent)} of the {len(by_id)} images in {truth.path.name}, first {first}; "
             "predict them too (an image may have no segments), or take them out of the truth."
         )
-    return [(image_id, found[image_id]) for image_id in truth.annotations]
+    return [(position, found[position]) for position in by_id.values()]
 
 
-def _named(file_name: str, by_stem: dict[str, ImageId]) -> ImageId | None:
+def _named(file_name: str, by_stem: dict[str, int]) -> int | None:
     return by_stem.get(stem_below(file_name), by_stem.get(Path(file_name).stem))
 
 
-def _unique_stems(names: dict[ImageId, set[str]]) -> dict[str, ImageId]:
-    """The names' stems, with and without their folders, where they name one image only."""
-    owners: dict[str, set[ImageId]] = {}
-    for image_id, own in names.items():
+def _unique_stems(names: Sequence[set[str]]) -> dict[str, int]:
+    """The stems of each position's names, with and without their folders, where they name one position only."""
+    owners: dict[str, set[int]] = {}
+    for position, own in enumerate(names):
         for name in own:
             for stem in (stem_below(name), Path(name).stem):
-                owners.setdefault(stem, set()).add(image_id)
-    return {stem: next(iter(ids)) for stem, ids in owners.items() if len(ids) == 1}
+                owners.setdefault(stem, set()).add(position)
+    return {stem: next(iter(positions)) for stem, positions in owners.items() if len(positions) == 1}
 
 
-def _score_all(truth: PanopticFile, predictions: PanopticFile, pairs: list[tuple[ImageId, ImageId]]) -> Score:
+def _score_all(truth: PanopticFile, predictions: PanopticFile, pairs: list[tuple[int, int]]) -> Score:
     """Pair by pair, matched in several processes.
 
     No threads: the fast decoder does not let go of Python meanwhile, so that two of them took longer than one.
     """
     num_classes = len(truth.classes)
 
-    def match_pair(pair: tuple[ImageId, ImageId]) -> Matching:
-        true_id, predicted_id = pair
-        found = _match_colors(truth, true_id, predictions, predicted_id)
-        return found or _match_carefully(truth, true_id, predictions, predicted_id)
+    def match_pair(pair: tuple[int, int]) -> Matching:
+        return _match_colors(truth, predictions, *pair) or _match_carefully(truth, predictions, *pair)
 
     with shared_out(match_pair, pairs, worthwhile_processes(len(pairs), PAIRS_EACH)) as matchings:
         scores = (Score.of(found, num_classes) for found in counted(matchings, "scoring", len(pairs), transient=True))
         return sum(scores, Score.zero(num_classes))
 
 
-def _match_carefully(truth: PanopticFile, true_id: ImageId, predictions: PanopticFile, predicted_id: ImageId) -> Matching:
+def _match_carefully(truth: PanopticFile, predictions: PanopticFile, true_position: int, position: int) -> Matching:
     """Match one pair by its maps, which tells in words what is wrong with them."""
-    true, predicted = truth.map(true_id), predictions.map(predicted_id)
-    try:
+    true, predicted = truth.map(true_position), predictions.map(position)
+    with about(predictions.png(position)):
         return match_maps(predicted, true)
-    except InputError as error:
-        raise InputError(f"{predictions.png(predicted_id)}: {error}") from error
 
 
-def _match_colors(truth: PanopticFile, true_id: ImageId, predictions: PanopticFile, predicted_id: ImageId) -> Matching | None:
+def _match_colors(truth: PanopticFile, predictions: PanopticFile, true_position: int, position: int) -> Matching | None:
     """Match one pair without making its id maps; None where the files disagree, which the careful way tells in words."""
-    true_colors, colors = read_colors(truth.png(true_id)), read_colors(predictions.png(predicted_id))
+    true_colors, colors = read_colors(truth.png(true_position)), read_colors(predictions.png(position))
     if true_colors.shape != colors.shape:
         return None
     starts, lengths = shared_runs(colors, true_colors)
-    rows = _indices(truth, true_id, ids_at(true_colors, starts))
-    columns = _indices(predictions, predicted_id, ids_at(colors, starts))
+    rows = _indices(truth, true_position, ids_at(true_colors, starts))
+    columns = _indices(predictions, position, ids_at(colors, starts))
     return match_segments(rows[0], columns[0], lengths, columns[1], rows[1]) if rows and columns else None
 
 
-def _indices(file: PanopticFile, image_id: ImageId, ids: NDArray[np.int32]) -> tuple[NDArray[np.int64], list[Label]] | None:
+def _indices(file: PanopticFile, position: int, ids: NDArray[np.int32]) -> tuple[NDArray[np.int64], list[Label]] | None:
     """Which of the image's segments each id is of, counted from 1, 0 for void; and what the segments are.
 
     None where an id has no segment, or a segment no id.
     """
-    labels = file.labels(image_id)
-    positions = indices_of(ids, [VOID_ID, *(label.id for label in labels)])
-    there = np.bincount(positions, minlength=len(labels) + 2) > 0
+    labels = file.labels(position)
+    rows = indices_of(ids, [VOID_ID, *(label.id for label in labels)])
+    there = np.bincount(rows, minlength=len(labels) + 2) > 0
     if there[-1] or not there[1:-1].all():
         return None
     if not file.joins_stuff:
-        return positions, labels
-    joined, position = joined_labels(labels, file.classes)
-    return np.array([0, *(index + 1 for index in position)]).take(positions), joined
+        return rows, labels
+    joined, new_position = joined_labels(labels, file.classes)
+    return np.array([0, *(index + 1 for index in new_position)]).take(rows), joined
 
 
 def _translated(predictions: PanopticFile, truth: PanopticFile) -> PanopticFile:
