@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from unipan.errors import InputError
     from unipan.overrides import Overrides
     from unipan.predictor import Predictor, load
+    from unipan.recipes.explore import explore
     from unipan.types import Detections, Inference, Outputs, PanopticMap, Segment
     from unipan.viz.overlay import overlay
 
@@ -32,6 +33,7 @@ __all__ = [
     "PanopticMap",
     "Predictor",
     "Segment",
+    "explore",
     "load",
     "overlay",
 ]
@@ -47,6 +49,7 @@ _HOMES = {
     "PanopticMap": "unipan.types",
     "Predictor": "unipan.predictor",
     "Segment": "unipan.types",
+    "explore": "unipan.recipes.explore",
     "load": "unipan.predictor",
     "overlay": "unipan.viz.overlay",
 }

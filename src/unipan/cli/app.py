@@ -16,6 +16,7 @@ from importlib.metadata import version
 from unipan.cli.convert import cityscapes, instances, labelme, pairs
 from unipan.cli.data import doctor, inspect
 from unipan.cli.evaluate import compare, evaluate, predict, report, runs, score
+from unipan.cli.explore import explore
 from unipan.cli.parse import Command, Menu, parse
 from unipan.cli.train import demo, table_maker, train
 from unipan.engine.interrupt import Stopped
@@ -34,7 +35,7 @@ MENU = Menu(
     {
         "demo": Command(demo, PRESETS["demo"]),
         "train": _with_presets(train, "Train a network with a preset; --help after its name lists every setting."),
-        **{verb.__name__: Command(verb) for verb in (evaluate, report, predict, compare, score, runs, doctor)},
+        **{verb.__name__: Command(verb) for verb in (evaluate, report, predict, explore, compare, score, runs, doctor)},
         "inspect": _with_presets(inspect, "Draw what a training would see: settings as for train, and an image file for --out."),
         "convert": Menu(
             "form",

@@ -5,7 +5,7 @@ rows, one for each cell. With affinity A (P, P), evidence is E = Psi A^T: cell i
 The paper's stored text does not give the operation; the forms are our choice.
 """
 
-from typing import assert_never
+from typing import Literal, NamedTuple, assert_never
 
 import torch
 from torch import Tensor
@@ -84,25 +84,47 @@ def softmax(potentials: Tensor, features: Tensor, *, max_cells: int = MAX_SOFTMA
     return torch.cat(evidence)
 
 
-def affinity_rows(features: Tensor, cells: Tensor, form: Propagation) -> Tensor:
-    """How strongly each marked cell is tied to all cells: (M, P) from features (P, D) and cells (M,) int64.
+class AffinityProducts(NamedTuple):
+    """The affinity of cells i and j is scale * (rows[i] . rows[j]), and then what `norm` makes of it over all j."""
 
-    `normalised` and `softmax` give rows of A, which sum to 1. The others give scalar products, scaled as the form scales them
+    rows: Tensor  # (P, D)
+    scale: float
+    norm: Literal["none", "sum", "softmax"]  # as it is; divided by the row's sum; softmax over the row
+
+
+def affinity_products(features: Tensor, form: Propagation) -> AffinityProducts:
+    """Which scalar products a form's affinity consists of; of features (P, D).
+
+    `normalised` and `softmax` give the rows of A, which sum to 1. The others give products, scaled as the form scales them
     (`pooled` as if the cell alone were a channel; `none`, which uses no affinity, as `pooled`).
     """
     q = full_precision(features)
-    with torch.autocast(q.device.type, enabled=False):
-        match form:
-            case "dot":
-                return q[cells] @ q.T / q.shape[0]
-            case "pooled" | "none":
-                return q[cells] @ q.T / q.shape[1] ** 0.5
-            case "normalised":
-                phi = _positive(q)
-                return F.normalize(phi[cells] @ phi.T, p=1, dim=1)
+    cells, dim = q.shape
+    match form:
+        case "dot":
+            return AffinityProducts(q, 1 / cells, "none")
+        case "pooled" | "none":
+            return AffinityProducts(q, dim**-0.5, "none")
+        case "normalised":
+            return AffinityProducts(_positive(q), 1.0, "sum")
+        case "softmax":
+            return AffinityProducts(q, dim**-0.5, "softmax")
+    assert_never(form)
+
+
+def affinity_rows(features: Tensor, cells: Tensor, form: Propagation) -> Tensor:
+    """How strongly each marked cell is tied to all cells: (M, P) from features (P, D) and cells (M,) int64."""
+    with torch.autocast(features.device.type, enabled=False):
+        rows, scale, norm = affinity_products(features, form)
+        products = rows[cells] @ rows.T * scale
+        match norm:
+            case "none":
+                return products
+            case "sum":
+                return F.normalize(products, p=1, dim=1)
             case "softmax":
-                return (q[cells] @ q.T / q.shape[1] ** 0.5).softmax(1)
-        assert_never(form)
+                return products.softmax(1)
+        assert_never(norm)
 
 
 def _positive(features: Tensor) -> Tensor:

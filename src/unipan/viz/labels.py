@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from unipan.types import PanopticMap
 from unipan.viz.canvas import Plates, Rectangle
 
 MAX_SIDE_CELLS = 480
@@ -43,6 +44,19 @@ def depth(ids: NDArray[np.int32], aspect: float) -> NDArray[np.float32]:
     """
     inside = np.pad(np.where(borders(ids), 0.0, np.inf), 1).astype(np.float32)
     return _sweep(_sweep(inside.T, 1 / aspect).T, 1.0)[1:-1, 1:-1]
+
+
+def middles(panoptic: PanopticMap) -> dict[int, tuple[int, int]]:
+    """For each segment's id the pixel, (x, y), that lies deepest in it."""
+    ids = panoptic.ids.numpy()
+    room = depth(ids, aspect=1.0)
+    found = {}
+    for segment in panoptic.segments:
+        x1, y1, x2, y2 = segment.box
+        window = np.s_[y1:y2, x1:x2]
+        row, column = np.unravel_index(np.where(ids[window] == segment.id, room[window] + 1, 0).argmax(), (y2 - y1, x2 - x1))
+        found[segment.id] = (x1 + int(column), y1 + int(row))
+    return found
 
 
 def _sweep(distance: NDArray[np.float32], step: float) -> NDArray[np.float32]:

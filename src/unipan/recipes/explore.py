@@ -1,0 +1,178 @@
+"""`unipan explore`: what a network predicts for images, as one page; the affinity of the pixel under the pointer, live."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from unipan.checkpoint import open_run
+from unipan.choices import PanopticHead
+from unipan.console import counted
+from unipan.data.coco_files import read_panoptic_file
+from unipan.data.image_ids import ids_in_json, names_apart
+from unipan.errors import InputError
+from unipan.models.decode import best_channel, in_image, map_of_channels
+from unipan.models.panoptic_head import PanopticLogits, UnifiedHead, channel_bias, unary_logits
+from unipan.ops.images import ImageSource, read_image
+from unipan.ops.propagation import affinity_products
+from unipan.ops.segments import drop_small_stuff
+from unipan.overrides import NO_OVERRIDES, Overrides
+from unipan.predictor import Predictor, load
+from unipan.recipes.evaluate import evaluated, held_out
+from unipan.recipes.predict import image_files, readable
+from unipan.types import Inference, PanopticMap
+from unipan.viz.canvas import as_pil
+from unipan.viz.explorer.content import Explored
+from unipan.viz.explorer.page import Page, explorer_page
+
+
+class Entry(NamedTuple):
+    """An image to explore."""
+
+    name: str
+    pixels: Tensor  # (3, H, W) uint8
+    truth: PanopticMap | None
+
+
+class Exploration(NamedTuple):
+    """Where the page is, how many images it shows, and those that could not be read."""
+
+    path: Path
+    images: int
+    unreadable: list[Path]
+
+
+def explore(
+    predictor: Predictor,
+    image: ImageSource,
+    *,
+    truth: PanopticMap | None = None,
+    head: PanopticHead | None = None,
+    trim: bool = True,
+    threshold: float | None = None,
+    name: str = "image",
+    run: str = "this predictor",
+) -> Page:
+    """The page of one image; in a notebook it shows itself, and `save(path)` writes it.
+
+    image: whatever `read_image` takes. truth: of the image's size. head, trim, threshold: as in a predictor's call.
+    name, run: what the page calls the image and the network.
+    """
+    entry = Entry(name, read_image(image), truth)
+    return explorer_page([explored(predictor, entry, run=run, head=head, trim=trim, threshold=threshold)])
+
+
+def explore_run(
+    run: str,
+    images: Sequence[Path],
+    out: Path,
+    *,
+    samples: int = 0,
+    truth: Path | None = None,
+    head: PanopticHead | None = None,
+    overrides: Overrides = NO_OVERRIDES,
+    device: str = "auto",
+) -> Exploration:
+    """Write the page of one image or several to the file `out`.
+
+    images: files, or folders of them; one that can't be read is named and left out. samples: instead of images, so many held-out
+    ones of the run, with their truth. truth: a JSON in the COCO panoptic format that has the images' truth.
+    """
+    if bool(images) == bool(samples) or samples < 0:
+        raise InputError(f"{len(images)} image path(s) and --samples {samples} came; name images, or give --samples above 0.")
+    if truth is not None and samples:
+        raise InputError("--truth and --samples came; held-out images bring their own truth: leave --truth out.")
+    if out.is_dir():
+        raise InputError(f"{out} is a folder; name the HTML file to write.")
+    predictor = load(run, head=head, device=device, overrides=overrides)
+    unreadable: list[Path] = []
+    entries = _samples(run, samples) if samples else _files(image_files(images, out), truth, predictor, unreadable)
+    name = open_run(run)[0].path.name
+    shown = [explored(predictor, entry, run=name) for entry in entries]
+    if not shown:
+        raise InputError(f"none of the {len(unreadable)} image(s) could be read, so there is nothing to explore.")
+    return Exploration(explorer_page(shown).save(out), len(shown), unreadable)
+
+
+@torch.no_grad()
+def explored(
+    predictor: Predictor,
+    entry: Entry,
+    *,
+    run: str,
+    head: PanopticHead | None = None,
+    trim: bool = True,
+    threshold: float | None = None,
+) -> Explored:
+    """Everything about one image."""
+    if entry.truth is not None and entry.truth.ids.shape != entry.pixels.shape[1:]:
+        came, expected = ("x".join(map(str, shape)) for shape in (entry.truth.ids.shape, entry.pixels.shape[1:]))
+        raise InputError(f"the truth of {entry.name} is {came}, but the image is {expected}; give the truth of this image.")
+    inference = predictor.infer(entry.pixels, threshold=threshold)
+    outputs, size, network_size, admission = inference
+    limit = predictor.min_stuff_area_px if trim else 0
+    panoptic_head = predictor.network.panoptic_head
+    parts, bias = logit_parts(inference, panoptic_head)
+    affinity = unpropagated = None
+    if isinstance(panoptic_head, UnifiedHead):
+        affinity = affinity_products(outputs.affinity[0].flatten(1).T, panoptic_head.form)
+        channel = best_channel(outputs.potentials[0], network_size, size)
+        untrimmed = map_of_channels(channel, inference.admitted, predictor.classes)
+        unpropagated = drop_small_stuff(untrimmed, min_area_px=limit)
+    return Explored(
+        name=entry.name,
+        image=as_pil(entry.pixels),
+        facts=[
+            ("run", run),
+            ("head", head or predictor.head),
+            ("threshold", f"{admission.score_threshold:g}"),
+            ("trimming", f"stuff under {limit} px" if limit else "none"),
+        ],
+        network_size=network_size,
+        answer=predictor.answer(inference, head=head, trim=trim),
+        semantic=best_channel(outputs.semantic[0], network_size, size).cpu(),
+        detections=in_image(inference.detections, network_size, size),
+        admitted=outputs.admitted[0],
+        parts=parts,
+        bias=bias,
+        affinity=affinity,
+        unpropagated=unpropagated,
+        truth=entry.truth,
+    )
+
+
+def logit_parts(inference: Inference, head: PanopticLogits) -> tuple[dict[str, Tensor], Tensor]:
+    """The potential, and the parts that with each channel's bias add up to the panoptic logits; nothing for the merger."""
+    outputs = inference.outputs
+    potential, logits = outputs.potentials[0], outputs.panoptic[0]
+    if not len(logits):
+        return {}, torch.zeros(0)
+    if not isinstance(head, UnifiedHead):  # its potential is logits already
+        return {"unary": logits}, torch.zeros(len(logits))
+    bias = channel_bias(outputs.existence[0], head.num_stuff, len(potential))
+    unary = head.unary_scale * unary_logits(potential)
+    return {"potential": potential, "evidence": logits - unary - bias, "unary": unary}, bias.flatten()
+
+
+def _samples(run: str, samples: int) -> Iterator[Entry]:
+    dataset = held_out(run, evaluated(open_run(run)[1].data, root=None))
+    if samples > len(dataset):
+        raise InputError(f"--samples is {samples}, but the run has {len(dataset)} held-out images; ask for at most so many.")
+    for index in counted(range(samples), "exploring", samples):
+        sample = dataset[index]
+        yield Entry(sample.file_name, sample.image, sample.truth)
+
+
+def _files(files: Sequence[Path], truth: Path | None, predictor: Predictor, unreadable: list[Path]) -> Iterator[Entry]:
+    """truth: an image that it lists without annotating it has none."""
+    names = names_apart(files)
+    truths: dict[int, PanopticMap] = {}
+    if truth is not None:
+        true = read_panoptic_file(truth).with_classes_of(predictor.classes)
+        position = {image_id: at for at, image_id in enumerate(true.image_ids)}
+        found = [position.get(image_id) for image_id in ids_in_json(truth, files)]
+        truths = {index: true.map(at) for index, at in enumerate(found) if at is not None}
+    for index, pixels in readable(files, "exploring", unreadable):
+        yield Entry(names[index], pixels, truths.get(index))

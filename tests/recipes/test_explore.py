@@ -1,0 +1,127 @@
+"""`unipan explore`: a run's page from the command line and from Python, and what it refuses."""
+
+import base64
+import json
+import re
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import unipan
+from unipan.cli import main
+from unipan.predictor import Predictor, load
+from unipan.viz.canvas import as_pil
+
+
+def images_in(html: str) -> list[dict[str, Any]]:
+    (text,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
+    return json.loads(text)["images"]
+
+
+def pixels(shown: dict[str, Any], key: str) -> np.ndarray:
+    """A map's ids, as the page holds them."""
+    positions = np.frombuffer(zlib.decompress(base64.b64decode(shown["maps"][key]["pixels"])), "<u2")
+    ids = [0, *(segment["id"] for segment in shown["maps"][key]["segments"])]
+    return np.array(ids)[positions].reshape(shown["height"], shown["width"])
+
+
+@pytest.fixture(scope="module")
+def predictor(tiny_run: Path) -> Predictor:
+    return load(tiny_run, device="cpu")
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    path = tmp_path / "a [1].png"
+    as_pil(np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)).save(path)
+    return path
+
+
+def test_held_out_images_come_with_their_truth(
+    tiny_run: Path, tmp_path: Path, predictor: Predictor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "out" / "page.html"
+    main(["explore", str(tiny_run), "--samples", "2", "--no-trim", "--out", str(page)])
+    assert re.search(r"Open .*page.html in a browser: 2 image\(s\), 0\.\d MB\.", " ".join(capsys.readouterr().out.split()))
+    first, second = images_in(page.read_text())
+    assert first["name"] != second["name"]
+    assert set(first["maps"]) == {"answer", "truth", "unpropagated", "semantic"}
+    assert first["facts"] == [["run", "run"], ["head", "unified"], ["threshold", "0"], ["trimming", "none"]]
+
+
+def test_the_page_shows_the_predictors_own_answer(predictor: Predictor, image: Path) -> None:
+    inference = predictor.infer(image)
+    (shown,) = images_in(unipan.explore(predictor, image, run="mine").html)
+    assert np.array_equal(pixels(shown, "answer"), predictor.answer(inference).ids.numpy())
+    assert shown["facts"][3] == ["trimming", "stuff under 100 px"]
+    logits = inference.outputs.panoptic[0]
+    parts = {
+        name: np.frombuffer(zlib.decompress(base64.b64decode(part["values"])), np.uint8) for name, part in shown["parts"].items()
+    }
+    total = (
+        sum(
+            parts[name].reshape(len(logits), -1) * np.array(shown["parts"][name]["steps"])[:, None]
+            + np.array(shown["parts"][name]["lows"])[:, None]
+            for name in ("evidence", "unary")
+        )
+        + np.array(shown["bias"])[:, None]
+    )
+    steps = sum(np.array(shown["parts"][name]["steps"])[:, None] for name in ("evidence", "unary"))
+    assert (np.abs(total - logits.flatten(1).numpy()) <= steps / 2 + 1e-4).all()
+    assert len(shown["channels"]) == len(logits)
+
+
+def test_options_of_a_call_reach_the_page(predictor: Predictor, image: Path) -> None:
+    (shown,) = images_in(unipan.explore(predictor, image, head="heuristic", trim=False, threshold=1.0).html)
+    assert [value for _, value in shown["facts"]] == ["this predictor", "heuristic", "1", "none"]
+    assert not any(segment["thing"] for segment in shown["maps"]["answer"]["segments"])
+
+
+def test_truth_of_named_images(tiny_run: Path, tmp_path: Path, image: Path) -> None:
+    main(["predict", str(tiny_run), str(image), "--out", str(tmp_path / "out")])
+    page = tmp_path / "page.html"
+    main(["explore", str(tiny_run), str(image), "--truth", str(tmp_path / "out/panoptic.json"), "--out", str(page)])
+    (shown,) = images_in(page.read_text())
+    assert np.array_equal(pixels(shown, "truth") > 0, pixels(shown, "answer") > 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "name images, or give --samples"),
+        (["--samples", "-1"], "name images, or give --samples"),
+        (["--samples", "99"], "has 4 held-out images"),
+        (["--samples", "1", "--truth", "t.json"], "leave --truth out"),
+        (["missing.png"], "there is no image file missing.png"),
+    ],
+)
+def test_what_makes_no_page_is_refused(
+    tiny_run: Path, tmp_path: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["explore", str(tiny_run), *options, "--out", str(tmp_path / "page.html")])
+    assert stop.value.code == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_files_that_are_no_images_or_pages(
+    tiny_run: Path, tmp_path: Path, image: Path, predictor: Predictor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "b.png").write_bytes(b"none")
+    for images, out, message in (
+        ([tmp_path / "b.png"], tmp_path / "p.html", "nothing to explore"),
+        ([image], tmp_path, "is a folder; name the HTML file"),
+        ([image, tmp_path / "b.png"], tmp_path / "p.html", "1 image(s) could not be read"),
+    ):
+        with pytest.raises(SystemExit):
+            main(["explore", str(tiny_run), *map(str, images), "--out", str(out)])
+        assert message in " ".join(capsys.readouterr().err.split())
+    assert len(images_in((tmp_path / "p.html").read_text())) == 1
+    truth = predictor(torch.zeros(3, 40, 40))
+    with pytest.raises(unipan.InputError, match="the truth of image is 40x40, but the image is 50x70"):
+        unipan.explore(predictor, image, truth=truth)
