@@ -32,7 +32,7 @@ from unipan.presets import PRESETS
 from unipan.recipes.evaluation.affinity import affinity_of
 from unipan.recipes.tables.make import Figure
 from unipan.recipes.tables.trials import kept_or, predictor_of, trained_run
-from unipan.settings_file import with_values
+from unipan.settings import with_values
 
 SELECT_SEED = 500
 """Of the scenes that settings are chosen on; results are reported on those of seed 0."""

@@ -82,7 +82,7 @@ def test_comparing_with_and_without_truth(tmp_path: Path, capsys: pytest.Capture
 
 def test_training_with_settings_of_the_command_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked = []
-    monkeypatch.setattr("unipan.recipes.train.train", lambda config, out, *, resume: asked.append((config, out, resume)))
+    monkeypatch.setattr("unipan.recipes.train.train", lambda config, out, **given: asked.append((config, out, given["resume"])))
     main(["train", "demo", "--train.steps", "7777", "--data.scene-size", "64", "96", "--out", str(tmp_path), "--resume"])
     main(["train", "demo", "--out", str(tmp_path)])
     preset = PRESETS["demo"]()

@@ -54,7 +54,7 @@ def missing(text: str) -> list[str]:
 def words_of(line: str) -> list[str]:
     """The words after `unipan` on a line, up to a comment, a pipe or the next command."""
     words = [STAND_INS.get(word, word) for word in re.sub(r"\[[^]]* [^]]*\]", "", line).split()]
-    words = list(takewhile(lambda word: word not in ("#", "|", "&&", ";", "..."), words))
+    words = list(takewhile(lambda word: word not in ("#", "|", ">", "&&", ";", "..."), words))
     return [part.strip("'\"").partition("|")[0] for word in words for part in word.split()]
 
 
@@ -87,7 +87,8 @@ def complaint(words: list[str], whole: bool) -> str:
     except SystemExit as stop:
         return f"{words} is not whole" if whole and stop.code else ""
     except InputError as error:
-        return "" if not whole and " is missing: " in str(error) else f"{words}: {error}"
+        of_the_reader = "cannot read the settings in" in str(error) or (not whole and " is missing: " in str(error))
+        return "" if of_the_reader else f"{words}: {error}"
     return ""
 
 

@@ -13,7 +13,7 @@ import unipan
 PACKAGE = Path(unipan.__file__).parent
 FLOORS = [
     ["errors", "console", "json_values", "choices"],
-    ["classes", "files", "hub", "terms"],
+    ["classes", "files", "hub", "settings", "terms"],
     ["types", "config", "tensor_file"],
     ["settings_file"],
     ["ops", "overrides", "presets", "checkpoint"],
@@ -21,6 +21,7 @@ FLOORS = [
     ["engine", "predictor"],
     ["tools"],
     ["recipes"],
+    ["api"],
     ["cli"],
     ["__main__"],
     ["__init__"],
@@ -85,7 +86,7 @@ def test_imports_only_go_down() -> None:
     assert wrong_imports(PACKAGE) == []
 
 
-SEE_SETTINGS = ("settings_file", "overrides", "presets", "checkpoint", "predictor", "tools", "recipes", "cli")
+SEE_SETTINGS = ("settings_file", "overrides", "presets", "checkpoint", "predictor", "tools", "recipes", "api", "cli", "__init__")
 SEE_SETTINGS_FILES = {"models/build.py", "losses/build.py", "data/build.py", "data/fitting.py", "data/statistics.py"}
 
 

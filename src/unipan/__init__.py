@@ -3,6 +3,7 @@
     predict = unipan.load("runs/demo")
     answer = predict("image.jpg")
     unipan.overlay(answer, "image.jpg").save("overlay.png")
+    run = unipan.train("finetune", out="runs/mine", data={"train": "train.json", "val": "val.json", "images": "images"})
 
 Names are imported when they are first used, so `import unipan` is quick and touches no GPU.
 """
@@ -12,11 +13,18 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from unipan.api import Run, train
     from unipan.classes import ClassInfo, ClassTable
+    from unipan.config import Config
+    from unipan.engine.fit import Hook, Step
     from unipan.errors import InputError
     from unipan.overrides import Overrides
     from unipan.predictor import Predictor, load
+    from unipan.recipes.comparison import Comparison
+    from unipan.recipes.evaluation.result import Evaluation
     from unipan.recipes.explore import explore
+    from unipan.recipes.score import score
+    from unipan.tools.doctor.run import doctor
     from unipan.types import Detections, Inference, Outputs, PanopticMap, Segment
     from unipan.viz.overlay import overlay
 
@@ -25,33 +33,51 @@ __version__ = version("unipan")
 __all__ = [
     "ClassInfo",
     "ClassTable",
+    "Comparison",
+    "Config",
     "Detections",
+    "Evaluation",
+    "Hook",
     "Inference",
     "InputError",
     "Outputs",
     "Overrides",
     "PanopticMap",
     "Predictor",
+    "Run",
     "Segment",
+    "Step",
+    "doctor",
     "explore",
     "load",
     "overlay",
+    "score",
+    "train",
 ]
 
 _HOMES = {
     "ClassInfo": "unipan.classes",
     "ClassTable": "unipan.classes",
+    "Comparison": "unipan.recipes.comparison",
+    "Config": "unipan.config",
     "Detections": "unipan.types",
+    "Evaluation": "unipan.recipes.evaluation.result",
+    "Hook": "unipan.engine.fit",
     "Inference": "unipan.types",
     "InputError": "unipan.errors",
     "Outputs": "unipan.types",
     "Overrides": "unipan.overrides",
     "PanopticMap": "unipan.types",
     "Predictor": "unipan.predictor",
+    "Run": "unipan.api",
     "Segment": "unipan.types",
     "explore": "unipan.recipes.explore",
+    "Step": "unipan.engine.fit",
+    "doctor": "unipan.tools.doctor.run",
     "load": "unipan.predictor",
     "overlay": "unipan.viz.overlay",
+    "score": "unipan.recipes.score",
+    "train": "unipan.api",
 }
 
 

@@ -6,7 +6,7 @@ Paper means the supplementary of Li, Qi, Torr, CVPR 2020. A default that it does
 from dataclasses import dataclass, field, fields
 from math import inf
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from unipan.choices import (
     DetectorKind,
@@ -23,6 +23,7 @@ from unipan.choices import (
     Variant,
 )
 from unipan.errors import InputError
+from unipan.settings import with_values
 
 FIRST_TRAINING_SEED = 1000
 """Training scenes of run seed s have the seed FIRST_TRAINING_SEED + s, which no held-out scene has."""
@@ -394,6 +395,13 @@ class Config:
     loss: LossConfig = field(default_factory=LossConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     inference: InferenceConfig = field(default_factory=InferenceConfig)
+
+    def replace(self, name: str, value: Any) -> "Config":
+        """These settings with another value for one: `config.replace("train.steps", 2)`.
+
+        Raises: InputError for a name that there is not, or a value that does not go with it or with the other settings.
+        """
+        return with_values(self, {name: value})
 
     def __post_init__(self) -> None:
         if self.model.panoptic == "heuristic" and (self.loss.panoptic or self.loss.panoptic_lovasz):

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,29 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {path}: {error.strerror or error}. Name another --out.") from error
+
+
+def new_numbered_folder(parent: Path, stem: str) -> Path:
+    """Make PARENT/STEM-N with N one above those there; of two that ask at once each gets its own."""
+    make_folder(parent)
+    taken = [path.name.removeprefix(f"{stem}-") for path in parent.glob(f"{stem}-*")]
+    number = max((int(name) for name in taken if name.isdecimal()), default=0)
+    while True:
+        number += 1
+        path = parent / f"{stem}-{number}"
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise InputError(f"cannot make the folder {path}: {error.strerror or error}. Name another --out.") from error
+        return path
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder that nothing was put into."""
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def flush(path: Path) -> None:

@@ -1,9 +1,12 @@
 """Presets are functions; a variant says only what differs. `PRESETS` is the list that the command line offers."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from unipan.config import FROM_DATA, Config, DataConfig, DetectorConfig, InferenceConfig, LossConfig, ModelConfig, TrainConfig
 from unipan.errors import InputError
+from unipan.settings import flat, with_values
 
 _RESNET50 = "resnet50.tv_in1k"
 """With torchvision's first ImageNet weights: timm's own recipe for ResNet-50 is made for classification alone."""
@@ -286,3 +289,19 @@ def preset_named(name: str) -> Config:
     if name not in PRESETS:
         raise InputError(f"there is no preset {name}; expected one of {', '.join(PRESETS)}.")
     return PRESETS[name]()
+
+
+def settings_of(start: str | Config | Mapping[str, Any], changes: Mapping[str, Any], *, own_data: bool = False) -> Config:
+    """The settings of the preset of that name, or as they are, or by their names, and what `changes` gives of them.
+
+    A mapping says under `preset` which preset it is about; without, what it leaves out takes its default. Where JSONs of one's
+    own are named (data.train), or are going to be (own_data), a preset merges and trims nothing unless asked to.
+    Raises: InputError for a preset or a setting that there is not, and values that do not go together.
+    """
+    if isinstance(start, Config):
+        return with_values(start, changes)
+    given = {"preset": start} if isinstance(start, str) else dict(start)
+    preset = given.pop("preset", None)
+    settings = Config() if preset is None else preset_named(preset)
+    values = {**flat(given), **flat(changes)}
+    return with_values(for_own_data(settings) if own_data or values.get("data.train") else settings, values)

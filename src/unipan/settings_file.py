@@ -1,76 +1,79 @@
-"""Settings as a file, and by their full names, as in train.steps."""
+"""Settings as a file: what a run keeps, and what people write."""
 
 import json
+import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, replace
-from difflib import get_close_matches
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from unipan.config import Config
-from unipan.errors import InputError
+from unipan.errors import InputError, about
+from unipan.settings import flat, flat_settings, with_values
+
+MOST_BYTES = 1_000_000
+"""A file of settings has some thousands."""
+DEEPEST = 16
+"""Levels in a YAML file."""
+
+
+def as_json(config: Config) -> str:
+    """Every setting as JSON, which `read_settings` reads."""
+    return json.dumps(asdict(config), indent=2)
 
 
 def save_config(config: Config, path: Path) -> None:
     """Write every setting as JSON."""
-    path.write_text(json.dumps(asdict(config), indent=2) + "\n")
+    path.write_text(as_json(config) + "\n")
 
 
 def load_config(path: Path) -> Config:
     """Read what `save_config` wrote. Unknown or mistyped settings are an InputError; missing ones take their defaults."""
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        return TypeAdapter(Config).validate_python(_read_settings(path), extra="forbid")
-    except ValidationError as error:
-        faults = error.errors()
-        unknown = [".".join(map(str, fault["loc"])) for fault in faults if fault["type"] == "unexpected_keyword_argument"]
-        if unknown:
-            raise InputError(f"{path}: setting {_unknown(unknown)}. Take it out, or use the unipan that wrote it.") from error
-        first = faults[0]
-        setting = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        raise InputError(f"{path}: setting {setting}: {first['msg']} (came: {str(first['input'])[:80]!r}).") from error
+    with about(path):
+        return with_values(Config(), read_settings(path))
 
 
 def absent_settings(path: Path) -> list[str]:
     """Settings that the file does not hold, because an earlier version wrote it; they took their defaults."""
-    return [name for name in flat_settings(Config()) if name not in _flat(_read_settings(path))]
+    held = flat(read_settings(path))
+    return [name for name in flat_settings(Config()) if name not in held]
 
 
-def flat_settings(config: Config) -> dict[str, Any]:
-    """Every setting by its full name, as in train.steps."""
-    return _flat(asdict(config))
-
-
-def with_values(settings: Any, values: Mapping[str, Any]) -> Any:
-    """Settings, or a section of them, with others for some, by their full names."""
-    own = {name: value for name, value in values.items() if "." not in name}
-    inner: dict[str, dict[str, Any]] = {}
-    for name, value in values.items():
-        section, _, rest = name.partition(".")
-        if rest:
-            inner.setdefault(section, {})[rest] = value
-    sections = {name: with_values(getattr(settings, name), part) for name, part in inner.items()}
-    return replace(settings, **own, **sections)
-
-
-def _read_settings(path: Path) -> Any:
+def read_settings(path: Path) -> dict[str, Any]:
+    """The nested values of a file in JSON, YAML or TOML, told by its ending; what they mean is not looked at."""
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:  # ValueError: no JSON, or no text at all
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError(f"it has more than {MOST_BYTES} bytes")
+        values = _parsed(path.read_text(encoding="utf-8"), path.suffix.lower())
+        flat(values if isinstance(values, Mapping) else {})  # finds out nesting without end
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: another form, or no text at all
         raise InputError(f"cannot read the settings in {path}: {error}.") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path} holds {type(values).__name__}, not settings by name; see what --print-config prints.")
+    return values
 
 
-def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested settings by their full names; only sections are dictionaries."""
-    if not isinstance(settings, dict):
-        return {prefix: settings}
-    inner = [_flat(value, f"{prefix}.{name}" if prefix else name) for name, value in settings.items()]
-    return {name: value for part in inner for name, value in part.items()}
+def _parsed(text: str, suffix: str) -> Any:
+    match suffix:
+        case ".json":
+            return json.loads(text)
+        case ".toml":
+            return tomllib.loads(text)
+        case ".yaml" | ".yml":
+            return _parsed_yaml(text)
+    raise ValueError(f"its name ends in {suffix or 'nothing'}, and .json, .yaml or .toml are known")
 
 
-def _unknown(names: list[str]) -> str:
-    """Settings that do not exist, each with the nearest that does."""
-    known = [*flat_settings(Config()), *asdict(Config())]
-    near = {name: get_close_matches(name, known, n=1) for name in names}
-    return ", ".join(f"{name} is unknown" + (f" (near it: {found[0]})" if found else "") for name, found in near.items())
+def _parsed_yaml(text: str) -> Any:
+    """Plain values alone, whatever tags there are. What is small and would take forever is refused as it is met."""
+    import yaml
+
+    depth = 0
+    try:
+        for event in yaml.parse(text):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.AliasEvent) or depth > DEEPEST:
+                raise ValueError("it has aliases (*name), or levels upon levels; settings need neither")
+        return yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error

@@ -20,6 +20,15 @@ def test_a_device_that_is_not_there(device: Any) -> None:
         find_device(device)
 
 
+def test_the_environment_says_what_auto_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNIPAN_DEVICE", "cuda:99")
+    with pytest.raises(InputError, match="the device is to be cuda:99"):
+        find_device("auto")
+    assert find_device("cpu") == torch.device("cpu")
+    monkeypatch.setenv("UNIPAN_DEVICE", "")
+    assert find_device("auto").type in ("cpu", "cuda", "mps")
+
+
 def test_a_gpu_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)

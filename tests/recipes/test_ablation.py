@@ -15,7 +15,7 @@ from unipan.metrics.pq import PQCounts, count, quality
 from unipan.predictor import load
 from unipan.recipes.evaluation.affinity import things_of_cells
 from unipan.recipes.tables import trials
-from unipan.settings_file import with_values
+from unipan.settings import with_values
 from unipan.types import PanopticMap, Segment
 
 

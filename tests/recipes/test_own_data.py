@@ -24,7 +24,7 @@ from unipan.recipes.evaluate import evaluate
 from unipan.recipes.predict import image_files, predict
 from unipan.recipes.score import score
 from unipan.recipes.train import train
-from unipan.settings_file import with_values
+from unipan.settings import with_values
 
 SCENES = SceneDataset(difficulty="standard", size=(64, 64), seed=5, length=3)
 

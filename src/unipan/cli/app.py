@@ -18,6 +18,7 @@ from unipan.cli.data import doctor, inspect
 from unipan.cli.evaluate import compare, evaluate, predict, report, runs, score
 from unipan.cli.explore import explore
 from unipan.cli.parse import Command, Menu, parse
+from unipan.cli.threads import processor_quota, set_threads
 from unipan.cli.train import demo, table_maker, train
 from unipan.engine.interrupt import Stopped
 from unipan.errors import InputError, is_out_of_memory
@@ -26,15 +27,16 @@ from unipan.recipes.tables.paper_tables import LETTERS
 
 
 def _with_presets(run, text: str) -> Menu:
-    return Menu("preset", text, {name: Command(run, preset, help=preset.__doc__ or "") for name, preset in PRESETS.items()})
+    entries = {name: Command(run, name, help=preset.__doc__ or "") for name, preset in PRESETS.items()}
+    return Menu("preset", text, entries, unnamed=Command(run, ""))
 
 
 MENU = Menu(
     "verb",
     "Panoptic segmentation through a learnt instance affinity.",
     {
-        "demo": Command(demo, PRESETS["demo"]),
-        "train": _with_presets(train, "Train a network with a preset; --help after its name lists every setting."),
+        "demo": Command(demo, "demo"),
+        "train": _with_presets(train, "Train a network with a preset or --config FILE; --help after it lists every setting."),
         **{verb.__name__: Command(verb) for verb in (evaluate, report, predict, explore, compare, score, runs, doctor)},
         "inspect": _with_presets(inspect, "Draw what a training would see: settings as for train, and an image file for --out."),
         "convert": Menu(
@@ -59,6 +61,8 @@ def main(arguments: list[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] (file names may be no text)
     given = sys.argv[1:] if arguments is None else arguments
     with ending():
+        if "torch" not in sys.modules:
+            set_threads(os.environ, quota=processor_quota())
         if given[:1] == ["--version"]:
             print(f"unipan {version('unipan')}")
         else:

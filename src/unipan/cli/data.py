@@ -7,7 +7,6 @@ from tyro.conf import Positional
 
 from unipan.cli.options import AsJson, Settings, print_all, print_json
 from unipan.errors import InputError
-from unipan.presets import for_own_data, preset_named
 
 
 def doctor(
@@ -32,34 +31,19 @@ def doctor(
         fix: Write a mended copy of the labels into --out; the exit status is then the copy's.
         out: A new folder for the mended copy.
     """
-    from unipan.console import console
-    from unipan.tools.doctor import repair
-    from unipan.tools.doctor import report as doctor_report
-    from unipan.tools.doctor.examine import examine
-    from unipan.tools.doctor.splits import find_splits
+    from unipan.console import logger
+    from unipan.tools.doctor.run import doctor as examine
 
     if fix != (out is not None):
         raise InputError("--fix and --out DIR belong together: the mended copy needs a folder of its own.")
-    settings = preset_named(preset) if all(path.is_dir() for path in data) else for_own_data(preset_named(preset))
-    splits = find_splits(data, images=images, masks=masks, names=split)
-    if out is not None:
-        repair.check_target(splits, out)
-    diagnosis = examine(splits)
-    unfit = [f"With the preset {preset}: {sentence}" for sentence in diagnosis.unfit(settings)]
-    if as_json and out is None:
-        print_json(doctor_report.to_json(diagnosis) | {"settings": unfit})
-    elif not as_json:
-        print_all(*doctor_report.report(diagnosis), *unfit)
-    if out is not None:
-        copies = repair.fix(splits, diagnosis, out)
-        before, diagnosis = diagnosis, examine([copy.split for copy in copies])
-        lines = [*repair.outcome(copies), f"The copy: {doctor_report.verdict(diagnosis)}"]
-        if as_json:
-            console.print(*lines, sep="\n", soft_wrap=True)
-            print_json({**doctor_report.to_json(before), "fixed": doctor_report.to_json(diagnosis)})
-        else:
-            print_all(*lines)
-    sys.exit(0 if diagnosis.trainable else 1)
+    found = examine(data, images=images, masks=masks, split=split, preset=preset, fix_into=out)
+    if as_json:
+        for sentence in found.copied:
+            logger.info(sentence)
+        print_json(found.to_json())
+    else:
+        print_all(*found.report())
+    sys.exit(0 if found.trainable else 1)
 
 
 def inspect(config: Settings, *, out: Path, samples: int = 12, names: bool = True) -> None:

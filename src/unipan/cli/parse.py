@@ -12,23 +12,33 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial, wraps
 from io import StringIO
+from itertools import pairwise
+from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import fill
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
+from tyro.conf import arg
 
 from unipan.config import Config
 from unipan.errors import InputError
-from unipan.presets import for_own_data
+from unipan.presets import settings_of
+from unipan.settings_file import as_json, read_settings
+
+ConfigFile = Annotated[Path | None, arg(name="config", help="Settings in a file, JSON, YAML or TOML; options win over it.")]
+PrintConfig = Annotated[bool, arg(help="Only print every setting, as a file that --config takes.")]
 
 
 @dataclass(frozen=True)
 class Command:
-    """A function, whose parameters are the options. preset: makes the settings that its `config` has by default."""
+    """A function, whose parameters are the options. preset: whose settings its `config` has by default, "" for every default.
+
+    With a preset it also takes --config FILE, whose settings come between the preset's and the command line's.
+    """
 
     run: Callable[..., None]
-    preset: Callable[[], Config] | None = None
+    preset: str | None = None
     help: str = ""
 
     def text(self) -> str:
@@ -38,11 +48,12 @@ class Command:
 
 @dataclass(frozen=True)
 class Menu:
-    """Words of one kind, of which one comes next."""
+    """Words of one kind, of which one comes next. unnamed: the command where options with --config among them come instead."""
 
     kind: str
     help: str
     entries: Mapping[str, "Menu | Command"]
+    unnamed: Command | None = None
 
     def text(self) -> str:
         """What it is for."""
@@ -79,7 +90,10 @@ def parse(menu: Menu, arguments: list[str]) -> Callable[[], None]:
         if word in ("-h", "--help"):
             print(entry.listing(words))
             sys.exit(0)
-        entry, words, rest = entry.choose(word, words), f"{words} {word}", rest[1:]
+        if entry.unnamed and word.startswith("-") and _value_of("--config", rest):
+            entry = entry.unnamed
+        else:
+            entry, words, rest = entry.choose(word, words), f"{words} {word}", rest[1:]
     return _ready(entry, words, rest)
 
 
@@ -120,19 +134,44 @@ def _refuse_unknown(arguments: list[str], read: Callable[..., Any], words: str) 
 
 
 def _deferred(command: Command, arguments: list[str]) -> Callable[..., Callable[[], None]]:
-    """The parser calls a function as soon as it has its arguments; this lets `main` call it, with the preset's settings.
-
-    What a preset has by default is another for JSONs of one's own.
-    """
+    """The parser calls a function as soon as it has its arguments; this lets `main` call it, with the preset's settings."""
 
     @wraps(command.run)
     def ready(*args: Any, **options: Any) -> Callable[[], None]:
+        options.pop("config_file", None)
+        if options.pop("print_config", False):
+            return partial(print, as_json(options["config"]))
         return partial(command.run, *args, **options)
 
-    if command.preset:
-        signature = inspect.signature(command.run)
-        own = any(word.partition("=")[0] == "--data.train" for word in arguments)
-        given = {"config": for_own_data(command.preset()) if own else command.preset()}
-        parameters = [part.replace(default=given.get(name, part.default)) for name, part in signature.parameters.items()]
-        ready.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    if command.preset is not None:
+        further = {"config_file": (ConfigFile, None), "print_config": (PrintConfig, False)}
+        own = dict(inspect.signature(command.run).parameters)
+        own["config"] = own["config"].replace(default=_default_settings(command.preset, arguments))
+        own |= {
+            name: inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+            for name, (kind, default) in further.items()
+        }
+        ready.__signature__ = inspect.Signature([*own.values()])  # type: ignore[attr-defined]
+        ready.__annotations__ = {name: parameter.annotation for name, parameter in own.items()}
+        del ready.__wrapped__  # type: ignore[attr-defined] (the parser would look at that one's)
     return ready
+
+
+def _default_settings(preset: str, arguments: list[str]) -> Config:
+    """What settings are where the command line says nothing: the file's, before those of the preset."""
+    file = _value_of("--config", arguments)
+    given = read_settings(Path(file)) if file else {}
+    if preset:
+        given["preset"] = preset
+    own = any(word.partition("=")[0] == "--data.train" for word in arguments)
+    try:
+        return settings_of(given, {}, own_data=own)
+    except InputError as error:
+        raise InputError(f"{file}: {error}" if file else str(error)) from error
+
+
+def _value_of(option: str, arguments: list[str]) -> str:
+    """The last value that the words give the option; "" where they give none."""
+    values = [after for word, after in pairwise(arguments) if word == option]
+    joined = [word.partition("=")[2] for word in arguments if word.startswith(f"{option}=")]
+    return (values + joined or [""])[-1]

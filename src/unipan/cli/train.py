@@ -29,18 +29,18 @@ def demo(config: Settings, *, out: Path = Path("runs/demo"), show: bool = False,
         print_all(f"Look at {out / 'report.html'}; the model is in {out}.")
 
 
-def train(config: Settings, *, out: Path, resume: bool = False) -> None:
+def train(config: Settings, *, out: Path | None = None, resume: bool = False) -> None:
     """Train a network.
 
     Args:
         config: Every setting of the run.
-        out: Folder for the run.
+        out: Folder for the run; without it a new one, runs/train-N.
         resume: Go on exactly where the run in OUT stopped; the settings must be its own.
     """
-    from unipan.recipes.train import train as recipe
+    from unipan.api import train as begin
 
-    recipe(config, out, resume=resume)
-    print_all(f"Trained into {out}; next: unipan evaluate {out}")
+    run = begin(config, out=out, resume=resume)
+    print_all(f"Trained into {run.path}; next: unipan evaluate {run.path}")
 
 
 def table_maker(letter: Letter) -> Callable[..., None]:

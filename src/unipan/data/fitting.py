@@ -8,7 +8,7 @@ import numpy as np
 from unipan.config import FROM_DATA, Config
 from unipan.data.dataset import PanopticDataset
 from unipan.data.statistics import FINEST_STRIDE, SetStatistics, sampled_statistics
-from unipan.settings_file import flat_settings, with_values
+from unipan.settings import flat_settings, with_values
 
 
 class FittingSizes(NamedTuple):

@@ -1,15 +1,20 @@
 """Which device a network runs on."""
 
+import os
+
 import torch
 
 from unipan.errors import InputError
 
 
 def find_device(device: str | int | torch.device) -> torch.device:
-    """The device of that name ("auto", "cpu", "cuda:1") or GPU of that number; `auto` is the GPU where there is one.
+    """The device of that name ("auto", "cpu", "cuda:1") or GPU of that number.
 
+    `auto` is what the environment's UNIPAN_DEVICE says, else the GPU where there is one.
     Raises: InputError for one that is not there.
     """
+    if device == "auto":
+        device = os.environ.get("UNIPAN_DEVICE") or "auto"
     found = [name for name, there in _available().items() if there]
     if device == "auto":
         return torch.device(found[0])

@@ -13,7 +13,7 @@ from unipan.console import Table
 from unipan.errors import InputError
 from unipan.metrics.report import GROUPS
 from unipan.recipes.training.log import read_log
-from unipan.settings_file import flat_settings
+from unipan.settings import flat_settings
 
 MAX_COLUMNS = 3
 """So many settings that differ get a column each; of more, a run shows those that are not as in most runs ..."""

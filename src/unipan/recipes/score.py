@@ -24,11 +24,11 @@ PAIRS_EACH = 20
 
 
 def score(
-    truth_json: Path,
-    predictions_json: Path,
+    truth_json: str | Path,
+    predictions_json: str | Path,
     *,
-    truth_dir: Path | None = None,
-    predictions_dir: Path | None = None,
+    truth_dir: str | Path | None = None,
+    predictions_dir: str | Path | None = None,
     merge: Merge = "none",
 ) -> Report:
     """Compare predictions with the truth: every image of the truth must have a prediction, further predictions are left out.
@@ -40,8 +40,8 @@ def score(
     Images are joined by the names of their files, where both JSONs list them and they fit; else by image id, or, where a
     prediction's id is not in the truth, by the stem of its PNG.
     """
-    truth = read_panoptic_file(truth_json, truth_dir)
-    predictions = read_panoptic_file(predictions_json, predictions_dir, truth.classes)
+    truth = read_panoptic_file(Path(truth_json), Path(truth_dir) if truth_dir else None)
+    predictions = read_panoptic_file(Path(predictions_json), Path(predictions_dir) if predictions_dir else None, truth.classes)
     if merge == "supercategory":
         merged = truth.merged()
         if _names(predictions) == _names(merged):
@@ -52,7 +52,7 @@ def score(
     else:
         predictions = _translated(predictions, truth)
     total = _score_all(truth, predictions, pair_images(truth, predictions))
-    return total.report(f"{predictions_json.name} against {truth_json.name}", truth.classes)
+    return total.report(f"{Path(predictions_json).name} against {Path(truth_json).name}", truth.classes)
 
 
 def pair_images(truth: PanopticFile, predictions: PanopticFile) -> list[tuple[int, int]]:

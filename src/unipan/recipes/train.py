@@ -1,6 +1,6 @@
 """`unipan train`: from settings to a run."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from unipan.data.fitting import settled
 from unipan.data.loader import training_batches
 from unipan.data.statistics import sampled_statistics, setting_remarks
 from unipan.data.workers import dead_workers_named
-from unipan.engine.fit import Trainer, fit
+from unipan.engine.fit import Hook, Trainer, fit
 from unipan.engine.guards import Guard
 from unipan.engine.optimize import build_optimizer, learning_rate, restore_momentum
 from unipan.engine.processes import Processes
@@ -29,16 +29,21 @@ from unipan.predictor import untrained_network
 from unipan.recipes.training.checkpoints import resumed_state, start_folder
 from unipan.recipes.training.hooks import training_hooks
 from unipan.recipes.training.setup import base_rate, check_divisible, fresh_network, training_admission, training_table
-from unipan.settings_file import flat_settings
+from unipan.settings import flat_settings
 from unipan.types import Batch
 
 
 def train(
-    config: Config, out: Path, *, resume: bool = False, to_go_on: str = "give the same command with --resume"
+    config: Config,
+    out: Path,
+    *,
+    resume: bool = False,
+    hooks: Sequence[Hook] = (),
+    to_go_on: str = "give the same command with --resume",
 ) -> PanopticNetwork:
     """Train a network into the folder `out`, and return it. `resume` goes on exactly where a run there stopped.
 
-    to_go_on: what a person has to do after a stop.
+    hooks: the caller's own, called before the log is written; in every process. to_go_on: what a person has to do after a stop.
     """
     folder, runtime = RunFolder(out), _runtime(config)
     dataset = training_dataset(config.data, config.train.seed)
@@ -70,9 +75,11 @@ def train(
         passes=schedule.accumulate,
         guard=Guard(folder.path, schedule.on_nonfinite, process=processes.index, processes=processes.count),
     )
-    hooks = training_hooks(config, folder, classes, network, optimizer, runtime, state, num_images=images, to_go_on=to_go_on)
+    all_hooks = training_hooks(
+        config, folder, classes, network, optimizer, runtime, state, num_images=images, own=hooks, to_go_on=to_go_on
+    )
     with dead_workers_named():
-        fit(trainer, _step_batches(config, dataset, processes, done), hooks, first_step=done + 1)
+        fit(trainer, _step_batches(config, dataset, processes, done), all_hooks, first_step=done + 1)
     runtime.release(prepared)
     return network
 

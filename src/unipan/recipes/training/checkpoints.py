@@ -18,7 +18,8 @@ from unipan.engine.runtime import Runtime
 from unipan.errors import InputError
 from unipan.files import flush, make_folder, sweep
 from unipan.recipes.training.validation import Validation, due
-from unipan.settings_file import absent_settings, flat_settings
+from unipan.settings import flat_settings
+from unipan.settings_file import absent_settings
 from unipan.tensor_file import TensorFile, read_tensor_file, write_tensor_file
 
 FREE = (

@@ -1,6 +1,7 @@
 """All hooks of a training, in the order in which they are called. A new one is a class and an entry here."""
 
 import signal
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 
 import torch
@@ -21,7 +22,7 @@ from unipan.recipes.training.health import Health
 from unipan.recipes.training.log import Log, Stopwatch, read_log, trim_log
 from unipan.recipes.training.skipped_images import SkippedImages
 from unipan.recipes.training.validation import HeldOut, Panels, Validation
-from unipan.settings_file import flat_settings
+from unipan.settings import flat_settings
 
 
 def training_hooks(
@@ -34,11 +35,12 @@ def training_hooks(
     state: TrainingState | None,
     *,
     num_images: int,
+    own: Sequence[Hook],
     to_go_on: str,
 ) -> list[Hook]:
     """What the settings ask for; trims the log. state: what the run goes on from. num_images: of the training set.
 
-    to_go_on: what a person has to do after a stop.
+    own: the caller's. to_go_on: what a person has to do after a stop.
     """
     schedule, processes = config.train, runtime.processes
     done, share = state.step if state else 0, schedule.batch_size // processes.count
@@ -60,6 +62,7 @@ def training_hooks(
         average,
         validation,
         Health(config, classes, network, stopwatch.window, num_images=num_images, share=share, log=lines),
+        *own,
         log,  # what those above found of a step
         panels,
         Progress(schedule.steps, done, stopwatch),

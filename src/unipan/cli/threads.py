@@ -1,0 +1,66 @@
+"""How many threads a command computes with, and how they wait: told to OpenMP in the environment, before PyTorch is imported.
+
+OpenMP's threads spin while they wait for each other. Where other programs want the cores too, all wait for the one that has none
+(docs/performance.md). Passive ones sleep.
+"""
+
+import os
+import sys
+from collections.abc import Iterator, MutableMapping
+from math import ceil
+from pathlib import Path
+
+from unipan.errors import InputError
+
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
+OWN_GROUP = Path("/proc/self/cgroup")
+
+
+def set_threads(environment: MutableMapping[str, str], *, quota: float) -> None:
+    """Threads that wait asleep, and no more of them than the processors they may use, unless the user has said otherwise.
+
+    quota: how many processors' time this process may use (`processor_quota`).
+    Raises: InputError where UNIPAN_THREADS is no number.
+    """
+    asked = environment.get("UNIPAN_THREADS", "")
+    if asked and not (asked.isdecimal() and int(asked) > 0):
+        raise InputError(f"UNIPAN_THREADS is {asked!r}; it takes a number of threads, from 1 on.")
+    if "GOMP_SPINCOUNT" not in environment:
+        environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if asked:
+        environment["OMP_NUM_THREADS"] = asked
+    elif quota < available_processors():  # which OpenMP finds out by itself
+        environment.setdefault("OMP_NUM_THREADS", str(max(1, ceil(quota))))
+
+
+def available_processors() -> int:
+    """How many this process may run on."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def processor_quota(groups: Path = CONTROL_GROUPS, own: Path = OWN_GROUP) -> float:
+    """How many processors' time the control groups of this process allow, as of a container; infinite where nothing limits it."""
+    return min((quota / period for quota, period in _limits(groups, own)), default=float("inf"))
+
+
+def _limits(groups: Path, own: Path) -> Iterator[tuple[float, float]]:
+    """Microseconds of processor time in a period, and the period: of the process's own group and of those above it."""
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:  # another system
+        return
+    paths = [line.partition("::")[2].strip("/") for line in lines if line.startswith("0::")]
+    inner = groups / paths[0] if paths else groups
+    for folder in {groups, inner, *(parent for parent in inner.parents if groups in parent.parents)}:
+        yield from _numbers(folder / "cpu.max")
+    first = list(_numbers(groups / "cpu/cpu.cfs_quota_us")), list(_numbers(groups / "cpu/cpu.cfs_period_us"))
+    yield from ((quota, period) for (quota, _), (period, _) in zip(*first, strict=False) if quota > 0)
+
+
+def _numbers(path: Path) -> Iterator[tuple[float, float]]:
+    """The two numbers of a file, or its one and 1; none where it says "max" or is not there."""
+    try:
+        words = path.read_text().split()
+        yield float(words[0]), float(words[1]) if len(words) > 1 else 1.0
+    except (OSError, ValueError, IndexError):
+        return
