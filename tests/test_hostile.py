@@ -20,7 +20,7 @@ from unipan.config import Config
 from unipan.data.coco import json_set
 from unipan.data.coco_files import read_panoptic_file
 from unipan.data.coco_json import leads_out
-from unipan.engine.optimize import build_optimizer, restore_momentum
+from unipan.engine.optimize import build_optimizer, restore_optimizer
 from unipan.errors import InputError
 from unipan.models.backbone import Backbone
 from unipan.models.warm_start import read_state_dict
@@ -171,9 +171,9 @@ def test_a_damaged_warm_start_is_refused_or_read_but_never_a_fault_of_ours(tmp_p
 )
 def test_momentum_of_another_network_is_refused(momentum: dict[str, torch.Tensor]) -> None:
     network = nn.Linear(2, 3)
-    optimizer = build_optimizer(network, momentum=0.9, weight_decay=0.0)
+    optimizer = build_optimizer(network, "sgd", momentum=0.9, weight_decay=0.0)
     with pytest.raises(InputError, match="checkpoint of step 5 does not fit this network: momentum of"):
-        restore_momentum(optimizer, network, TrainingState(5, {}, momentum))
+        restore_optimizer(optimizer, network, TrainingState(5, {}, momentum))
     assert not optimizer.state
 
 

@@ -89,7 +89,11 @@ class TrainingState:
     """Optimiser steps done."""
     weights: dict[str, Tensor]
     momentum: dict[str, Tensor]
-    """Momentum buffer of each parameter, by its name."""
+    """Momentum buffer of each parameter, by its name; Adam's mean gradient."""
+    squares: dict[str, Tensor] = field(default_factory=dict)
+    """Adam's mean squared gradient of each parameter, by its name; empty for SGD."""
+    updates: dict[str, Tensor] = field(default_factory=dict)
+    """How often Adam has changed each parameter, by its name: those that a step does not use stay behind; empty for SGD."""
     scaler: dict[str, Tensor] = field(default_factory=dict)
     """State of fp16's loss scaling, by name; empty in other precisions."""
     ema: dict[str, Tensor] = field(default_factory=dict)

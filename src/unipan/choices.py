@@ -9,6 +9,8 @@ DetectorKind = Literal["two_stage", "one_stage"]
 TrainingDetections = Literal["predicted", "truth"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Optimizer = Literal["sgd", "adamw"]
+Schedule = Literal["steps", "cosine"]
 OnNonfinite = Literal["stop", "skip"]
 TrackerName = Literal["tensorboard", "wandb", "trackio"]
 

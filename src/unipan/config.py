@@ -15,9 +15,11 @@ from unipan.choices import (
     Faulty,
     Merge,
     OnNonfinite,
+    Optimizer,
     PanopticHead,
     Precision,
     Propagation,
+    Schedule,
     TrackerName,
     TrainingDetections,
     Variant,
@@ -282,7 +284,7 @@ class LossConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """The schedule (SGD with momentum) and the training loop."""
+    """The schedule and the training loop."""
 
     steps: int = 65_000
     """Optimiser steps."""
@@ -291,18 +293,24 @@ class TrainConfig:
     accumulate: int = 1
     """Forward and backward passes that each process takes its share of a step in: the same step with less memory. Above 1 costs a
     third more time, for normalisers such as the pixels of matched things must be known before the first gradient is."""
+    optimizer: Optimizer = "sgd"
+    """sgd: with momentum (paper, section B). adamw: Adam with decoupled decay (our choice), which wants about a thirtieth of the
+    rate, and a decay of about 0.05."""
     learning_rate: float = 0.01
     """Full rate, after the warm-up."""
     reference_batch_size: int = 0
     """The batch size that `learning_rate` is meant for: another batch size scales it in proportion. 0 takes it as it is."""
     momentum: float = 0.9
-    """Of SGD (our choice)."""
+    """Of SGD; of Adam, the decay of its mean gradient (our choice)."""
     weight_decay: float = 1e-4
     """Not for norms, biases and scales."""
     warmup_steps: int = 500
     """Optimiser steps of linear warm-up; a run that is shorter ends on its way up, and the summary at its start says so."""
     warmup_factor: float = 1 / 3
     """Where the warm-up starts, as a share of the full rate."""
+    schedule: Schedule = "steps"
+    """steps: divided by 10 after each of `decay_steps`. cosine: falls to 0 along half a cosine from the warm-up's end to the last
+    step (our choice); `decay_steps` has no say then."""
     decay_steps: tuple[int, ...] = (40_000, 55_000)
     """Steps after which the rate is divided by 10."""
     clip_norm: float = 10.0

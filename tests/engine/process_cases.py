@@ -131,7 +131,7 @@ def train_case(case: Case, folder: Path, *, passes: int = 1) -> Trained:
         processes=processes,
     )
     prepared = runtime.prepare(network)
-    optimizer = build_optimizer(network, momentum=0.9, weight_decay=1e-4)
+    optimizer = build_optimizer(network, "sgd", momentum=0.9, weight_decay=1e-4)
     seen = Seen()
     trainer = Trainer(
         network=prepared,

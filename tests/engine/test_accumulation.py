@@ -63,7 +63,7 @@ def step_by_hand(values: list[float], passes: int, folder: Path) -> tuple[Weighi
     trainer = Trainer(
         network=runtime.prepare(network),
         criterion=AboveZero(),  # type: ignore[arg-type]
-        optimizer=build_optimizer(network, momentum=0.0, weight_decay=0.0),
+        optimizer=build_optimizer(network, "sgd", momentum=0.0, weight_decay=0.0),
         runtime=runtime,
         rate=lambda step: 0.1,
         seed=0,

@@ -75,7 +75,7 @@ def run(
     trainer = Trainer(
         network=runtime.prepare(network),
         criterion=criterion,  # type: ignore[arg-type]
-        optimizer=build_optimizer(network, momentum=0.0, weight_decay=0.0),
+        optimizer=build_optimizer(network, "sgd", momentum=0.0, weight_decay=0.0),
         runtime=runtime,
         rate=rate,
         seed=seed,

@@ -130,7 +130,7 @@ def run(folder: Path, criterion: Planted, on_nonfinite: OnNonfinite) -> tuple[On
     trainer = Trainer(
         network=runtime.prepare(network),
         criterion=criterion,  # type: ignore[arg-type]
-        optimizer=build_optimizer(network, momentum=0.9, weight_decay=0.0),
+        optimizer=build_optimizer(network, "sgd", momentum=0.9, weight_decay=0.0),
         runtime=runtime,
         rate=lambda step: 0.01 / len(TERMS),
         seed=0,

@@ -1,12 +1,24 @@
-"""The published schedule by hand, and an optimiser that goes on where it stopped."""
+"""The schedules and single steps by hand, and optimisers that go on where they stopped."""
 
 from itertools import pairwise
+from math import sqrt
+from typing import get_args
 
 import pytest
 import torch
 from torch import nn
 
-from unipan.engine.optimize import build_optimizer, learning_rate, restore_momentum, set_learning_rate, training_state
+from unipan.checkpoint import TrainingState
+from unipan.choices import Optimizer
+from unipan.engine.optimize import (
+    build_optimizer,
+    cosine_rate,
+    learning_rate,
+    restore_optimizer,
+    set_learning_rate,
+    training_state,
+)
+from unipan.errors import InputError
 
 
 def cityscapes(step: int) -> float:
@@ -43,6 +55,21 @@ def test_without_warm_up_and_decay_the_rate_is_the_base() -> None:
         assert learning_rate(step, base=0.3, warmup_steps=0, warmup_factor=0.1, decay_steps=()) == 0.3
 
 
+@pytest.mark.parametrize(
+    ("step", "rate"),
+    [(1, 0.1), (51, 0.55), (101, 1.0), (151, (1 + sqrt(0.5)) / 2), (201, 0.5), (251, (1 - sqrt(0.5)) / 2), (301, 0.0)],
+)
+def test_cosine_schedule(step: int, rate: float) -> None:
+    """The first 100 steps warm up from a tenth; eighths of a circle lie 50 steps apart."""
+    found = cosine_rate(step, base=1.0, warmup_steps=100, warmup_factor=0.1, steps=300)
+    assert found == pytest.approx(rate, abs=1e-12)
+
+
+def test_a_cosine_that_ends_in_its_warm_up() -> None:
+    rates = [cosine_rate(step, base=1.0, warmup_steps=100, warmup_factor=0.1, steps=20) for step in range(1, 21)]
+    assert all(earlier < later < 1 for earlier, later in pairwise(rates))
+
+
 class Network(nn.Module):
     """Every kind of parameter that there is."""
 
@@ -58,11 +85,12 @@ class Network(nn.Module):
         return self.linear(self.norm(self.conv(images)).mean((2, 3))).pow(2).sum() * self.scale
 
 
-def test_only_weights_decay() -> None:
+@pytest.mark.parametrize("kind", get_args(Optimizer))
+def test_only_weights_decay(kind: Optimizer) -> None:
     network = Network()
     decay = {
         id(p): group["weight_decay"]
-        for group in build_optimizer(network, momentum=0.9, weight_decay=0.1).param_groups
+        for group in build_optimizer(network, kind, momentum=0.9, weight_decay=0.1).param_groups
         for p in group["params"]
     }
     by_name = {name: decay.get(id(parameter)) for name, parameter in network.named_parameters()}
@@ -83,7 +111,7 @@ def test_one_step_by_hand() -> None:
     with torch.no_grad():
         network.weight.fill_(2.0)
         network.bias.fill_(1.0)
-    optimizer = build_optimizer(network, momentum=0.5, weight_decay=0.1)
+    optimizer = build_optimizer(network, "sgd", momentum=0.5, weight_decay=0.1)
     set_learning_rate(optimizer, 0.1)
     for _ in range(2):
         network(torch.tensor([[3.0]])).sum().backward()  # gradients 3 and 1
@@ -94,6 +122,25 @@ def test_one_step_by_hand() -> None:
     assert network.bias.item() == pytest.approx(1 - 0.1 - 0.15)
 
 
+def test_one_step_of_adamw_by_hand() -> None:
+    """Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019: decay first, then the corrected means."""
+    network = nn.Linear(1, 1)
+    with torch.no_grad():
+        network.weight.fill_(2.0)
+        network.bias.fill_(1.0)
+    optimizer = build_optimizer(network, "adamw", momentum=0.5, weight_decay=0.1)
+    set_learning_rate(optimizer, 0.1)
+    for x in (3.0, 1.0):
+        network(torch.tensor([[x]])).sum().backward()  # gradients x and 1
+        optimizer.step()
+        optimizer.zero_grad()
+    # Each first step is one rate. Mean of the weight: 0.5 * 1.5 + 0.5 * 1 = 1.25, by 1 - 0.25; square: (0.999 * 9 + 1) / 1.999.
+    weight = 2 * 0.99 - 0.1
+    weight = weight * 0.99 - 0.1 * (1.25 / 0.75) / sqrt((0.999 * 9 + 1) / 1.999)
+    assert network.weight.item() == pytest.approx(weight)
+    assert network.bias.item() == pytest.approx(1 - 0.1 - 0.1)
+
+
 def step(network: Network, optimizer: torch.optim.Optimizer, number: int) -> None:
     torch.manual_seed(number)
     set_learning_rate(optimizer, 0.05)
@@ -102,14 +149,15 @@ def step(network: Network, optimizer: torch.optim.Optimizer, number: int) -> Non
     optimizer.zero_grad()
 
 
-def test_weights_and_momentum_are_all_that_must_be_saved() -> None:
+@pytest.mark.parametrize("kind", get_args(Optimizer))
+def test_the_state_is_all_that_must_be_saved(kind: Optimizer) -> None:
     torch.manual_seed(0)
     whole, first, second = Network(), Network(), Network()
     first.load_state_dict(whole.state_dict())
-    optimizer = build_optimizer(whole, momentum=0.9, weight_decay=0.01)
+    optimizer = build_optimizer(whole, kind, momentum=0.9, weight_decay=0.01)
     for number in range(4):
         step(whole, optimizer, number)
-    optimizer = build_optimizer(first, momentum=0.9, weight_decay=0.01)
+    optimizer = build_optimizer(first, kind, momentum=0.9, weight_decay=0.01)
     for number in range(2):
         step(first, optimizer, number)
     state = training_state(2, first, optimizer, {})
@@ -117,15 +165,15 @@ def test_weights_and_momentum_are_all_that_must_be_saved() -> None:
     assert set(state.momentum) == {name for name, p in whole.named_parameters() if p.requires_grad}
     second.load_state_dict(state.weights)
     without = {name: tensor.clone() for name, tensor in second.state_dict().items()}
-    optimizer = build_optimizer(second, momentum=0.9, weight_decay=0.01)
-    restore_momentum(optimizer, second, state)
+    optimizer = build_optimizer(second, kind, momentum=0.9, weight_decay=0.01)
+    restore_optimizer(optimizer, second, state)
     for number in range(2, 4):
         step(second, optimizer, number)
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, second.state_dict()[name]), name
     third = Network()
     third.load_state_dict(without)
-    optimizer = build_optimizer(third, momentum=0.9, weight_decay=0.01)
+    optimizer = build_optimizer(third, kind, momentum=0.9, weight_decay=0.01)
     for number in range(2, 4):
         step(third, optimizer, number)
     assert not torch.equal(third.linear.weight, whole.linear.weight), "momentum must matter, or the test above shows nothing"
@@ -133,4 +181,15 @@ def test_weights_and_momentum_are_all_that_must_be_saved() -> None:
 
 def test_before_the_first_step_there_is_no_momentum() -> None:
     network = Network()
-    assert training_state(0, network, build_optimizer(network, momentum=0.9, weight_decay=0.0), {}).momentum == {}
+    assert training_state(0, network, build_optimizer(network, "sgd", momentum=0.9, weight_decay=0.0), {}).momentum == {}
+
+
+@pytest.mark.parametrize("left_out", ["momentum", "squares", "updates"])
+def test_adam_needs_all_of_its_state(left_out: str) -> None:
+    network = nn.Linear(2, 1)
+    kept = {"momentum": torch.ones(1, 2), "squares": torch.ones(1, 2), "updates": torch.tensor(3.0)}
+    parts = {part: {"weight": tensor} for part, tensor in kept.items() if part != left_out}
+    optimizer = build_optimizer(network, "adamw", momentum=0.9, weight_decay=0.0)
+    with pytest.raises(InputError, match=f"checkpoint of step 5 does not fit this network: {left_out} of weight is missing"):
+        restore_optimizer(optimizer, network, TrainingState(**({"step": 5, "weights": {}, "momentum": {}} | parts)))
+    assert not optimizer.state

@@ -97,6 +97,19 @@ def test_a_stopped_run_goes_on_to_the_bit(step: int, tiny_run: Path, tiny_config
     assert_same_run(out, tiny_run)
 
 
+def test_adam_on_a_cosine_goes_on_to_the_bit(tiny_config: Config, tmp_path: Path) -> None:
+    other = replace(tiny_config.train, optimizer="adamw", schedule="cosine", learning_rate=0.001)
+    config = replace(tiny_config, train=other)
+    train(config, tmp_path / "whole")
+    rates = [line["learning_rate"] for line in log_of(tmp_path / "whole")]
+    assert max(rates) == rates[1] == pytest.approx(0.001)
+    assert rates[1:] == sorted(rates[1:], reverse=True)
+    assert 0 < rates[-1] < 0.0002
+    out = stopped_run(config, tmp_path / "run", step=5)
+    train(config, out, resume=True)
+    assert_same_run(out, tmp_path / "whole")
+
+
 def test_a_run_killed_while_logging_goes_on(tiny_run: Path, tiny_config: Config, tmp_path: Path) -> None:
     out = stopped_run(tiny_config, tmp_path / "run", step=4)
     with (out / "log.jsonl").open("a") as log:
@@ -190,6 +203,13 @@ def test_a_division_that_is_done_cannot_be_changed() -> None:
     saved = TrainConfig(steps=80, decay_steps=(40, 60))
     with pytest.raises(InputError, match=r"is 40, 60 in the run and 41, 60 here, but 50 steps are done.*from step 50 on"):
         _going_on(saved, replace(saved, decay_steps=(41, 60)), 50)
+
+
+def test_a_cosine_that_is_under_way_keeps_its_length() -> None:
+    saved = TrainConfig(steps=80, schedule="cosine")
+    assert _going_on(saved, replace(saved, decay_steps=(5,)), 50) == "going on after step 50 of 80."
+    with pytest.raises(InputError, match=r"train\.steps is 80 in the run and 90 here, but with train\.schedule cosine"):
+        _going_on(saved, replace(saved, steps=90), 50)
 
 
 def test_going_on_with_another_class_table_is_refused(tiny_run: Path, tiny_config: Config, tmp_path: Path) -> None:

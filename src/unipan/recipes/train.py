@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import assert_never
 
 import torch
 from torch import nn
@@ -19,7 +20,7 @@ from unipan.data.statistics import sampled_statistics, setting_remarks
 from unipan.data.workers import dead_workers_named
 from unipan.engine.fit import Hook, Trainer, fit
 from unipan.engine.guards import Guard
-from unipan.engine.optimize import build_optimizer, learning_rate, restore_momentum
+from unipan.engine.optimize import build_optimizer, cosine_rate, learning_rate, restore_optimizer
 from unipan.engine.processes import Processes
 from unipan.engine.runtime import Runtime
 from unipan.engine.trackers import need_trackers
@@ -113,10 +114,11 @@ def _begin(folder: RunFolder, config: Config, classes: ClassTable, processes: Pr
 
 
 def _optimizer(config: Config, network: nn.Module, runtime: Runtime, state: TrainingState | None) -> torch.optim.Optimizer:
-    """SGD and the runtime's loss scaling, as they were saved."""
-    optimizer = build_optimizer(network, momentum=config.train.momentum, weight_decay=config.train.weight_decay)
+    """It and the runtime's loss scaling, as they were saved."""
+    schedule = config.train
+    optimizer = build_optimizer(network, schedule.optimizer, momentum=schedule.momentum, weight_decay=schedule.weight_decay)
     if state:
-        restore_momentum(optimizer, network, state)
+        restore_optimizer(optimizer, network, state)
         runtime.restore_scaler(state.scaler)
     return optimizer
 
@@ -124,13 +126,13 @@ def _optimizer(config: Config, network: nn.Module, runtime: Runtime, state: Trai
 def _rate(config: Config) -> Callable[[int], float]:
     """The learning rate of each step."""
     schedule = config.train
-    return partial(
-        learning_rate,
-        base=base_rate(config),
-        warmup_steps=schedule.warmup_steps,
-        warmup_factor=schedule.warmup_factor,
-        decay_steps=schedule.decay_steps,
-    )
+    shared = {"base": base_rate(config), "warmup_steps": schedule.warmup_steps, "warmup_factor": schedule.warmup_factor}
+    match schedule.schedule:
+        case "steps":
+            return partial(learning_rate, **shared, decay_steps=schedule.decay_steps)
+        case "cosine":
+            return partial(cosine_rate, **shared, steps=schedule.steps)
+    assert_never(schedule.schedule)
 
 
 def _step_batches(config: Config, dataset: PanopticDataset, processes: Processes, done: int) -> Iterator[Batch]:

@@ -112,6 +112,8 @@ def resumed_state(folder: RunFolder, config: Config, classes: ClassTable) -> Tra
 
 def _going_on(saved: TrainConfig, given: TrainConfig, done: int) -> str:
     """From where a run goes on, and what another schedule does; refuses one by which steps that are done would be others."""
+    if given.schedule == "cosine":
+        return _going_on_cosine(saved, given, done)
     past = [[step for step in schedule.decay_steps if step < done] for schedule in (saved, given)]
     if past[0] != past[1]:
         raise InputError(
@@ -130,6 +132,16 @@ def _going_on(saved: TrainConfig, given: TrainConfig, done: int) -> str:
     rate = f"divided by 10 after {_listed(coming)}" if coming else "not divided any more (--train.decay-steps says when)"
     never = f"; {_listed(beyond)} lies beyond the end" if beyond else ""
     return f"{sentence}, which was to end after {saved.steps}. What is done stays; the learning rate is {rate}{never}."
+
+
+def _going_on_cosine(saved: TrainConfig, given: TrainConfig, done: int) -> str:
+    """The same for a rate that has depended on the number of steps from the first one on."""
+    if given.steps != saved.steps:
+        raise InputError(
+            f"train.steps is {saved.steps} in the run and {given.steps} here, but with train.schedule cosine every rate follows "
+            "from it; give the run's own, or train into a new folder (--train.init starts from this run's weights)."
+        )
+    return f"going on after step {done} of {given.steps}." if done < given.steps else f"all of its {done} steps are done."
 
 
 def _listed(steps: Sequence[int]) -> str:

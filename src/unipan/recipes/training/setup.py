@@ -8,7 +8,7 @@ from torch import nn
 
 from unipan.checkpoint import load_model, open_run
 from unipan.classes import ClassTable
-from unipan.config import Config
+from unipan.config import Config, TrainConfig
 from unipan.console import Table, logger
 from unipan.engine.optimize import scaled_rate
 from unipan.errors import InputError
@@ -93,8 +93,6 @@ def training_table(
     scaled = (
         f" ({schedule.learning_rate:g} is meant for {schedule.reference_batch_size})" if schedule.reference_batch_size else ""
     )
-    decays = [str(step) for step in schedule.decay_steps if step < schedule.steps]
-    decay = f"rate divided by 10 after {', '.join(decays)}" if decays else "the rate is never divided"
     unified = f", variant {model.variant}, propagation {model.propagation}" if model.panoptic == "unified" else ""
     epochs = f"{seen / num_images:.3g}" if 100 * seen >= num_images else "under 0.01"
     warmup = f"{schedule.warmup_steps} warm-up" if schedule.warmup_steps < schedule.steps else "all warm-up, which never ends"
@@ -104,8 +102,8 @@ def training_table(
         "parameters": _parameters(network),
         "frozen": "batch-norm statistics of the backbone" if model.freeze_batchnorm else "nothing",
         "batch": _batch(config, processes),
-        "learning rate": f"{rate:g}{scaled}",
-        "steps": f"{schedule.steps}, of them {warmup}; {decay}",
+        "learning rate": f"{rate:g}{scaled}, {schedule.optimizer}",
+        "steps": f"{schedule.steps}, of them {warmup}; {_decay(schedule)}",
         "images seen": f"{seen}, {epochs} epochs of {num_images}",
         "device": device,
         "loading": _loading(schedule.workers),
@@ -131,6 +129,14 @@ def taken_table(title: str, report: WarmStart | Inheritance) -> Table:
     if report.classes_left:
         table.add_row("classes", "start anew", f"not known there: {', '.join(report.classes_left)}")
     return table
+
+
+def _decay(schedule: TrainConfig) -> str:
+    """What becomes of the rate after the warm-up."""
+    if schedule.schedule == "cosine":
+        return "rate falls to 0 along half a cosine"
+    decays = [str(step) for step in schedule.decay_steps if step < schedule.steps]
+    return f"rate divided by 10 after {', '.join(decays)}" if decays else "the rate is never divided"
 
 
 def _batch(config: Config, processes: int) -> str:
