@@ -1,5 +1,6 @@
 """The schedules and single steps by hand, and optimisers that go on where they stopped."""
 
+from dataclasses import replace
 from itertools import pairwise
 from math import sqrt
 from typing import get_args
@@ -191,5 +192,5 @@ def test_adam_needs_all_of_its_state(left_out: str) -> None:
     parts = {part: {"weight": tensor} for part, tensor in kept.items() if part != left_out}
     optimizer = build_optimizer(network, "adamw", momentum=0.9, weight_decay=0.0)
     with pytest.raises(InputError, match=f"checkpoint of step 5 does not fit this network: {left_out} of weight is missing"):
-        restore_optimizer(optimizer, network, TrainingState(**({"step": 5, "weights": {}, "momentum": {}} | parts)))
+        restore_optimizer(optimizer, network, replace(TrainingState(5, {}, {}), **parts))
     assert not optimizer.state

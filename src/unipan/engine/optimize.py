@@ -1,6 +1,7 @@
 """The optimisers and the schedules; the learning rate is a function of the step alone, so nothing of it is saved."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import cos, pi
 from typing import assert_never
 
@@ -81,7 +82,7 @@ def training_state(
         part: {name: kept[key] for name, p in network.named_parameters() if key in (kept := optimizer.state.get(p, {}))}
         for key, part in _saved(optimizer).items()
     }
-    return TrainingState(step=step, weights=dict(network.state_dict()), scaler=dict(scaler), **({"momentum": {}} | parts))
+    return replace(TrainingState(step, dict(network.state_dict()), {}, scaler=dict(scaler)), **parts)
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, network: nn.Module, state: TrainingState) -> None:
