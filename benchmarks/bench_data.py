@@ -20,9 +20,10 @@ from torch import Tensor
 from torchvision.io import decode_image
 
 from unipan.data.id_maps import read_id_map, write_id_map
-from unipan.data.loader import collate, training_item
+from unipan.data.loader import collate
 from unipan.data.scenes.dataset import SceneDataset
 from unipan.data.targets import make_target
+from unipan.data.training_item import training_item
 from unipan.data.transforms import Augmentation, color_jitter, draw_view, hflip, resize_both, take_view
 from unipan.ops.images import read_image
 from unipan.ops.segments import Label, panoptic_map

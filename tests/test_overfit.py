@@ -14,8 +14,9 @@ from torchvision.ops import box_iou
 from unipan.classes import ClassTable
 from unipan.config import Config, DataConfig, DetectorConfig, LossConfig, ModelConfig, TrainConfig
 from unipan.data.build import augmentation
-from unipan.data.loader import collate, training_item
+from unipan.data.loader import collate
 from unipan.data.scenes.dataset import SceneDataset
+from unipan.data.training_item import training_item
 from unipan.engine.fit import Trainer, fit
 from unipan.engine.guards import Guard
 from unipan.engine.optimize import learning_rate

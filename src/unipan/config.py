@@ -190,6 +190,8 @@ class DataConfig:
     """Mirror half of the training images."""
     jitter: float = 0.0
     """Largest relative change of brightness, contrast and saturation in training (a quarter of it for hue)."""
+    copy_paste: float = 0.0
+    """Share of training images onto which some things of another one are laid (our choice, for few images)."""
     min_thing_px: int = 4
     """Things with fewer visible pixels are not trained on; their pixels are void."""
     faulty: Faulty = "stop"
@@ -210,6 +212,7 @@ class DataConfig:
                 "one above."
             )
         _not_negative(self, "data", "min_thing_px")
+        _fractions(self, "data", "copy_paste")
         if not 0 <= self.jitter < 1:
             raise InputError(f"data.jitter is {self.jitter}; it must lie in [0, 1).")
         low, high = self.scale_range

@@ -7,8 +7,9 @@ import torch
 
 from unipan.classes import VOID, ClassInfo, ClassTable
 from unipan.data.dataset import PanopticDataset
-from unipan.data.loader import TrainingItem, collate, training_batches
+from unipan.data.loader import collate, training_batches
 from unipan.data.targets import make_target
+from unipan.data.training_item import TrainingItem
 from unipan.data.transforms import Augmentation
 from unipan.errors import InputError
 from unipan.ops.segments import Label, panoptic_map

@@ -4,20 +4,18 @@ B images in a batch; H x W pixels.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from unipan.choices import Faulty
 from unipan.classes import VOID
 from unipan.data.dataset import PanopticDataset
-from unipan.data.targets import make_target
-from unipan.data.transforms import Augmentation, augment
+from unipan.data.training_item import TrainingItem, training_item
+from unipan.data.transforms import Augmentation
 from unipan.data.workers import dead_workers_named, end_workers_at_exit, loaded
 from unipan.errors import InputError
 from unipan.types import Batch, Sample, Target
@@ -28,24 +26,6 @@ ORDER, CHANGE, DRAW = 0, 1, 2
 
 MAX_FAULTY_IN_A_ROW = 100
 """So many samples one after the other are no accident: the data set is not where it should be."""
-
-
-class TrainingItem(NamedTuple):
-    """One training image."""
-
-    image: Tensor  # (3, H, W) float RGB in 0..1
-    target: Target
-    name: str
-    skipped: tuple[str, ...] = ()  # what was wrong with the faulty samples in whose place this one came
-
-
-def training_item(
-    sample: Sample, augmentation: Augmentation, random: np.random.Generator, *, min_thing_px: int, seed: int = 0
-) -> TrainingItem:
-    """Augment a sample and derive its target, which bears the `seed`."""
-    image, ids = augment(sample.image, sample.truth.ids, augmentation, random)
-    target = make_target(replace(sample.truth, ids=ids), min_thing_px=min_thing_px, seed=seed)
-    return TrainingItem(image.float() / 255, target, sample.file_name)
 
 
 def collate(items: Sequence[TrainingItem]) -> Batch:
@@ -106,6 +86,8 @@ class StepBatches(Dataset):
     """Which one of the equal, unbroken runs of each step's samples this process takes, from 0."""
     processes: int
     faulty: Faulty = "stop"
+    copy_paste: float = 0.0
+    """Share of the samples that get things of another."""
 
     def __getitem__(self, step: int) -> Batch | InputError:
         share = self.batch_size // self.processes
@@ -120,7 +102,11 @@ class StepBatches(Dataset):
         sample, skipped = self._readable(index)
         random = np.random.default_rng((self.seed, CHANGE, index))
         seed = int(np.random.default_rng((self.seed, DRAW, index)).integers(2**62))
-        item = training_item(sample, self.augmentation, random, min_thing_px=self.min_thing_px, seed=seed)
+        giver = None
+        if self.copy_paste and random.random() < self.copy_paste:
+            giver, further = self._readable(int(random.integers(len(self.dataset))))
+            skipped += further
+        item = training_item(sample, self.augmentation, random, min_thing_px=self.min_thing_px, seed=seed, giver=giver)
         return item._replace(skipped=skipped)
 
     def _readable(self, index: int) -> tuple[Sample, tuple[str, ...]]:
@@ -155,6 +141,7 @@ def training_batches(
     process: int = 0,
     processes: int = 1,
     faulty: Faulty = "stop",
+    copy_paste: float = 0.0,
 ) -> Iterator[Batch]:
     """Yield this process's batches of steps `start_step` to `steps` - 1.
 
@@ -175,6 +162,7 @@ def training_batches(
             process=process,
             processes=processes,
             faulty=faulty,
+            copy_paste=copy_paste,
         ),
         range(start_step, steps),
         workers,

@@ -10,7 +10,8 @@ from unipan.config import Config
 from unipan.console import counted, logger
 from unipan.data.build import augmentation, remarks, training_dataset
 from unipan.data.fitting import settled
-from unipan.data.loader import StepBatches, TrainingItem
+from unipan.data.loader import StepBatches
+from unipan.data.training_item import TrainingItem
 from unipan.errors import InputError
 from unipan.files import make_folder, replace_atomically
 from unipan.viz.canvas import as_pil, enlarge, readable_scale
@@ -44,6 +45,7 @@ def inspect_samples(config: Config, out: Path, *, samples: int, names: bool = Tr
         seed=config.train.seed,
         process=0,
         processes=1,
+        copy_paste=config.data.copy_paste,
     )
     items = [batches.item(index) for index in counted(range(samples), "drawing", samples)]
     make_folder(out.parent)

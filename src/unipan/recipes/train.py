@@ -149,6 +149,7 @@ def _step_batches(config: Config, dataset: PanopticDataset, processes: Processes
         process=processes.index,
         processes=processes.count,
         faulty=config.data.faulty,
+        copy_paste=config.data.copy_paste,
     )
 
 
