@@ -23,7 +23,7 @@ from unipan.data.coco_json import leads_out
 from unipan.engine.optimize import build_optimizer, restore_optimizer
 from unipan.errors import InputError
 from unipan.models.backbone import Backbone
-from unipan.models.warm_start import read_state_dict
+from unipan.models.given_weights import read_weights
 from unipan.settings_file import absent_settings, load_config, save_config
 
 
@@ -144,7 +144,7 @@ def test_a_pickle_in_place_of_a_model_ends_a_command_with_a_sentence(
 def test_a_warm_start_executes_nothing(bomb: Bomb, tmp_path: Path, name: str, by: Callable[[Any, Path], object]) -> None:
     by({"a": bomb}, tmp_path / name)
     with pytest.raises(InputError, match=r"train\.warm_start: .* is neither \.safetensors nor a PyTorch file of tensors alone"):
-        read_state_dict(tmp_path / name)
+        read_weights(str(tmp_path / name))
 
 
 def test_a_damaged_warm_start_is_refused_or_read_but_never_a_fault_of_ours(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_a_damaged_warm_start_is_refused_or_read_but_never_a_fault_of_ours(tmp_p
                 content[dice.randrange(len(content))] = dice.randrange(256)
             path.write_bytes(content[: dice.randint(1, 2 * len(content))])
             try:
-                state = read_state_dict(path)
+                state = read_weights(str(path))
             except InputError:
                 continue
             assert all(isinstance(value, torch.Tensor) for value in state.values())

@@ -325,7 +325,8 @@ class TrainConfig:
     detections: TrainingDetections = "predicted"
     """Which detections make the potential in training: the network's own, or the truth's boxes with score 1 (paper, Table C)."""
     warm_start: str = ""
-    """A state dict of torchvision's maskrcnn_resnet50_fpn (or _v2) to start from: .pth or .safetensors."""
+    """A state dict of torchvision's maskrcnn_resnet50_fpn (or _v2) to start from: .pth or .safetensors; or the word torchvision,
+    for the one that it publishes, trained on COCO."""
     init: str = ""
     """A run to start from (its folder, or hf:OWNER/NAME), of any class table: classes with the same name keep what was learnt."""
     precision: Precision = "fp32"

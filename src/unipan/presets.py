@@ -155,7 +155,7 @@ def coco_r50() -> Config:
 
 
 def finetune() -> Config:
-    """Your own images, in the COCO panoptic format, on one GPU; best from a Mask R-CNN: --train.warm-start FILE.
+    """Your own images, in the COCO panoptic format, on one GPU; best from a Mask R-CNN: --train.warm-start torchvision.
 
     [paper] ResNet-50, batch-norm statistics kept; masks; variant B; warm-up 500 from 1/3; score threshold 0.5.
     [UPSNet] Decoder 128, 128; anchors of scale 8.

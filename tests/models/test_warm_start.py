@@ -1,9 +1,11 @@
 """Starting from torchvision's Mask R-CNN: what is taken computes what torchvision computes, what is left says why."""
 
+import os
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from unipan.classes import ClassInfo, ClassTable
 from unipan.config import DetectorConfig, ModelConfig
 from unipan.errors import InputError
 from unipan.models.build import build_network
+from unipan.models.given_weights import read_weights
 from unipan.models.network import PanopticNetwork
 from unipan.models.warm_start import WarmStart, renamed, warm_start
 
@@ -58,7 +61,7 @@ def network(backbone: str = "resnet50", **detector: object) -> PanopticNetwork:
 
 
 def start(ours: nn.Module, path: Path, *, anchor_scale: float = 8.0) -> WarmStart:
-    return warm_start(ours, path, things=THINGS, anchor_scale=anchor_scale, aspect_ratios=(0.5, 1.0, 2.0))
+    return warm_start(ours, str(path), things=THINGS, anchor_scale=anchor_scale, aspect_ratios=(0.5, 1.0, 2.0))
 
 
 def saved(state: dict[str, Tensor], path: Path) -> Path:
@@ -188,3 +191,54 @@ def test_files_that_are_no_state_dict_are_refused(write: Callable[[Path], object
     write(path)
     with pytest.raises(InputError, match=message):
         start(network(), path)
+
+
+URL = "https://download.pytorch.org/models/maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth"
+"""Where torchvision has its weights; the last word begins with the file's digest."""
+
+
+def test_published_weights_come_by_torchvision_s_own_way(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With a stand-in for the download alone: it is asked for the right file and digest, and what it brings is taken."""
+    asked = []
+
+    def download(url: str, to: str, digest: str, progress: bool) -> None:
+        asked.append((url, digest, progress))
+        torch.save(mask_rcnn().state_dict(), to)
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.download_url_to_file", download)
+    ours = network()
+    report = warm_start(ours, "torchvision", things=THINGS, anchor_scale=8.0, aspect_ratios=(0.5, 1.0, 2.0))
+    assert asked == [(URL, "bf2d0c1e", False)]
+    assert (report.left, report.source, report.classes_taken) == ({}, "torchvision", ("Person", "dog"))
+    given = mask_rcnn().state_dict()["backbone.body.layer3.2.conv2.weight"]
+    assert torch.equal(ours.state_dict()["backbone.body.layer3.2.conv2.weight"], given)
+    warm_start(network(), "torchvision", things=THINGS, anchor_scale=8.0, aspect_ratios=(0.5, 1.0, 2.0))
+    assert len(asked) == 1, "what torchvision has in its cache is not fetched again"
+
+
+@pytest.mark.parametrize("fault", [URLError("no route to host"), RuntimeError("invalid hash value")])
+def test_published_weights_that_can_t_be_had_are_one_sentence(
+    fault: Exception, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def download(*_: object, **__: object) -> None:
+        raise fault
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.download_url_to_file", download)
+    with pytest.raises(InputError, match=f"cannot have torchvision's weights .*{fault.args[0]}.*; fetch {URL} on a machine"):
+        read_weights("torchvision")
+
+
+def test_published_weights_execute_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    struck = tmp_path / "struck"
+
+    class Bomb:
+        def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+            return os.system, (f"touch {struck}",)
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.download_url_to_file", lambda url, to, digest, progress: torch.save(Bomb(), to))
+    with pytest.raises(InputError, match="cannot have torchvision's weights"):
+        read_weights("torchvision")
+    assert not struck.exists()

@@ -9,11 +9,13 @@ import torch
 from torchvision.models import detection
 
 from unipan.checkpoint import RunFolder, load_model, load_training
+from unipan.choices import DetectorKind
 from unipan.config import Config
 from unipan.data.build import training_dataset
 from unipan.errors import InputError
 from unipan.predictor import untrained_network
 from unipan.recipes.train import train
+from unipan.recipes.training.setup import fresh_network
 from unipan.types import Admission
 
 
@@ -59,3 +61,16 @@ def test_a_warm_start_is_taken_from_the_file(tiny_config: Config, tmp_path: Path
 def test_a_warm_start_without_its_file_is_refused(tiny_config: Config, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"train\.warm_start: there is no file nowhere\.pth"):
         train(changed(tiny_config, warm_start="nowhere.pth"), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("backbone", "kind", "said"),
+    [("resnet50.tv_in1k", "two_stage", True), ("resnet50", "one_stage", False), ("tf_efficientnet_lite0", "two_stage", False)],
+)
+def test_a_start_from_nothing_is_said_where_it_need_not_be(
+    backbone: str, kind: DetectorKind, said: bool, tiny_config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = replace(tiny_config.model, backbone=backbone, detector=replace(tiny_config.model.detector, kind=kind))
+    fresh_network(replace(tiny_config, model=model), training_dataset(tiny_config.data, 0).classes)
+    wanted = "Nothing starts from trained weights; --train.warm-start torchvision starts backbone and detector from a Mask R-CNN"
+    assert (wanted in caplog.text) == said

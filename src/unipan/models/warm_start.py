@@ -8,13 +8,11 @@ were trained with a batch-norm epsilon of 0, ours is 1e-5: their features differ
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from unipan.errors import InputError
+from unipan.models.given_weights import read_weights
 
 PARTS = {
     "backbone": ("backbone.body.",),
@@ -53,7 +51,8 @@ NORM_EPSILON = 1e-5
 class WarmStart:
     """What became of a file."""
 
-    path: Path
+    source: str
+    """The file, or what stands for one."""
     taken: dict[str, int]
     """Tensors taken, by part."""
     left: dict[str, str]
@@ -64,10 +63,10 @@ class WarmStart:
 
 
 def warm_start(
-    network: nn.Module, path: Path, *, things: Sequence[str], anchor_scale: float, aspect_ratios: Sequence[float]
+    network: nn.Module, source: str, *, things: Sequence[str], anchor_scale: float, aspect_ratios: Sequence[float]
 ) -> WarmStart:
-    """Fill `network` from the file, as far as it fits. things: names of the thing classes, in the order of the table."""
-    given = renamed(read_state_dict(path))
+    """Fill `network` as far as it fits. source: as in `read_weights`. things: names of the thing classes, in their order."""
+    given = renamed(read_weights(source))
     own = network.state_dict()
     rows = matched_classes(given, things)
     taken, left = {}, {}
@@ -88,30 +87,18 @@ def warm_start(
         taken[part] = len(chosen)
     if "backbone" in left:
         raise InputError(
-            f"{path} does not fit as train.warm_start: {left['backbone']}. Give a state dict of torchvision's "
+            f"{source} does not fit as train.warm_start: {left['backbone']}. Give a state dict of torchvision's "
             "maskrcnn_resnet50_fpn or maskrcnn_resnet50_fpn_v2, and set --model.backbone resnet50."
         )
     heads = taken.keys() & {"box head", "mask head"}
     known = tuple(things[position - 1] for position in sorted(rows) if position) if heads else ()
     return WarmStart(
-        path=path, taken=taken, left=left, classes_taken=known, classes_left=tuple(name for name in things if name not in known)
+        source=source,
+        taken=taken,
+        left=left,
+        classes_taken=known,
+        classes_left=tuple(name for name in things if name not in known),
     )
-
-
-def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Tensors by name, of .safetensors or of a PyTorch file, which is read without executing anything."""
-    if not path.is_file():
-        raise InputError(f"train.warm_start: there is no file {path}; check the path.")
-    try:
-        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file makes PyTorch's reader raise nearly anything
-        raise InputError(
-            f"train.warm_start: {path} is neither .safetensors nor a PyTorch file of tensors alone ({type(error).__name__}); "
-            "save the network's state_dict()."
-        ) from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(f"train.warm_start: {path} holds no state dict (tensors by name); save the network's state_dict().")
-    return dict(state)
 
 
 def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

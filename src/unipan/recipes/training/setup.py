@@ -13,6 +13,7 @@ from unipan.console import Table, logger
 from unipan.engine.optimize import scaled_rate
 from unipan.errors import InputError
 from unipan.models.build import build_network
+from unipan.models.given_weights import PUBLISHED
 from unipan.models.inherit import Inheritance, inherit
 from unipan.models.network import PanopticNetwork
 from unipan.models.warm_start import WarmStart, warm_start
@@ -52,6 +53,11 @@ def fresh_network(config: Config, classes: ClassTable) -> PanopticNetwork:
         return _from_run(config, classes)
     if config.train.warm_start:
         return _from_mask_rcnn(config, classes)
+    if config.model.backbone.partition(".")[0] == "resnet50" and config.model.detector.kind == "two_stage":
+        start = (
+            "The backbone alone starts from trained weights" if config.model.pretrained else "Nothing starts from trained weights"
+        )
+        logger.info(f"{start}; --train.warm-start {PUBLISHED} starts backbone and detector from a Mask R-CNN trained on COCO.")
     return build_network(config.model, classes)
 
 
@@ -75,12 +81,12 @@ def _from_mask_rcnn(config: Config, classes: ClassTable) -> PanopticNetwork:
     network = untrained_network(config, classes)
     report = warm_start(
         network,
-        Path(config.train.warm_start),
+        config.train.warm_start,
         things=[classes[index].name for index in classes.things],
         anchor_scale=config.model.detector.anchor_scale,
         aspect_ratios=config.model.detector.aspect_ratios,
     )
-    logger.info(taken_table(f"Warm start from {report.path.name}", report))
+    logger.info(taken_table(f"Warm start from {Path(report.source).name}", report))
     return network
 
 
