@@ -42,9 +42,10 @@ class DetectorConfig:
     kind: DetectorKind = "two_stage"
     """two_stage: Faster R-CNN. one_stage: FCOS, which has no proposals; settings marked (two_stage) are not for it."""
     anchor_scale: float = 8.0
-    """Anchor side on each pyramid level, as a multiple of the level's stride; in FCOS the largest distance to a box's side."""
+    """Anchor side on each pyramid level, as a multiple of the level's stride; in FCOS the largest distance to a box's side. -1:
+    4, or what the sizes of the training data's things need where images can't be made large enough."""
     aspect_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
-    """Height over width of the anchors (two_stage)."""
+    """Height over width of the anchors (two_stage). A single -1: what the training data's things have."""
     proposals_before_nms: int = 1000
     """Best proposals (FCOS: detections) of each level that go into non-maximum suppression."""
     proposals: int = 1000
@@ -72,11 +73,12 @@ class DetectorConfig:
     """Detections kept for one image. Like both numbers of proposals it may be -1: it then follows from the training data."""
 
     def __post_init__(self) -> None:
-        _positive(self, "model.detector", "anchor_scale", "box_channels", "mask_channels", "rpn_samples", "roi_samples")
-        _positive_or_from_data(self, "model.detector", "proposals_before_nms", "proposals", "max_detections")
-        if not self.aspect_ratios or not min(self.aspect_ratios) > 0:
+        _positive(self, "model.detector", "box_channels", "mask_channels", "rpn_samples", "roi_samples")
+        _positive_or_from_data(self, "model.detector", "anchor_scale", "proposals_before_nms", "proposals", "max_detections")
+        if self.aspect_ratios != (FROM_DATA,) and (not self.aspect_ratios or not min(self.aspect_ratios) > 0):
             raise InputError(
-                f"model.detector.aspect_ratios is {self.aspect_ratios}; it takes one or more heights over widths, all above 0."
+                f"model.detector.aspect_ratios is {self.aspect_ratios}; it takes one or more heights over widths, all above 0, "
+                "or a single -1."
             )
         _fractions(self, "model.detector", "proposal_nms", "score_threshold", "nms")
 

@@ -186,12 +186,19 @@ def finetune() -> Config:
 def finetune_small() -> Config:
     """Your own images, in the COCO panoptic format, on a CPU: coco_small's network, with sizes that follow from the data.
 
-    [ours] All. By 100 training images: the short side (half of the things are at least 16 px wide, 256 to 512 px), and how many
-    detections, proposals and channels an image may have (half as many again as it holds things). No class is merged, no stuff
-    trimmed. 800 steps of 4.
+    [ours] All. By 100 training images: the short side (half of the things are at least 16 px wide, 256 to 512 px), the anchors
+    (smaller where 512 px don't make things 16 px wide; the proportions that the things have), and how many detections, proposals
+    and channels an image may have (half as many again as it holds things). No class is merged, no stuff trimmed. 800 steps of 4.
     """
     small = coco_small()
-    detector = replace(small.model.detector, proposals_before_nms=FROM_DATA, proposals=FROM_DATA, max_detections=FROM_DATA)
+    detector = replace(
+        small.model.detector,
+        anchor_scale=FROM_DATA,
+        aspect_ratios=(FROM_DATA,),
+        proposals_before_nms=FROM_DATA,
+        proposals=FROM_DATA,
+        max_detections=FROM_DATA,
+    )
     return for_own_data(
         replace(
             small,

@@ -7,7 +7,7 @@ import torch
 
 from unipan.classes import ClassInfo, ClassTable
 from unipan.config import Config
-from unipan.data.fitting import fitting_sizes
+from unipan.data.fitting import fitting_anchor_scale, fitting_ratios, fitting_sizes
 from unipan.data.statistics import ImageStatistics, SetStatistics, sampled_statistics, setting_remarks, statistics_of
 from unipan.ops.segments import Label, panoptic_map
 from unipan.types import PanopticMap, Sample
@@ -107,5 +107,38 @@ def test_a_sample_is_evenly_spaced() -> None:
     ],
 )
 def test_sizes_follow_from_things(image_side: int, thing_sides: list[float], expected: tuple[int, int, int]) -> None:
-    image = ImageStatistics((image_side, image_side), tuple(thing_sides), ())
+    image = ImageStatistics((image_side, image_side), tuple(thing_sides), (), (1.0,) * len(thing_sides))
     assert tuple(fitting_sizes(SetStatistics((image,)), smallest_anchor_px=16.0)) == expected
+
+
+def of_ratios(ratios: list[float]) -> SetStatistics:
+    return SetStatistics((ImageStatistics((100, 100), (10.0,) * len(ratios), (), tuple(ratios)),))
+
+
+@pytest.mark.parametrize(
+    ("ratios", "expected"),
+    [
+        ([0.5, 1.0, 2.0] * 5, (0.5, 1.0, 2.0)),
+        ([1.0] * 9, (0.71, 1.0, 1.41)),  # never nearer than a factor of 1.41
+        ([3.0, 4.0, 4.0, 4.0, 4.0, 5.0], (2.83, 4.0, 5.66)),  # upright things
+        ([0.01, 1.0, 100.0] * 5, (0.1, 1.0, 10.0)),  # threads do not decide
+        ([], (0.5, 1.0, 2.0)),
+    ],
+)
+def test_anchors_have_the_things_proportions(ratios: list[float], expected: tuple[float, float, float]) -> None:
+    assert fitting_ratios(of_ratios(ratios)) == expected
+
+
+def test_proportions_are_heights_over_widths() -> None:
+    ids = torch.zeros(60, 60, dtype=torch.int32)
+    ids[0:40, 0:10] = 1
+    tall = panoptic_map(ids, [Label(1, 0)], CLASSES)
+    assert statistics_of([tall]).thing_ratios.tolist() == [4.0]
+    assert statistics_of([tall]).thing_sides(short_side=0, long_side=0).tolist() == [20.0]
+
+
+@pytest.mark.parametrize(("side", "expected"), [(64.0, 4.0), (16.0, 4.0), (10.0, 2.5), (2.0, 1.0)])
+def test_anchors_shrink_where_things_are_smaller(side: float, expected: float) -> None:
+    image = ImageStatistics((512, 512), (side,) * 3, (), (1.0,) * 3)
+    assert fitting_anchor_scale(SetStatistics((image,)), short_side=512, long_side=0) == expected
+    assert fitting_anchor_scale(SetStatistics((image,)), short_side=256, long_side=0) == max(1.0, min(4.0, expected, side / 8))

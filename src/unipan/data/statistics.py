@@ -33,18 +33,21 @@ class ImageStatistics(NamedTuple):
     thing_sides: tuple[float, ...]
     """Of each thing the square root of its box's area."""
     stuff_areas: tuple[int, ...]
+    thing_ratios: tuple[float, ...]
+    """Of each thing its box's height over its width."""
 
 
 def image_statistics(size: Size, segments: Iterable[Segment]) -> ImageStatistics:
     """One image's part, of its true segments."""
-    things, stuff = [], []
+    things, stuff, ratios = [], [], []
     for segment in segments:
         x1, y1, x2, y2 = segment.box
         if not segment.is_thing:
             stuff.append(segment.area)
         elif not segment.is_crowd:
             things.append(float((x2 - x1) * (y2 - y1)) ** 0.5)
-    return ImageStatistics(size, tuple(things), tuple(stuff))
+            ratios.append((y2 - y1) / (x2 - x1))
+    return ImageStatistics(size, tuple(things), tuple(stuff), tuple(ratios))
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,11 @@ class SetStatistics:
             height, _ = resized_size(image.size, short_side=short_side, long_side=long_side)
             sides += [side * height / image.size[0] for side in image.thing_sides]
         return np.array(sides, dtype=np.float64)
+
+    @property
+    def thing_ratios(self) -> NDArray[np.float64]:
+        """(n,) heights over widths of all things' boxes."""
+        return np.array([ratio for image in self.images for ratio in image.thing_ratios], dtype=np.float64)
 
     @property
     def stuff_areas(self) -> NDArray[np.int64]:

@@ -119,7 +119,7 @@ def check_ids(check: ImageCheck, image: LabelledImage, ids: Tensor, categories: 
         check.complain(Kind.ID_ONLY_IN_PNG, f"{image.png_name}: {', '.join(map(str, unlisted[:3]))}{more}")
     areas, boxes = measure(index_of_ids(ids, [segment.id for segment in image.segments]), len(image.segments))
     parts = part_areas(runs, ids.shape[1], corners=True)
-    sides, stuff_areas = [], []
+    sides, stuff_areas, ratios = [], [], []
     for segment, area, box in zip(image.segments, areas.tolist(), boxes.tolist(), strict=True):
         if area == 0:
             check.complain(Kind.ID_ONLY_IN_JSON, f"{image.png_name}: {segment.id}")
@@ -133,7 +133,8 @@ def check_ids(check: ImageCheck, image: LabelledImage, ids: Tensor, categories: 
             stuff_areas.append(area)
         elif not segment.is_crowd:
             sides.append(float((box[2] - box[0]) * (box[3] - box[1])) ** 0.5)
-    check.statistics = ImageStatistics((ids.shape[0], ids.shape[1]), tuple(sides), tuple(stuff_areas))
+            ratios.append((box[3] - box[1]) / (box[2] - box[0]))
+    check.statistics = ImageStatistics((ids.shape[0], ids.shape[1]), tuple(sides), tuple(stuff_areas), tuple(ratios))
     check.void = ids.numel() - sum(check.pixels.values())
     sound = not image.refused and all(segment.category_id in categories for segment in image.segments)
     if sound and not image.segments:
