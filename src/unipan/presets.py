@@ -60,7 +60,8 @@ def demo() -> Config:
 def coco_small() -> Config:
     """COCO panoptic data at a small scale: 27 super-categories, masks, variant C, about 256 px; a first look on a laptop.
 
-    Variant C and the stuff limit of 4096 px are the paper's and UPSNet's for COCO; all else is ours, sized for a CPU.
+    Variant C and the stuff limit of 4096 px are the paper's and UPSNet's for COCO; all else is ours, sized for a CPU: among it
+    the void channel and the average of the weights, over about the last 100 steps.
     With --data.train JSON no class is merged and no stuff trimmed, unless it is asked for.
     """
     small = demo()
@@ -70,13 +71,12 @@ def coco_small() -> Config:
             small.model,
             masks=True,
             variant="C",
-            void_channel=False,
             detector=replace(_SMALL_DETECTOR, proposals=200, roi_samples=128, box_channels=512),
         ),
         data=DataConfig(source="coco", merge="supercategory", short_side=256, long_side=448, jitter=0.2),
         loss=LossConfig(panoptic=0.2),
         train=replace(
-            small.train, steps=800, learning_rate=0.005, warmup_steps=100, decay_steps=(600, 730), clip_norm=10.0, save_every=200
+            small.train, steps=800, learning_rate=0.005, warmup_steps=100, decay_steps=(600, 730), clip_norm=10.0, ema=0.99
         ),
         inference=InferenceConfig(score_threshold=0.5, min_stuff_area_px=4096),
     )
@@ -160,7 +160,7 @@ def finetune() -> Config:
     [paper] ResNet-50, batch-norm statistics kept; masks; variant B; warm-up 500 from 1/3; score threshold 0.5.
     [UPSNet] Decoder 128, 128; anchors of scale 8.
     [ours] Shorter side 640, resized by 0.8 to 1.6, crop 640 x 640, flip, color jitter by 0.1; loss weights; no stuff limit.
-    [ours] A void channel: things that nobody detects become void, not background.
+    [ours] A void channel: things that nobody detects become void, not background. The average of the last 500 steps' weights.
     [ours] Batch 4 at a quarter of the rate 0.01, which is meant for 16; 5000 steps, divided by 10 after 3500 and 4500.
     """
     return Config(
@@ -177,7 +177,13 @@ def finetune() -> Config:
         ),
         loss=LossConfig(semantic=0.5, panoptic=0.25),
         train=TrainConfig(
-            steps=5000, batch_size=4, learning_rate=0.01, reference_batch_size=16, decay_steps=(3500, 4500), save_every=500
+            steps=5000,
+            batch_size=4,
+            learning_rate=0.01,
+            reference_batch_size=16,
+            decay_steps=(3500, 4500),
+            save_every=500,
+            ema=0.998,
         ),
         inference=InferenceConfig(score_threshold=0.5),
     )
