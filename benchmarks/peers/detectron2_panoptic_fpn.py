@@ -1,0 +1,58 @@
+"""detectron2's Panoptic FPN with ResNet-50, where detectron2 is installed (it has no package on PyPI)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from detectron2 import model_zoo  # pyright: ignore[reportMissingImports]
+from detectron2.modeling import build_model  # pyright: ignore[reportMissingImports]
+from detectron2.structures import BitMasks, Boxes, Instances  # pyright: ignore[reportMissingImports]
+from peers.scene import STUFF, THINGS, Scene
+
+DETECTIONS = 100
+
+
+def training_step(scene: Scene) -> Callable[[], object]:
+    """A step of stochastic gradient descent on the scene."""
+    model = _model().train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-6, momentum=0.9, weight_decay=1e-4)
+    instances = Instances(scene.size)
+    instances.gt_boxes = Boxes(scene.target.boxes)
+    instances.gt_classes = scene.target.labels - STUFF
+    instances.gt_masks = BitMasks(scene.masks)
+    semantic = scene.target.semantic.long()
+    merged = torch.where(semantic < STUFF, semantic + 1, torch.where(semantic < STUFF + THINGS, 0, 255))  # 0: any thing
+    inputs = {"image": scene.image * 255, "instances": instances, "sem_seg": merged}
+
+    def step() -> float:
+        loss = torch.stack(list(model([inputs]).values())).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def prediction(scene: Scene) -> Callable[[], object]:
+    """From pixels to the panoptic map."""
+    model = _model().eval()
+    height, width = scene.size
+
+    def predict() -> Any:
+        with torch.no_grad():
+            return model([{"image": scene.image * 255, "height": height, "width": width}])
+
+    return predict
+
+
+def _model() -> Any:
+    config = model_zoo.get_config("COCO-PanopticSegmentation/panoptic_fpn_R_50_1x.yaml")
+    config.MODEL.DEVICE = "cpu"
+    config.MODEL.WEIGHTS = ""
+    config.MODEL.ROI_HEADS.NUM_CLASSES = THINGS
+    config.MODEL.ROI_HEADS.SCORE_THRESH_TEST = 0.0
+    config.MODEL.SEM_SEG_HEAD.NUM_CLASSES = STUFF + 1
+    config.MODEL.PANOPTIC_FPN.COMBINE.INSTANCES_CONFIDENCE_THRESH = 0.0
+    config.TEST.DETECTIONS_PER_IMAGE = DETECTIONS
+    return build_model(config)

@@ -1,0 +1,46 @@
+"""`cityscapes_r50`: masks, variant B; all that the detector keeps enters the answer."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from peers.scene import Scene, class_table
+
+from unipan.losses.build import criterion_of
+from unipan.models.build import build_network
+from unipan.predictor import build_predictor
+from unipan.presets import cityscapes_r50
+from unipan.types import Admission
+
+CONFIG = cityscapes_r50()
+DETECTIONS = 100
+
+
+def training_step(scene: Scene) -> Callable[[], object]:
+    """A step of stochastic gradient descent on the scene."""
+    classes = class_table()
+    network = build_network(replace(CONFIG.model, pretrained=False), classes).train()
+    criterion = criterion_of(CONFIG, classes)
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9, weight_decay=1e-4)
+    admission = Admission(0.0, CONFIG.train.max_admitted, every_mask=False)  # random weights reach no other threshold
+
+    def step() -> float:
+        outputs = network(scene.image[None], [scene.size], [scene.target], admission=admission)
+        loss = criterion(outputs, [scene.target]).total
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def prediction(scene: Scene) -> Callable[[], object]:
+    """From pixels to the panoptic map, with as many detections as may be kept."""
+    detector = replace(CONFIG.model.detector, score_threshold=0.0, max_detections=DETECTIONS)
+    inference = replace(CONFIG.inference, score_threshold=0.0, max_admitted=DETECTIONS)
+    config = replace(CONFIG, model=replace(CONFIG.model, pretrained=False, detector=detector), inference=inference)
+    classes = class_table()
+    predictor = build_predictor(build_network(config.model, classes), classes, config)
+    pixels = (scene.image * 255).to(torch.uint8)
+    return lambda: predictor(pixels)
