@@ -7,6 +7,7 @@ import torch
 from detectron2 import model_zoo  # pyright: ignore[reportMissingImports]
 from detectron2.modeling import build_model  # pyright: ignore[reportMissingImports]
 from detectron2.structures import BitMasks, Boxes, Instances  # pyright: ignore[reportMissingImports]
+
 from peers.scene import STUFF, THINGS, Scene
 
 DETECTIONS = 100

@@ -4,8 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from transformers import (  # pyright: ignore[reportMissingImports]
+    Mask2FormerConfig,
+    Mask2FormerForUniversalSegmentation,
+    Mask2FormerImageProcessor,
+    ResNetConfig,
+)
+
 from peers.scene import STUFF, THINGS, Scene
-from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, Mask2FormerImageProcessor, ResNetConfig
 
 
 def training_step(scene: Scene) -> Callable[[], object]:
@@ -32,12 +38,15 @@ def prediction(scene: Scene) -> Callable[[], object]:
 
     def predict() -> Any:
         with torch.no_grad():
-            return processor.post_process_panoptic_segmentation(model(scene.image[None]), threshold=0.0, target_sizes=[scene.size])
+            return processor.post_process_panoptic_segmentation(
+                model(scene.image[None]), threshold=0.0, target_sizes=[scene.size]
+            )
 
     return predict
 
 
-def _model() -> torch.nn.Module:
-    backbone = ResNetConfig(out_features=["stage1", "stage2", "stage3", "stage4"])
-    config = Mask2FormerConfig(backbone_config=backbone, num_labels=STUFF + THINGS, use_pretrained_backbone=False)
+def _model() -> Any:
+    configs: Any = (ResNetConfig, Mask2FormerConfig)  # their settings stand in no signature
+    backbone = configs[0](out_features=["stage1", "stage2", "stage3", "stage4"])
+    config = configs[1](backbone_config=backbone, num_labels=STUFF + THINGS, use_pretrained_backbone=False)
     return Mask2FormerForUniversalSegmentation(config)

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from peers.scene import STUFF, THINGS, Scene
 from torchvision.models.detection import maskrcnn_resnet50_fpn
+
+from peers.scene import STUFF, THINGS, Scene
 
 DETECTIONS = 100
 

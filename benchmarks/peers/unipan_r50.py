@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from peers.scene import Scene, class_table
 
+from peers.scene import Scene, class_table
 from unipan.losses.build import criterion_of
 from unipan.models.build import build_network
 from unipan.predictor import build_predictor
