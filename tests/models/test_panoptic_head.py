@@ -9,6 +9,7 @@ from torch import Tensor
 from unipan.choices import Propagation
 from unipan.models.panoptic_head import EXISTS, FLOOR, GATE, UnifiedHead, channel_bias
 from unipan.models.potential import dynamic_potential
+from unipan.ops.propagation import propagate
 from unipan.types import Detections
 
 FORMS: tuple[Propagation, ...] = get_args(Propagation)
@@ -132,3 +133,30 @@ def test_a_gate_leaves_what_exists_and_takes_what_does_not() -> None:
 
 def test_a_bias_of_channels_without_detections() -> None:
     assert torch.equal(channel_bias(NONE, 2, 3), torch.zeros(3, 1, 1))
+
+
+def test_cells_are_together_as_far_as_affinity_gives_them_one_channel() -> None:
+    psi, head = ball_on_grass(), unified(form="pooled", residual=True)
+    with torch.no_grad():
+        assert head.log_scale is not None
+        head.log_scale.fill_(30.0).log_()
+        together = head.together(psi, two_groups(4.0), NONE, torch.arange(8))
+    assert torch.equal(together, together.T)
+    of_one = torch.arange(8)[:, None] // 4 == torch.arange(8) // 4
+    assert together[of_one].min() > 0.99, "also the ball's last cell, outside its box"
+    assert together[~of_one].max() < 0.01
+
+
+@pytest.mark.parametrize("form", LEARNT)
+def test_together_by_hand(form: Propagation) -> None:
+    """The sum over channels of both cells' shares; what is gated away takes no share."""
+    generator = torch.Generator().manual_seed(0)
+    psi, features = torch.rand(4, 3, 5, generator=generator), torch.randn(6, 3, 5, generator=generator)
+    head, existence = unified(form=form, residual=True), torch.tensor([3.0, -9.0, 3.0])
+    with torch.no_grad():
+        together = head.together(psi, features, existence, torch.tensor([2, 14]))
+        logits = 10 * propagate(psi.flatten(1), features.flatten(1).T, form)
+    shares = logits[[0, 1, 3]].softmax(0)  # the second detection is gated by exp(-86)
+    for row, cell in zip(together, (2, 14), strict=True):
+        for other in range(15):
+            assert row[other] == pytest.approx(float((shares[:, cell] * shares[:, other]).sum()), abs=1e-5)

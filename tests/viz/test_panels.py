@@ -74,6 +74,15 @@ def test_one_extreme_cell_does_not_darken_the_others() -> None:
     assert np.abs(usual - extreme)[20:44, 84:116].max() <= 2
 
 
+def test_a_span_gives_the_colors_one_meaning_in_all_images() -> None:
+    row = torch.full((24, 32), 0.5)
+    half = np.asarray(draw_affinity(GREY, row, (20, 4), scale=1, span=(0, 1))).astype(int)
+    row[:4] = 1.0
+    other = np.asarray(draw_affinity(GREY, row, (20, 4), scale=1, span=(0, 1))).astype(int)
+    assert np.array_equal(half[24:], other[24:])
+    assert other[4, 4].sum() > half[4, 4].sum() + 100
+
+
 @pytest.mark.parametrize("value", [0.0, -3.0, float("nan")])
 def test_equal_or_undefined_affinities_are_all_cold(value: float) -> None:
     drawing = draw_affinity(GREY, torch.full((24, 32), value), (0, 31))

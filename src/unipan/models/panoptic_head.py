@@ -95,6 +95,16 @@ class UnifiedHead(nn.Module):
         logits = self.scale * evidence + self.unary_scale * unary_logits(potentials)
         return logits + channel_bias(existence, self.num_stuff, len(potentials))
 
+    def together(self, potentials: Tensor, affinity: Tensor, existence: Tensor, cells: Tensor) -> Tensor:
+        """(M, P) probabilities, from (M,) marked cells: that a marked cell and another are of one channel, by affinity alone.
+
+        Each cell takes a channel by the softmax of what reaches it along the affinity: the logits without the unary part.
+        """
+        evidence = propagate(potentials.flatten(1), affinity.flatten(1).T, self.form)
+        bias = channel_bias(existence, self.num_stuff, len(potentials))[:, 0]
+        shares = (self.scale * evidence + bias).softmax(0)
+        return shares[:, cells].T @ shares
+
 
 def channel_bias(existence: Tensor, num_stuff: int, num_channels: int) -> Tensor:
     """(K, 1, 1): log sigmoid(GATE * (existence - EXISTS)) on the detections' channels, 0 on all others; all 0 where it is (0,).

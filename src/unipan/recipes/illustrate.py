@@ -17,7 +17,6 @@ from unipan.metrics.confusion import VOID_NAME
 from unipan.metrics.pq import count, quality
 from unipan.metrics.report import percent, stuff_iou
 from unipan.models.panoptic_head import UnifiedHead
-from unipan.ops.propagation import affinity_rows
 from unipan.ops.segments import index_of_ids
 from unipan.ops.upsample import STRIDE
 from unipan.predictor import Predictor, load
@@ -110,7 +109,7 @@ def sheet(examples: Sequence[Example]) -> Image.Image:
     titles = ["image", "truth", "detections", "answer"]
     rows = [[e.image, e.truth, e.detections, e.answer, *(drawn for _, drawn in e.affinity[:1])] for e in examples]
     if any(e.affinity for e in examples):
-        titles.append("affinity of the crossed pixel")
+        titles.append("of one segment with the crossed pixel")
     return contact_sheet(rows, column_titles=titles)
 
 
@@ -150,9 +149,12 @@ def example(predictor: Predictor, sample: Sample) -> Example:
 def affinity_drawings(
     predictor: Predictor, outputs: Outputs, answer: PanopticMap, seen: Image.Image
 ) -> list[tuple[str, Image.Image]]:
-    """The affinity of a few marked pixels to all others, as in the paper's Fig. B; none where no affinity was learnt."""
+    """How likely, by the affinity, each pixel is of a marked one's segment, for a few marked ones, as in the paper's Fig. B.
+
+    None where no affinity was learnt.
+    """
     head = predictor.network.panoptic_head
-    if not isinstance(head, UnifiedHead):
+    if not isinstance(head, UnifiedHead) or head.form == "none":
         return []
     features = outputs.affinity[0]
     height, width = features.shape[-2:]
@@ -160,9 +162,9 @@ def affinity_drawings(
     if not marks:
         return []
     cells = torch.tensor([y * width + x for (y, x), _ in marks], device=features.device)
-    rows = affinity_rows(features.flatten(1).T, cells, head.form).cpu()
+    rows = head.together(outputs.potentials[0], features, outputs.existence[0], cells).detach().cpu()
     return [
-        (mark.caption, draw_affinity(seen, row.view(height, width), mark.cell, stride=STRIDE))
+        (mark.caption, draw_affinity(seen, row.view(height, width), mark.cell, stride=STRIDE, span=(0, 1)))
         for mark, row in zip(marks, rows, strict=True)
     ]
 

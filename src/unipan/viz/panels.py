@@ -110,12 +110,18 @@ def label_box(plates: Plates, text: str, box: Sequence[float], color: RGB, opaci
 
 
 def draw_affinity(
-    image: ImageSource, row: Tensor, cell: tuple[int, int], *, stride: int = 4, scale: int | None = None
+    image: ImageSource,
+    row: Tensor,
+    cell: tuple[int, int],
+    *,
+    stride: int = 4,
+    scale: int | None = None,
+    span: tuple[float, float] | None = None,
 ) -> Image.Image:
     """Draw one cell's affinity to all cells as heat over the image, and a cross at the cell.
 
     image: whatever `read_image` takes. row: (h, w) affinities of `cell` (y, x), any range; h = ceil(H / stride) or more.
-    scale: as in `overlay`.
+    scale: as in `overlay`. span: the affinities at both ends of the colors; without it what is there decides.
     """
     pil_image = as_pil(image)
     scale = readable_scale(*pil_image.size) if scale is None else scale
@@ -125,7 +131,7 @@ def draw_affinity(
             f"an image of {pil_image.height}x{pil_image.width} pixels."
         )
     canvas = enlarge(pil_image, scale)
-    heat = _heat(row.detach().float().cpu(), stride * scale)[: canvas.height, : canvas.width, None]
+    heat = _heat(row.detach().float().cpu(), stride * scale, span)[: canvas.height, : canvas.width, None]
     grey = torch.from_numpy(np.array(canvas.convert("L"), dtype=np.float32))[:, :, None] * 0.7 + 30
     least, greatest = HEAT_OPACITY
     opacity = least + (greatest - least) * heat
@@ -136,10 +142,10 @@ def draw_affinity(
     return drawn
 
 
-def _heat(row: Tensor, factor: int) -> Tensor:
-    """The affinities in 0..1 between their quantiles, `factor` times as large."""
+def _heat(row: Tensor, factor: int, span: tuple[float, float] | None) -> Tensor:
+    """The affinities in 0..1 between the ends of the span, or else their quantiles, `factor` times as large."""
     finite = torch.nan_to_num(row)
-    low, high = torch.quantile(finite.flatten()[: 2**24], torch.tensor(HEAT_QUANTILES)).tolist()
+    low, high = span or torch.quantile(finite.flatten()[: 2**24], torch.tensor(HEAT_QUANTILES)).tolist()
     unit = ((finite - low) / (high - low) if high > low else torch.zeros_like(finite)).clamp(0, 1)
     return F.interpolate(unit[None, None], scale_factor=factor, mode="bilinear", align_corners=False)[0, 0]
 
