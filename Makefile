@@ -36,7 +36,7 @@ bench: .venv/ready  ## time against the obvious alternatives; writes benchmarks/
 	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
 ablation: .venv/ready  ## variants of the unified head on scenes, two seeds, judged on other scenes than the results
-	$(BIN)/python benchmarks/ablation.py demo --variants $(VARIANTS) --out runs/ablation
+	$(BIN)/python benchmarks/ablation.py scenes --variants $(VARIANTS) --out runs/ablation
 
 soak: .venv/ready  ## an hour of training, killing, resuming, evaluating in one process: does anything leak?
 	mkdir -p runs && $(BIN)/python benchmarks/soak.py --minutes $(MINUTES) --json runs/soak.json

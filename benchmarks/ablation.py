@@ -1,4 +1,4 @@
-"""Trains and judges variants of a preset: `python benchmarks/ablation.py demo --variants bare taught --out runs/ablation`.
+"""Trains and judges variants of a preset: `python benchmarks/ablation.py scenes --variants bare taught --out runs/ablation`.
 
 Several seeds, every head of each checkpoint; differences of PQ with their certainty. Finished runs and judgements in OUT are
 reused, stopped runs resumed; two calls with other variants or seeds may share OUT. Settings are chosen on scenes of another seed

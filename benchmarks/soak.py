@@ -32,7 +32,7 @@ from unipan.config import Config
 from unipan.console import console
 from unipan.data.build import validation_dataset
 from unipan.engine.interrupt import Stopped
-from unipan.presets import demo
+from unipan.presets import scenes
 from unipan.recipes.evaluate import evaluate
 from unipan.recipes.predict import predict
 from unipan.recipes.train import train
@@ -60,7 +60,7 @@ class Results:
 
 def tiny() -> Config:
     """The demo's settings, shrunk: a cycle takes seconds."""
-    small = demo()
+    small = scenes()
     detector = replace(small.model.detector, proposals=50, roi_samples=32, box_channels=32, max_detections=20)
     model = replace(small.model, pretrained=False, fpn_channels=16, decoder_channels=(16, 16), affinity_dim=8, detector=detector)
     schedule = replace(small.train, steps=16, batch_size=2, warmup_steps=4, decay_steps=(), workers=2, save_every=4, device="cpu")

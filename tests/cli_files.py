@@ -17,7 +17,7 @@ CLASSES = ClassTable.from_categories([{"id": 5, "name": "sky", "isthing": 0}, {"
 
 def untrained_run(path: Path) -> Path:
     """A run that has learnt nothing."""
-    small = PRESETS["demo"]()
+    small = PRESETS["scenes"]()
     model = replace(small.model, pretrained=False, fpn_channels=16, decoder_channels=(8, 8), affinity_dim=8)
     config = replace(small, model=model)
     write_settings(RunFolder(path), config, CLASSES)

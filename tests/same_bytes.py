@@ -81,7 +81,7 @@ def observed(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, (processes, settings) in RUNS.items():
         run = folder / name
-        unipan(folder, "train", "demo", *small_settings(), *settings, "--out", str(run), processes=processes)
+        unipan(folder, "train", "scenes", *small_settings(), *settings, "--out", str(run), processes=processes)
         found[f"{name}: model"] = sha256(run / "model.safetensors")
         lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
         found[f"{name}: log"] = [{key: value for key, value in line.items() if key not in VARYING} for line in lines]

@@ -19,7 +19,7 @@ from unipan.errors import InputError
 from unipan.files import replace_atomically, sweep, write_json
 from unipan.presets import PRESETS
 
-CONFIG = PRESETS["demo"]()
+CONFIG = PRESETS["scenes"]()
 CLASSES = ClassTable.from_categories([{"id": 1, "name": "sky", "isthing": 0}])
 
 

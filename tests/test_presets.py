@@ -11,7 +11,7 @@ from unipan.config import Config, DataConfig, ModelConfig, TrainConfig
 from unipan.errors import InputError
 from unipan.presets import PRESETS, coco_small, for_own_data
 
-AT_SCALE = [name for name in PRESETS if name not in ("demo", "coco_small", "finetune_small")]
+AT_SCALE = [name for name in PRESETS if name not in ("demo", "scenes", "coco_small", "finetune_small")]
 
 
 def settings(config: Config) -> dict[str, object]:

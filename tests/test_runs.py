@@ -12,7 +12,7 @@ from unipan.classes import ClassTable
 from unipan.errors import InputError
 from unipan.presets import PRESETS
 
-CONFIG = PRESETS["demo"]()
+CONFIG = PRESETS["scenes"]()
 CLASSES = ClassTable.from_categories([{"id": 1, "name": "sky", "isthing": 0}, {"id": 2, "name": "cat", "isthing": 1}])
 
 

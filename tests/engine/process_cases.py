@@ -20,7 +20,7 @@ from unipan.engine.optimize import build_optimizer, learning_rate
 from unipan.engine.runtime import Runtime
 from unipan.losses.build import build_criterion
 from unipan.models.build import build_network
-from unipan.presets import cityscapes_r50, demo
+from unipan.presets import cityscapes_r50, scenes
 from unipan.types import Admission, Batch, Target
 
 BATCH = 4
@@ -54,7 +54,7 @@ def settings(case: Case) -> Config:
     detector = DetectorConfig(
         kind=case.kind, proposals_before_nms=40, proposals=20, rpn_samples=32, roi_samples=16, box_channels=16, mask_channels=16
     )
-    small = demo()
+    small = scenes()
     model = ModelConfig(
         backbone="resnet10t",
         pretrained=False,

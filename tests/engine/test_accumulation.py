@@ -16,7 +16,7 @@ from unipan.engine.guards import Guard
 from unipan.engine.optimize import build_optimizer
 from unipan.engine.runtime import Runtime
 from unipan.errors import InputError
-from unipan.presets import demo
+from unipan.presets import scenes
 from unipan.recipes.training.setup import check_divisible
 from unipan.terms import Losses, Term
 from unipan.types import Admission, Batch
@@ -107,7 +107,7 @@ def test_in_float32_the_last_bits_differ_at_most(alone: Callable[[Case], Trained
 
 
 def config(**schedule: int) -> Config:
-    return replace(demo(), train=TrainConfig(**schedule))  # type: ignore[arg-type]
+    return replace(scenes(), train=TrainConfig(**schedule))  # type: ignore[arg-type]
 
 
 def test_a_batch_that_cannot_be_cut_is_refused() -> None:
@@ -121,7 +121,7 @@ def test_a_batch_that_cannot_be_cut_is_refused() -> None:
 
 
 def test_batch_norms_that_are_fine_tuned_would_count_a_pass_twice() -> None:
-    tuned = replace(demo().model, freeze_batchnorm=False)
+    tuned = replace(scenes().model, freeze_batchnorm=False)
     with pytest.raises(InputError, match=r"train\.accumulate is 2, but batch norms that are fine-tuned"):
         replace(config(batch_size=4, accumulate=2), model=tuned)
 

@@ -17,7 +17,7 @@ from unipan.losses.build import build_criterion
 from unipan.losses.panoptic import panoptic_truth
 from unipan.models.network import PanopticNetwork
 from unipan.models.one_stage import OneStageDetector
-from unipan.presets import demo
+from unipan.presets import scenes
 from unipan.recipes import train as recipe
 from unipan.types import Admission, Outputs, Target
 
@@ -192,7 +192,7 @@ def test_training_passes_the_setting_on(
         raise Stopped
 
     monkeypatch.setattr(recipe, "fit", fit)
-    small = demo()
+    small = scenes()
     config = replace(
         small,
         model=replace(small.model, backbone="resnet10t", pretrained=False),

@@ -8,7 +8,7 @@ import pytest
 
 from unipan.config import Config
 from unipan.console import shown_on_terminal
-from unipan.presets import demo
+from unipan.presets import scenes
 from unipan.recipes.train import train
 
 
@@ -22,7 +22,7 @@ def messages() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tiny_config() -> Config:
     """The demo's settings, shrunk; so many detections are admitted that answers hold things however little was learnt."""
-    small = demo()
+    small = scenes()
     detector = replace(
         small.model.detector,
         proposals_before_nms=50,

@@ -27,7 +27,7 @@ Drawn = list[tuple[torch.Tensor, Target]]
 
 @pytest.fixture
 def small() -> Config:
-    demo = PRESETS["demo"]()
+    demo = PRESETS["scenes"]()
     return replace(demo, data=replace(demo.data, scene_size=(64, 96), jitter=0.3, scale_range=(0.6, 1.5), crop=(48, 64)))
 
 
@@ -92,7 +92,7 @@ def test_another_seed_gives_other_samples(small: Config, drawn: Drawn, tmp_path:
 
 def test_a_target_as_segments() -> None:
     """Two cats, one in two parts; a crowd of cats; sky; void: each pixel keeps its meaning."""
-    classes = training_dataset(PRESETS["demo"]().data, 0).classes
+    classes = training_dataset(PRESETS["scenes"]().data, 0).classes
     cat, sky = classes.things[0], classes.stuff[0]
     instances = torch.tensor([[0, 0, -1, 1, 1], [-1, -1, -1, -1, 0]], dtype=torch.int32)
     semantic = torch.tensor([[cat, cat, sky, cat, cat], [sky, VOID, cat, cat, cat]], dtype=torch.uint8)
@@ -111,7 +111,7 @@ def test_a_target_as_segments() -> None:
 
 def test_a_wrong_box_shows_as_it_is() -> None:
     """Boxes are drawn from the target, not from the masks."""
-    classes = training_dataset(PRESETS["demo"]().data, 0).classes
+    classes = training_dataset(PRESETS["scenes"]().data, 0).classes
     instances = torch.full((200, 400), -1, dtype=torch.int32)
     instances[90:110, 190:210] = 0
     semantic = torch.full((200, 400), classes.stuff[0], dtype=torch.uint8)
@@ -131,7 +131,7 @@ def test_a_wrong_box_shows_as_it_is() -> None:
 @pytest.mark.parametrize(("side", "room"), [(10, False), (160, True)])
 def test_names_do_not_hide_what_is_to_be_checked(side: int, room: bool) -> None:
     """A small thing is not covered by its name; a large one has room for it, unless no names are wanted."""
-    classes = training_dataset(PRESETS["demo"]().data, 0).classes
+    classes = training_dataset(PRESETS["scenes"]().data, 0).classes
     instances = torch.full((300, 300), -1, dtype=torch.int32)
     instances[100 : 100 + side, 100 : 100 + side] = 0
     target = Target(

@@ -13,7 +13,7 @@ from unipan.classes import ClassInfo, ClassTable
 from unipan.cli import main
 from unipan.config import Config
 from unipan.errors import InputError
-from unipan.presets import demo
+from unipan.presets import scenes
 from unipan.recipes.runs import RunList, list_runs
 from unipan.tensor_file import TensorFile, write_tensor_file
 
@@ -35,7 +35,7 @@ def write_run(path: Path, config: Config, *, step: int, pq: float | None = None,
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
-    base = demo()
+    base = scenes()
     write_run(tmp_path / "late", replace(base, train=replace(base.train, seed=1)), step=3)
     write_run(tmp_path / "group" / "early", base, step=600, pq=0.5, finished=True, age=1000)
     (tmp_path / "half").mkdir()
@@ -77,7 +77,7 @@ def test_few_differences_get_columns_and_the_table_fits(runs: Path) -> None:
 
 
 def test_of_many_differences_each_run_shows_its_own(runs: Path) -> None:
-    base = demo()
+    base = scenes()
     schedule = replace(base.train, steps=7, momentum=0.5, workers=9, clip_norm=3.0)
     write_run(runs / "odd", replace(base, train=schedule, inference=replace(base.inference, score_threshold=0.9)), step=7)
     write_run(runs / "third", base, step=1)
