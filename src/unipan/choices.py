@@ -14,6 +14,8 @@ Schedule = Literal["steps", "cosine"]
 OnNonfinite = Literal["stop", "skip"]
 TrackerName = Literal["tensorboard", "wandb", "trackio"]
 
+OverlayForm = Literal["none", "jpg", "png"]
+"""What predict draws beside its files: JPEG takes 6 ms where PNG takes 590 (1024 x 2048), and is not exact."""
 Merge = Literal["none", "supercategory"]
 Difficulty = Literal["standard", "crowded", "touching"]
 Faulty = Literal["stop", "skip"]

@@ -18,6 +18,7 @@ from unipan.overrides import Overrides
 from unipan.predictor import Predictor, as_pixels, load
 from unipan.recipes import predict as recipe
 from unipan.recipes.predict import image_files, predict
+from unipan.viz.overlay import overlay
 
 NAMES = ("001.png", "002.jpg", "b.png")
 
@@ -132,6 +133,21 @@ def test_after_a_kill_the_same_bytes(learnt_run: Path, folder: Path, tmp_path: P
     assert predict(str(learnt_run), [folder], out, skip_done=True).last is None
 
 
+def test_overlays_are_jpeg_png_or_none(
+    learnt_run: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for form in ("jpg", "png", "none"):
+        main(["predict", str(learnt_run), str(folder / "b.png"), "--out", str(tmp_path / form), "--overlay", form])
+        assert ("overlays, " in capsys.readouterr().out) == (form != "none")
+    assert not list((tmp_path / "none").glob("*overlay*"))
+    with Image.open(tmp_path / "png/b_overlay.png") as exact, Image.open(tmp_path / "jpg/b_overlay.jpg") as close:
+        assert (exact.format, close.format) == ("PNG", "JPEG")
+        difference = np.abs(np.asarray(exact, dtype=int) - np.asarray(close, dtype=int))
+    assert 0 < difference.mean() < 8
+    drawn = overlay(load(learnt_run)(folder / "b.png"), folder / "b.png")
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "png/b_overlay.png")), np.asarray(drawn)), "as from Python"
+
+
 def test_what_is_done_is_not_mixed_with_others(learnt_run: Path, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     predict(str(learnt_run), [folder / "b.png"], out)
@@ -147,7 +163,7 @@ def test_what_is_done_is_not_mixed_with_others(learnt_run: Path, folder: Path, t
 
 def test_names_that_meet_are_told_before_anything_is_predicted(learnt_run: Path, folder: Path, tmp_path: Path) -> None:
     shutil.copy(folder / "b.png", folder / "b.jpg")
-    with pytest.raises(InputError, match=r"images/b\.jpg and .*images/b\.png would both become b_overlay\.png"):
+    with pytest.raises(InputError, match=r"images/b\.jpg and .*images/b\.png would both become b_overlay\.jpg"):
         predict(str(learnt_run), [folder], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -12,8 +12,8 @@ from unipan.classes import ClassTable
 from unipan.errors import InputError
 from unipan.ops.segments import Label, panoptic_map
 from unipan.types import PanopticMap
+from unipan.viz.borders import depth, widened
 from unipan.viz.colors import segment_colors
-from unipan.viz.labels import depth, widened
 from unipan.viz.overlay import overlay
 
 CLASSES = ClassTable.from_categories(
@@ -66,10 +66,10 @@ def test_another_table_gives_its_own_colors() -> None:
 
 
 @pytest.mark.parametrize(("size", "drawn"), [((600, 900), (900, 600)), ((120, 160), (480, 360)), ((1, 1), (480, 480))])
-def test_large_images_keep_their_size_and_small_ones_grow(size: tuple[int, int], drawn: tuple[int, int]) -> None:
+def test_an_overlay_has_the_images_size_unless_a_readable_one_is_asked_for(size: tuple[int, int], drawn: tuple[int, int]) -> None:
     panoptic = blocks(CAR, height=size[0], width=size[1])
-    assert overlay(panoptic, black(panoptic), CLASSES).size == drawn
-    assert overlay(panoptic, black(panoptic), CLASSES, scale=1).size == (size[1], size[0])
+    assert overlay(panoptic, black(panoptic)).size == (size[1], size[0])
+    assert overlay(panoptic, black(panoptic), scale=None).size == drawn
 
 
 def test_outlines_lie_on_both_sides_of_a_border_and_nowhere_else() -> None:
@@ -85,17 +85,6 @@ def test_void_is_grey_and_hatched() -> None:
     pixels = np.asarray(overlay(panoptic, black(panoptic), CLASSES, scale=1))
     assert (pixels == pixels[:, :, :1]).all()
     assert len(np.unique(pixels)) == 2
-
-
-def test_a_label_is_written_only_where_it_fits() -> None:
-    def changed(panoptic: PanopticMap) -> bool:
-        plain = overlay(panoptic, black(panoptic), CLASSES, scale=1, labels=False)
-        return overlay(panoptic, black(panoptic), CLASSES, scale=1) != plain
-
-    assert changed(blocks(CAR, height=100, width=400))
-    assert changed(blocks(HOSTILE, height=100, width=400))
-    assert not changed(blocks(*[CAR] * 80, height=100, width=5))
-    assert not changed(blocks(CAR, height=4, width=400))
 
 
 def test_depth_is_the_distance_to_the_nearest_border_counted_by_hand() -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from unipan.choices import Merge, PanopticHead
+from unipan.choices import Merge, OverlayForm, PanopticHead
 from unipan.cli.options import AsJson, Overriding, Run, print_all, print_evaluation, print_json, untrimmed_unless
 from unipan.overrides import NO_OVERRIDES
 
@@ -81,6 +81,7 @@ def predict(
     trim: bool = True,
     overrides: Overriding = NO_OVERRIDES,
     truth: Path | None = None,
+    overlay: OverlayForm = "jpg",
     skip_done: bool = False,
     device: str = "auto",
     as_json: AsJson = False,
@@ -96,6 +97,7 @@ def predict(
         head: The way to the answer, where it is not the one trained for.
         trim: Turn small stuff segments into void, by the run's own limit.
         truth: A JSON whose images have the ids to write; without it, whole numbers where file names are.
+        overlay: What the overlays are written as, or none; PNG is exact, and takes longer than the answer on large images.
         skip_done: Go on behind what a call that was stopped has done.
         device: auto is the GPU where there is one; or cpu, cuda, cuda:1, mps.
     """
@@ -103,13 +105,16 @@ def predict(
     from unipan.recipes.predict import predict as recipe
 
     options = untrimmed_unless(trim, overrides)
-    found = recipe(run, images, out, head=head, overrides=options, truth=truth, skip_done=skip_done, device=device)
+    found = recipe(
+        run, images, out, head=head, overrides=options, truth=truth, overlay_form=overlay, skip_done=skip_done, device=device
+    )
     if as_json:
         with (out / "panoptic.json").open() as file:
             copyfileobj(file, sys.stdout)
         print()
     else:
-        summary = f"{found.images} image(s), {found.segments} segments: overlays, panoptic.json and panoptic/ are in {out}."
+        drawn = "" if overlay == "none" else "overlays, "
+        summary = f"{found.images} image(s), {found.segments} segments: {drawn}panoptic.json and panoptic/ are in {out}."
         tables = [segment_table(*found.last)] if found.images == 1 and found.last else []
         print_all(*tables, *found.sentences(), summary)
     check_all_read(found.unreadable)

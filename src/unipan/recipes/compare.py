@@ -109,10 +109,10 @@ def drawing(
     image = as_pil(entry.pixels)
     row, titles = [enlarge(image, readable_scale(*image.size))], ["image"]
     if entry.truth is not None:
-        row.append(overlay(entry.truth, image, predictor.classes))
+        row.append(overlay(entry.truth, image, predictor.classes, scale=None))
         titles.append("truth")
     for decoder, answer in answers.items():
-        row.append(overlay(answer, image))
+        row.append(overlay(answer, image, scale=None))
         score = f", PQ {percent(quality(scores[decoder].segments, predictor.classes).all.pq)}" if decoder in scores else ""
         titles.append(title(decoder) + score)
     return contact_sheet([row], column_titles=titles)

@@ -139,9 +139,9 @@ def example(predictor: Predictor, sample: Sample) -> Example:
         name=sample.file_name,
         summary=f"PQ {percent(scored.all.pq)}, things {percent(scored.things.pq)}, stuff {percent(scored.stuff.pq)}",
         image=enlarge(pil_image, readable_scale(*pil_image.size)),
-        truth=overlay(sample.truth, pil_image, predictor.classes),
+        truth=overlay(sample.truth, pil_image, predictor.classes, scale=None),
         detections=draw_detections(seen, inference.detections, predictor.classes, inference.outputs.admitted[0]),
-        answer=overlay(answer, pil_image),
+        answer=overlay(answer, pil_image, scale=None),
         affinity=affinity_drawings(predictor, inference.outputs, answer, seen),
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from unipan.checkpoint import open_run
-from unipan.choices import PanopticHead
+from unipan.choices import OverlayForm, PanopticHead
 from unipan.console import Table, counted, logger
 from unipan.data.cityscapes_labels import with_label_ids
 from unipan.data.coco_json import listing, stem_below
@@ -59,28 +59,31 @@ def predict(
     head: PanopticHead | None = None,
     overrides: Overrides = NO_OVERRIDES,
     truth: Path | None = None,
+    overlay_form: OverlayForm = "jpg",
     skip_done: bool = False,
     device: str = "auto",
 ) -> Predictions:
-    """Write out/STEM_overlay.png and out/panoptic/STEM.png for each image as it comes, and at the end out/panoptic.json.
+    """Write out/STEM_overlay.jpg and out/panoptic/STEM.png for each image as it comes, and at the end out/panoptic.json.
 
     images: files, or folders of them; where two bear one stem, all are named with their folders (FOLDER/STEM). One that can't be
     read is named and left out. head: another than the run's. overrides: limits and sizes other than the run's. truth: a JSON to
-    take image ids from. skip_done: go on behind what an earlier call has done, which out/panoptic.jsonl tells.
+    take image ids from. overlay_form: what overlays are written as, if at all. skip_done: go on behind what an earlier call has
+    done, which out/panoptic.jsonl tells.
 
     Small stuff is trimmed exactly as `evaluate` does. For Cityscapes' images and classes this is the form that its official
     evaluation reads: image ids are CITY_SEQUENCE_FRAME and categories label ids, whatever the run learnt from.
     """
     files = image_files(images, out)
     names = names_apart(files)
-    check_apart([*files, *files], [*map(_overlay_name, names), *(f"panoptic/{png_of(name)}" for name in names)])
+    overlays = [_overlay_name(name, overlay_form) for name in names]
+    check_apart([*files, *files], [*overlays, *(f"panoptic/{png_of(name)}" for name in names)])
     ids = ids_of_names(names) if truth is None else ids_in_json(truth, files)
     predictor = load(run, head=head, device=device, overrides=overrides)
     classes, last = with_label_ids(predictor.classes), None
     unreadable: list[Path] = []
     noted: dict[str, list[str]] = {}
     make_folder(out)
-    settings = {"head": predictor.head, "overrides": asdict(overrides), "truth": truth and str(truth)}
+    settings = {"head": predictor.head, "overrides": asdict(overrides), "truth": truth and str(truth), "overlay": overlay_form}
     with PredictionLog(out / "panoptic.jsonl", _origin(run, settings), resume=skip_done) as log:
         left = [job for job in zip(files, names, ids, strict=True) if not log.has(job[1], job[0].absolute())]
         for index, pixels in readable([file for file, _, _ in left], "predicting", unreadable):
@@ -89,7 +92,8 @@ def predict(
             last = file, predictor.answer(inference)
             for what in (*map(LIMIT.format, predictor.limits_reached(inference)), *([DIM] if dim_range(file) else [])):
                 noted.setdefault(what, []).append(name)
-            save_image(overlay(last[1], pixels), out / _overlay_name(name))
+            if overlay_form != "none":
+                save_image(overlay(last[1], pixels), out / _overlay_name(name, overlay_form))
             log.add(file.absolute(), *write_entry(out / "panoptic", Entry(image_id, name, last[1]), classes, scores=True))
         if not log.sources:
             check_all_read(unreadable)
@@ -154,8 +158,8 @@ def _origin(run: str, settings: dict[str, Any]) -> dict[str, Any]:
         return {"weights": hashlib.file_digest(file, "sha256").hexdigest(), **settings, "unipan": version("unipan")}
 
 
-def _overlay_name(name: str) -> str:
-    return f"{stem_below(name)}_overlay.png"
+def _overlay_name(name: str, form: OverlayForm) -> str:
+    return f"{stem_below(name)}_overlay.{form}"
 
 
 def segment_table(file: Path, panoptic: PanopticMap) -> Table:

@@ -1,5 +1,6 @@
 """What everything here is drawn on: an image as PIL, at a readable size, with text on plates that never overlap."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -13,9 +14,12 @@ Rectangle = tuple[float, float, float, float]
 
 READABLE_SIDE_PX = 480
 """Smaller images are enlarged by a whole number until the longer side comes near this."""
-TEXT_SHARE = 0.023
-TEXT_RANGE_PX = (12, 40)
+TEXT_SHARE = 0.027
+TEXT_RANGE_PX = (10, 40)
 """Text height as a share of the image's mean side, and its limits."""
+SMALLEST_TEXT_PX = 8
+"""Where there is much to write."""
+JPEG_QUALITY = 92
 INK: RGB = (16, 19, 26)
 PAPER: RGB = (255, 255, 255)
 
@@ -26,13 +30,16 @@ def as_pil(image: ImageSource) -> Image.Image:
 
 
 def save_image(image: Image.Image, path: Path) -> None:
-    """Write a PNG, and the folder that it goes to.
+    """Write a PNG, or a JPEG where the file's name ends so, and the folder that it goes to.
 
     Raises: InputError where that fails.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(path, format="PNG")
+        if path.suffix == ".jpg":
+            image.save(path, format="JPEG", quality=JPEG_QUALITY, subsampling=0)
+        else:
+            image.save(path, format="PNG")
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}. See that the disk has room.") from error
 
@@ -54,10 +61,11 @@ def line_width(image: Image.Image) -> int:
     return max(1, round((image.width + image.height) / 2 / 400))
 
 
-def font_for(image: Image.Image) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """The built-in font, at a size that suits the image."""
+def font_for(image: Image.Image, scale: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The built-in font, at a size that suits the image, times `scale` as far as it can still be read."""
     lowest, highest = TEXT_RANGE_PX
-    return ImageFont.load_default(round(min(max(TEXT_SHARE * (image.width + image.height) / 2, lowest), highest)))
+    usual = min(max(TEXT_SHARE * (image.width + image.height) / 2, lowest), highest)
+    return ImageFont.load_default(round(max(scale * usual, SMALLEST_TEXT_PX)))
 
 
 def contrasting(color: RGB) -> RGB:
@@ -67,38 +75,64 @@ def contrasting(color: RGB) -> RGB:
 
 
 class Plates:
-    """Text plates on one image: remembers where they lie, so that none covers another."""
+    """Text plates on one image: remembers where they lie, so that none covers another.
 
-    def __init__(self, canvas: Image.Image) -> None:
-        self._canvas = canvas
-        self._font = font_for(canvas)
-        self._taken: list[Rectangle] = []
+    They are looked up in a grid, whose squares hold few of them each: a further plate costs the same however many there are.
+    """
+
+    def __init__(self, canvas: Image.Image, *, scale: float = 1.0) -> None:
+        """scale: of the text, against what suits the image."""
+        self.canvas = canvas
+        self._font = font_for(canvas, scale)
+        self._sizes: dict[str, tuple[float, float]] = {}
         _, top, _, bottom = self._font.getbbox("Hg")
         self._text_height = bottom - top
-
-    @property
-    def taken(self) -> tuple[Rectangle, ...]:
-        """Where plates lie."""
-        return tuple(self._taken)
+        self._side = 6 * self._text_height
+        self._taken: dict[tuple[int, int], list[Rectangle]] = {}
 
     def size(self, text: str) -> tuple[float, float]:
         """Width and height of the text's plate in pixels."""
-        left, _, right, _ = self._font.getbbox(text)
-        return right - left + 0.8 * self._text_height, 1.5 * self._text_height
+        if text not in self._sizes:
+            left, _, right, _ = self._font.getbbox(text)
+            self._sizes[text] = right - left + 0.8 * self._text_height, 1.5 * self._text_height
+        return self._sizes[text]
+
+    def within(self, frame: Rectangle) -> list[Rectangle]:
+        """The plates that lie in a rectangle, wholly or in part."""
+        near = (plate for square in self._squares(frame) for plate in self._taken.get(square, ()))
+        return list(dict.fromkeys(plate for plate in near if _overlap(frame, plate)))
+
+    def fitted(self, text: str, x: float, y: float) -> Rectangle:
+        """The text's plate with its top left corner at (x, y), moved into the image."""
+        width, height = self.size(text)
+        x1 = max(0.0, min(x, self.canvas.width - width))
+        y1 = max(0.0, min(y, self.canvas.height - height))
+        return x1, y1, x1 + width, y1 + height
+
+    def take(self, plate: Rectangle) -> None:
+        """Keep others away from a plate."""
+        for square in self._squares(plate):
+            self._taken.setdefault(square, []).append(plate)
 
     def put(self, text: str, x: float, y: float, *, color: RGB = INK, opacity: float = 0.78) -> bool:
-        """Write the text on a plate whose top left corner is at (x, y), moved into the image; False if the place is taken."""
-        width, height = self.size(text)
-        x1 = max(0.0, min(x, self._canvas.width - width))
-        y1 = max(0.0, min(y, self._canvas.height - height))
-        plate = (x1, y1, x1 + width, y1 + height)
-        if any(_overlap(plate, other) for other in self._taken):
+        """Take the plate of `fitted` and write the text on it; False if another lies there."""
+        plate = self.fitted(text, x, y)
+        if self.within(plate):
             return False
-        self._taken.append(plate)
-        draw = ImageDraw.Draw(self._canvas, "RGBA")
-        draw.rounded_rectangle(plate, radius=height / 4, fill=(*color, round(255 * opacity)))
-        draw.text((x1 + width / 2, y1 + height / 2), text, fill=contrasting(color), font=self._font, anchor="mm")
+        self.take(plate)
+        self.write(text, plate, color=color, opacity=opacity)
         return True
+
+    def write(self, text: str, plate: Rectangle, *, color: RGB, opacity: float) -> None:
+        """Draw a plate with its text."""
+        x1, y1, x2, y2 = plate
+        draw = ImageDraw.Draw(self.canvas, "RGBA")
+        draw.rounded_rectangle(plate, radius=(y2 - y1) / 4, fill=(*color, round(255 * opacity)))
+        draw.text(((x1 + x2) / 2, (y1 + y2) / 2), text, fill=contrasting(color), font=self._font, anchor="mm")
+
+    def _squares(self, frame: Rectangle) -> Iterator[tuple[int, int]]:
+        x1, y1, x2, y2 = (int(side // self._side) for side in frame)
+        return ((x, y) for y in range(y1, y2 + 1) for x in range(x1, x2 + 1))
 
 
 def _overlap(a: Rectangle, b: Rectangle) -> bool:

@@ -14,20 +14,44 @@ PLASTIC_RATIO = (0.754878, 0.569840)
 
 HUE_SPAN = 0.24
 """How far an instance's hue may lie from its class's, both ways together, in turns."""
-LIGHTNESS_SPAN = 0.36
-LIGHTNESS_CENTRE = (0.45, 0.62)
+LIGHTNESS_SPAN = 55.0
+"""The same of its lightness (CIE L*, 0..100), which is seen without color vision too."""
+LIGHTNESS_CENTRE = (55.0, 60.0)
 """Where the middle of that span may lie, so that no instance is near black or white."""
 MIN_SATURATION = 0.5
 
 
 def instance_color(color: RGB, rank: int) -> RGB:
-    """The class color for the instance of that rank, 0, 1, ...: a shade near it that differs from its predecessors'."""
-    hue, lightness, saturation = rgb_to_hls(*(value / 255 for value in color))
+    """The class color for the instance of that rank, 0, 1, ...: a shade near it that differs from its predecessors'.
+
+    Of rank 0 the hue is the class's own. Which shade a rank has depends on nothing else, in any image and any run.
+    """
+    hue, _, saturation = rgb_to_hls(*(value / 255 for value in color))
     hue_step, lightness_step = ((0.5 + rank * ratio) % 1.0 - 0.5 for ratio in PLASTIC_RATIO)
     lowest, highest = LIGHTNESS_CENTRE
-    centre = min(max(lightness, lowest), highest)
-    shifted = centre + lightness_step * LIGHTNESS_SPAN
-    return _to_rgb(hls_to_rgb((hue + hue_step * HUE_SPAN) % 1.0, shifted, max(saturation, MIN_SATURATION)))
+    centre = min(max(lightness_of(color), lowest), highest)
+    return _of_lightness(
+        (hue + hue_step * HUE_SPAN) % 1.0, max(saturation, MIN_SATURATION), centre + lightness_step * LIGHTNESS_SPAN
+    )
+
+
+def lightness_of(color: RGB) -> float:
+    """CIE L* of an sRGB color, 0..100."""
+    linear = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in (part / 255 for part in color))
+    luminance = sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    return 116 * luminance ** (1 / 3) - 16 if luminance > 0.008856 else 903.3 * luminance
+
+
+def _of_lightness(hue: float, saturation: float, lightness: float) -> RGB:
+    """The color of a hue and a saturation (HLS, 0..1) with that L*, found by bisection: L* grows with HLS's lightness."""
+    low, high = 0.0, 1.0
+    for _ in range(10):  # finer than 8 bits
+        middle = (low + high) / 2
+        if lightness_of(_to_rgb(hls_to_rgb(hue, middle, saturation))) < lightness:
+            low = middle
+        else:
+            high = middle
+    return _to_rgb(hls_to_rgb(hue, low, saturation))
 
 
 def instance_ranks(boxes: Sequence[Sequence[float]], class_indices: Sequence[int]) -> list[int]:

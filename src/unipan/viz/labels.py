@@ -1,92 +1,183 @@
-"""Where in a segment its label goes: as far from the border as possible, measured by the label's own shape."""
+"""Where labels go: into their segment where there is room, and else beside it, with a line that leads to it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from math import cos, hypot, inf, pi, sin
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import ImageDraw
 
-from unipan.types import PanopticMap
-from unipan.viz.canvas import Plates, Rectangle
+from unipan.viz.borders import depth
+from unipan.viz.canvas import INK, Plates, Rectangle, line_width
+from unipan.viz.colors import RGB
 
 MAX_SIDE_CELLS = 480
 """Places are looked for on a map thinned to this many cells, so that a large image costs no more than a small one."""
+OPACITY = 0.9
+"""Of a label's plate."""
+DIRECTIONS = 16
+"""In which a place beside a segment is looked for, at growing distances."""
+NEAREST, FARTHER = 0.7, 1.3
+"""The first distance, in heights of a plate, and how much farther the next ones are."""
+COVERING = 6.0
+"""What covering things with all of a plate costs, in heights of distance."""
+CROSSING = 2.0
+"""What a line costs that runs below another plate."""
 
 
-def borders(ids: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """(H, W): pixels with another segment to their left, right, above or below."""
-    found = np.zeros(ids.shape, dtype=bool)
-    across, down = ids[:, 1:] != ids[:, :-1], ids[1:] != ids[:-1]
-    found[:, 1:] |= across
-    found[:, :-1] |= across
-    found[1:] |= down
-    found[:-1] |= down
-    return found
+class Caption(NamedTuple):
+    """What is to be written about a segment."""
+
+    id: int
+    box: Rectangle  # tight, pixels of the canvas
+    texts: Sequence[str]  # the first that finds room is written
+    color: RGB
+    always: bool  # beside the segment where it has no room, rather than not at all
 
 
-def widened(flags: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
-    """(H, W): pixels with a flag in the square of `radius` pixels around them."""
-    reach = 0
-    while reach < radius:  # a flag that reaches so far, laid beside itself on both sides, leaves no gap
-        step = min(2 * reach + 1, radius - reach)
-        reach += step
-        for _ in ("rows", "columns"):
-            wider = flags.copy()
-            wider[step:] |= flags[:-step]
-            wider[:-step] |= flags[step:]
-            flags = wider.T
-    return flags
+class Written(NamedTuple):
+    """A label that has found its place."""
+
+    text: str
+    plate: Rectangle
+    anchor: tuple[float, float] | None  # the pixel of the segment that a line leads to; None where the plate lies in the segment
 
 
-def depth(ids: NDArray[np.int32], aspect: float) -> NDArray[np.float32]:
-    """(H, W): distance to the segment's own border or the image's, |dx| / aspect + |dy|, in two linear sweeps.
+def lay_out_labels(ids: NDArray[np.int32], captions: Sequence[Caption], plates: Plates) -> dict[int, Written]:
+    """Find a place for each label, those inside their segments first, in the order given; by the segments' ids.
 
-    The nearest border pixel of any segment always belongs to the pixel's own, for a path out of a segment crosses its border.
+    ids: (H, W), the canvas's pixels. One that is to be written always is left out only where no free place is large enough.
     """
-    inside = np.pad(np.where(borders(ids), 0.0, np.inf), 1).astype(np.float32)
-    return _sweep(_sweep(inside.T, 1 / aspect).T, 1.0)[1:-1, 1:-1]
+    board = _Board(ids, captions, plates)
+    written: dict[int, Written] = {}
+    for find in (board.inside, board.beside):
+        for caption in captions:
+            if caption.id not in written and (found := find(caption)):
+                plates.take(found.plate)
+                written[caption.id] = found
+    return written
 
 
-def middles(panoptic: PanopticMap) -> dict[int, tuple[int, int]]:
-    """For each segment's id the pixel, (x, y), that lies deepest in it."""
-    ids = panoptic.ids.numpy()
-    room = depth(ids, aspect=1.0)
-    found = {}
-    for segment in panoptic.segments:
-        x1, y1, x2, y2 = segment.box
-        window = np.s_[y1:y2, x1:x2]
-        row, column = np.unravel_index(np.where(ids[window] == segment.id, room[window] + 1, 0).argmax(), (y2 - y1, x2 - x1))
-        found[segment.id] = (x1 + int(column), y1 + int(row))
-    return found
+def draw_labels(written: dict[int, Written], captions: Sequence[Caption], plates: Plates) -> None:
+    """Draw what has found a place: lines first, so that they cross no text."""
+    shown = [(caption.color, written[caption.id]) for caption in captions if caption.id in written]
+    for color, found in shown:
+        _draw_line(plates, color, found)
+    for color, found in shown:
+        plates.write(found.text, found.plate, color=color, opacity=OPACITY)
 
 
-def _sweep(distance: NDArray[np.float32], step: float) -> NDArray[np.float32]:
-    """Spread the least distance up and down each column, `step` more for each row."""
-    ramp = (np.arange(len(distance), dtype=np.float32) * np.float32(step))[:, None]
-    down = np.minimum.accumulate(distance - ramp, axis=0) + ramp
-    up = (np.minimum.accumulate((distance + ramp)[::-1], axis=0))[::-1] - ramp
-    return np.minimum(down, up)
+class _Board:
+    """The map that labels are laid on, thinned."""
 
+    def __init__(self, ids: NDArray[np.int32], captions: Sequence[Caption], plates: Plates) -> None:
+        self.ids, self.plates = ids, plates
+        self.thin = -(-max(ids.shape) // MAX_SIDE_CELLS)
+        self.cells = ids[self.thin // 2 :: self.thin, self.thin // 2 :: self.thin]
+        width, height = plates.size("person")
+        self.room = depth(self.cells, width / height)
+        things = np.isin(self.cells, [caption.id for caption in captions if caption.always])
+        self.summed = np.pad(things.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
 
-def draw_labels(ids: NDArray[np.int32], labels: Iterable[tuple[int, Rectangle, str]], plates: Plates) -> None:
-    """Write each label into its segment, in the order given; one that has no room is left out.
-
-    ids: (H, W), the canvas's pixels. labels: segment id, its tight box, text.
-    """
-    thin = -(-max(ids.shape) // MAX_SIDE_CELLS)
-    cells = ids[thin // 2 :: thin, thin // 2 :: thin]
-    width, height = plates.size("person")
-    room = depth(cells, width / height)
-    for segment_id, box, text in labels:
-        width, height = plates.size(text)
-        x1, y1, x2, y2 = (int(side // thin) for side in box)
+    def inside(self, caption: Caption) -> Written | None:
+        """As far from the segment's border as possible, measured by the label's own shape."""
+        x1, y1, x2, y2 = (int(side // self.thin) for side in caption.box)
         window = np.s_[y1 : y2 + 1, x1 : x2 + 1]
-        best = np.where(cells[window] == segment_id, room[window], 0.0)
-        for taken in plates.taken:
-            _clear(best, taken, (width, height), x1, y1, thin)
-        if best.size and best.max() * thin >= height / 2:
+        own = np.where(self.cells[window] == caption.id, self.room[window], 0.0)
+        for text in caption.texts:
+            width, height = self.plates.size(text)
+            if not own.size or own.max() * self.thin < height / 2 or not self._fits(text):
+                continue
+            best = own.copy()
+            frame = (caption.box[0] - width, caption.box[1] - height, caption.box[2] + width, caption.box[3] + height)
+            for taken in self.plates.within(frame):
+                _clear(best, taken, (width, height), x1, y1, self.thin)
             row, column = np.unravel_index(int(best.argmax()), best.shape)
-            centre_x, centre_y = (x1 + column + 0.5) * thin, (y1 + row + 0.5) * thin
-            plates.put(text, float(centre_x - width / 2), float(centre_y - height / 2))
+            x, y = (x1 + column + 0.5) * self.thin - width / 2, (y1 + row + 0.5) * self.thin - height / 2
+            plate = self.plates.fitted(text, float(x), float(y))
+            if best.max() * self.thin >= height / 2 and not self.plates.within(plate):
+                return Written(text, plate, None)
+        return None
+
+    def beside(self, caption: Caption) -> Written | None:
+        """At the free place that is nearest, hides least of the things, and is reached without crossing another label."""
+        anchor = self._anchor(caption)
+        for text in filter(self._fits, caption.texts if caption.always else ()):
+            least, found = inf, None
+            for distance, plate in self._around(text, anchor):
+                if distance >= least:
+                    break
+                cost = distance + COVERING * self._share_of_things(plate)
+                if cost < least and not self.plates.within(plate):
+                    cost += CROSSING * self._crosses(anchor, plate)
+                    if cost < least:
+                        least, found = cost, Written(text, plate, anchor)
+            if found:
+                return found
+        return None
+
+    def _fits(self, text: str) -> bool:
+        """Whether the canvas is large enough for it."""
+        width, height = self.plates.size(text)
+        return width <= self.ids.shape[1] and height <= self.ids.shape[0]
+
+    def _around(self, text: str, anchor: tuple[float, float]) -> Iterator[tuple[float, Rectangle]]:
+        """Plates around a point, the nearest first: distance in heights, plate. Those moved into the image keep clear of it."""
+        (width, height), (x, y) = self.plates.size(text), anchor
+        distance, farthest = NEAREST, hypot(*self.ids.shape) / height
+        while distance < farthest:
+            for n in range(DIRECTIONS):
+                across, down = cos(2 * pi * n / DIRECTIONS), sin(2 * pi * n / DIRECTIONS)
+                reach_x, reach_y = width / 2 + distance * height, height / 2 + distance * height
+                plate = self.plates.fitted(text, x + across * reach_x - width / 2, y + down * reach_y - height / 2)
+                if not (plate[0] <= x <= plate[2] and plate[1] <= y <= plate[3]):
+                    yield distance, plate
+            distance *= FARTHER
+
+    def _anchor(self, caption: Caption) -> tuple[float, float]:
+        """The middle of the segment's deepest cell; of one that fell through the thinned map, a pixel of it."""
+        x1, y1, x2, y2 = (int(side // self.thin) for side in caption.box)
+        window = np.s_[y1 : y2 + 1, x1 : x2 + 1]
+        own = np.where(self.cells[window] == caption.id, self.room[window] + 1, 0.0)
+        if own.any():
+            row, column = np.unravel_index(int(own.argmax()), own.shape)
+            return (x1 + int(column)) * self.thin + self.thin // 2 + 0.5, (y1 + int(row)) * self.thin + self.thin // 2 + 0.5
+        left, top, right, bottom = (int(side) for side in caption.box)
+        rows, columns = np.nonzero(self.ids[top:bottom, left:right] == caption.id)
+        return left + int(columns[len(columns) // 2]) + 0.5, top + int(rows[len(rows) // 2]) + 0.5
+
+    def _share_of_things(self, plate: Rectangle) -> float:
+        """How much of a plate lies on things."""
+        height, width = self.cells.shape
+        x1, x2 = (min(max(round(side / self.thin), 0), width) for side in plate[0::2])
+        y1, y2 = (min(max(round(side / self.thin), 0), height) for side in plate[1::2])
+        total = self.summed
+        return (total[y2, x2] - total[y1, x2] - total[y2, x1] + total[y1, x1]) / max((x2 - x1) * (y2 - y1), 1)
+
+    def _crosses(self, anchor: tuple[float, float], plate: Rectangle) -> bool:
+        """Whether the line from a plate to its segment runs below another plate."""
+        (x, y), (to_x, to_y) = anchor, _nearest(plate, anchor)
+        points = [(x + (to_x - x) * share, y + (to_y - y) * share) for share in (0, 0.2, 0.4, 0.6, 0.8)]
+        return any(self.plates.within((x, y, x + 1, y + 1)) for x, y in points)
+
+
+def _nearest(plate: Rectangle, point: tuple[float, float]) -> tuple[float, float]:
+    """The plate's point that is nearest to another."""
+    x1, y1, x2, y2 = plate
+    return min(max(point[0], x1), x2), min(max(point[1], y1), y2)
+
+
+def _draw_line(plates: Plates, color: RGB, written: Written) -> None:
+    """A line with dark edges from a label to its segment, and a dot there."""
+    if written.anchor is None:
+        return
+    draw, (x, y), end = ImageDraw.Draw(plates.canvas), written.anchor, _nearest(written.plate, written.anchor)
+    width = (line_width(plates.canvas) + 1) // 2
+    for ink, extra in ((INK, 2), (color, 0)):
+        draw.line((x, y, *end), fill=ink, width=width + extra)
+        radius = width + extra / 2
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=ink)
 
 
 def _clear(best: NDArray, taken: Rectangle, size: tuple[float, float], x1: int, y1: int, thin: int) -> None:

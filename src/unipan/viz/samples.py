@@ -11,7 +11,7 @@ from unipan.ops.segments import Label, panoptic_map
 from unipan.types import PanopticMap, Target
 from unipan.viz.canvas import Plates, Rectangle, as_pil, line_width, readable_scale
 from unipan.viz.colors import segment_colors, segment_label
-from unipan.viz.labels import draw_labels
+from unipan.viz.labels import Caption, draw_labels, lay_out_labels
 from unipan.viz.overlay import overlay
 from unipan.viz.panels import label_box, solid_box
 
@@ -41,8 +41,12 @@ def draw_target(
         if _has_room(box, plates.size(classes[label].name)):
             label_box(plates, classes[label].name, box, colors[thing_id], opacity=0.92)
     rest = [segment for segment in panoptic.segments if segment.id > len(boxes)]
-    texts = [(segment.id, _scaled(segment.box, scale), segment_label(segment)) for segment in rest]
-    draw_labels(panoptic.ids.repeat_interleave(scale, 0).repeat_interleave(scale, 1).numpy(), texts, plates)
+    captions = [
+        Caption(segment.id, _scaled(segment.box, scale), (segment_label(segment),), colors[segment.id], always=False)
+        for segment in rest
+    ]
+    ids = panoptic.ids.repeat_interleave(scale, 0).repeat_interleave(scale, 1).numpy()
+    draw_labels(lay_out_labels(ids, captions, plates), captions, plates)
     return drawn
 
 

@@ -144,8 +144,8 @@ def _row(predictor: Predictor, sample: Sample) -> list[Image.Image]:
     image = as_pil(sample.image)
     return [
         enlarge(image, readable_scale(*image.size)),
-        overlay(sample.truth, image, predictor.classes),
-        overlay(predictor(sample.image), image),
+        overlay(sample.truth, image, predictor.classes, scale=None),
+        overlay(predictor(sample.image), image, scale=None),
     ]
 
 

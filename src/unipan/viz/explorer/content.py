@@ -20,9 +20,9 @@ from unipan.ops.propagation import AffinityProducts
 from unipan.ops.segments import index_of_ids
 from unipan.ops.upsample import STRIDE
 from unipan.types import Detections, PanopticMap, Size
+from unipan.viz.borders import middles
 from unipan.viz.colors import instance_color, instance_ranks, segment_colors
 from unipan.viz.explorer.encode import bytes_text, pooled, quantised_channels, quantised_features
-from unipan.viz.labels import middles
 
 MAX_CELL_BYTES = 9_500_000
 """Text of the features and channels of one image: beyond it, blocks of cells are averaged, so that a page stays under 15 MB."""

@@ -1,0 +1,53 @@
+"""Colors of instances: the same in any image and run, and told apart with any kind of color vision."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from unipan.viz.colors import RGB, instance_color, lightness_of
+
+VISION = {
+    "full": np.eye(3),
+    "no red cones": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "no green cones": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "no blue cones": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+"""What is seen of linear RGB: Machado, Oliveira and Fernandes (2009), at full severity."""
+TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+WHITE = TO_XYZ.sum(1)
+CLASS_COLORS = [(226, 84, 64), (148, 84, 196), (140, 86, 44), (0, 0, 142), (220, 20, 60), (90, 90, 90), (255, 0, 0), (0, 200, 0)]
+
+
+def lab(color: RGB, vision: str) -> np.ndarray:
+    """CIELAB of what is seen of an sRGB color."""
+    unit = np.array(color) / 255
+    linear = np.where(unit <= 0.04045, unit / 12.92, ((unit + 0.055) / 1.055) ** 2.4)
+    xyz = TO_XYZ @ np.clip(np.array(VISION[vision]) @ linear, 0, 1) / WHITE
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("vision", VISION)
+@pytest.mark.parametrize("color", CLASS_COLORS)
+def test_neighbours_in_rank_are_told_apart(color: RGB, vision: str) -> None:
+    seen = [lab(instance_color(color, rank), vision) for rank in range(20)]
+    assert min(np.linalg.norm(a - b) for a, b in pairwise(seen)) > 15, "2.3 is just noticed"
+
+
+@pytest.mark.parametrize("color", CLASS_COLORS)
+def test_no_instance_is_nearly_black_or_white(color: RGB) -> None:
+    assert all(25 < lightness_of(instance_color(color, rank)) < 90 for rank in range(100))
+
+
+def test_lightness_is_that_of_the_standard() -> None:
+    for color in [*CLASS_COLORS, (0, 0, 0), (255, 255, 255), (3, 2, 1)]:
+        assert lightness_of(color) == pytest.approx(lab(color, "full")[0], abs=0.02)
+
+
+def test_a_rank_has_its_shade_for_ever() -> None:
+    """Written down: who changes them makes old drawings disagree with new ones."""
+    assert [instance_color((226, 84, 64), rank) for rank in range(4)] == SHADES
+
+
+SHADES = [(226, 84, 64), (144, 22, 50), (233, 107, 180), (135, 78, 21)]
