@@ -6,7 +6,7 @@ JOBS ?= 2
 MINUTES ?= 62
 VARIANTS ?= bare position taught taught-existence
 
-.PHONY: help demo test slow lint bench ablation soak clean
+.PHONY: help demo test slow lint bench ablation gpu soak clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -37,6 +37,9 @@ bench: .venv/ready  ## time against the obvious alternatives; writes benchmarks/
 
 ablation: .venv/ready  ## variants of the unified head on scenes, two seeds, judged on other scenes than the results
 	$(BIN)/python benchmarks/ablation.py scenes --variants $(VARIANTS) --out runs/ablation
+
+gpu: .venv/ready  ## what only a GPU can confirm: equality with the CPU, speed, a training; writes docs/gpu.md
+	$(BIN)/python benchmarks/gpu.py --out runs/gpu
 
 soak: .venv/ready  ## an hour of training, killing, resuming, evaluating in one process: does anything leak?
 	mkdir -p runs && $(BIN)/python benchmarks/soak.py --minutes $(MINUTES) --json runs/soak.json

@@ -16,7 +16,7 @@ from peers.scene import STUFF, THINGS, Scene
 
 def training_step(scene: Scene) -> Callable[[], object]:
     """A step of stochastic gradient descent on the scene; a mask for each thing and each stuff class that is seen."""
-    model = _model().train()
+    model = _model().to(scene.image.device).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
     seen = [index for index in range(STUFF) if bool((scene.target.semantic == index).any())]
     masks = torch.cat([torch.stack([scene.target.semantic == index for index in seen]), scene.masks]).float()
@@ -34,7 +34,7 @@ def training_step(scene: Scene) -> Callable[[], object]:
 
 def prediction(scene: Scene) -> Callable[[], object]:
     """From pixels to the panoptic map."""
-    model, processor = _model().eval(), Mask2FormerImageProcessor()
+    model, processor = _model().to(scene.image.device).eval(), Mask2FormerImageProcessor()
 
     def predict() -> Any:
         with torch.no_grad():
@@ -45,7 +45,7 @@ def prediction(scene: Scene) -> Callable[[], object]:
     return predict
 
 
-def _model() -> Any:
+def _model() -> torch.nn.Module:
     configs: Any = (ResNetConfig, Mask2FormerConfig)  # their settings stand in no signature
     backbone = configs[0](out_features=["stage1", "stage2", "stage3", "stage4"])
     config = configs[1](backbone_config=backbone, num_labels=STUFF + THINGS, use_pretrained_backbone=False)

@@ -27,6 +27,10 @@ class Scene:
     masks: Tensor
     """(G, H, W) bool, of the true things."""
 
+    def to(self, device: torch.device) -> "Scene":
+        """The same scene on a device; networks are built where their scene is."""
+        return Scene(self.image.to(device), self.target.to(device), self.masks.to(device))
+
     @property
     def size(self) -> Size:
         return self.image.shape[-2], self.image.shape[-1]

@@ -52,4 +52,4 @@ def _model(scene: Scene, **limits: Any) -> torch.nn.Module:
         max_size=max(height, width),
         trainable_backbone_layers=5,
         **limits,
-    )
+    ).to(scene.image.device)

@@ -19,7 +19,7 @@ DETECTIONS = 100
 def training_step(scene: Scene) -> Callable[[], object]:
     """A step of stochastic gradient descent on the scene."""
     classes = class_table()
-    network = build_network(replace(CONFIG.model, pretrained=False), classes).train()
+    network = build_network(replace(CONFIG.model, pretrained=False), classes).to(scene.image.device).train()
     criterion = criterion_of(CONFIG, classes)
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9, weight_decay=1e-4)
     admission = Admission(0.0, CONFIG.train.max_admitted, every_mask=False)  # random weights reach no other threshold
@@ -41,6 +41,6 @@ def prediction(scene: Scene) -> Callable[[], object]:
     inference = replace(CONFIG.inference, score_threshold=0.0, max_admitted=DETECTIONS)
     config = replace(CONFIG, model=replace(CONFIG.model, pretrained=False, detector=detector), inference=inference)
     classes = class_table()
-    predictor = build_predictor(build_network(config.model, classes), classes, config)
+    predictor = build_predictor(build_network(config.model, classes).to(scene.image.device), classes, config)
     pixels = (scene.image * 255).to(torch.uint8)
     return lambda: predictor(pixels)
