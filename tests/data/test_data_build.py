@@ -2,8 +2,8 @@ from pathlib import Path
 
 import torch
 
-from unipan.config import DataConfig
-from unipan.data.build import augmentation, training_dataset, validation_dataset
+from unipan.config import Config, DataConfig, TrainConfig
+from unipan.data.build import step_batches, training_dataset, validation_dataset
 from unipan.data.loader import training_batches
 
 
@@ -22,16 +22,8 @@ def test_coco_from_settings_to_batches(sample_data: Path) -> None:
     assert len(validation_dataset(config)) == 50
     dataset = training_dataset(config, seed=0)
     assert (len(dataset), len(dataset.classes)) == (100, 27)
-    batches = training_batches(
-        dataset,
-        augmentation=augmentation(config),
-        min_thing_px=config.min_thing_px,
-        batch_size=4,
-        seed=0,
-        workers=2,
-        start_step=0,
-        steps=3,
-    )
+    share = step_batches(Config(data=config, train=TrainConfig(steps=3, decay_steps=(), batch_size=4)), dataset)
+    batches = training_batches(share, range(3), 2)
     for batch in batches:
         assert all(max(size) <= 160 and min(size) <= 96 for size in batch.sizes)
         assert sum(len(target.labels) for target in batch.targets) > 0

@@ -7,7 +7,7 @@ import torch
 
 from unipan.classes import VOID, ClassInfo, ClassTable
 from unipan.data.dataset import PanopticDataset
-from unipan.data.loader import collate, training_batches
+from unipan.data.loader import StepBatches, collate, training_batches
 from unipan.data.targets import make_target
 from unipan.data.training_item import TrainingItem
 from unipan.data.transforms import Augmentation
@@ -41,7 +41,8 @@ class Images:
 
 def batches(dataset: PanopticDataset, *, workers: int = 0, start_step: int = 0, steps: int = 8, **other: Any) -> list[Batch]:
     settings: dict[str, Any] = {"batch_size": 3, "seed": 5, "min_thing_px": 1} | other
-    return list(training_batches(dataset, augmentation=CHANGES, workers=workers, start_step=start_step, steps=steps, **settings))
+    share = StepBatches(dataset=dataset, augmentation=CHANGES, **settings)
+    return list(training_batches(share, range(start_step, steps), workers))
 
 
 def same(one: Batch, other: Batch) -> bool:

@@ -55,7 +55,9 @@ class Killed(Images):
 
 def batches(dataset: PanopticDataset, *, workers: int = 0, start_step: int = 0, steps: int = 8, **other: Any) -> list[Batch]:
     settings: dict[str, Any] = {"batch_size": 3, "seed": SEED, "min_thing_px": 1, "faulty": "skip"} | other
-    return list(training_batches(dataset, augmentation=CHANGES, workers=workers, start_step=start_step, steps=steps, **settings))
+    share = StepBatches(dataset=dataset, augmentation=CHANGES, **settings)
+    with dead_workers_named():
+        return list(training_batches(share, range(start_step, steps), workers))
 
 
 def equal(one: list[Batch], other: list[Batch]) -> bool:

@@ -13,7 +13,7 @@ from torch import Tensor
 from unipan.config import Config, DetectorConfig, LossConfig, ModelConfig
 from unipan.data.build import augmentation, training_dataset
 from unipan.data.dataset import PanopticDataset
-from unipan.data.loader import training_batches
+from unipan.data.loader import StepBatches, training_batches
 from unipan.engine.fit import Step, Trainer, fit
 from unipan.engine.guards import Guard
 from unipan.engine.optimize import build_optimizer, learning_rate
@@ -118,18 +118,16 @@ def train_case(case: Case, folder: Path, *, passes: int = 1) -> Trained:
     torch.manual_seed(runtime.processes.index)  # each begins with weights of its own: the main process's must win
     network = build_network(config.model, dataset.classes).to(torch.float64 if case.precision == "fp64" else torch.float32)
     process, processes = runtime.processes.index, runtime.processes.count
-    batches = training_batches(
-        dataset,
+    share = StepBatches(
+        dataset=dataset,
         augmentation=augmentation(config.data),
         min_thing_px=4,
         batch_size=BATCH,
         seed=5,
-        workers=0,
-        start_step=0,
-        steps=case.steps,
         process=process,
         processes=processes,
     )
+    batches = training_batches(share, range(case.steps), 0)
     prepared = runtime.prepare(network)
     optimizer = build_optimizer(network, "sgd", momentum=0.9, weight_decay=1e-4)
     seen = Seen()

@@ -13,7 +13,7 @@ from PIL import Image
 from unipan.classes import VOID
 from unipan.cli import main
 from unipan.config import Config
-from unipan.data.build import augmentation, training_dataset
+from unipan.data.build import step_batches, training_dataset
 from unipan.data.loader import training_batches
 from unipan.errors import InputError
 from unipan.presets import PRESETS
@@ -46,16 +46,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Drawn:
 
 def test_samples_are_those_of_the_loader(small: Config, drawn: Drawn, tmp_path: Path) -> None:
     inspect_samples(small, tmp_path / "new" / "sheet.png", samples=5)
-    batches = training_batches(
-        training_dataset(small.data, small.train.seed),
-        augmentation=augmentation(small.data),
-        min_thing_px=small.data.min_thing_px,
-        batch_size=2,
-        seed=small.train.seed,
-        workers=0,
-        start_step=0,
-        steps=3,
-    )
+    batches = training_batches(step_batches(small, training_dataset(small.data, small.train.seed)), range(5), 0)
     loaded = [
         (batch.images[position, :, :height, :width], target)
         for batch in batches

@@ -11,7 +11,7 @@ from planted_hooks import At, plant
 
 from unipan.checkpoint import RunFolder
 from unipan.config import Config
-from unipan.data.build import augmentation, training_dataset
+from unipan.data.build import step_batches, training_dataset
 from unipan.data.loader import training_batches
 from unipan.engine.fit import Step
 from unipan.engine.interrupt import Stopped, requests_to_stop
@@ -52,16 +52,7 @@ def test_a_signal_is_answered_at_once_and_during_the_last_step_stops_nothing(cap
 
 def test_signals_to_the_whole_job_do_not_take_the_data_away(tiny_config: Config) -> None:
     """A terminal's Ctrl-C and many schedulers' SIGTERM reach the loader's processes too, while the trainer still needs them."""
-    batches = training_batches(
-        training_dataset(tiny_config.data, 0),
-        augmentation=augmentation(tiny_config.data),
-        min_thing_px=1,
-        batch_size=1,
-        seed=0,
-        workers=1,
-        start_step=0,
-        steps=8,
-    )
+    batches = training_batches(step_batches(tiny_config, training_dataset(tiny_config.data, 0)), range(8), 1)
     before = set(multiprocessing.active_children())  # of other tests
     next(batches)
     workers = [*(set(multiprocessing.active_children()) - before)]

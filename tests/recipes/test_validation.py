@@ -12,12 +12,12 @@ from safetensors.torch import load_file
 from unipan.checkpoint import load_training
 from unipan.config import Config, TrainConfig
 from unipan.data.build import validation_dataset
+from unipan.data.dataset import Part, evenly_spaced
 from unipan.errors import InputError
 from unipan.predictor import load
 from unipan.recipes.evaluate import evaluate_predictor
 from unipan.recipes.train import train
 from unipan.recipes.training.log import VARYING, read_log
-from unipan.recipes.training.validation import Part
 
 SCORES = {"pq", "pq_things", "pq_stuff"}
 
@@ -56,7 +56,8 @@ def test_the_model_is_the_average_that_scored_best(checked: Path, tiny_config: C
     model, best = (load_file(checked / name) for name in ("model.safetensors", "best.safetensors"))
     assert all(torch.equal(tensor, best[name]) for name, tensor in model.items())
     data = validation_dataset(tiny_config.data)
-    again = evaluate_predictor(load(checked, device="cpu"), Part(data, 3), "again").answer.quality.all.pq
+    part = Part(data, evenly_spaced(len(data), 3))
+    again = evaluate_predictor(load(checked, device="cpu"), part, "again").answer.quality.all.pq
     assert again == max(scored.values())
     if max(scored, key=scored.__getitem__) == 6:
         average = load_training(checked / "checkpoints" / "step-00000006.safetensors").ema
@@ -86,7 +87,7 @@ def test_the_drawing_shows_four_images(checked: Path) -> None:
 
 def test_a_part_of_a_set_is_evenly_spaced(tiny_config: Config) -> None:
     data = validation_dataset(replace(tiny_config.data, val_scenes=10))
-    names = [Part(data, 4)[index].file_name for index in range(4)]
+    names = [sample.file_name for sample in Part(data, evenly_spaced(len(data), 4))]
     assert names == [data[index].file_name for index in (0, 2, 5, 7)]
 
 

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import assert_never
 
 from unipan.classes import merge_remark
-from unipan.config import FIRST_TRAINING_SEED, DataConfig
+from unipan.config import FIRST_TRAINING_SEED, Config, DataConfig
 from unipan.data.cityscapes import TRAIN_IDS_REMEDY, Cityscapes, may_be_train_ids
 from unipan.data.coco import CocoPanoptic, coco_split, json_set
-from unipan.data.dataset import PanopticDataset
+from unipan.data.dataset import PanopticDataset, evenly_spaced
+from unipan.data.loader import StepBatches
 from unipan.data.scenes.dataset import SceneDataset
 from unipan.data.transforms import Augmentation
 from unipan.errors import InputError
@@ -63,18 +64,17 @@ def remarks(dataset: PanopticDataset) -> list[str]:
         messages = [f"{number} of {dataset.json_path} {verbs[0]} no annotation and {verbs[1]} left out; {len(dataset)} remain."]
     if isinstance(dataset, (CocoPanoptic, Cityscapes)) and (merging := merge_remark(dataset.own_classes, len(dataset.classes))):
         messages.append(merging)
-    some = min(LOOKED_AT, len(dataset))
-    indices = [number * len(dataset) // some for number in range(some)]
+    indices = evenly_spaced(len(dataset), LOOKED_AT)
     if isinstance(dataset, CocoPanoptic):
         dim = [(path, found) for index in indices if (found := dim_range(path := dataset.image_path(index)))]
         if dim:
             messages.append(
-                f"{len(dim)} of {some} images that were looked at are nearly black, first {dim[0][0]}: {dim[0][1]}. "
+                f"{len(dim)} of {len(indices)} images that were looked at are nearly black, first {dim[0][0]}: {dim[0][1]}. "
                 "Scale their values to the whole range, and save them again."
             )
     if isinstance(dataset, Cityscapes) and may_be_train_ids(set().union(*map(dataset.labels, indices))):
         messages.append(
-            f"The labels of {some} frames that were looked at may be train ids: no sky, no vegetation. {TRAIN_IDS_REMEDY}"
+            f"The labels of {len(indices)} frames that were looked at may be train ids: no sky, no vegetation. {TRAIN_IDS_REMEDY}"
         )
     return messages
 
@@ -98,6 +98,22 @@ def _json_set(config: DataConfig, json: str, images: str, masks: str) -> CocoPan
     """Paths start from the root, which is the current folder where none is given."""
     root = Path(config.root)
     return json_set(root / json, root / images, root / masks if masks else None, merge=config.merge)
+
+
+def step_batches(config: Config, dataset: PanopticDataset, *, process: int = 0, processes: int = 1) -> StepBatches:
+    """The batches of a training's steps; of each one this process's share."""
+    data, schedule = config.data, config.train
+    return StepBatches(
+        dataset=dataset,
+        augmentation=augmentation(data),
+        min_thing_px=data.min_thing_px,
+        batch_size=schedule.batch_size,
+        seed=schedule.seed,
+        process=process,
+        processes=processes,
+        faulty=data.faulty,
+        copy_paste=data.copy_paste,
+    )
 
 
 def augmentation(config: DataConfig) -> Augmentation:

@@ -1,5 +1,7 @@
-"""What training and evaluation ask of a data set."""
+"""What training and evaluation ask of a data set, and a part of one."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from unipan.classes import ClassTable
@@ -15,3 +17,27 @@ class PanopticDataset(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> Sample: ...
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some images of a data set."""
+
+    whole: PanopticDataset
+    indices: Sequence[int]
+
+    @property
+    def classes(self) -> ClassTable:
+        return self.whole.classes
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int, /) -> Sample:
+        return self.whole[self.indices[index]]
+
+
+def evenly_spaced(length: int, most: int) -> list[int]:
+    """The positions of at most `most` of `length` entries."""
+    count = min(most, length)
+    return [position * length // count for position in range(count)]

@@ -16,7 +16,7 @@ from unipan.classes import VOID
 from unipan.data.dataset import PanopticDataset
 from unipan.data.training_item import TrainingItem, training_item
 from unipan.data.transforms import Augmentation
-from unipan.data.workers import dead_workers_named, end_workers_at_exit, loaded
+from unipan.data.workers import loaded
 from unipan.errors import InputError
 from unipan.types import Batch, Sample, Target
 
@@ -82,12 +82,20 @@ class StepBatches(Dataset):
     batch_size: int
     """Samples of one step, over all processes."""
     seed: int
-    process: int
+    process: int = 0
     """Which one of the equal, unbroken runs of each step's samples this process takes, from 0."""
-    processes: int
+    processes: int = 1
     faulty: Faulty = "stop"
     copy_paste: float = 0.0
     """Share of the samples that get things of another."""
+
+    def __post_init__(self) -> None:
+        if len(self.dataset) == 0:
+            raise InputError("the training data set holds no images; check data.root and data.train_split.")
+        if self.batch_size % self.processes:
+            raise InputError(
+                f"train.batch_size ({self.batch_size}) must be a multiple of the number of processes ({self.processes})."
+            )
 
     def __getitem__(self, step: int) -> Batch | InputError:
         share = self.batch_size // self.processes
@@ -128,47 +136,9 @@ class StepBatches(Dataset):
         )
 
 
-def training_batches(
-    dataset: PanopticDataset,
-    *,
-    augmentation: Augmentation,
-    min_thing_px: int,
-    batch_size: int,
-    seed: int,
-    workers: int,
-    start_step: int,
-    steps: int,
-    process: int = 0,
-    processes: int = 1,
-    faulty: Faulty = "stop",
-    copy_paste: float = 0.0,
-) -> Iterator[Batch]:
-    """Yield this process's batches of steps `start_step` to `steps` - 1.
-
-    Neither `workers` nor `start_step` changes what a step holds, and the processes' shares of it add up to the same samples.
-    """
-    if len(dataset) == 0:
-        raise InputError("the training data set holds no images; check data.root and data.train_split.")
-    if batch_size % processes:
-        raise InputError(f"train.batch_size ({batch_size}) must be a multiple of the number of processes ({processes}).")
-    end_workers_at_exit()
-    batches = loaded(
-        StepBatches(
-            dataset=dataset,
-            augmentation=augmentation,
-            min_thing_px=min_thing_px,
-            batch_size=batch_size,
-            seed=seed,
-            process=process,
-            processes=processes,
-            faulty=faulty,
-            copy_paste=copy_paste,
-        ),
-        range(start_step, steps),
-        workers,
-    )
-    with dead_workers_named():
-        for batch in batches:
-            if isinstance(batch, InputError):
-                raise batch
-            yield batch
+def training_batches(batches: StepBatches, steps: range, workers: int) -> Iterator[Batch]:
+    """Yield this process's batches of these steps. `workers` processes load them, none for 0, and change nothing of them."""
+    for batch in loaded(batches, steps, workers):
+        if isinstance(batch, InputError):
+            raise batch
+        yield batch

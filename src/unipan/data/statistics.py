@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unipan.config import Config
-from unipan.data.dataset import PanopticDataset
+from unipan.data.dataset import PanopticDataset, evenly_spaced
 from unipan.errors import InputError
 from unipan.ops.sizes import resized_size
 from unipan.types import PanopticMap, Segment, Size
@@ -93,11 +93,10 @@ def sampled_statistics(dataset: PanopticDataset, most: int = SAMPLED_IMAGES) -> 
     """The statistics of at most `most` images, evenly spaced, which are read for it; one that can't be read is passed over."""
 
     def truths() -> Iterator[PanopticMap]:
-        for index in range(count):
+        for index in evenly_spaced(len(dataset), most):
             with suppress(InputError):  # its time to be named is when it is to be learnt from
-                yield dataset[index * len(dataset) // count].truth
+                yield dataset[index].truth
 
-    count = min(most, len(dataset))
     return statistics_of(truths())
 
 

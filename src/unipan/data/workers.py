@@ -17,6 +17,7 @@ from unipan.errors import InputError
 
 def loaded(batches: Dataset, steps: range, workers: int) -> Iterator[Any]:
     """The entries of these steps, from so many processes; 0 loads them in this one."""
+    end_workers_at_exit()
     with warnings.catch_warnings():  # of more workers than cores, which the training's summary tells in our own words
         warnings.filterwarnings("ignore", "This DataLoader will create")
         loader = DataLoader(

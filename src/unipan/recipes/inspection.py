@@ -8,9 +8,8 @@ from PIL import Image
 from unipan.classes import ClassTable
 from unipan.config import Config
 from unipan.console import counted, logger
-from unipan.data.build import augmentation, remarks, training_dataset
+from unipan.data.build import remarks, step_batches, training_dataset
 from unipan.data.fitting import settled
-from unipan.data.loader import StepBatches
 from unipan.data.training_item import TrainingItem
 from unipan.errors import InputError
 from unipan.files import make_folder, replace_atomically
@@ -35,18 +34,7 @@ def inspect_samples(config: Config, out: Path, *, samples: int, names: bool = Tr
     config = settled(config, dataset, None)
     for remark in remarks(dataset):
         logger.info(remark)
-    if len(dataset) == 0:
-        raise InputError("the training data set holds no images; there is nothing to look at.")
-    batches = StepBatches(
-        dataset=dataset,
-        augmentation=augmentation(config.data),
-        min_thing_px=config.data.min_thing_px,
-        batch_size=config.train.batch_size,
-        seed=config.train.seed,
-        process=0,
-        processes=1,
-        copy_paste=config.data.copy_paste,
-    )
+    batches = step_batches(config, dataset)
     items = [batches.item(index) for index in counted(range(samples), "drawing", samples)]
     make_folder(out.parent)
     sheet = _sheet(items, dataset.classes, names=names)

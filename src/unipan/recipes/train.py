@@ -1,6 +1,6 @@
 """`unipan train`: from settings to a run."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import assert_never
@@ -12,7 +12,7 @@ from unipan.checkpoint import RunFolder, TrainingState, fill, open_run, write_se
 from unipan.classes import ClassTable
 from unipan.config import Config
 from unipan.console import logger, quiet_unless, warn
-from unipan.data.build import augmentation, remarks, training_dataset
+from unipan.data.build import remarks, step_batches, training_dataset
 from unipan.data.dataset import PanopticDataset
 from unipan.data.fitting import settled
 from unipan.data.loader import training_batches
@@ -31,7 +31,6 @@ from unipan.recipes.training.checkpoints import resumed_state, start_folder
 from unipan.recipes.training.hooks import training_hooks
 from unipan.recipes.training.setup import base_rate, check_divisible, fresh_network, training_admission, training_table
 from unipan.settings import flat_settings
-from unipan.types import Batch
 
 
 def train(
@@ -51,6 +50,7 @@ def train(
     config = _settled(config, dataset, folder, resume=resume)
     schedule, processes = config.train, runtime.processes
     classes, images = dataset.classes, len(dataset)
+    share = step_batches(config, dataset, process=processes.index, processes=processes.count)
     for remark in remarks(dataset):
         logger.info(remark)
     if config.data.kind != "scenes":
@@ -79,8 +79,9 @@ def train(
     all_hooks = training_hooks(
         config, folder, classes, network, optimizer, runtime, state, num_images=images, own=hooks, to_go_on=to_go_on
     )
+    batches = training_batches(share, range(done, schedule.steps), schedule.workers)
     with dead_workers_named():
-        fit(trainer, _step_batches(config, dataset, processes, done), all_hooks, first_step=done + 1)
+        fit(trainer, batches, all_hooks, first_step=done + 1)
     runtime.release(prepared)
     return network
 
@@ -133,24 +134,6 @@ def _rate(config: Config) -> Callable[[int], float]:
         case "cosine":
             return partial(cosine_rate, **shared, steps=schedule.steps)
     assert_never(schedule.schedule)
-
-
-def _step_batches(config: Config, dataset: PanopticDataset, processes: Processes, done: int) -> Iterator[Batch]:
-    """This process's share of the steps after `done`."""
-    return training_batches(
-        dataset,
-        augmentation=augmentation(config.data),
-        min_thing_px=config.data.min_thing_px,
-        batch_size=config.train.batch_size,
-        seed=config.train.seed,
-        workers=config.train.workers,
-        start_step=done,
-        steps=config.train.steps,
-        process=processes.index,
-        processes=processes.count,
-        faulty=config.data.faulty,
-        copy_paste=config.data.copy_paste,
-    )
 
 
 def _starting_network(config: Config, classes: ClassTable, state: TrainingState | None, folder: RunFolder) -> PanopticNetwork:

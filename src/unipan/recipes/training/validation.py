@@ -5,7 +5,6 @@ touched, and in mixed precision the score is that of `evaluate`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from math import isfinite, nan
 from typing import Any
 
@@ -18,7 +17,7 @@ from unipan.classes import ClassTable
 from unipan.config import Config
 from unipan.console import logger
 from unipan.data.build import validation_dataset
-from unipan.data.dataset import PanopticDataset
+from unipan.data.dataset import Part, evenly_spaced
 from unipan.engine.fit import Hook, Step
 from unipan.engine.trackers import Tracker
 from unipan.files import make_folder, replace_atomically
@@ -33,24 +32,6 @@ from unipan.viz.sheet import contact_sheet
 
 PANELS = 4
 """Held-out images of a panel."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """Evenly spaced images of a data set."""
-
-    whole: PanopticDataset
-    length: int
-
-    @property
-    def classes(self) -> ClassTable:
-        return self.whole.classes
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, index: int, /) -> Sample:
-        return self.whole[index * len(self.whole) // self.length]
 
 
 class HeldOut:
@@ -70,8 +51,8 @@ class HeldOut:
         return self._predictor
 
     def part(self, length: int) -> Part:
-        """At most so many of the images; 0 for all."""
-        return Part(self.images, min(length or len(self.images), len(self.images)))
+        """At most so many of the images, evenly spaced; 0 for all."""
+        return Part(self.images, evenly_spaced(len(self.images), length or len(self.images)))
 
 
 class Validation(Hook):
