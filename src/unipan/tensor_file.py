@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import torch
 from safetensors import SafetensorError
@@ -28,19 +29,19 @@ class TensorFile:
     kind: str
     tensors: dict[str, Tensor]
     facts: dict[str, str]
-    """What else it says of itself; neither names nor values hold spaces."""
+    """What else it says of itself."""
 
 
 def write_tensor_file(path: Path, content: TensorFile) -> None:
     """Write it, wholly or not at all. Tensors come from any device."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in content.tensors.items()}
     facts = content.facts | {"crc32": _checksum(plain)}
-    words = [content.kind, *(word for fact in facts.items() for word in fact)]
+    words = [content.kind, *(quote(word, safe="+") for fact in facts.items() for word in fact)]
     replace_atomically(path, lambda temporary: save_file(plain, temporary, {KEY: " ".join(words)}))
 
 
-def read_tensor_file(path: Path, kind: str) -> TensorFile:
-    """Read a whole, undamaged file of this kind whose numbers are finite; anything else is an InputError."""
+def read_tensor_file(path: Path, kind: str, *, finite: bool = True) -> TensorFile:
+    """Read a whole, undamaged file of this kind; anything else is an InputError. finite: so are NaN and infinite numbers."""
     if not path.is_file():
         reason = "is no file" if path.exists() else "is missing. A training writes it at its first checkpoint and at its end"
         raise InputError(f"{path} {reason}.")
@@ -58,7 +59,7 @@ def read_tensor_file(path: Path, kind: str) -> TensorFile:
     if facts.pop("crc32", None) not in (None, _checksum(tensors)):
         raise InputError(f"{path} is damaged: its numbers are not those that were written (their CRC-32 differs).")
     broken = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
-    if broken:
+    if broken and finite:
         raise InputError(
             f"{path} holds NaN or infinite numbers, first in {broken[0]}: the training that wrote it had diverged. "
             "Go back to an earlier checkpoint, or train with a lower --train.learning-rate."
@@ -83,7 +84,7 @@ def _header_size(start: bytes) -> int:
 def _facts(header: bytes) -> tuple[str, dict[str, str]]:
     """Kind and facts, from a file's JSON header; it comes after its size, which takes eight bytes."""
     kind, *words = ((json.loads(header).get("__metadata__") or {}).get(KEY) or "").split() or [""]
-    return kind, dict(zip(words[::2], words[1::2], strict=False))
+    return kind, dict(zip(map(unquote, words[::2]), map(unquote, words[1::2]), strict=False))
 
 
 def _checksum(tensors: Mapping[str, Tensor]) -> str:

@@ -4,14 +4,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from unipan.errors import InputError
-from unipan.files import replace_atomically
+from unipan.tensor_file import TensorFile, read_tensor_file, write_tensor_file
 from unipan.types import Batch, Target
 
 KIND = "batch"
@@ -33,43 +32,33 @@ def save_batch(path: Path, saved: SavedBatch) -> None:
     """Write images, truth, sizes, names and seeds of one process's share of a step."""
     batch = saved.batch
     tensors = {"images": batch.images}
-    tensors |= {f"target.{i}.{part}": getattr(target, part) for i, target in enumerate(batch.targets) for part in PARTS}
-    metadata = {
-        "kind": KIND,
-        "step": str(saved.step),
-        "broken": json.dumps(saved.broken),
-        "sizes": json.dumps(batch.sizes),
-        "names": json.dumps(batch.names),
-        "seeds": json.dumps([target.seed for target in batch.targets]),
+    for i, target in enumerate(batch.targets):  # copies: the targets of a batch may share their memory
+        tensors |= {f"target.{i}.{part}": getattr(target, part).clone() for part in PARTS}
+    facts = {
+        "step": saved.step,
+        "broken": saved.broken,
+        "sizes": batch.sizes,
+        "names": batch.names,
+        "seeds": [target.seed for target in batch.targets],
     }
-    plain = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
-    replace_atomically(path, lambda temporary: save_file(plain, temporary, metadata))
+    write_tensor_file(path, TensorFile(KIND, tensors, {name: json.dumps(value) for name, value in facts.items()}))
 
 
 def load_batch(path: Path) -> SavedBatch:
     """Read what `save_batch` wrote."""
     if not path.is_file():
         raise InputError(f"there is no file {path}; a training writes RUN/faulty-batch-STEP.safetensors where a loss breaks.")
+    content = read_tensor_file(path, KIND, finite=False)
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is damaged or no safetensors file: {error}.") from error
-    if metadata.get("kind") != KIND:
-        raise InputError(
-            f"{path} holds {metadata.get('kind', 'something else')}, but a batch that a training saved was expected."
-        )
-    try:
-        return _assembled(metadata, tensors)
+        return _assembled({name: json.loads(value) for name, value in content.facts.items()}, content.tensors)
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path} is no whole batch ({error}); give one as a training saved it.") from error
 
 
-def _assembled(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> SavedBatch:
-    sizes = tuple((int(height), int(width)) for height, width in json.loads(metadata["sizes"]))
+def _assembled(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> SavedBatch:
+    sizes = tuple((int(height), int(width)) for height, width in facts["sizes"])
     targets = []
-    for i, ((height, width), seed) in enumerate(zip(sizes, json.loads(metadata["seeds"]), strict=True)):
+    for i, ((height, width), seed) in enumerate(zip(sizes, facts["seeds"], strict=True)):
         parts = {part: tensors[f"target.{i}.{part}"] for part in PARTS}
         things = len(parts["labels"])
         expected = {"boxes": (things, 4), "labels": (things,), "instances": (height, width), "semantic": (height, width)}
@@ -77,8 +66,8 @@ def _assembled(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> Sa
         if wrong:
             raise ValueError(f"image {i}'s {wrong[0]} have the shape {tuple(parts[wrong[0]].shape)}")
         targets.append(Target(**parts, seed=int(seed)))
-    images, names = tensors["images"], tuple(str(name) for name in json.loads(metadata["names"]))
+    images, names = tensors["images"], tuple(str(name) for name in facts["names"])
     if images.ndim != 4 or images.shape[:2] != (len(sizes), 3) or len(names) != len(sizes) or not images.dtype == torch.float32:
         raise ValueError(f"{len(sizes)} sizes and {len(names)} names came with images {tuple(images.shape)} {images.dtype}")
     batch = Batch(images=images, sizes=sizes, targets=tuple(targets), names=names)
-    return SavedBatch(int(metadata["step"]), batch, tuple(json.loads(metadata["broken"])))
+    return SavedBatch(int(facts["step"]), batch, tuple(facts["broken"]))
