@@ -22,7 +22,7 @@ from unipan.config import Config, DataConfig, InferenceConfig
 from unipan.console import counted
 from unipan.data.build import validation_dataset
 from unipan.data.dataset import PanopticDataset
-from unipan.errors import InputError
+from unipan.errors import InputError, plural
 from unipan.files import make_folder, replace_atomically
 from unipan.metrics.affinity import AffinityCounts
 from unipan.metrics.bootstrap import difference_interval, draw_images
@@ -124,7 +124,8 @@ def ablate(names: Sequence[str], base: Config, out: Path, seeds: Sequence[int], 
     rows = {name: [judged(run, base.inference, on) for run in own] for name, own in runs.items()}
     threshold = base.inference.score_threshold
     found = Ablation(
-        title=f"{on.val_scenes} {on.difficulty} scenes of seed {on.val_seed}, threshold {threshold:g}, {len(seeds)} seed(s)",
+        title=f"{on.val_scenes} {on.difficulty} scenes of seed {on.val_seed}, threshold {threshold:g}, "
+        f"{plural(len(seeds), 'seed')}",
         rows=rows,
         classes=validation_dataset(on).classes,
     )

@@ -81,7 +81,7 @@ def test_a_truncated_image(refused: Refused, run: Path, tmp_path: Path) -> None:
     Image.effect_noise((64, 64), 50).save(path)
     path.write_bytes(path.read_bytes()[:-300])
     message = refused("predict", run, path, "--out", tmp_path / "out")
-    assert "1 image(s) could not be read" in message
+    assert "1 image could not be read" in message
     assert "image.jpg" in message
     assert not (tmp_path / "out/panoptic.json").exists()
 

@@ -72,7 +72,7 @@ def test_comparing_with_and_without_truth(tmp_path: Path, capsys: pytest.Capture
     Image.effect_noise((80, 48), 90).save(tmp_path / "image.png")
     main(["compare", str(run), str(tmp_path / "image.png"), "--out", str(tmp_path / "out")])
     printed = " ".join(capsys.readouterr().out.split())
-    for text in ("unified", "UPSNet's head", "heuristic merger", "void pixels", "X_mask is 0", "1 drawing(s)"):
+    for text in ("unified", "UPSNet's head", "heuristic merger", "void pixels", "X_mask is 0", "1 drawing."):
         assert text in printed
     main(["compare", str(run), str(tmp_path / "image.png"), "--out", str(tmp_path / "out"), "--json"])
     content = json.loads(capsys.readouterr().out)

@@ -12,6 +12,11 @@ class InputError(ValueError):
     """
 
 
+def plural(count: int, noun: str, many: str = "") -> str:
+    """So many of something: 1 image, 3 images. many: the noun's plural, where it is not the noun with an s."""
+    return f"{count} {noun if count == 1 else many or f'{noun}s'}"
+
+
 @contextmanager
 def about(what: object) -> Iterator[None]:
     """Name what a complaint is about."""

@@ -137,11 +137,9 @@ def test_images_without_an_annotation_are_counted_in_a_line(config: DataConfig) 
     changed(config.train, lambda content: content["images"].append({"id": "bare", "file_name": "bare.png"}))
     dataset = training_dataset(config, seed=0)
     assert len(dataset) == 3
-    assert remarks(dataset) == [f"1 image of {config.train} has no annotation and is left out; 3 remain."]
+    assert remarks(dataset) == [f"{config.train}: 1 image without an annotation left out; 3 remain."]
     changed(config.train, lambda content: content["images"].append({"id": "too", "file_name": "too.png"}))
-    assert remarks(training_dataset(config, seed=0)) == [
-        f"2 images of {config.train} have no annotation and are left out; 3 remain."
-    ]
+    assert remarks(training_dataset(config, seed=0)) == [f"{config.train}: 2 images without an annotation left out; 3 remain."]
 
 
 OTHER_CLASSES: list[tuple[Callable[[list[dict[str, Any]]], object], str]] = [

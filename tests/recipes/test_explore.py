@@ -46,7 +46,7 @@ def test_held_out_images_come_with_their_truth(
 ) -> None:
     page = tmp_path / "out" / "page.html"
     main(["explore", str(tiny_run), "--samples", "2", "--no-trim", "--out", str(page)])
-    assert re.search(r"Open .*page.html in a browser: 2 image\(s\), 0\.\d MB\.", " ".join(capsys.readouterr().out.split()))
+    assert re.search(r"Open .*page.html in a browser: 2 images, 0\.\d MB\.", " ".join(capsys.readouterr().out.split()))
     first, second = images_in(page.read_text())
     assert first["name"] != second["name"]
     assert set(first["maps"]) == {"answer", "truth", "unpropagated", "semantic"}
@@ -116,7 +116,7 @@ def test_files_that_are_no_images_or_pages(
     for images, out, message in (
         ([tmp_path / "b.png"], tmp_path / "p.html", "nothing to explore"),
         ([image], tmp_path, "is a folder; name the HTML file"),
-        ([image, tmp_path / "b.png"], tmp_path / "p.html", "1 image(s) could not be read"),
+        ([image, tmp_path / "b.png"], tmp_path / "p.html", "1 image could not be read"),
     ):
         with pytest.raises(SystemExit):
             main(["explore", str(tiny_run), *map(str, images), "--out", str(out)])

@@ -55,4 +55,4 @@ def test_it_leaves_the_step_out(
     assert lines[3]["loss"] != whole[3]["loss"], "the weights are those of two steps, not of three"
     message = " ".join(capfd.readouterr().err.split())
     assert "Step 3 was left out: panoptic not finite." in message
-    assert "1 step(s) were left out, first 3" in message
+    assert "left out 1 step, first 3" in message

@@ -68,7 +68,7 @@ def test_train_evaluate_predict_score(tmp_path: Path, tiny_config: Config, capfd
     run = tmp_path / "run"
     train(on_json(tiny_config, path), run)
     evaluation = evaluate(str(run))
-    assert capfd.readouterr().err.count("1 image of ") == 2
+    assert capfd.readouterr().err.count(": 1 image without an annotation") == 2
     assert (evaluation.answer.num_images, evaluation.answer.title) == (3, "truth.json, stuff under 100 px trimmed")
     predict(str(run), [tmp_path / "set" / "images"], tmp_path / "out")
     scored = score(path, tmp_path / "out" / "panoptic.json")

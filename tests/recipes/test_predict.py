@@ -105,8 +105,8 @@ def test_one_that_cannot_be_read_costs_nothing_else(
     message = " ".join(printed.err.split())
     assert "left out: 1 whose names begin with a dot" in message
     assert "left out: cannot read the image" in message
-    assert "2 image(s) could not be read and are left out:" in message
-    assert "2 image(s), " in printed.out
+    assert "2 images could not be read; left out:" in message
+    assert "2 images, " in printed.out
     assert [image["file_name"] for image in content(tmp_path / "out")["images"]] == ["001.png", "b.png"]
     (folder / "002.jpg").write_bytes(whole)
     assert (

@@ -56,7 +56,7 @@ def test_skipped_images_are_named_once_noted_and_counted(
     message = "".join(capfd.readouterr().err.split())
     positions = 3 + int(epoch_order(3, SEED, 3)[0] == LAST)  # of 10: one in each epoch of 3
     assert message.count(f"skipped:cannotreadtheimage{corrupt.parent}/{CUT}") == 1
-    assert f"1faultyimagewasskipped;in{positions}places" in message
+    assert f"skipped1faultyimage:{positions}times" in message
     lines = log_of(tmp_path / "run")
     assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3, 4, 5]
     noted = [complaint for line in lines for complaint in line.get("skipped", [])]
@@ -89,7 +89,7 @@ def test_each_file_is_named_when_it_is_first_met(capfd: pytest.CaptureFixture[st
     assert notes == [{"step": 8, "skipped": ["b.jpg [cut]", "a.jpg"]}, {"step": 9, "skipped": ["a.jpg"]}]
     lines = capfd.readouterr().err.splitlines()
     assert lines[:2] == ["skipped: b.jpg [cut]", "skipped: a.jpg"]
-    assert "2 faulty images were skipped; in 3 places" in lines[2]
+    assert "skipped 2 faulty images: 3 times the next one" in lines[2]
 
 
 def test_a_sound_data_set_is_not_spoken_of(capfd: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from tyro.conf import Positional, arg
 
 from unipan.choices import Merge, OverlayForm, PanopticHead
 from unipan.cli.options import AsJson, Overriding, Run, print_all, print_evaluation, print_json, untrimmed_unless
+from unipan.errors import plural
 from unipan.overrides import NO_OVERRIDES
 
 Head = Annotated[PanopticHead | None, arg(aliases=["--decoder"])]
@@ -113,8 +114,9 @@ def predict(
             copyfileobj(file, sys.stdout)
         print()
     else:
+        found_in = f"{plural(found.images, 'image')}, {plural(found.segments, 'segment')}"
         drawn = "" if overlay == "none" else "overlays, "
-        summary = f"{found.images} image(s), {found.segments} segments: {drawn}panoptic.json and panoptic/ are in {out}."
+        summary = f"{found_in}: {drawn}panoptic.json and panoptic/ are in {out}."
         tables = [segment_table(*found.last)] if found.images == 1 and found.last else []
         print_all(*tables, *found.sentences(), summary)
     check_all_read(found.unreadable)
@@ -151,7 +153,7 @@ def compare(
     if as_json:
         print_json(comparison.to_json())
     else:
-        print_all(comparison.table(), *comparison.sentences(), f"{len(comparison.drawings)} drawing(s) are in {out}.")
+        print_all(comparison.table(), *comparison.sentences(), f"{out}: {plural(len(comparison.drawings), 'drawing')}.")
     check_all_read(comparison.unreadable)
 
 

@@ -7,6 +7,7 @@ from tyro.conf import Positional, arg
 
 from unipan.choices import PanopticHead
 from unipan.cli.options import Overriding, Run, print_all, untrimmed_unless
+from unipan.errors import plural
 from unipan.overrides import NO_OVERRIDES
 
 
@@ -42,5 +43,5 @@ def explore(
     options = untrimmed_unless(trim, overrides)
     found = explore_run(run, images, out, samples=samples, truth=truth, head=head, overrides=options, device=device)
     megabytes = found.path.stat().st_size / 1e6
-    print_all(f"Open {found.path} in a browser: {found.images} image(s), {megabytes:.1f} MB.")
+    print_all(f"Open {found.path} in a browser: {plural(found.images, 'image')}, {megabytes:.1f} MB.")
     check_all_read(found.unreadable)

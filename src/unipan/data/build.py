@@ -11,7 +11,7 @@ from unipan.data.dataset import PanopticDataset, evenly_spaced
 from unipan.data.loader import StepBatches
 from unipan.data.scenes.dataset import SceneDataset
 from unipan.data.transforms import Augmentation
-from unipan.errors import InputError
+from unipan.errors import InputError, plural
 from unipan.ops.image_range import dim_range
 
 TRAINING_SCENES = 1_000_000
@@ -60,8 +60,8 @@ def remarks(dataset: PanopticDataset) -> list[str]:
     """What a person should know of a data set before it is used; some of its images are looked at."""
     messages = []
     if isinstance(dataset, CocoPanoptic) and dataset.left_out:
-        number, verbs = (f"{dataset.left_out} images", ("have", "are")) if dataset.left_out > 1 else ("1 image", ("has", "is"))
-        messages = [f"{number} of {dataset.json_path} {verbs[0]} no annotation and {verbs[1]} left out; {len(dataset)} remain."]
+        number = plural(dataset.left_out, "image")
+        messages = [f"{dataset.json_path}: {number} without an annotation left out; {len(dataset)} remain."]
     if isinstance(dataset, (CocoPanoptic, Cityscapes)) and (merging := merge_remark(dataset.own_classes, len(dataset.classes))):
         messages.append(merging)
     indices = evenly_spaced(len(dataset), LOOKED_AT)

@@ -5,6 +5,7 @@ from math import isnan
 from typing import Any, Literal
 
 from unipan.console import Table
+from unipan.errors import plural
 from unipan.metrics.calibration import NUM_BINS, Calibration
 from unipan.metrics.confusion import ClassMeans
 from unipan.metrics.error_analysis import ErrorAnalysis
@@ -44,8 +45,7 @@ class Report:
 
     def table(self) -> Table:
         """PQ, SQ, RQ, PQ-dagger and IoU: a row each for all classes, things and stuff."""
-        images = "1 image" if self.num_images == 1 else f"{self.num_images} images"
-        table = Table(f"{self.title}, {images}")
+        table = Table(f"{self.title}, {plural(self.num_images, 'image')}")
         table.add_column("")
         for name in ("PQ", "SQ", "RQ", *(name for name, _ in self._measures()), "classes"):
             table.add_column(name, justify="right")

@@ -14,7 +14,7 @@ from unipan.data.coco_json import stem_below
 from unipan.data.dataset import PanopticDataset
 from unipan.data.image_ids import names_apart
 from unipan.data.image_paths import check_apart
-from unipan.errors import InputError
+from unipan.errors import InputError, plural
 from unipan.files import make_folder, write_json
 from unipan.metrics.pq import quality
 from unipan.metrics.report import Report, percent
@@ -57,7 +57,9 @@ def compare(
     trained on. overrides: limits and sizes other than the run's.
     """
     if bool(images) == bool(samples) or samples < 0:
-        raise InputError(f"{len(images)} image path(s) and --samples {samples} came; name images, or give --samples above 0.")
+        raise InputError(
+            f"{plural(len(images), 'image path')} and --samples {samples} came; name images, or give --samples above 0."
+        )
     if root is not None and not samples:
         raise InputError("--data.root names a data set, but only --samples reads one; give --samples, or leave it out.")
     _, config, _ = open_run(run)

@@ -7,6 +7,7 @@ from typing import Any, assert_never
 from unipan.choices import PanopticHead
 from unipan.classes import VOID_ID
 from unipan.console import Table
+from unipan.errors import plural
 from unipan.metrics.additive import Additive
 from unipan.metrics.report import GROUPS, Report, percent, stuff_iou
 from unipan.types import PanopticMap
@@ -53,7 +54,9 @@ class Comparison:
 
     def _score_table(self) -> Table:
         first = next(iter(self.reports.values()))
-        table = Table(f"One checkpoint, {len(self.reports)} decoders: {first.title}, {first.num_images} image(s)")
+        table = Table(
+            f"One checkpoint, {plural(len(self.reports), 'decoder')}: {first.title}, {plural(first.num_images, 'image')}"
+        )
         table.add_column("decoder")
         for column in ("PQ", "PQ things", "PQ stuff", "IoU stuff"):
             table.add_column(column, justify="right")
@@ -64,7 +67,9 @@ class Comparison:
         return table
 
     def _content_table(self) -> Table:
-        table = Table(f"One checkpoint, {len(self.contents)} decoders: {len(self.drawings)} image(s) without truth")
+        table = Table(
+            f"One checkpoint, {plural(len(self.contents), 'decoder')}: {plural(len(self.drawings), 'image')} without truth"
+        )
         table.add_column("decoder")
         for column in ("things", "stuff segments", "void pixels"):
             table.add_column(column, justify="right")

@@ -12,7 +12,7 @@ from unipan.choices import PanopticHead
 from unipan.console import counted
 from unipan.data.coco_files import read_panoptic_file
 from unipan.data.image_ids import ids_in_json, names_apart
-from unipan.errors import InputError
+from unipan.errors import InputError, plural
 from unipan.models.decode import best_channel, in_image, map_of_channels
 from unipan.models.panoptic_head import PanopticLogits, UnifiedHead, channel_bias, unary_logits
 from unipan.ops.images import ImageSource, read_image
@@ -81,7 +81,9 @@ def explore_run(
     ones of the run, with their truth. truth: a JSON in the COCO panoptic format that has the images' truth.
     """
     if bool(images) == bool(samples) or samples < 0:
-        raise InputError(f"{len(images)} image path(s) and --samples {samples} came; name images, or give --samples above 0.")
+        raise InputError(
+            f"{plural(len(images), 'image path')} and --samples {samples} came; name images, or give --samples above 0."
+        )
     if truth is not None and samples:
         raise InputError("--truth and --samples came; held-out images bring their own truth: leave --truth out.")
     if out.is_dir():
@@ -92,7 +94,7 @@ def explore_run(
     name = open_run(run)[0].path.name
     shown = [explored(predictor, entry, run=name) for entry in entries]
     if not shown:
-        raise InputError(f"none of the {len(unreadable)} image(s) could be read, so there is nothing to explore.")
+        raise InputError(f"none of {plural(len(unreadable), 'image')} could be read, so there is nothing to explore.")
     return Exploration(explorer_page(shown).save(out), len(shown), unreadable)
 
 

@@ -11,7 +11,7 @@ from unipan.console import counted, logger
 from unipan.data.build import remarks, step_batches, training_dataset
 from unipan.data.fitting import settled
 from unipan.data.training_item import TrainingItem
-from unipan.errors import InputError
+from unipan.errors import InputError, plural
 from unipan.files import make_folder, replace_atomically
 from unipan.viz.canvas import as_pil, enlarge, readable_scale
 from unipan.viz.samples import draw_target
@@ -41,7 +41,9 @@ def inspect_samples(config: Config, out: Path, *, samples: int, names: bool = Tr
     form = Image.registered_extensions()[out.suffix.lower()]
     replace_atomically(out, lambda temporary: sheet.save(temporary, format=form))
     things = sum(len(item.target.labels) for item in items)
-    return f"{samples} samples with {things} things, as training with seed {config.train.seed} sees them: {out}"
+    return (
+        f"{plural(samples, 'sample')} with {plural(things, 'thing')}, as training with seed {config.train.seed} sees them: {out}"
+    )
 
 
 def _sheet(items: list[TrainingItem], classes: ClassTable, *, names: bool) -> Image.Image:
@@ -63,4 +65,4 @@ def _pair(item: TrainingItem, classes: ClassTable, *, names: bool) -> tuple[Imag
 
 def _caption(item: TrainingItem) -> str:
     height, width = item.image.shape[1:]
-    return f"{item.name}, {width}x{height}, {len(item.target.labels)} things"
+    return f"{item.name}, {width}x{height}, {plural(len(item.target.labels), 'thing')}"

@@ -19,7 +19,7 @@ from unipan.data.coco_writer import Entry, png_of, write_entry
 from unipan.data.image_ids import ids_in_json, ids_of_names, names_apart
 from unipan.data.image_paths import check_apart, find_files
 from unipan.data.prediction_log import PredictionLog
-from unipan.errors import InputError
+from unipan.errors import InputError, plural
 from unipan.files import make_folder
 from unipan.ops.image_range import dim_range
 from unipan.ops.images import is_file, read_image
@@ -48,7 +48,7 @@ class Predictions:
 
     def sentences(self) -> list[str]:
         """What is to be said of some images, each once."""
-        return [f"{len(names)} image(s) {what}: {listing(names)}." for what, names in self.noted.items()]
+        return [f"{plural(len(names), 'image')} {what}: {listing(names)}." for what, names in self.noted.items()]
 
 
 def predict(
@@ -125,7 +125,7 @@ def _images_in(folder: Path, out: Path) -> list[Path]:
     left_out = [f"{len(found.paths) - len(paths)} in {out}, where results go"] if len(paths) < len(found.paths) else []
     left_out += [found.left_out] if found.left_out else []
     if left_out:
-        logger.info(f"{folder}: {len(paths)} image(s); left out: {', '.join(left_out)}")
+        logger.info(f"{folder}: {plural(len(paths), 'image')}; left out: {', '.join(left_out)}")
     if not paths:
         raise InputError(f"the folder {folder} holds no image; name one that does.")
     return paths
@@ -149,7 +149,7 @@ def check_all_read(unreadable: Sequence[Path]) -> None:
     Raises: InputError where there are any.
     """
     if unreadable:
-        raise InputError(f"{len(unreadable)} image(s) could not be read and are left out: {listing(unreadable)}.")
+        raise InputError(f"{plural(len(unreadable), 'image')} could not be read; left out: {listing(unreadable)}.")
 
 
 def _origin(run: str, settings: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from unipan.checkpoint import RunFolder, open_run
 from unipan.config import Config
 from unipan.console import Table
-from unipan.errors import InputError
+from unipan.errors import InputError, plural
 from unipan.metrics.report import GROUPS
 from unipan.recipes.training.log import read_log
 from unipan.settings import flat_settings
@@ -67,7 +67,7 @@ class RunList:
 
     def table(self) -> Table:
         """A line for each run, the latest last; columns for what differs."""
-        table, usual = Table(f"{len(self.rows)} run(s) in {self.folder}"), self.usual
+        table, usual = Table(f"{plural(len(self.rows), 'run')} in {self.folder}"), self.usual
         short = self._short(usual)
         columns = short if len(usual) <= MAX_COLUMNS else {}
         table.add_column("run", min_width=8)

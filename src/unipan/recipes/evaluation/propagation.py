@@ -52,12 +52,14 @@ class PropagationPart:
         """The learnt factors, what propagation does to the pixels, and which answer is ahead."""
         share, instances = self.effect.shares(), self.affinity.shares()
         difference = 100 * (answer.quality.all.pq - self.without.quality.all.pq)
-        ahead = "ahead" if difference > 0 else "behind" if difference < 0 else "level"
+        ahead = (
+            f"{abs(difference):.1f} PQ {'ahead of' if difference > 0 else 'behind'}" if abs(difference) >= 0.05 else "level with"
+        )
         return [
             f"Learnt factors: {self.scale:.2f} on the propagated evidence, {self.unary_scale:.2f} on the potential's logarithm.",
             f"Propagation changes {share['changed']:.2%} of the pixels: it corrects {share['corrected']:.2%} "
             f"and spoils {share['spoiled']:.2%}.",
-            f"With propagation this checkpoint is {ahead} by {abs(difference):.1f} PQ of itself without.",
+            f"With propagation this checkpoint is {ahead} itself without.",
             f"Among things of one class the affinity tells {percent(instances['told_apart'])} % of their cells apart "
             f"({percent(instances['told_apart_by_chance'])} % by chance); {percent(instances['affinity_on_own'])} % of a cell's "
             f"positive affinity falls on its own thing, which has {percent(instances['area_of_own'])} % of the cells.",

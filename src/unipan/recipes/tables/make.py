@@ -10,7 +10,7 @@ from typing import Any
 from unipan.config import Config
 from unipan.console import Table
 from unipan.engine.processes import this_process
-from unipan.errors import InputError
+from unipan.errors import InputError, plural
 from unipan.files import make_folder, replace_atomically, write_json
 from unipan.recipes.tables.methods import Method, method_config
 from unipan.recipes.tables.paper_tables import Cell, Letter, Measured, PaperTable, paper_table
@@ -145,7 +145,7 @@ def _fill(form: PaperTable, found: Found, seeds: tuple[int, ...], base: Config) 
         rows.append((label, tuple(one.less(two) for one, two in zip(figures, others, strict=True))))
     measured_first = sorted(rows, key=lambda row: row[0].startswith("paper"))
     return FilledTable(
-        title=f"{form.title}; {len(seeds)} seed{'s' * (len(seeds) > 1)}",
+        title=f"{form.title}; {plural(len(seeds), 'seed')}",
         columns=form.columns,
         rows=tuple(measured_first),
         notes=form.notes,

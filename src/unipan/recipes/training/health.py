@@ -15,6 +15,7 @@ from unipan.classes import VOID, ClassTable
 from unipan.config import Config
 from unipan.console import warn
 from unipan.engine.fit import Hook, Step
+from unipan.errors import plural
 from unipan.losses.detection_matching import match_detections
 from unipan.recipes.training.log import WINDOW
 from unipan.types import Batch, Outputs, Target
@@ -86,7 +87,7 @@ class Health(Hook):
     def at_end(self) -> None:
         if self.left_out:
             first = ", ".join(map(str, self.left_out[:5]))
-            warn(f"{len(self.left_out)} step(s) were left out,", f"first {first}: losses or gradients were not finite.")
+            warn(f"left out {plural(len(self.left_out), 'step')},", f"first {first}: losses or gradients were not finite.")
 
     def close(self) -> None:
         if self._handle:

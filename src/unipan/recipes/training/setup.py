@@ -11,7 +11,7 @@ from unipan.classes import ClassTable
 from unipan.config import Config, TrainConfig
 from unipan.console import Table, logger
 from unipan.engine.optimize import scaled_rate
-from unipan.errors import InputError
+from unipan.errors import InputError, plural
 from unipan.models.build import build_network
 from unipan.models.given_weights import PUBLISHED
 from unipan.models.inherit import Inheritance, inherit
@@ -104,7 +104,7 @@ def training_table(
     warmup = f"{schedule.warmup_steps} warm-up" if schedule.warmup_steps < schedule.steps else "all warm-up, which never ends"
     parts = {
         "network": f"{model.backbone}, {model.detector.kind} detector, panoptic head {model.panoptic}{unified}",
-        "classes": f"{len(classes.stuff)} stuff, {len(classes.things)} things",
+        "classes": f"{len(classes.stuff)} stuff, {plural(len(classes.things), 'thing')}",
         "parameters": _parameters(network),
         "frozen": "batch-norm statistics of the backbone" if model.freeze_batchnorm else "nothing",
         "batch": _batch(config, processes),
@@ -127,7 +127,7 @@ def taken_table(title: str, report: WarmStart | Inheritance) -> Table:
     for name in ("part", "", "why"):
         table.add_column(name)
     for part, count in report.taken.items():
-        table.add_row(part, f"{count} tensors", "")
+        table.add_row(part, plural(count, "tensor"), "")
     for part, reason in report.left.items():
         table.add_row(part, "starts anew", reason)
     if report.classes_taken:
@@ -151,13 +151,13 @@ def _batch(config: Config, processes: int) -> str:
     each = schedule.batch_size // processes // schedule.accumulate
     parts = [f"{processes} processes"] if processes > 1 else []
     parts += [f"{schedule.accumulate} passes"] if schedule.accumulate > 1 else []
-    return f"{schedule.batch_size} images" + (f": {' x '.join([*parts, str(each)])}" if parts else "")
+    return plural(schedule.batch_size, "image") + (f": {' x '.join([*parts, str(each)])}" if parts else "")
 
 
 def _loading(workers: int) -> str:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     more = f", more than the {cores} cores here: --train.workers {cores} is as quick" if workers > cores else ""
-    return f"{workers} process{'es' if workers > 1 else ''}{more}" if workers else "in the training's own process"
+    return f"{plural(workers, 'process', 'processes')}{more}" if workers else "in the training's own process"
 
 
 def base_rate(config: Config) -> float:

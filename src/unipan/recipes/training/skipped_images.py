@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from unipan.console import warn
 from unipan.engine.fit import Hook
 from unipan.engine.processes import Processes
+from unipan.errors import plural
 from unipan.types import Batch
 
 
@@ -33,6 +34,5 @@ class SkippedImages(Hook):
 
     def at_end(self) -> None:
         if self._met:
-            images, often = ("image was", "it") if len(self._met) == 1 else ("images were", "they")
-            rest = f"in {self._times} places {often} would have come, the next one was taken."
-            warn(f"{len(self._met)} faulty {images} skipped;", rest)
+            often = f"{plural(self._times, 'time')} the next one was taken instead."
+            warn(f"skipped {plural(len(self._met), 'faulty image')}:", often)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from unipan.classes import VOID_ID
 from unipan.console import Table
 from unipan.data.coco_json import SHOWN, listing
+from unipan.errors import plural
 from unipan.tools.convert.source import Converted, Source
 
 
@@ -82,7 +83,7 @@ def sentences(counts: Sequence[SplitCounts], parts: Sequence[Part], out: Path) -
         sentences.append(f"Vanished, because others cover them or they hold no pixel's centre: {listing(vanished)}.")
     empty = sum(count.empty for count in counts)
     if empty:
-        sentences.append(f"{empty} images have no segment at all; they are void, and nothing is learnt from them.")
+        sentences.append(f"{plural(empty, 'image')} without any segment: all is void, and nothing is learnt from it.")
     faults = all_faults(parts, counts)
     if faults:
         sentences.append(f"Left out: {counted_faults(faults)}")
@@ -119,7 +120,7 @@ def counted_faults(faults: Sequence[str]) -> str:
     if len(faults) == 1:
         return faults[0]
     first = f", the first {SHOWN}" if len(faults) > SHOWN else ""
-    return "\n  ".join([f"{len(faults)} faults{first}:", *faults[:SHOWN]])
+    return "\n  ".join([f"{plural(len(faults), 'fault')}{first}:", *faults[:SHOWN]])
 
 
 def json_path(folder: Path, split: str) -> Path:

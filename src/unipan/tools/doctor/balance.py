@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from unipan.data.statistics import ImageStatistics, SetStatistics
+from unipan.errors import plural
 from unipan.tools.doctor.faults import Kind
 from unipan.tools.doctor.findings import Fault
 from unipan.tools.doctor.images import ImageCheck
@@ -73,7 +74,7 @@ class Balance:
         """Classes that are all stuff, or all things, because whoever wrote the JSON did not know the flag."""
         if self.categories and not has_things(self.categories):
             several = [
-                f"{self.categories[id].name} has several segments in {count} images"
+                f"{self.categories[id].name} has several segments in {plural(count, 'image')}"
                 for id, count in self.images_with_several.most_common()
             ]
             return [Fault(Kind.NO_THINGS, where) for where in several or ["no class has several segments in an image"]]

@@ -8,7 +8,7 @@ from typing import Any
 
 from unipan.classes import VOID, ClassInfo, category_fault, class_of
 from unipan.data.coco_json import AnnotationEntry, ImageEntry, json_bytes, leads_out, listing, twin
-from unipan.errors import InputError
+from unipan.errors import InputError, plural
 from unipan.json_values import read_as, read_id
 from unipan.tools.doctor.faults import Kind, Severity
 from unipan.tools.doctor.findings import Fault
@@ -85,7 +85,7 @@ def listed(content: Entry) -> Listed:
     if labelled or any(fault.kind.severity is Severity.ERROR for fault in faults[of_categories:]):
         faults += unlabelled
     else:
-        faults.append(Fault(Kind.NOTHING_LABELLED, f"{len(images)} images, no annotation"))
+        faults.append(Fault(Kind.NOTHING_LABELLED, f"{plural(len(images), 'image')}, no annotation"))
     annotated = {str(part(entry, "image_id")) for entry in content["annotations"]}
     return Listed(categories, labelled, raw, faults, len(annotated))
 
@@ -95,7 +95,7 @@ def _categories(entries: list[Any], faults: list[Fault]) -> tuple[dict[int, Clas
     raw: dict[int, Entry] = {}
     refused = Refused()
     if not 0 < len(entries) < VOID:
-        faults.append(Fault(Kind.CATEGORY_COUNT, f"{len(entries)} categories"))
+        faults.append(Fault(Kind.CATEGORY_COUNT, plural(len(entries), "category", "categories")))
         refused.add(None)
     names: set[str] = set()
     for entry in entries:

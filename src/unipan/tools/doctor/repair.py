@@ -8,7 +8,7 @@ from typing import Any
 
 from unipan.console import counted
 from unipan.data.id_maps import write_id_map
-from unipan.errors import InputError
+from unipan.errors import InputError, plural
 from unipan.files import make_folder, write_json
 from unipan.tools.doctor.entries import LabelledImage, read_listed
 from unipan.tools.doctor.examine import Diagnosis, in_threads
@@ -107,7 +107,9 @@ def outcome(copies: Sequence[Copy]) -> list[str]:
     lines = []
     for copy in copies:
         left_out = f", {copy.left_out} left out" if copy.left_out else ""
-        lines.append(f"{copy.split.json_path}: {copy.kept} images{left_out}; the images stay in {copy.split.images_dir}.")
+        lines.append(
+            f"{copy.split.json_path}: {plural(copy.kept, 'image')}{left_out}; the images stay in {copy.split.images_dir}."
+        )
     if len(copies) == 2:
         train, val = (copy.split for copy in copies)
         own = f" --data.val-images {val.images_dir}" if val.images_dir != train.images_dir else ""

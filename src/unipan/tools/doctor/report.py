@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from unipan.console import Renderable, Table, Text
+from unipan.errors import plural
 from unipan.tools.doctor.balance import Balance
 from unipan.tools.doctor.examine import Diagnosis
 from unipan.tools.doctor.faults import Severity
@@ -96,10 +97,11 @@ def _class_cells(balance: Balance, name: str) -> tuple[str, str]:
 def verdict(diagnosis: Diagnosis) -> str:
     """One sentence."""
     errors, warnings = diagnosis.count(Severity.ERROR), diagnosis.count(Severity.WARNING)
+    also = plural(warnings, "warning")
     if errors:
-        return f"{errors} errors would break training, {warnings} warnings; --fix --out DIR writes a mended copy."
+        return f"{plural(errors, 'error')} would break training, {also}; --fix --out DIR writes a mended copy."
     if warnings:
-        return f"Nothing would break training; {warnings} warnings."
+        return f"Nothing would break training; {also}."
     return "Nothing is wrong."
 
 
