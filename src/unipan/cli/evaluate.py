@@ -8,7 +8,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from unipan.choices import Merge, OverlayForm, PanopticHead
-from unipan.cli.options import AsJson, Overriding, Run, print_all, print_evaluation, print_json, untrimmed_unless
+from unipan.cli.options import AsJson, DeviceName, Overriding, Run, print_all, print_evaluation, print_json, untrimmed_unless
 from unipan.errors import plural
 from unipan.overrides import NO_OVERRIDES
 
@@ -25,7 +25,7 @@ def evaluate(
     head: Head = None,
     trim: bool = True,
     overrides: Overriding = NO_OVERRIDES,
-    device: str = "auto",
+    device: DeviceName = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Score a run on its held-out images: tables of PQ, IoU, AP (extra `coco`) and confusion, and RUN/metrics.json.
@@ -33,13 +33,11 @@ def evaluate(
     What is not as the run has it is in the file's name: RUN/metrics_MARKS.json. A launcher's processes share the images.
 
     Args:
-        run: The run.
         root: The data set's folder, where it is not the one that the run was trained on.
         val: A panoptic JSON to evaluate on instead of the run's held-out images, as a test set.
         images: The folder of its images.
         head: The way to the answer, where it is not the one trained for.
         trim: Turn small stuff segments into void, by the run's own limit (part of evaluation as published).
-        device: auto is the GPU where there is one; or cpu, cuda, cuda:1, mps.
     """
     from unipan.recipes.evaluate import evaluate as recipe
 
@@ -56,17 +54,15 @@ def report(
     val: Annotated[str, arg(name="data.val")] = "",
     images: Annotated[str, arg(name="data.images")] = "",
     head: Head = None,
-    device: str = "auto",
+    device: DeviceName = "auto",
 ) -> None:
     """Evaluate a run and draw it as a page: scores, loss curves, a dozen held-out images. Needs the extra `report`.
 
     Args:
-        run: The run.
         root: The data set's folder, as for evaluate.
         val: A panoptic JSON to look at instead of the run's held-out images; writes RUN/report_NAME.html.
         images: The folder of its images.
         head: The way to the answer, where it is not the one trained for; writes RUN/report_HEAD.html.
-        device: auto is the GPU where there is one; or cpu, cuda, cuda:1, mps.
     """
     from unipan.recipes.illustrate import report as recipe
 
@@ -84,7 +80,7 @@ def predict(
     truth: Path | None = None,
     overlay: OverlayForm = "jpg",
     skip_done: bool = False,
-    device: str = "auto",
+    device: DeviceName = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Segment images: an overlay for each, and together panoptic.json and its PNG folder, in the COCO panoptic format.
@@ -92,7 +88,6 @@ def predict(
     Images that can't be read are named and left out, with exit status 2 at the end.
 
     Args:
-        run: The run.
         images: Image files, or folders of them with all their levels.
         out: Folder for the results.
         head: The way to the answer, where it is not the one trained for.
@@ -100,7 +95,6 @@ def predict(
         truth: A JSON whose images have the ids to write; without it, whole numbers where file names are.
         overlay: What the overlays are written as, or none; PNG is exact, and takes longer than the answer on large images.
         skip_done: Go on behind what a call that was stopped has done.
-        device: auto is the GPU where there is one; or cpu, cuda, cuda:1, mps.
     """
     from unipan.recipes.predict import check_all_read, segment_table
     from unipan.recipes.predict import predict as recipe
@@ -131,19 +125,17 @@ def compare(
     root: Annotated[str | None, arg(name="data.root")] = None,
     trim: bool = True,
     overrides: Overriding = NO_OVERRIDES,
-    device: str = "auto",
+    device: DeviceName = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Show one checkpoint's answers side by side: unified, UPSNet's head, heuristic merger. With truth, also their scores.
 
     Args:
-        run: The run.
         images: Image files, or folders of them; or none, with --samples.
         out: Folder for a drawing of each image and, with truth, comparison.json.
         samples: Compare on so many of the run's held-out images, whose truth is known.
         root: The data set's folder for --samples, where it is not the one that the run was trained on.
         trim: Turn small stuff segments of every answer into void, by the run's own limit.
-        device: auto is the GPU where there is one; or cpu, cuda, cuda:1, mps.
     """
     from unipan.recipes.compare import compare as recipe
     from unipan.recipes.predict import check_all_read

@@ -6,7 +6,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from unipan.choices import PanopticHead
-from unipan.cli.options import Overriding, Run, print_all, untrimmed_unless
+from unipan.cli.options import DeviceName, Overriding, Run, print_all, untrimmed_unless
 from unipan.errors import plural
 from unipan.overrides import NO_OVERRIDES
 
@@ -21,21 +21,19 @@ def explore(
     head: PanopticHead | None = None,
     trim: bool = True,
     overrides: Overriding = NO_OVERRIDES,
-    device: str = "auto",
+    device: DeviceName = "auto",
 ) -> None:
     """Make one page of images and all that the network predicts for them: its affinity follows the pointer.
 
     The page needs no server and no network; about 10 MB for an image of 2 megapixels.
 
     Args:
-        run: The run.
         images: Image files, or folders of them; or none, with --samples.
         out: The page.
         samples: Explore so many of the run's held-out images, with their truth.
         truth: A panoptic JSON, with its PNG folder beside it, that has the images' truth.
         head: The way to the answer, where it is not the one trained for.
         trim: Turn small stuff segments into void, by the run's own limit.
-        device: auto is the GPU where there is one; or cpu, cuda, cuda:1, mps.
     """
     from unipan.recipes.explore import explore_run
     from unipan.recipes.predict import check_all_read

@@ -5,7 +5,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from unipan.choices import PanopticHead
-from unipan.cli.options import AsJson, Overriding, Run, print_all, print_json
+from unipan.cli.options import AsJson, DeviceName, Overriding, Run, print_all, print_json
 from unipan.overrides import NO_OVERRIDES
 
 
@@ -28,18 +28,16 @@ def benchmark(
     root: Annotated[str | None, arg(name="data.root")] = None,
     head: PanopticHead | None = None,
     overrides: Overriding = NO_OVERRIDES,
-    device: str = "auto",
+    device: DeviceName = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Time a run's answers here, part by part: images a second, and the most memory. Nothing is written.
 
     Args:
-        run: The run.
         samples: On so many of its held-out images, or of noise.
         size: Noise of this height and width instead, in which there is next to nothing to find: masks cost less than usual.
         root: The data set's folder, where it is not the one that the run was trained on.
         head: The way to the answer, where it is not the one trained for.
-        device: auto is the GPU where there is one; or cpu, cuda, cuda:1, mps.
     """
     from unipan.recipes.benchmark import benchmark as recipe
 
