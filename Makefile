@@ -4,9 +4,10 @@ BIN := .venv/bin
 OUT ?= runs/demo
 JOBS ?= 2
 MINUTES ?= 62
+TABLES ?= a b c d e
 VARIANTS ?= bare position taught taught-existence
 
-.PHONY: help demo test slow lint bench ablation gpu soak clean
+.PHONY: help demo test slow lint bench ablation gpu results soak clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -40,6 +41,9 @@ ablation: .venv/ready  ## variants of the unified head on scenes, two seeds, jud
 
 gpu: .venv/ready  ## what only a GPU can confirm: equality with the CPU, speed, a training; writes docs/gpu.md
 	$(BIN)/python benchmarks/gpu.py --out runs/gpu
+
+results: .venv/ready  ## the tables of docs/results.md anew (hours), and where the page differs
+	$(BIN)/python benchmarks/results.py --letters $(TABLES) --out runs/tables
 
 soak: .venv/ready  ## an hour of training, killing, resuming, evaluating in one process: does anything leak?
 	mkdir -p runs && $(BIN)/python benchmarks/soak.py --minutes $(MINUTES) --json runs/soak.json
