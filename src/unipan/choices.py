@@ -15,7 +15,7 @@ OnNonfinite = Literal["stop", "skip"]
 TrackerName = Literal["tensorboard", "wandb", "trackio"]
 
 OverlayForm = Literal["none", "jpg", "png"]
-"""What predict draws beside its files: JPEG takes 6 ms where PNG takes 590 (1024 x 2048), and is not exact."""
+"""What predict writes overlays as. PNG is exact, and takes half a second for 2 megapixels (docs/performance.md)."""
 Merge = Literal["none", "supercategory"]
 Difficulty = Literal["standard", "crowded", "touching"]
 Faulty = Literal["stop", "skip"]

@@ -78,6 +78,7 @@ def test_the_page_shows_the_predictors_own_answer(predictor: Predictor, image: P
 def test_options_of_a_call_reach_the_page(predictor: Predictor, image: Path) -> None:
     (shown,) = images_in(unipan.explore(predictor, image, head="heuristic", trim=False, threshold=1.0).html)
     assert [value for _, value in shown["facts"]] == ["this predictor", "heuristic", "1", "none"]
+    assert "unpropagated" not in shown["maps"], "that is asked of the unified head alone"
     assert not any(segment["thing"] for segment in shown["maps"]["answer"]["segments"])
 
 

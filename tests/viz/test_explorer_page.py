@@ -124,6 +124,22 @@ def test_the_affinity_is_that_of_pytorch(opened: Open, form: Any) -> None:
             assert (row - expected[0]).abs().max() <= 2 * bound.max() * expected[0].max()
 
 
+def test_what_is_of_one_segment_is_told_from_the_evidence(opened: Open) -> None:
+    shown = explored()
+    page, _ = opened(shown)
+    shares = (shown.parts["evidence"].flatten(1) + shown.bias[:, None]).double().softmax(0)
+    for cell in CELLS:
+        row = torch.tensor(page.evaluate(f"[...togetherRow(state.image, {cell})]"), dtype=torch.float64)
+        assert (row - shares[:, cell] @ shares).abs().max() < 0.04, "a logit is off by at most 0.018"
+    page.mouse.click(*at(page, 20, 30))
+    page.evaluate("showAlone(layerOf('together'))")
+    frame(page)
+    color = page.evaluate("[..." + PIXELS + "(layerOf('together').canvas, 5, 7, 1, 1)]")
+    other = page.evaluate("[..." + PIXELS + "(layerOf('together').canvas, 5, 20, 1, 1)]")
+    assert np.abs(np.subtract(color[:3], (230, 159, 0))).max() <= 3
+    assert other[3] < color[3] / 4, "sand is hardly of the tool's segment"
+
+
 def row_of(affinity: AffinityProducts, cell: int) -> torch.Tensor:
     products = affinity.rows[cell] @ affinity.rows.T * affinity.scale
     return {"none": products, "sum": products / products.sum(), "softmax": products.softmax(0)}[affinity.norm]
@@ -182,14 +198,14 @@ def test_pins_stay_in_colors_of_their_own(opened: Open) -> None:
 def test_every_layer_paints_and_scales_have_legends(opened: Open) -> None:
     page, _ = opened(explored())
     keys = page.evaluate("state.layers.map(({key}) => key)")
-    assert len(keys) == 14
+    assert len(keys) == 15
     for index, key in enumerate(keys):
         page.locator("#layer-list li").nth(index).locator("button").click()
         frame(page)
         assert page.evaluate("state.layers.filter(({on}) => on).map(({key}) => key)") == [*dict.fromkeys([key, "image"])]
         canvas = f"layerOf('{key}').canvas ?? byId(layerOf('{key}').key === 'outlines' ? 'outlines' : 'marks')"
         assert page.evaluate(f"new Set({PIXELS}({canvas})).size") > 2, key
-        scaled = key in ("potential", "logits", "evidence", "unary")
+        scaled = key in ("together", "potential", "logits", "evidence", "unary")
         assert page.locator("#layer-list li").nth(index).locator(".scale").count() == scaled
     assert page.locator("#affinity .scale").count() == 1
     share = float((explored().answer.ids != explored().unpropagated.ids).float().mean())
@@ -201,7 +217,7 @@ def test_every_layer_paints_and_scales_have_legends(opened: Open) -> None:
 
 def test_opacity_and_channel_change_what_is_seen(opened: Open) -> None:
     page, _ = opened(explored())
-    page.locator("#layer-list input[type=range]").nth(1).fill("0.25")
+    page.locator("#layer-list input[type=range]").nth(2).fill("0.25")
     assert page.evaluate("[layerOf('answer').on, layerOf('answer').canvas.style.opacity]") == [True, "0.25"]
     page.evaluate("showAlone(layerOf('potential'))")
     frame(page)
@@ -230,9 +246,9 @@ def test_the_keyboard_does_what_the_mouse_does(opened: Open) -> None:
     assert page.evaluate("state.pins.length") == 1
     page.keyboard.press("Escape")
     assert page.evaluate("state.pins.length") == 0
-    page.keyboard.press("Digit2")
+    page.keyboard.press("Digit3")
     assert page.evaluate("layerOf('answer').on")
-    page.keyboard.press("Shift+Digit6")
+    page.keyboard.press("Shift+Digit7")
     assert page.evaluate("state.layers.filter(({on}) => on).map(({key}) => key)") == ["semantic", "image"]
     channel = page.evaluate("state.channel")
     page.keyboard.press("]")
@@ -302,10 +318,14 @@ def test_the_view_is_saved_as_it_is_seen(opened: Open, tmp_path: Path) -> None:
     with Image.open(tmp_path / "view.png") as saved:
         pixels = np.asarray(saved.convert("RGB"))
     height, width = page.evaluate("[stage.element.clientHeight, stage.element.clientWidth]")
-    assert pixels.shape[:2] == (height + 26, width)
+    assert pixels.shape[:2] == (height + 28, width)
     x, y = map(int, page.evaluate("stage.toScreen(60, 20)"))
     assert pixels[y, x].tolist() == [126, 178, 240], "sky, in its color"
     assert (pixels[height:] < 128).any(), "below it stands where it comes from"
+    page.evaluate("setLayer(layerOf('affinity'), {on: true}), setLayer(layerOf('logits'), {on: true})")
+    scales = page.evaluate("update(), scalesShown(state).map(({title}) => title)")
+    assert scales == ["Affinity, pin 1", "logits of tool 0.93"]
+    assert page.evaluate("viewCanvas(stage, state).height") == height + 50
 
 
 def test_a_page_in_a_notebook_runs_in_its_frame(chromium: "Browser") -> None:

@@ -118,8 +118,9 @@ def explored(
     panoptic_head = predictor.network.panoptic_head
     parts, bias = logit_parts(inference, panoptic_head)
     affinity = unpropagated = None
-    if isinstance(panoptic_head, UnifiedHead):
+    if isinstance(panoptic_head, UnifiedHead) and panoptic_head.form != "none":
         affinity = affinity_products(outputs.affinity[0].flatten(1).T, panoptic_head.form)
+    if affinity and (head or predictor.head) == "unified":
         channel = best_channel(outputs.potentials[0], network_size, size)
         untrimmed = map_of_channels(channel, inference.admitted, predictor.classes)
         unpropagated = drop_small_stuff(untrimmed, min_area_px=limit)

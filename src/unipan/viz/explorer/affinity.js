@@ -36,6 +36,12 @@ function affinityRow(image, cell, out = new Float32Array(image.cells)) {
   return out;
 }
 
+// How likely each cell is of one channel with `cell`, by the affinity alone, as unipan's UnifiedHead.together gives it.
+function togetherRow(image, cell, out = new Float32Array(image.cells)) {
+  const vector = Float32Array.from(image.channels, (_, channel) => image.shares[channel * image.cells + cell]);
+  return products(image.shares, image.cells, vector, out);
+}
+
 const BINS = 2048;
 const counts = new Uint32Array(BINS);
 

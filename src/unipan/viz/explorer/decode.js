@@ -25,6 +25,7 @@ async function decodeImage(stored) {
     image.detections = { ...detections, masks: { ...detections.masks, values: new Uint8Array(buffer) } };
   }));
   await Promise.all(waits);
+  if (image.affinity && image.parts.evidence) image.shares = channelShares(image);
   return image;
 }
 
@@ -59,6 +60,20 @@ function logitMap(image, channel) {
   const total = new Float32Array(image.cells).fill(image.bias[channel]);
   for (const part of logitParts(image)) channelMap(image, part, channel).forEach((value, i) => { total[i] += value; });
   return total;
+}
+
+// How likely each cell is of each channel by what has reached it along the affinity: the softmax of its logits without their unary part.
+function channelShares(image) {
+  const { cells, channels } = image, shares = new Float32Array(channels.length * cells), totals = new Float32Array(cells);
+  const highest = new Float32Array(cells).fill(-Infinity);
+  channels.forEach((_, channel) => {
+    const logits = channelMap(image, "evidence", channel);
+    for (let i = 0; i < cells; i++) highest[i] = Math.max(highest[i], logits[i] + image.bias[channel]);
+    shares.set(logits, channel * cells);
+  });
+  for (let at = 0; at < shares.length; at++) totals[at % cells] += shares[at] = Math.exp(shares[at] + image.bias[(at / cells) | 0] - highest[at % cells]);
+  for (let at = 0; at < shares.length; at++) shares[at] /= totals[at % cells];
+  return shares;
 }
 
 // The channels of a cell, the highest logit first: {channel, logit, evidence?, unary?, bias}.

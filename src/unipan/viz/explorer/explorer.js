@@ -16,6 +16,7 @@ function layersOf(image) {
   const { maps, parts } = image, both = logitParts(image).length > 1;
   const found = [
     { key: "affinity", title: "Affinity", level: 9, on: true, cells: true, needs: image.affinity, paint: paintAffinity },
+    { key: "together", title: "Same segment", level: 9, cells: true, needs: image.shares, paint: paintTogether },
     { key: "answer", title: "Answer", level: 4, opacity: 0.6, paint: (layer) => paintMap(layer, maps.answer) },
     { key: "outlines", title: "Outlines", on: true, opacity: 0.8, paint: () => {} },
     { key: "labels", title: "Labels", on: true, paint: () => {} },
@@ -62,6 +63,7 @@ function paintChannel(layer, part) {
   const { image, channel } = state, values = part ? channelMap(image, part, channel) : logitMap(image, channel);
   const [low, high] = quantiles(values, ...SCALE_SHARES);
   paintValues(layer.canvas, values, low, high, solidHeat);
+  layer.range = [low, high];
   return scale(state.heatStops, number(low), number(high));
 }
 
@@ -69,7 +71,7 @@ function paintChannel(layer, part) {
 function paintImage({ canvas }) {
   const context = canvas.getContext("2d");
   context.drawImage(state.image.element, 0, 0, canvas.width, canvas.height);
-  const steps = shows("affinity") ? [["saturation", "rgb(128 128 128)"], ["multiply", "rgb(178 178 178)"], ["lighter", "rgb(30 30 30)"]] : [];
+  const steps = shows("affinity") || shows("together") ? [["saturation", "rgb(128 128 128)"], ["multiply", "rgb(178 178 178)"], ["lighter", "rgb(30 30 30)"]] : [];
   for (const [mode, color] of steps) {
     context.globalCompositeOperation = mode;
     context.fillStyle = color;
@@ -88,6 +90,13 @@ function paintAffinity(layer) {
     state.live = { low, high };
     paintValues(layer.canvas, state.row, low, high, heat);
   } else layer.canvas.getContext("2d").clearRect(0, 0, layer.canvas.width, layer.canvas.height);
+}
+
+function paintTogether(layer) {
+  const { pins, pointer, image } = state;
+  if (pins.length) paintStrongest(layer.canvas, pins.map(({ together, table }) => ({ row: together, low: 0, factor: 255, table })));
+  else if (pointer) paintValues(layer.canvas, state.together = togetherRow(image, pointer.cell, state.together), 0, 1, heat);
+  return layer.legend ?? ["Probability, by the affinity alone, that a cell and the pointer's (or a pin's) are of one channel.", scale(state.heatStops, "0", "1")];
 }
 
 // Everything that is out of date, at most once a frame.
@@ -110,8 +119,10 @@ function update() {
   for (const layer of state.layers) {
     if (!layer.on || !layer.stale) continue;
     layer.stale = false;
-    layer.legend = layer.paint(layer);
-    showLegend(layer, layer.legend);
+    const legend = layer.paint(layer);
+    if (legend === layer.legend) continue;
+    layer.legend = legend;
+    showLegend(layer);
   }
   if (pointed) {
     pointed = false;
@@ -132,8 +143,7 @@ function highlight() {
 
 function pointerChanged() {
   pointed = true;
-  const layer = layerOf("affinity");
-  if (layer) layer.stale = true;
+  for (const layer of state.layers) if (layer.key === "affinity" || layer.key === "together") layer.stale = true;
   requestUpdate();
 }
 
@@ -168,7 +178,8 @@ function pinAt(x, y) {
   if (pins.length === PIN_COLORS.length) pins.shift();
   const row = affinityRow(image, at.cell), [low, high] = quantiles(row, ...HEAT_SHARES);
   const color = PIN_COLORS.find((free) => !pins.some((pin) => pin.color === free));
-  pins.push({ ...at, row, low, high, factor: high > low ? 255 / (high - low) : 0, color, table: colorTable([color, color], 0, 0.92) });
+  const together = image.shares && togetherRow(image, at.cell);
+  pins.push({ ...at, row, together, low, high, factor: high > low ? 255 / (high - low) : 0, color, table: colorTable([color, color], 0, 0.92) });
   pointerChanged();
 }
 
@@ -187,8 +198,8 @@ function setLayer(layer, change) {
   Object.assign(layer, change);
   layer.check.checked = layer.on;
   if (layer.on !== wasOn) {
-    showLegend(layer, layer.legend);
-    if (layer.key === "affinity") layerOf("image").stale = true;
+    showLegend(layer);
+    layerOf("image").stale = true;
   }
   if (layer.canvas) Object.assign(layer.canvas.style, { display: layer.on ? "" : "none", opacity: layer.opacity });
   viewChanged();
@@ -223,7 +234,7 @@ function moveBy(columns, rows) {
 async function showImage(index) {
   const count = data.images.length, image = await decodeImage(data.images[(index + count) % count]);
   const switches = new Map(state.layers.map(({ key, on, opacity }) => [key, { on, opacity }]));
-  Object.assign(state, { index: (index + count) % count, image, pins: [], pointer: null, channel: 0, row: undefined, live: null });
+  Object.assign(state, { index: (index + count) % count, image, pins: [], pointer: null, channel: 0, row: undefined, together: undefined, live: null });
   state.layers = layersOf(image).map((layer) => ({ ...layer, ...switches.get(layer.key) }));
   for (const layer of state.layers.filter(({ level }) => level)) {
     layer.canvas = layer.cells ? canvasOf(image.columns, image.rows) : canvasOf(image.width, image.height);
@@ -246,45 +257,6 @@ async function showImage(index) {
   update();
 }
 
-// What is seen now, as one canvas: the layers, the marks, and below them where it comes from.
-function viewCanvas() {
-  update();
-  const ratio = window.devicePixelRatio || 1, foot = 26, { clientWidth: width, clientHeight: height } = stage.element;
-  const canvas = canvasOf(Math.round(width * ratio), Math.round((height + foot) * ratio)), context = canvas.getContext("2d");
-  const style = getComputedStyle(document.body);
-  context.fillStyle = style.backgroundColor;
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  context.save();
-  context.setTransform(stage.scale * ratio, 0, 0, stage.scale * ratio, stage.x * ratio, stage.y * ratio);
-  context.beginPath();
-  context.rect(0, 0, state.image.width, state.image.height);
-  context.clip();
-  for (const layer of state.layers.filter(({ canvas: own, on }) => own && on).sort((a, b) => a.level - b.level)) {
-    context.globalAlpha = layer.opacity;
-    context.imageSmoothingEnabled = layer.cells || stage.scale <= 3;
-    context.drawImage(layer.canvas, 0, 0, parseFloat(layer.canvas.style.width), parseFloat(layer.canvas.style.height));
-  }
-  context.restore();
-  for (const id of ["outlines", "marks"]) context.drawImage(byId(id), 0, 0);
-  context.setTransform(ratio, 0, 0, ratio, 0, height * ratio);
-  context.fillStyle = style.backgroundColor;
-  context.fillRect(0, 0, width, foot);
-  context.fillStyle = style.color;
-  context.font = "12px system-ui, sans-serif";
-  context.textBaseline = "middle";
-  const shown = state.layers.filter(({ on, key }) => on && key !== "image" && key !== "labels").map(({ title }) => title.toLowerCase());
-  context.fillText(`${state.image.name} · ${sourceText(state.image)} · ${shown.join(", ")}`, 10, foot / 2, width - 20);
-  return canvas;
-}
-
-function save() {
-  viewCanvas().toBlob((blob) => {
-    const link = make("a", { href: URL.createObjectURL(blob), download: `${state.image.name.replace(/\.\w+$/, "").replace(/[^\w.-]+/g, "_")}-explorer.png` });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-  });
-}
-
 function nextTheme() {
   const root = document.documentElement, themes = ["", "dark", "light"];
   root.dataset.theme = themes[(themes.indexOf(root.dataset.theme ?? "") + 1) % 3];
@@ -295,14 +267,15 @@ const KEYS = {
   Enter: () => state.pointer && pinAt(state.pointer.x, state.pointer.y), Backspace: () => state.pins.length && removePin(state.pins.length - 1), Escape: clearPins,
   "+": () => stage.zoomBy(1.5), "=": () => stage.zoomBy(1.5), "-": () => stage.zoomBy(1 / 1.5), 0: () => stage.fit(),
   "[": () => setChannel(state.channel - 1), "]": () => setChannel(state.channel + 1), c: chooseChannelHere,
-  n: () => showImage(state.index + 1), p: () => showImage(state.index - 1), s: save, t: nextTheme, "?": () => byId("help").showModal(),
+  n: () => showImage(state.index + 1), p: () => showImage(state.index - 1), s: () => saveView(stage, state), t: nextTheme, "?": () => byId("help").showModal(),
 };
 
 function keyDown(event) {
   if (!state.image || event.ctrlKey || event.metaKey || event.altKey || byId("help").open) return;
-  const { target, key, code } = event, inControl = target.closest("select, input, button");
+  const { target, key, code } = event, inControl = target.closest("input, button");
   const digit = /^Digit([1-9])$/.exec(code);
-  if (digit && !target.closest("select")) {
+  if (target.closest("select")) return;
+  if (digit) {
     const layer = state.layers[Number(digit[1]) - 1];
     if (layer) event.shiftKey ? showAlone(layer) : setLayer(layer, { on: !layer.on });
   } else if (key in KEYS && !(inControl && (key.startsWith("Arrow") || key === "Enter"))) KEYS[key](event.shiftKey ? 10 : 1);
@@ -317,7 +290,7 @@ function start() {
   byId("next").onclick = KEYS.n;
   byId("image").onchange = () => showImage(Number(byId("image").value));
   byId("fit").onclick = () => stage.fit();
-  byId("save").onclick = save;
+  byId("save").onclick = KEYS.s;
   byId("theme").onclick = nextTheme;
   byId("keys").onclick = KEYS["?"];
   byId("clear").onclick = clearPins;

@@ -12,7 +12,7 @@ from unipan.files import make_folder, replace_atomically
 from unipan.viz.explorer.content import Explored
 from unipan.viz.panels import HEAT
 
-SCRIPTS = ("decode.js", "affinity.js", "paint.js", "stage.js", "marks.js", "panel.js", "explorer.js")
+SCRIPTS = ("decode.js", "affinity.js", "paint.js", "stage.js", "marks.js", "panel.js", "save.js", "explorer.js")
 FRAME_HEIGHT_PX = 760
 
 

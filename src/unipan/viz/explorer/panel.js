@@ -57,6 +57,7 @@ function showPointer(image, pointer) {
   }));
   const parts = logitParts(image), table = byId("channels-here");
   table.hidden = !parts.length;
+  table.classList.toggle("biased", image.bias.some(Boolean));
   if (!parts.length) return;
   const found = pointer ? channelsAt(image, pointer.cell).slice(0, CHANNELS_SHOWN) : [];
   const reach = Math.max(1e-9, ...found.flatMap((entry) => parts.map((part) => Math.abs(entry[part]))));
@@ -167,8 +168,10 @@ function showLayers({ layers, setLayer, showAlone }) {
   }));
 }
 
-// A layer's legend, below its row: a scale, or a few words.
-function showLegend(layer, legend) {
-  layer.row.querySelector(".scale, .note")?.remove();
-  if (layer.on && legend) layer.row.append(typeof legend === "string" ? make("p", { className: "note" }, legend) : legend);
+// A layer's legend, below its row: a scale, a few words, or both.
+function showLegend(layer) {
+  layer.row.querySelector(".legend")?.remove();
+  if (!layer.on || !layer.legend) return;
+  const parts = [layer.legend].flat().map((part) => typeof part === "string" ? make("p", { className: "note" }, part) : part);
+  layer.row.append(make("div", { className: "legend" }, ...parts));
 }
