@@ -19,6 +19,7 @@ from record import record
 from torch import Tensor
 from torchvision.io import decode_image
 
+from unipan.classes import VOID
 from unipan.data.id_maps import read_id_map, write_id_map
 from unipan.data.loader import collate
 from unipan.data.scenes.dataset import SceneDataset
@@ -115,7 +116,7 @@ def measure_view(pair: Pair, number: int, clock: Clock) -> None:
 def target_by_comparisons(truth: PanopticMap) -> None:
     """The usual way to maps and boxes: the whole id map compared with every segment's id."""
     instances = torch.full(truth.ids.shape, -1, dtype=torch.int32)
-    semantic = torch.full(truth.ids.shape, 255, dtype=torch.uint8)
+    semantic = torch.full(truth.ids.shape, VOID, dtype=torch.int16)
     for position, segment in enumerate(truth.segments):
         mask = truth.ids == segment.id
         semantic[mask] = segment.class_index

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from unipan.classes import ClassInfo, ClassTable
+from unipan.classes import VOID, ClassInfo, ClassTable
 from unipan.data.scenes.dataset import SceneDataset
 from unipan.data.targets import make_target
 from unipan.types import Size, Target
@@ -43,9 +43,9 @@ def draw_scene(size: Size) -> Scene:
     areas = sorted((segment.area for segment in sample.truth.segments if segment.is_thing), reverse=True)
     target = make_target(sample.truth, min_thing_px=areas[min(LARGEST_THINGS, len(areas)) - 1])
     num_stuff = len(dataset.classes.stuff)
-    shift = torch.arange(256)
+    shift = torch.arange(VOID + 1)
     shift[num_stuff : len(dataset.classes)] += STUFF - num_stuff  # their things come after our eleven stuff classes
-    semantic = shift[target.semantic.long()].to(torch.uint8)
+    semantic = shift[target.semantic.long()].to(torch.int16)
     shifted = Target(boxes=target.boxes, labels=shift[target.labels], instances=target.instances, semantic=semantic)
     masks = target.instances == torch.arange(len(target.labels))[:, None, None]
     return Scene(sample.image.float() / 255, shifted, masks)

@@ -1,5 +1,6 @@
 """The class table: the only home of dataset ids, names and colors. Everywhere else a class is an index 0..C-1."""
 
+from collections import Counter
 from collections.abc import Sequence
 from colorsys import hsv_to_rgb
 from dataclasses import dataclass
@@ -9,8 +10,8 @@ from typing import Any
 from unipan.errors import InputError
 from unipan.json_values import read_as
 
-VOID = 255
-"""Unlabelled, in every class map (H, W)."""
+VOID = 32_767
+"""Unlabelled, in every class map (H, W): the largest value of int16, which class maps are."""
 
 VOID_ID = 0
 """Unlabelled, in every id map (H, W)."""
@@ -41,11 +42,11 @@ class ClassTable:
     classes: tuple[ClassInfo, ...]
 
     def __post_init__(self) -> None:
-        if not 0 < len(self.classes) < VOID:
-            raise InputError(f"a class table holds 1 to {VOID - 1} classes, but {len(self.classes)} came.")
+        if not 0 < len(self.classes) <= VOID:
+            raise InputError(f"a class table holds 1 to {VOID} classes, but {len(self.classes)} came.")
         for field in ("dataset_id", "name"):
-            values = [getattr(info, field) for info in self.classes]
-            repeated = sorted({str(value) for value in values if values.count(value) > 1})
+            counts = Counter(getattr(info, field) for info in self.classes)
+            repeated = sorted(str(value) for value, count in counts.items() if count > 1)
             if repeated:
                 raise InputError(f"class table: {field} {', '.join(repeated)} stands more than once; each must be unique.")
 

@@ -76,7 +76,7 @@ class Target:
     instances: Tensor
     """(H, W) int32: which of the G things a pixel belongs to, -1 for none."""
     semantic: Tensor
-    """(H, W) uint8 class indices, VOID where unlabelled. A thing class with instance -1 is a crowd."""
+    """(H, W) int16 class indices, VOID where unlabelled. A thing class with instance -1 is a crowd."""
     seed: int = 0
     """Of what the losses draw at random for this image: theirs to use up to `seed + 1`. It belongs to the image, so that the same
     is drawn whatever batch or process the image is in."""

@@ -34,7 +34,7 @@ def test_every_kind_of_segment() -> None:
     assert target.instances.tolist() == [[-1, 0, 0, -1, -1], [-1, 0, 0, -1, -1], [-1] * 5]
     assert target.instances.dtype == torch.int32
     assert target.semantic.tolist() == [[VOID, 1, 1, VOID, VOID], [VOID, 1, 1, VOID, 1], [0, 0, 0, 0, 1]]
-    assert target.semantic.dtype == torch.uint8
+    assert target.semantic.dtype == torch.int16
 
 
 def test_segments_that_augmentation_has_removed_leave_no_box() -> None:

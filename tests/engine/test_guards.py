@@ -34,14 +34,14 @@ def batch(*names: str, value: float = 1.0) -> Batch:
             boxes=torch.tensor([[0.0, 1.0, 2.0, 3.0]]),
             labels=torch.tensor([4]),
             instances=torch.zeros(4, 6, dtype=torch.int32),
-            semantic=torch.full((4, 6), 7, dtype=torch.uint8),
+            semantic=torch.full((4, 6), 7, dtype=torch.int16),
             seed=2**61,
         ),
         Target(
             boxes=torch.zeros(0, 4),
             labels=torch.zeros(0, dtype=torch.int64),
             instances=torch.full((3, 5), -1, dtype=torch.int32),
-            semantic=torch.full((3, 5), 2, dtype=torch.uint8),
+            semantic=torch.full((3, 5), 2, dtype=torch.int16),
         ),
     )
     images = torch.full((2, 3, 4, 6), value)
@@ -178,7 +178,7 @@ def test_a_file_that_is_no_batch_is_refused(harm: str, tmp_path: Path) -> None:
             save_batch(path, SavedBatch(1, good, ()))
             path.write_bytes(path.read_bytes()[:-10])
         case "shape":
-            wrong = replace(good.targets[0], semantic=torch.zeros(2, 2, dtype=torch.uint8))
+            wrong = replace(good.targets[0], semantic=torch.zeros(2, 2, dtype=torch.int16))
             save_batch(path, SavedBatch(1, replace(good, targets=(wrong, good.targets[1])), ()))
         case "names":
             save_batch(path, SavedBatch(1, replace(good, names=("one.png",)), ()))

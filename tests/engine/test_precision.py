@@ -43,7 +43,7 @@ def noise() -> Tensor:
 
 def truth() -> Target:
     instances = torch.full(SIZE, -1, dtype=torch.int32)
-    semantic = torch.zeros(SIZE, dtype=torch.uint8)
+    semantic = torch.zeros(SIZE, dtype=torch.int16)
     instances[10:60, 20:70], semantic[10:60, 20:70] = 0, 1
     boxes = torch.tensor([[20.0, 10.0, 70.0, 60.0]])
     return Target(boxes=boxes, labels=torch.tensor([1]), instances=instances, semantic=semantic)

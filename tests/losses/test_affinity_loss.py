@@ -20,7 +20,7 @@ CLASS_OF = {".": 0, "_": 3, "#": 1, " ": VOID, "a": 1, "b": 2, "c": 1}
 def draw(*rows: str) -> Target:
     """Each mark fills a cell, 4 x 4 pixels."""
     things = sorted({mark for row in rows for mark in row if mark.isalpha()})
-    semantic = torch.tensor([[CLASS_OF[mark] for mark in row] for row in rows], dtype=torch.uint8)
+    semantic = torch.tensor([[CLASS_OF[mark] for mark in row] for row in rows], dtype=torch.int16)
     instances = torch.tensor([[things.index(mark) if mark in things else -1 for mark in row] for row in rows], dtype=torch.int32)
     labels = torch.tensor([CLASS_OF[mark] for mark in things]).long()
     semantic, instances = (x.repeat_interleave(4, 0).repeat_interleave(4, 1) for x in (semantic, instances))

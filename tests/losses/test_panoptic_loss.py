@@ -22,7 +22,7 @@ CLASS_OF = {".": 0, "_": 3, "#": 1, " ": VOID, "a": 1, "b": 2, "c": 1}
 
 
 def draw(*rows: str) -> Target:
-    semantic = torch.tensor([[CLASS_OF[mark] for mark in row] for row in rows], dtype=torch.uint8)
+    semantic = torch.tensor([[CLASS_OF[mark] for mark in row] for row in rows], dtype=torch.int16)
     things = sorted({mark for row in rows for mark in row if mark.isalpha()})
     instances = torch.tensor([[things.index(mark) if mark in things else -1 for mark in row] for row in rows], dtype=torch.int32)
     boxes = torch.zeros(len(things), 4)

@@ -76,7 +76,7 @@ def scene() -> Callable[..., Target]:
 
     def make(size: Size, background: int, things: Sequence[tuple[int, tuple[int, int, int, int]]] = ()) -> Target:
         instances = torch.full(size, -1, dtype=torch.int32)
-        semantic = torch.full(size, background, dtype=torch.uint8)
+        semantic = torch.full(size, background, dtype=torch.int16)
         for number, (label, (x1, y1, x2, y2)) in enumerate(things):
             instances[y1:y2, x1:x2] = number
             semantic[y1:y2, x1:x2] = label

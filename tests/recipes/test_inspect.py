@@ -86,7 +86,7 @@ def test_a_target_as_segments() -> None:
     classes = training_dataset(PRESETS["scenes"]().data, 0).classes
     cat, sky = classes.things[0], classes.stuff[0]
     instances = torch.tensor([[0, 0, -1, 1, 1], [-1, -1, -1, -1, 0]], dtype=torch.int32)
-    semantic = torch.tensor([[cat, cat, sky, cat, cat], [sky, VOID, cat, cat, cat]], dtype=torch.uint8)
+    semantic = torch.tensor([[cat, cat, sky, cat, cat], [sky, VOID, cat, cat, cat]], dtype=torch.int16)
     boxes = torch.tensor([[0.0, 0, 5, 2], [3, 0, 5, 1]])
     target = Target(boxes=boxes, labels=torch.tensor([cat, cat]), instances=instances, semantic=semantic, seed=0)
     panoptic = seen_by_training(target, classes)
@@ -105,7 +105,7 @@ def test_a_wrong_box_shows_as_it_is() -> None:
     classes = training_dataset(PRESETS["scenes"]().data, 0).classes
     instances = torch.full((200, 400), -1, dtype=torch.int32)
     instances[90:110, 190:210] = 0
-    semantic = torch.full((200, 400), classes.stuff[0], dtype=torch.uint8)
+    semantic = torch.full((200, 400), classes.stuff[0], dtype=torch.int16)
     semantic[instances == 0] = classes.things[0]
     drawings = []
     for box in ([190.0, 90, 210, 110], [20.0, 30, 380, 170]):
@@ -129,7 +129,7 @@ def test_names_do_not_hide_what_is_to_be_checked(side: int, room: bool) -> None:
         boxes=torch.tensor([[100.0, 100, 100 + side, 100 + side]]),
         labels=torch.tensor([classes.things[0]]),
         instances=instances,
-        semantic=torch.where(instances == 0, classes.things[0], VOID).to(torch.uint8),
+        semantic=torch.where(instances == 0, classes.things[0], VOID).to(torch.int16),
         seed=0,
     )
     image = torch.zeros(3, 300, 300, dtype=torch.uint8)

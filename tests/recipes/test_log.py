@@ -31,7 +31,7 @@ CLASSES = ClassTable(
 
 def batch(*classes: int) -> Batch:
     """One image of pixels of these classes (255 is void), with one boat at 0 0 4 4."""
-    semantic = torch.tensor([list(classes)], dtype=torch.uint8)
+    semantic = torch.tensor([list(classes)], dtype=torch.int16)
     target = Target(
         boxes=torch.tensor([[0.0, 0.0, 4.0, 4.0]]),
         labels=torch.tensor([2]),

@@ -223,7 +223,7 @@ def test_what_a_preset_would_lose_is_said(root: Path, capsys: pytest.CaptureFixt
     (stuff,) = json.loads(capsys.readouterr().out)["settings"]
     assert "removes 10 of 10" in stuff
     assert exit_status("doctor", root, "--preset", "coco") == 2
-    assert "there is no preset coco; expected one of demo, coco_small" in capsys.readouterr().err
+    assert "there is no preset coco; expected one of demo, scenes, coco_small" in capsys.readouterr().err
 
 
 def test_merging_of_classes_is_said(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

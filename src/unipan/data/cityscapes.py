@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from unipan.choices import Merge
-from unipan.classes import VOID, ClassTable
+from unipan.classes import ClassTable
 from unipan.data.cityscapes_labels import CITYSCAPES, LABEL_IDS
 from unipan.data.coco import size_text
 from unipan.data.coco_json import listing
@@ -30,6 +30,7 @@ INSTANCES_OF_A_LABEL = 1000
 """Instance n of a label is stored as label * 1000 + n."""
 FIRST_WITH_INSTANCES = 24
 """Labels below have none."""
+UNLABELLED_TRAIN_ID = 255
 TRAIN_IDS = range(20)
 """19 classes from 0, or from 1 with 0 for unlabelled. They collide with label ids: a car, 13, would be taken for a fence."""
 TRAIN_IDS_REMEDY = (
@@ -128,7 +129,7 @@ def _labels(values: np.ndarray, path: Path) -> list[Label]:
 
 def is_train_id(value: int) -> bool:
     """Whether a value must have been written in train ids: their 255 for unlabelled, or an instance of a label that has none."""
-    return value == VOID or INSTANCES_OF_A_LABEL <= value < FIRST_WITH_INSTANCES * INSTANCES_OF_A_LABEL
+    return value == UNLABELLED_TRAIN_ID or INSTANCES_OF_A_LABEL <= value < FIRST_WITH_INSTANCES * INSTANCES_OF_A_LABEL
 
 
 def may_be_train_ids(labels: Iterable[int]) -> bool:

@@ -39,7 +39,7 @@ def collate(items: Sequence[TrainingItem]) -> Batch:
     height, width = max(size[0] for size in sizes), max(size[1] for size in sizes)
     images = torch.zeros(len(items), 3, height, width)
     instances = torch.full((len(items), height, width), -1, dtype=torch.int32)
-    semantic = torch.full((len(items), height, width), VOID, dtype=torch.uint8)
+    semantic = torch.full((len(items), height, width), VOID, dtype=torch.int16)
     for position, (item, (h, w)) in enumerate(zip(items, sizes, strict=True)):
         images[position, :, :h, :w] = item.image
         instances[position, :h, :w] = item.target.instances

@@ -21,8 +21,8 @@ def make_target(truth: PanopticMap, *, min_thing_px: int, seed: int = 0) -> Targ
     tiny = countable & (areas < min_thing_px)
     kept = countable & ~tiny & (areas > 0)
 
-    class_table = torch.full((num + 1,), VOID, dtype=torch.uint8)
-    class_table[:num] = class_of.masked_fill(tiny, VOID).to(torch.uint8)
+    class_table = torch.full((num + 1,), VOID, dtype=torch.int16)
+    class_table[:num] = class_of.masked_fill(tiny, VOID).to(torch.int16)
     instance_table = torch.full((num + 1,), -1, dtype=torch.int32)
     instance_table[:num][kept] = torch.arange(int(kept.sum()), dtype=torch.int32)
     return Target(

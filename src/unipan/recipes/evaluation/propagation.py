@@ -142,5 +142,5 @@ def one_pixel_each(truth: PanopticMap) -> Target:
         boxes=torch.tensor([segment.box for segment in things], dtype=torch.float32).view(-1, 4),
         labels=torch.tensor([segment.class_index for segment in things], dtype=torch.int64),
         instances=torch.tensor([[-1, *(next(next_index) if kept else -1 for kept in is_thing)]], dtype=torch.int32),
-        semantic=torch.tensor([[VOID, *(segment.class_index for segment in truth.segments)]], dtype=torch.uint8),
+        semantic=torch.tensor([[VOID, *(segment.class_index for segment in truth.segments)]], dtype=torch.int16),
     )

@@ -101,10 +101,10 @@ class InstanceSource:
         class_index = self.classes.index_of_dataset_id[entry.category_id]
         return class_index, bool(entry.iscrowd) and self.classes.is_thing[class_index]
 
-    def _below(self, listed_name: str, file_name: str, size: Size) -> NDArray[np.uint8]:
+    def _below(self, listed_name: str, file_name: str, size: Size) -> NDArray[np.int16]:
         """(H, W) class indices below all instances. listed_name: the image's in the JSON; its map may bear either name."""
         if not self._semantic or not self._numbers:
-            return np.full(size, self._rest, dtype=np.uint8)
+            return np.full(size, self._rest, dtype=np.int16)
         stem = stem_below(listed_name)
         path = self._maps.get(stem) or self._maps.get(stem_below(file_name)) or self._semantic / f"{stem}.png"
         below = self._numbers.read(path)

@@ -50,12 +50,12 @@ class ClassNumbers:
         if outside:
             raise InputError(f"class ids {listing(outside)}: a semantic PNG holds 0 to {LARGEST}. Renumber them.")
         self._known = np.zeros(LARGEST + 1, dtype=bool)
-        self._index = np.full(LARGEST + 1, VOID, dtype=np.uint8)
+        self._index = np.full(LARGEST + 1, VOID, dtype=np.int16)
         self._known[ignored] = True
         for id, index in classes.index_of_dataset_id.items():
             self._known[id], self._index[id] = True, index
 
-    def read(self, path: Path) -> NDArray[np.uint8]:
+    def read(self, path: Path) -> NDArray[np.int16]:
         """(H, W) class indices, VOID where unlabelled."""
         numbers = read_label_map(path)
         unknown = np.flatnonzero((np.bincount(numbers.ravel(), minlength=LARGEST + 1) > 0) & ~self._known)

@@ -107,7 +107,7 @@ class LabelmeSource:
                     firsts.append(position)
                 shapes.append(Shape(segment, patch))
         owner, contested = paint(shapes, size)
-        below = np.full(size, self._rest, dtype=np.uint8)
+        below = np.full(size, self._rest, dtype=np.int16)
         panoptic, gone = assembled(owner, claims, below, self.classes, "void")
         return Converted(
             image_id=stem_below(file_name),

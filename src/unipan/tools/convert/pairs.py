@@ -61,7 +61,7 @@ class PairSource:
         return Converted(image_id=stem, file_name=file_name, panoptic=panoptic)
 
     def _segments(
-        self, semantic: NDArray[np.uint8], instances: NDArray[np.int32]
+        self, semantic: NDArray[np.int16], instances: NDArray[np.int32]
     ) -> tuple[NDArray[np.int32], list[tuple[int, bool]]]:
         """The owner map (H, W) and each thing's claim, for `assembled`."""
         # Class and instance make one number, looked up once for each run of pixels.

@@ -61,7 +61,7 @@ class Source(Protocol):
 def assembled(
     owner: NDArray[np.int32],
     claims: Sequence[tuple[int, bool] | None],
-    below: NDArray[np.uint8],
+    below: NDArray[np.int16],
     classes: ClassTable,
     unclaimed: Unclaimed,
 ) -> tuple[PanopticMap, list[int]]:

@@ -94,7 +94,7 @@ def _categories(entries: list[Any], faults: list[Fault]) -> tuple[dict[int, Clas
     kept: dict[int, ClassInfo] = {}
     raw: dict[int, Entry] = {}
     refused = Refused()
-    if not 0 < len(entries) < VOID:
+    if not 0 < len(entries) <= VOID:
         faults.append(Fault(Kind.CATEGORY_COUNT, plural(len(entries), "category", "categories")))
         refused.add(None)
     names: set[str] = set()

@@ -51,7 +51,7 @@ class Diagnosis:
         """What of all splits a run with these settings could not learn or find, a sentence each."""
         every = SetStatistics(tuple(image for balance in self.balances for image in balance.by_image))
         classes = tuple(self.balances[0].categories.values())
-        merges = config.data.merge == "supercategory" and 0 < len(classes) < VOID
+        merges = config.data.merge == "supercategory" and 0 < len(classes) <= VOID
         merged = len(ClassTable(classes).merged_by_supercategory()[0]) if merges else len(classes)
         return [*filter(None, [merge_remark(len(classes), merged)]), *setting_remarks(fitted(config, every), every)]
 

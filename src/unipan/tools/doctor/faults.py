@@ -30,7 +30,7 @@ _KEPT = "first kept where all mean the same, else the image is left out"
 class Kind(Enum):
     """Each kind of fault: severity, what it is, what to do, and what `--fix` does, if anything."""
 
-    CATEGORY_COUNT = _ERROR, "the categories are none, or more than 254", "List 1 to 254."
+    CATEGORY_COUNT = _ERROR, "the categories are none, or more than 32,767", "List 1 to 32,767."
     CATEGORY_MALFORMED = (
         _ERROR,
         "categories that are no class",
