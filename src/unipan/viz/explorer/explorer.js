@@ -286,6 +286,7 @@ function keyDown(event) {
 function start() {
   byId("image").replaceChildren(...data.images.map(({ name }, index) => make("option", { value: index }, name)));
   for (const id of ["previous", "next"]) byId(id).hidden = data.images.length < 2;
+  byId("image").disabled = data.images.length < 2;
   byId("previous").onclick = KEYS.p;
   byId("next").onclick = KEYS.n;
   byId("image").onchange = () => showImage(Number(byId("image").value));

@@ -95,7 +95,9 @@ function drawLabels(context, stage, segments, opacity, taken) {
   context.globalAlpha = opacity;
   for (const segment of [...segments].sort((a, b) => b.thing - a.thing || b.area - a.area)) {
     const text = segmentText(segment), [x, y] = stage.toScreen(segment.middle[0] + 0.5, segment.middle[1] + 0.5);
-    drawPlate(context, text, x - context.measureText(text).width / 2 - 6, y - 9, segment.color, taken);
+    const width = context.measureText(text).width + 12, room = stage.element.clientWidth;
+    if (x < 0 || x > room) continue;
+    drawPlate(context, text, Math.max(2, Math.min(x - width / 2, room - width - 2)), y - 9, segment.color, taken);
   }
   context.globalAlpha = 1;
 }
