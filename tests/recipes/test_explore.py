@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ import torch
 
 import unipan
 from unipan.cli import main
-from unipan.predictor import Predictor, load
+from unipan.config import Config
+from unipan.data.scenes.materials import scene_classes
+from unipan.models.build import build_network
+from unipan.predictor import Predictor, build_predictor, load
 from unipan.viz.canvas import as_pil
 
 
@@ -88,6 +92,33 @@ def test_truth_of_named_images(tiny_run: Path, tmp_path: Path, image: Path) -> N
     main(["explore", str(tiny_run), str(image), "--truth", str(tmp_path / "out/panoptic.json"), "--out", str(page)])
     (shown,) = images_in(page.read_text())
     assert np.array_equal(pixels(shown, "truth") > 0, pixels(shown, "answer") > 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts", "channels"),
+    [
+        ({"masks": True, "variant": "B", "existence": True}, ["evidence", "potential", "unary"], 8),
+        ({"propagation": "normalised", "residual": False}, ["evidence", "potential"], 8),
+        ({"propagation": "none"}, ["potential", "unary"], 8),
+        ({"panoptic": "upsnet", "void_channel": True}, ["unary"], 9),
+        ({"panoptic": "heuristic"}, [], 0),
+    ],
+)
+def test_every_kind_of_network_has_a_page(
+    tiny_config: Config, image: Path, changes: dict[str, Any], parts: list[str], channels: int
+) -> None:
+    loss = replace(tiny_config.loss, panoptic=0.0) if changes.get("panoptic") == "heuristic" else tiny_config.loss
+    config = replace(tiny_config, model=replace(tiny_config.model, **changes), loss=loss)
+    torch.manual_seed(0)
+    predictor = build_predictor(build_network(config.model, scene_classes()), scene_classes(), config)
+    (shown,) = images_in(unipan.explore(predictor, image, trim=False).html)
+    assert sorted(shown["parts"]) == parts
+    assert len(shown["channels"]) == channels
+    learnt = config.model.panoptic == "unified" and config.model.propagation != "none"
+    assert (shown["affinity"] is not None) == learnt
+    assert ("unpropagated" in shown["maps"]) == learnt
+    assert (shown["detections"]["masks"] is not None) == config.model.masks
+    assert sum(entry["admitted"] for entry in shown["detections"]["entries"]) == 4
 
 
 @pytest.mark.parametrize(

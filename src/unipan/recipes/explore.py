@@ -156,7 +156,9 @@ def logit_parts(inference: Inference, head: PanopticLogits) -> tuple[dict[str, T
         return {"unary": logits}, torch.zeros(len(logits))
     bias = channel_bias(outputs.existence[0], head.num_stuff, len(potential))
     unary = head.unary_scale * unary_logits(potential)
-    return {"potential": potential, "evidence": logits - unary - bias, "unary": unary}, bias.flatten()
+    parts = {"evidence": logits - unary - bias} if head.scale else {}
+    parts |= {"unary": unary} if head.unary_scale else {}
+    return {"potential": potential, **parts}, bias.flatten()
 
 
 def _samples(run: str, samples: int) -> Iterator[Entry]:
