@@ -85,9 +85,9 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def sweep(folder: Path) -> None:
-    """Remove the temporary files that a killed process left in a folder."""
-    for pattern in (f".*{TEMPORARY}", SAFETENSORS_TEMPORARY):
-        for path in folder.glob(pattern):
+def sweep(*folders: Path) -> None:
+    """Remove the temporary files that a killed process left in folders."""
+    for folder in folders:
+        for path in (*folder.glob(f".*{TEMPORARY}"), *folder.glob(SAFETENSORS_TEMPORARY)):
             if not path.is_dir():
                 path.unlink(missing_ok=True)

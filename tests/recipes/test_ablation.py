@@ -79,7 +79,7 @@ def test_every_variant_is_a_valid_change(base: Config) -> None:
     assert configs["taught"].loss.affinity == 0.5
     with pytest.raises(InputError, match="nonsense"):
         variant_config("nonsense", base, seed=0)
-    with pytest.raises(TypeError, match="wide"):
+    with pytest.raises(InputError, match="wide"):
         with_values(base, {"model.detector.wide": 1})
 
 

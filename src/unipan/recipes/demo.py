@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -91,7 +91,7 @@ def _scene_sheet(samples: Sequence[Sample]) -> Image.Image:
 
 def statistics_table(statistics: SceneStatistics, difficulty: str) -> Table:
     """What the scenes are like, as a table."""
-    table = Table(f"{difficulty} scenes, measured on {statistics.scenes}")
+    table = Table(f"{difficulty} scenes, measured on {MEASURED_SCENES}")
     table.add_column("share of scenes with")
     table.add_column("", justify="right")
     words = {
@@ -104,8 +104,7 @@ def statistics_table(statistics: SceneStatistics, difficulty: str) -> Table:
         "cut_by_border": "a thing cut by the border",
         "without_things": "no things",
     }
-    values = asdict(statistics)
     for field, text in words.items():
-        table.add_row(text, f"{values[field]:.0%}")
+        table.add_row(text, f"{getattr(statistics, field):.0%}")
     table.add_row("things in a scene, mean", f"{statistics.things_per_scene:.1f}")
     return table

@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
 
@@ -17,7 +16,7 @@ from unipan.data.scenes.dataset import SceneDataset
 from unipan.data.scenes.layout import HEAVY_OVERLAP_IOU, SMALLEST_VISIBLE_PX, scene_scale
 from unipan.ops.components import part_areas
 from unipan.ops.segments import runs_of
-from unipan.types import Segment
+from unipan.types import PanopticMap, Segment
 
 THIN_LENGTH = 5.0
 """A thing is thin if its box's longer side is at least so many times its greatest thickness."""
@@ -27,11 +26,9 @@ CONCAVE_SOLIDITY = 0.7
 Pixels = NDArray[np.integer]
 
 
-@dataclass(frozen=True, kw_only=True)
-class SceneStatistics:
-    """Shares are of all scenes measured."""
+class SceneStatistics(NamedTuple):
+    """Shares of all scenes measured, but for the first."""
 
-    scenes: int
     things_per_scene: float
     """Mean number, scenes without things included."""
     same_class_overlap: float
@@ -49,41 +46,32 @@ class SceneStatistics:
     without_things: float
 
 
-class _Shapes(NamedTuple):
-    thin: bool
-    concave: bool
-    split: bool
-
-
 def measure_scenes(dataset: SceneDataset, count: int) -> SceneStatistics:
     """Measure the first `count` scenes, of which `dataset` must hold so many; some 15 ms for each at the default size."""
-    found = []
-    things_total = 0
-    for truth in (dataset[index].truth for index in range(count)):
-        things = [segment for segment in truth.segments if segment.is_thing]
-        ids = truth.ids.numpy()
-        ids = np.where(np.isin(ids, [thing.id for thing in things]), ids, 0)
-        things_total += len(things)
-        shapes = _shapes(ids, things)
-        cut = any(_is_cut(thing, ids) for thing in things)
-        found.append((_boxes_overlap(things), _same_class_touch(ids, things), any(shapes), *shapes, cut, not things))
-    overlap, touch, hard, thin, concave, split, cut, empty = np.mean(found, 0).tolist()
+    return SceneStatistics(*np.mean([_measure(dataset[index].truth) for index in range(count)], axis=0).tolist())
+
+
+def _measure(truth: PanopticMap) -> SceneStatistics:
+    """Of one scene: its number of things, and what it has."""
+    things = [segment for segment in truth.segments if segment.is_thing]
+    ids = truth.ids.numpy()
+    ids = np.where(np.isin(ids, [thing.id for thing in things]), ids, 0)
+    thin, concave, split = _shapes(ids, things)
     return SceneStatistics(
-        scenes=count,
-        things_per_scene=things_total / count,
-        same_class_overlap=overlap,
-        same_class_touch=touch,
-        hard_shapes=hard,
+        things_per_scene=len(things),
+        same_class_overlap=_boxes_overlap(things),
+        same_class_touch=_same_class_touch(ids, things),
+        hard_shapes=thin or concave or split,
         thin=thin,
         concave=concave,
         split=split,
-        cut_by_border=cut,
-        without_things=empty,
+        cut_by_border=any(_is_cut(thing, ids) for thing in things),
+        without_things=not things,
     )
 
 
-def _shapes(ids: Pixels, things: Sequence[Segment]) -> _Shapes:
-    """Whether the scene has things of each of the three hard kinds."""
+def _shapes(ids: Pixels, things: Sequence[Segment]) -> tuple[bool, bool, bool]:
+    """Whether the scene has a thing that is thin, one that is concave, and one that is split."""
     height, width = ids.shape
     smallest_part = SMALLEST_VISIBLE_PX / 2 * scene_scale((height, width)) ** 2
     thickness = _thickness(ids)
@@ -94,7 +82,7 @@ def _shapes(ids: Pixels, things: Sequence[Segment]) -> _Shapes:
         thin |= max(x2 - x1, y2 - y1) >= THIN_LENGTH * thickness[thing.id]
         concave |= thing.area < CONCAVE_SOLIDITY * _hull_area(ids[y1:y2, x1:x2] == thing.id)
         split |= sum(area >= smallest_part for area in parts[thing.id]) > 1
-    return _Shapes(thin, concave, split)
+    return thin, concave, split
 
 
 def _boxes_overlap(things: Sequence[Segment]) -> bool:

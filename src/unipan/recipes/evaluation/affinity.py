@@ -1,12 +1,12 @@
 """How well an image's affinity tells its true things apart, at the cells of what the network saw."""
 
-from itertools import count
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from unipan.data.targets import make_target
 from unipan.metrics.affinity import AffinityCounts, affinity_counts
-from unipan.ops.segments import index_of_ids
 from unipan.ops.upsample import STRIDE
 from unipan.types import Inference, PanopticMap, Size
 
@@ -21,14 +21,10 @@ def affinity_of(inference: Inference, truth: PanopticMap) -> AffinityCounts:
 
 
 def things_of_cells(truth: PanopticMap, cells: Size, network_size: Size) -> tuple[Tensor, Tensor]:
-    """Which true thing lies in the middle of each cell, (h * w,) int64, -1 for none or a crowd; and the things' classes (G,)."""
-    kept = [segment.is_thing and not segment.is_crowd for segment in truth.segments]
-    next_index = count()
-    thing_of_segment = torch.tensor([*(next(next_index) if one else -1 for one in kept), -1])  # the last entry is void's
+    """Which true thing lies in the middle of each cell, (h * w,) int64, -1 for none or a crowd; and their classes (G,)."""
     rows, columns = (
         ((torch.arange(length) * STRIDE + STRIDE / 2) / seen * side).long().clamp(max=side - 1)
         for length, seen, side in zip(cells, network_size, truth.ids.shape, strict=True)
     )
-    index = index_of_ids(truth.ids[rows[:, None], columns], [segment.id for segment in truth.segments])
-    labels = [segment.class_index for segment, one in zip(truth.segments, kept, strict=True) if one]
-    return thing_of_segment[index.long()].flatten(), torch.tensor(labels, dtype=torch.int64)
+    target = make_target(replace(truth, ids=truth.ids[rows[:, None], columns]), min_thing_px=0)
+    return target.instances.flatten().long(), target.labels

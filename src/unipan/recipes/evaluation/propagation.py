@@ -1,16 +1,16 @@
 """What propagation adds to the answer of one checkpoint; part of an evaluation of the unified head."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import count
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unipan.classes import VOID
+from unipan.classes import VOID_ID
 from unipan.console import Table
+from unipan.data.targets import make_target
 from unipan.losses.panoptic import panoptic_truth
 from unipan.losses.pixels import IGNORE
 from unipan.metrics.affinity import AffinityCounts
@@ -134,13 +134,8 @@ def propagation_effect(
 
 
 def one_pixel_each(truth: PanopticMap) -> Target:
-    """The truth's things, and maps (1, n + 1) of what void and each of the n segments are: what is so of one pixel is of all."""
-    is_thing = [segment.is_thing and not segment.is_crowd for segment in truth.segments]
-    things = [segment for segment, kept in zip(truth.segments, is_thing, strict=True) if kept]
-    next_index = count()
-    return Target(
-        boxes=torch.tensor([segment.box for segment in things], dtype=torch.float32).view(-1, 4),
-        labels=torch.tensor([segment.class_index for segment in things], dtype=torch.int64),
-        instances=torch.tensor([[-1, *(next(next_index) if kept else -1 for kept in is_thing)]], dtype=torch.int32),
-        semantic=torch.tensor([[VOID, *(segment.class_index for segment in truth.segments)]], dtype=torch.int16),
-    )
+    """The truth's target with maps (1, n + 1) of void and of each of the n segments: what is so of one pixel is of all."""
+    pixels = torch.tensor([[VOID_ID, *(segment.id for segment in truth.segments)]], dtype=torch.int32)
+    target = make_target(replace(truth, ids=pixels), min_thing_px=0)
+    boxes = [segment.box for segment in truth.segments if segment.is_thing and not segment.is_crowd]
+    return replace(target, boxes=torch.tensor(boxes, dtype=torch.float32).view(-1, 4))

@@ -59,12 +59,7 @@ def start_folder(folder: RunFolder) -> None:
     """Refuse a folder that holds a run already, and clean one whose run was killed before its first checkpoint."""
     if saved_steps(folder) or folder.model.exists():
         raise InputError(f"{folder.path} holds a run already; add --resume to go on with it, or name another --out.")
-    _sweep(folder)
-
-
-def _sweep(folder: RunFolder) -> None:
-    for folder_path in (folder.path, folder.checkpoints):
-        sweep(folder_path)
+    sweep(folder.path, folder.checkpoints)
 
 
 def newest_state(folder: RunFolder) -> TrainingState | None:
@@ -103,7 +98,7 @@ def resumed_state(folder: RunFolder, config: Config, classes: ClassTable) -> Tra
     absent = absent_settings(folder.config)
     if absent:
         logger.info(f"{folder.config} was written by an earlier version; taken by default: {', '.join(absent)}.")
-    _sweep(folder)
+    sweep(folder.path, folder.checkpoints)
     state = newest_state(folder)
     if state:
         logger.info(f"{folder.path}: {_going_on(saved.train, config.train, state.step)}")
