@@ -15,6 +15,7 @@ from explored import HOSTILE, explored
 from unipan.errors import InputError
 from unipan.ops.propagation import affinity_products, affinity_rows
 from unipan.viz.explorer import content
+from unipan.viz.explorer import page as page_module
 from unipan.viz.explorer.encode import pooled, quantised_channels, quantised_features
 from unipan.viz.explorer.page import explorer_page
 
@@ -105,3 +106,12 @@ def test_rows_follow_from_the_products_that_the_page_stores(form: Any) -> None:
     products = (rows.double() @ rows.double().T * scale)[[4, 7]]
     expected = {"none": products, "sum": products / products.sum(1, keepdim=True), "softmax": products.softmax(1)}[norm]
     assert torch.allclose(affinity_rows(features, torch.tensor([4, 7]), form).double(), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_pages_files_are_short() -> None:
+    folder = Path(page_module.__file__).parent
+    files = [path for path in folder.iterdir() if path.suffix in (".js", ".css", ".html")]
+    lines = {path.name: path.read_text().splitlines() for path in files}
+    assert {name for name in lines if name.endswith(".js")} == set(page_module.SCRIPTS), "each is on the page"
+    assert {name: len(text) for name, text in lines.items() if len(text) > 199} == {}
+    assert {name for name, text in lines.items() if max(map(len, text)) > 130} == set()

@@ -5,13 +5,19 @@ function products(features, cells, vector, out) {
   out.fill(0);
   let d = 0;
   for (; d + 4 <= vector.length; d += 4) {
-    const a = features.subarray(d * cells, (d + 1) * cells), b = features.subarray((d + 1) * cells, (d + 2) * cells);
-    const c = features.subarray((d + 2) * cells, (d + 3) * cells), e = features.subarray((d + 3) * cells, (d + 4) * cells);
-    const va = vector[d], vb = vector[d + 1], vc = vector[d + 2], ve = vector[d + 3];
+    const a = features.subarray(d * cells, (d + 1) * cells),
+      b = features.subarray((d + 1) * cells, (d + 2) * cells);
+    const c = features.subarray((d + 2) * cells, (d + 3) * cells),
+      e = features.subarray((d + 3) * cells, (d + 4) * cells);
+    const va = vector[d],
+      vb = vector[d + 1],
+      vc = vector[d + 2],
+      ve = vector[d + 3];
     for (let i = 0; i < cells; i++) out[i] += va * a[i] + vb * b[i] + vc * c[i] + ve * e[i];
   }
   for (; d < vector.length; d++) {
-    const a = features.subarray(d * cells, (d + 1) * cells), va = vector[d];
+    const a = features.subarray(d * cells, (d + 1) * cells),
+      va = vector[d];
     for (let i = 0; i < cells; i++) out[i] += va * a[i];
   }
   return out;
@@ -47,7 +53,8 @@ const counts = new Uint32Array(BINS);
 
 // Values below which the two shares lie, to a bin of the range: one extreme cell cannot darken all others.
 function quantiles(values, low, high) {
-  let least = Infinity, most = -Infinity;
+  let least = Infinity,
+    most = -Infinity;
   for (let i = 0; i < values.length; i++) {
     if (values[i] < least) least = values[i];
     if (values[i] > most) most = values[i];
@@ -57,7 +64,8 @@ function quantiles(values, low, high) {
   const factor = (BINS - 1) / (most - least);
   for (let i = 0; i < values.length; i++) counts[((values[i] - least) * factor) | 0]++;
   const at = (share) => {
-    let seen = 0, bin = 0;
+    let seen = 0,
+      bin = 0;
     while (bin < BINS - 1 && (seen += counts[bin]) < share * values.length) bin++;
     return least + bin / factor;
   };

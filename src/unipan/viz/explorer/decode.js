@@ -12,18 +12,32 @@ async function decodeImage(stored) {
   image.element.src = stored.image;
   const waits = [image.element.decode()];
   for (const [key, map] of Object.entries(stored.maps)) {
-    waits.push(inflate(map.pixels).then((buffer) => { image.maps[key] = { ...map, pixels: new Uint16Array(buffer) }; }));
+    waits.push(
+      inflate(map.pixels).then((buffer) => {
+        image.maps[key] = { ...map, pixels: new Uint16Array(buffer) };
+      }),
+    );
   }
   for (const [key, part] of Object.entries(stored.parts)) {
-    waits.push(inflate(part.values).then((buffer) => { image.parts[key] = { ...part, values: new Uint8Array(buffer) }; }));
+    waits.push(
+      inflate(part.values).then((buffer) => {
+        image.parts[key] = { ...part, values: new Uint8Array(buffer) };
+      }),
+    );
   }
   const { affinity, detections } = stored;
-  if (affinity) waits.push(inflate(affinity.values).then((buffer) => {
-    image.affinity = { ...affinity, features: widened(new Int8Array(buffer), affinity.scales, image.cells) };
-  }));
-  if (detections.masks) waits.push(inflate(detections.masks.values).then((buffer) => {
-    image.detections = { ...detections, masks: { ...detections.masks, values: new Uint8Array(buffer) } };
-  }));
+  if (affinity)
+    waits.push(
+      inflate(affinity.values).then((buffer) => {
+        image.affinity = { ...affinity, features: widened(new Int8Array(buffer), affinity.scales, image.cells) };
+      }),
+    );
+  if (detections.masks)
+    waits.push(
+      inflate(detections.masks.values).then((buffer) => {
+        image.detections = { ...detections, masks: { ...detections.masks, values: new Uint8Array(buffer) } };
+      }),
+    );
   await Promise.all(waits);
   if (image.affinity && image.parts.evidence) image.shares = channelShares(image);
   return image;
@@ -58,20 +72,27 @@ function logitParts(image) {
 
 function logitMap(image, channel) {
   const total = new Float32Array(image.cells).fill(image.bias[channel]);
-  for (const part of logitParts(image)) channelMap(image, part, channel).forEach((value, i) => { total[i] += value; });
+  for (const part of logitParts(image))
+    channelMap(image, part, channel).forEach((value, i) => {
+      total[i] += value;
+    });
   return total;
 }
 
-// How likely each cell is of each channel by what has reached it along the affinity: the softmax of its logits without their unary part.
+// How likely each cell is of each channel by what has reached it along the affinity: the softmax of its logits without
+// their unary part.
 function channelShares(image) {
-  const { cells, channels } = image, shares = new Float32Array(channels.length * cells), totals = new Float32Array(cells);
+  const { cells, channels } = image,
+    shares = new Float32Array(channels.length * cells),
+    totals = new Float32Array(cells);
   const highest = new Float32Array(cells).fill(-Infinity);
   channels.forEach((_, channel) => {
     const logits = channelMap(image, "evidence", channel);
     for (let i = 0; i < cells; i++) highest[i] = Math.max(highest[i], logits[i] + image.bias[channel]);
     shares.set(logits, channel * cells);
   });
-  for (let at = 0; at < shares.length; at++) totals[at % cells] += shares[at] = Math.exp(shares[at] + image.bias[(at / cells) | 0] - highest[at % cells]);
+  for (let at = 0; at < shares.length; at++)
+    totals[at % cells] += shares[at] = Math.exp(shares[at] + image.bias[(at / cells) | 0] - highest[at % cells]);
   for (let at = 0; at < shares.length; at++) shares[at] /= totals[at % cells];
   return shares;
 }

@@ -4,7 +4,9 @@ const FONT = "600 12px system-ui, sans-serif";
 
 // The canvas, of the stage's size at the screen's resolution, cleared; drawn on in pixels of the page.
 function screenContext(canvas, { clientWidth: width, clientHeight: height }) {
-  const ratio = window.devicePixelRatio || 1, wide = Math.round(width * ratio), high = Math.round(height * ratio);
+  const ratio = window.devicePixelRatio || 1,
+    wide = Math.round(width * ratio),
+    high = Math.round(height * ratio);
   if (canvas.width !== wide) canvas.width = wide;
   if (canvas.height !== high) canvas.height = high;
   const context = canvas.getContext("2d");
@@ -14,7 +16,8 @@ function screenContext(canvas, { clientWidth: width, clientHeight: height }) {
 }
 
 function drawMarks(canvas, { stage, image, shows, pins, pointer }) {
-  const context = screenContext(canvas, stage.element), taken = [];
+  const context = screenContext(canvas, stage.element),
+    taken = [];
   context.font = FONT;
   const here = pointer && image.maps.answer.pixels[pointer.y * image.width + pointer.x];
   if (here && shows("outlines")) strokeBorders(context, stage, bordersOf(image, here), 3.5, "rgb(10 12 18)", "white");
@@ -37,7 +40,10 @@ function strokeBorders(context, stage, path, line, edge, ink) {
   context.translate(stage.x, stage.y);
   context.scale(stage.scale, stage.scale);
   context.lineCap = "square";
-  for (const [color, width] of [[edge, line + 1.5], [ink, line]]) {
+  for (const [color, width] of [
+    [edge, line + 1.5],
+    [ink, line],
+  ]) {
     context.strokeStyle = color;
     context.lineWidth = width / stage.scale;
     context.stroke(path);
@@ -45,48 +51,28 @@ function strokeBorders(context, stage, path, line, edge, ink) {
   context.restore();
 }
 
-// The lines between the answer's segments, in pixels of the image; around segment n alone where n is not 0. Made once.
-function bordersOf(image, n) {
-  image.borders ??= [];
-  return (image.borders[n] ??= bordersIn(image, n ? image.maps.answer.segments[n - 1].box : [0, 0, image.width, image.height], n));
-}
-
-function bordersIn({ width, height, maps }, [x1, y1, x2, y2], n) {
-  const { pixels } = maps.answer, path = new Path2D();
-  const parted = (a, b) => pixels[a] !== pixels[b] && (!n || pixels[a] === n || pixels[b] === n);
-  const line = (from, to, isParted, draw) => {
-    for (let at = from, start = -1; at <= to; at++) {
-      const on = at < to && isParted(at);
-      if (on && start < 0) start = at;
-      if (!on && start >= 0) { draw(start, at); start = -1; }
-    }
-  };
-  for (let y = Math.max(y1, 1); y <= Math.min(y2, height - 1); y++) {
-    line(x1, x2, (x) => parted(y * width + x, (y - 1) * width + x), (a, b) => { path.moveTo(a, y); path.lineTo(b, y); });
-  }
-  for (let x = Math.max(x1, 1); x <= Math.min(x2, width - 1); x++) {
-    line(y1, y2, (y) => parted(y * width + x, y * width + x - 1), (a, b) => { path.moveTo(x, a); path.lineTo(x, b); });
-  }
-  return path;
-}
-
 // The surest last, so that it lies on top; those that are no channels dashed. taken: null where no names are to be written.
 function drawBoxes(context, stage, image, opacity, taken) {
   context.globalAlpha = opacity;
   for (const { box, admitted, color } of [...image.detections.entries].reverse()) {
-    const [left, top] = stage.toScreen(box[0], box[1]), [right, bottom] = stage.toScreen(box[2], box[3]);
+    const [left, top] = stage.toScreen(box[0], box[1]),
+      [right, bottom] = stage.toScreen(box[2], box[3]);
     context.setLineDash(admitted ? [] : [6, 5]);
-    for (const [ink, line] of [["rgb(10 12 18 / 0.75)", admitted ? 5 : 3], [cssColor(color), admitted ? 3 : 1.5]]) {
+    for (const [ink, line] of [
+      ["rgb(10 12 18 / 0.75)", admitted ? 5 : 3],
+      [cssColor(color), admitted ? 3 : 1.5],
+    ]) {
       context.strokeStyle = ink;
       context.lineWidth = line;
       context.strokeRect(left, top, right - left, bottom - top);
     }
   }
   context.setLineDash([]);
-  if (taken) for (const { box, admitted, color, name, score } of image.detections.entries) {
-    const [left, top] = stage.toScreen(box[0], box[1]);
-    if (admitted) drawPlate(context, `${name} ${score.toFixed(2)}`, left, top - 19, color, taken);
-  }
+  if (taken)
+    for (const { box, admitted, color, name, score } of image.detections.entries) {
+      const [left, top] = stage.toScreen(box[0], box[1]);
+      if (admitted) drawPlate(context, `${name} ${score.toFixed(2)}`, left, top - 19, color, taken);
+    }
   context.globalAlpha = 1;
 }
 
@@ -94,8 +80,10 @@ function drawBoxes(context, stage, image, opacity, taken) {
 function drawLabels(context, stage, segments, opacity, taken) {
   context.globalAlpha = opacity;
   for (const segment of [...segments].sort((a, b) => b.thing - a.thing || b.area - a.area)) {
-    const text = segmentText(segment), [x, y] = stage.toScreen(segment.middle[0] + 0.5, segment.middle[1] + 0.5);
-    const width = context.measureText(text).width + 12, room = stage.element.clientWidth;
+    const text = segmentText(segment),
+      [x, y] = stage.toScreen(segment.middle[0] + 0.5, segment.middle[1] + 0.5);
+    const width = context.measureText(text).width + 12,
+      room = stage.element.clientWidth;
     if (x < 0 || x > room) continue;
     drawPlate(context, text, Math.max(2, Math.min(x - width / 2, room - width - 2)), y - 9, segment.color, taken);
   }
@@ -103,7 +91,8 @@ function drawLabels(context, stage, segments, opacity, taken) {
 }
 
 function drawPlate(context, text, left, top, color, taken) {
-  const width = context.measureText(text).width + 12, height = 18;
+  const width = context.measureText(text).width + 12,
+    height = 18;
   const frame = [left, top, left + width, top + height];
   if (taken.some((other) => frame[0] < other[2] && other[0] < frame[2] && frame[1] < other[3] && other[1] < frame[3])) return;
   taken.push(frame);
@@ -138,11 +127,19 @@ function drawPin(context, [x, y], color, number) {
 }
 
 function drawCross(context, [x, y]) {
-  for (const [ink, line] of [["rgb(10 12 18 / 0.8)", 4], ["white", 1.75]]) {
+  for (const [ink, line] of [
+    ["rgb(10 12 18 / 0.8)", 4],
+    ["white", 1.75],
+  ]) {
     context.strokeStyle = ink;
     context.lineWidth = line;
     context.beginPath();
-    for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+    for (const [dx, dy] of [
+      [1, 0],
+      [-1, 0],
+      [0, 1],
+      [0, -1],
+    ]) {
       context.moveTo(x + 4 * dx, y + 4 * dy);
       context.lineTo(x + 12 * dx, y + 12 * dy);
     }

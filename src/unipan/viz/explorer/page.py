@@ -12,7 +12,10 @@ from unipan.files import make_folder, replace_atomically
 from unipan.viz.explorer.content import Explored
 from unipan.viz.panels import HEAT
 
-SCRIPTS = ("decode.js", "affinity.js", "paint.js", "stage.js", "marks.js", "panel.js", "save.js", "explorer.js")
+SCRIPTS = (
+    *("decode.js", "affinity.js", "paint.js", "borders.js", "stage.js", "marks.js", "panel.js", "lists.js", "save.js"),
+    *("layers.js", "pins.js", "keyboard.js", "explorer.js"),  # the last starts all
+)
 FRAME_HEIGHT_PX = 760
 
 

@@ -36,11 +36,14 @@ function logitText(value) {
 }
 
 function sourceText({ facts }) {
-  return facts.map(([name, value]) => name === "run" || name === "head" ? value : `${name} ${value}`).join(" · ");
+  return facts.map(([name, value]) => (name === "run" || name === "head" ? value : `${name} ${value}`)).join(" · ");
 }
 
 function showFacts(image) {
-  const cells = image.block > 1 ? `${image.columns} × ${image.rows}, each the mean of ${image.block} × ${image.block}` : `${image.columns} × ${image.rows}`;
+  const cells =
+    image.block > 1
+      ? `${image.columns} × ${image.rows}, each the mean of ${image.block} × ${image.block}`
+      : `${image.columns} × ${image.rows}`;
   const facts = [...image.facts, ["image", `${image.width} × ${image.height}`], ["cells", cells]];
   byId("facts").replaceChildren(...facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
   for (const element of document.querySelectorAll(".source")) element.textContent = sourceText(image);
@@ -49,13 +52,29 @@ function showFacts(image) {
 // What lies at the pointer: of every map its segment, and the channels with the highest logits.
 function showPointer(image, pointer) {
   byId("where").textContent = pointer ? `x ${pointer.x}, y ${pointer.y}` : "";
-  const rows = [["answer", "Answer"], ["truth", "Truth"], ["unpropagated", "Unpropagated"], ["semantic", "Semantic map"]];
-  byId("segments-here").replaceChildren(...rows.filter(([key]) => image.maps[key]).flatMap(([key, title]) => {
-    const segment = pointer && segmentAt(image, key, pointer);
-    const text = !pointer ? "" : !segment ? "void" : key === "answer" ? `${segmentText(segment)}, ${areaText(image, segment)}` : segmentText(segment);
-    return [make("dt", {}, title), make("dd", {}, ...(pointer ? [swatch(segment?.color)] : []), make("span", {}, text))];
-  }));
-  const parts = logitParts(image), table = byId("channels-here");
+  const rows = [
+    ["answer", "Answer"],
+    ["truth", "Truth"],
+    ["unpropagated", "Unpropagated"],
+    ["semantic", "Semantic map"],
+  ];
+  byId("segments-here").replaceChildren(
+    ...rows
+      .filter(([key]) => image.maps[key])
+      .flatMap(([key, title]) => {
+        const segment = pointer && segmentAt(image, key, pointer);
+        const text = !pointer
+          ? ""
+          : !segment
+            ? "void"
+            : key === "answer"
+              ? `${segmentText(segment)}, ${areaText(image, segment)}`
+              : segmentText(segment);
+        return [make("dt", {}, title), make("dd", {}, ...(pointer ? [swatch(segment?.color)] : []), make("span", {}, text))];
+      }),
+  );
+  const parts = logitParts(image),
+    table = byId("channels-here");
   table.hidden = !parts.length;
   table.classList.toggle("biased", image.bias.some(Boolean));
   if (!parts.length) return;
@@ -68,26 +87,41 @@ function showPointer(image, pointer) {
 function captionOf(image, parts) {
   if (parts.length === 1) return ["Highest channels: panoptic logit"];
   const step = Math.max(...image.parts.evidence.steps) / 2;
-  return ["Highest channels: logit = ", make("span", { className: "evidence" }, "evidence"), " + ",
-    make("span", { className: "unary-text" }, "unary part"), `, to ${step.toFixed(2)}`];
+  return [
+    "Highest channels: logit = ",
+    make("span", { className: "evidence" }, "evidence"),
+    " + ",
+    make("span", { className: "unary-text" }, "unary part"),
+    `, to ${step.toFixed(2)}`,
+  ];
 }
 
 function channelRow(image, entry, parts, reach) {
   const { color } = image.channels[entry.channel];
   const bars = parts.map((part) => {
     const bar = make("span", { className: `bar ${part}` });
-    bar.style.width = `${100 * Math.abs(entry[part]) / reach}%`;
+    bar.style.width = `${(100 * Math.abs(entry[part])) / reach}%`;
     bar.style.opacity = entry[part] < 0 ? 0.45 : 1;
     return bar;
   });
-  const sum = parts.length < 2 ? [] : [
-    make("span", { className: "evidence" }, entry.evidence.toFixed(2)), entry.unary < 0 ? " − " : " + ",
-    make("span", { className: "unary-text" }, Math.abs(entry.unary).toFixed(2)),
-    ...(entry.bias ? [` − ${Math.abs(entry.bias).toFixed(2)}`] : []),
-  ];
+  const sum =
+    parts.length < 2
+      ? []
+      : [
+          make("span", { className: "evidence" }, entry.evidence.toFixed(2)),
+          entry.unary < 0 ? " − " : " + ",
+          make("span", { className: "unary-text" }, Math.abs(entry.unary).toFixed(2)),
+          ...(entry.bias ? [` − ${Math.abs(entry.bias).toFixed(2)}`] : []),
+        ];
   const name = make("span", { className: "name" }, swatch(color), make("b", {}, channelText(image, entry.channel)));
-  return make("tr", {}, make("td", { title: channelText(image, entry.channel) }, name), make("td", {}, ...bars),
-    make("td", {}, logitText(entry.logit)), make("td", {}, ...sum));
+  return make(
+    "tr",
+    {},
+    make("td", { title: channelText(image, entry.channel) }, name),
+    make("td", {}, ...bars),
+    make("td", {}, logitText(entry.logit)),
+    make("td", {}, ...sum),
+  );
 }
 
 function channelText(image, channel) {
@@ -100,7 +134,7 @@ function areaText(image, segment) {
 }
 
 function shareText(image, { area }) {
-  const percent = 100 * area / (image.width * image.height);
+  const percent = (100 * area) / (image.width * image.height);
   return `${percent < 0.1 ? percent.toPrecision(1) : percent.toFixed(1)} %`;
 }
 
@@ -116,8 +150,10 @@ function affinityText(image, value) {
 }
 
 function showAffinity(state) {
-  const { image, pins, pointer, live } = state, note = byId("affinity-note");
-  const unit = image.affinity?.norm === "none" ? "scalar products, scaled as the propagation scales them" : "multiples of an even share";
+  const { image, pins, pointer, live } = state,
+    note = byId("affinity-note");
+  const unit =
+    image.affinity?.norm === "none" ? "scalar products, scaled as the propagation scales them" : "multiples of an even share";
   note.textContent = !image.affinity
     ? "This network has learnt no affinity."
     : pins.length
@@ -126,52 +162,22 @@ function showAffinity(state) {
   byId("affinity").querySelector(":scope > .scale")?.remove();
   byId("clear").hidden = !pins.length;
   byId("pins").replaceChildren(...pins.map((pin, n) => pinRow(state, pin, n)));
-  if (live && !pins.length && pointer) note.after(scale(state.heatStops, affinityText(image, live.low), affinityText(image, live.high)));
+  if (live && !pins.length && pointer)
+    note.after(scale(state.heatStops, affinityText(image, live.low), affinityText(image, live.high)));
 }
 
 function pinRow({ image, pointer, removePin }, pin, n) {
-  const segment = segmentAt(image, "answer", pin), number = make("span", { className: "number" }, String(n + 1));
+  const segment = segmentAt(image, "answer", pin),
+    number = make("span", { className: "number" }, String(n + 1));
   number.style.background = cssColor(pin.color);
   const here = pointer ? `; at the pointer ${affinityText(image, pin.row[pointer.cell])}` : "";
   const remove = make("button", { type: "button", ariaLabel: `Remove pin ${n + 1}`, onclick: () => removePin(n) }, "×");
-  return make("li", {}, number, make("span", { className: "what" }, `${segment ? segmentText(segment) : "void"} (${pin.x}, ${pin.y})${here}`),
-    remove, scale(["transparent", cssColor(pin.color)], affinityText(image, pin.low), affinityText(image, pin.high)));
-}
-
-function showSegments({ image, goTo }) {
-  const segments = [...image.maps.answer.segments].sort((a, b) => b.thing - a.thing || b.area - a.area);
-  byId("segment-list").replaceChildren(...segments.map((segment) => {
-    const button = make("button", { type: "button", onclick: () => goTo(...segment.middle) }, swatch(segment.color),
-      make("span", { title: segment.name }, segment.name), make("span", {}, segment.thing ? segment.score.toFixed(2) : ""),
-      make("span", {}, shareText(image, segment)));
-    button.dataset.id = segment.id;
-    return make("li", {}, button);
-  }));
-}
-
-function showChannels({ image, channel }) {
-  byId("channel-choice").hidden = !image.channels.length;
-  byId("channel").replaceChildren(...image.channels.map((_, index) => make("option", { value: index, selected: index === channel },
-    `${index + 1}: ${channelText(image, index)}`)));
-}
-
-// One row a layer: switch, opacity, and a button that shows it alone.
-function showLayers({ layers, setLayer, showAlone }) {
-  byId("layer-list").replaceChildren(...layers.map((layer, n) => {
-    const check = make("input", { type: "checkbox", checked: layer.on, onchange: () => setLayer(layer, { on: check.checked }) });
-    const slider = make("input", { type: "range", min: 0, max: 1, step: 0.05, value: layer.opacity, ariaLabel: `Opacity of ${layer.title}` });
-    slider.oninput = () => setLayer(layer, { opacity: Number(slider.value), on: true });
-    const name = make("label", {}, check, layer.title, ...(n < 9 ? [make("kbd", {}, String(n + 1))] : []));
-    layer.row = make("li", {}, name, slider, make("button", { type: "button", onclick: () => showAlone(layer) }, "only"));
-    layer.check = check;
-    return layer.row;
-  }));
-}
-
-// A layer's legend, below its row: a scale, a few words, or both.
-function showLegend(layer) {
-  layer.row.querySelector(".legend")?.remove();
-  if (!layer.on || !layer.legend) return;
-  const parts = [layer.legend].flat().map((part) => typeof part === "string" ? make("p", { className: "note" }, part) : part);
-  layer.row.append(make("div", { className: "legend" }, ...parts));
+  return make(
+    "li",
+    {},
+    number,
+    make("span", { className: "what" }, `${segment ? segmentText(segment) : "void"} (${pin.x}, ${pin.y})${here}`),
+    remove,
+    scale(["transparent", cssColor(pin.color)], affinityText(image, pin.low), affinityText(image, pin.high)),
+  );
 }

@@ -1,7 +1,7 @@
 // The view as an image: the layers and marks as they are seen, and below them where they come from and what colors mean.
 
 const LINE_PX = 22;
-const ITEM_PX = 300;  // of one color scale
+const ITEM_PX = 300; // of one color scale
 
 function saveView(stage, state) {
   viewCanvas(stage, state).toBlob((blob) => {
@@ -14,10 +14,13 @@ function saveView(stage, state) {
 
 function viewCanvas(stage, state) {
   update();
-  const ratio = window.devicePixelRatio || 1, { clientWidth: width, clientHeight: height } = stage.element;
-  const scales = scalesShown(state), columns = Math.max(1, Math.floor(width / ITEM_PX));
+  const ratio = window.devicePixelRatio || 1,
+    { clientWidth: width, clientHeight: height } = stage.element;
+  const scales = scalesShown(state),
+    columns = Math.max(1, Math.floor(width / ITEM_PX));
   const foot = LINE_PX * (1 + Math.ceil(scales.length / columns)) + 6;
-  const canvas = canvasOf(Math.round(width * ratio), Math.round((height + foot) * ratio)), context = canvas.getContext("2d");
+  const canvas = canvasOf(Math.round(width * ratio), Math.round((height + foot) * ratio)),
+    context = canvas.getContext("2d");
   const { backgroundColor, color } = getComputedStyle(document.body);
   context.fillStyle = backgroundColor;
   context.fillRect(0, 0, canvas.width, canvas.height);
@@ -31,9 +34,13 @@ function viewCanvas(stage, state) {
   context.font = "12px system-ui, sans-serif";
   context.textBaseline = "middle";
   context.fillStyle = color;
-  const shown = state.layers.filter(({ on, key }) => on && key !== "image" && key !== "labels").map(({ title }) => title.toLowerCase());
+  const shown = state.layers
+    .filter(({ on, key }) => on && key !== "image" && key !== "labels")
+    .map(({ title }) => title.toLowerCase());
   context.fillText(`${state.image.name} · ${sourceText(state.image)} · ${shown.join(", ")}`, 10, LINE_PX / 2 + 2, width - 20);
-  scales.forEach((each, n) => drawScale(context, each, 10 + (n % columns) * ITEM_PX, LINE_PX * (1.5 + Math.floor(n / columns)) + 2, color));
+  scales.forEach((each, n) =>
+    drawScale(context, each, 10 + (n % columns) * ITEM_PX, LINE_PX * (1.5 + Math.floor(n / columns)) + 2, color),
+  );
   return canvas;
 }
 
@@ -51,18 +58,45 @@ function drawLayers(context, stage, { image, layers }, ratio) {
 
 // Every color scale in view: {title, stops, low, high}.
 function scalesShown({ image, layers, pins, live, heatStops, channel }) {
-  return layers.filter(({ on }) => on).flatMap(({ key, title, range }) => {
-    if (range) return [{ title: `${title.replace("Channel: ", "")} of ${channelText(image, channel)}`, stops: heatStops, low: number(range[0]), high: number(range[1]) }];
-    const ofPins = (low, high) => pins.map((pin, n) => ({ title: `${title}, pin ${n + 1}`, stops: ["transparent", cssColor(pin.color)], low: low(pin), high: high(pin) }));
-    if (key === "together") return pins.length ? ofPins(() => "0", () => "1") : [{ title, stops: heatStops, low: "0", high: "1" }];
-    if (key !== "affinity") return [];
-    if (pins.length) return ofPins((pin) => affinityText(image, pin.low), (pin) => affinityText(image, pin.high));
-    return live ? [{ title, stops: heatStops, low: affinityText(image, live.low), high: affinityText(image, live.high) }] : [];
-  });
+  return layers
+    .filter(({ on }) => on)
+    .flatMap(({ key, title, range }) => {
+      if (range)
+        return [
+          {
+            title: `${title.replace("Channel: ", "")} of ${channelText(image, channel)}`,
+            stops: heatStops,
+            low: number(range[0]),
+            high: number(range[1]),
+          },
+        ];
+      const ofPins = (low, high) =>
+        pins.map((pin, n) => ({
+          title: `${title}, pin ${n + 1}`,
+          stops: ["transparent", cssColor(pin.color)],
+          low: low(pin),
+          high: high(pin),
+        }));
+      if (key === "together")
+        return pins.length
+          ? ofPins(
+              () => "0",
+              () => "1",
+            )
+          : [{ title, stops: heatStops, low: "0", high: "1" }];
+      if (key !== "affinity") return [];
+      if (pins.length)
+        return ofPins(
+          (pin) => affinityText(image, pin.low),
+          (pin) => affinityText(image, pin.high),
+        );
+      return live ? [{ title, stops: heatStops, low: affinityText(image, live.low), high: affinityText(image, live.high) }] : [];
+    });
 }
 
 function drawScale(context, { title, stops, low, high }, x, y, color) {
-  const bar = 70, gradient = context.createLinearGradient(x + 175, 0, x + 175 + bar, 0);
+  const bar = 70,
+    gradient = context.createLinearGradient(x + 175, 0, x + 175 + bar, 0);
   stops.forEach((stop, n) => gradient.addColorStop(n / (stops.length - 1), stop));
   context.fillStyle = gradient;
   context.fillRect(x + 175, y - 5, bar, 10);

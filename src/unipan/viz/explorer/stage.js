@@ -1,7 +1,7 @@
 // Zoom and pan, and what mouse, pen and fingers do: moves point, clicks and taps pin, drags and two fingers move the view.
 
 const DRAG_PX = 5;
-const MAX_SCALE = 40;  // screen pixels of one image pixel
+const MAX_SCALE = 40; // screen pixels of one image pixel
 
 class Stage {
   // on: {point(x, y), leave(), click(x, y), view()}; x and y in pixels of the image.
@@ -12,7 +12,9 @@ class Stage {
     listen("pointermove", this.move);
     listen("pointerup", this.up);
     listen("pointercancel", this.cancel);
-    listen("pointerleave", (event) => { if (event.pointerType !== "touch") this.on.leave(); });
+    listen("pointerleave", (event) => {
+      if (event.pointerType !== "touch") this.on.leave();
+    });
     listen("wheel", this.wheel, { passive: false });
     new ResizeObserver(() => this.resize()).observe(element);
   }
@@ -46,8 +48,8 @@ class Stage {
   zoomBy(factor, atX = this.element.clientWidth / 2, atY = this.element.clientHeight / 2) {
     const scale = Math.min(Math.max(this.scale * factor, this.fitScale), Math.max(MAX_SCALE, this.fitScale));
     if (scale <= this.fitScale * 1.001) return this.fit();
-    this.x = atX - (atX - this.x) * scale / this.scale;
-    this.y = atY - (atY - this.y) * scale / this.scale;
+    this.x = atX - ((atX - this.x) * scale) / this.scale;
+    this.y = atY - ((atY - this.y) * scale) / this.scale;
     this.scale = scale;
     this.fitted = false;
     this.panBy(0, 0);
@@ -55,7 +57,7 @@ class Stage {
 
   // Move the view; the image is kept in the stage, or in its middle where it is smaller.
   panBy(dx, dy) {
-    const kept = (at, extent, room) => extent <= room ? (room - extent) / 2 : Math.min(0, Math.max(room - extent, at));
+    const kept = (at, extent, room) => (extent <= room ? (room - extent) / 2 : Math.min(0, Math.max(room - extent, at)));
     this.x = kept(this.x + dx, this.width * this.scale, this.element.clientWidth);
     this.y = kept(this.y + dy, this.height * this.scale, this.element.clientHeight);
     this.show();
@@ -63,8 +65,9 @@ class Stage {
 
   // Move the view until a pixel of the image is seen.
   reveal(x, y) {
-    const [left, top] = this.toScreen(x, y), margin = 24;
-    const into = (at, room) => at < margin ? margin - at : at > room - margin ? room - margin - at : 0;
+    const [left, top] = this.toScreen(x, y),
+      margin = 24;
+    const into = (at, room) => (at < margin ? margin - at : at > room - margin ? room - margin - at : 0);
     this.panBy(into(left, this.element.clientWidth), into(top, this.element.clientHeight));
   }
 
@@ -99,12 +102,16 @@ class Stage {
     if (Math.hypot(finger.x - finger.fromX, finger.y - finger.fromY) > DRAG_PX) this.moved = true;
     if (this.fingers.size > 1) this.pinch(finger, before);
     else if (event.pointerType === "touch") this.on.point(...this.toImage(event));
-    else if (this.moved) { this.fitted = false; this.panBy(finger.x - before.x, finger.y - before.y); }
+    else if (this.moved) {
+      this.fitted = false;
+      this.panBy(finger.x - before.x, finger.y - before.y);
+    }
   }
 
   // One of two fingers has moved: what lay under both stays under both.
   pinch(finger, before) {
-    const other = [...this.fingers.values()].find((each) => each !== finger), frame = this.element.getBoundingClientRect();
+    const other = [...this.fingers.values()].find((each) => each !== finger),
+      frame = this.element.getBoundingClientRect();
     const apart = (point) => Math.hypot(point.x - other.x, point.y - other.y);
     this.fitted = false;
     this.panBy((finger.x - before.x) / 2, (finger.y - before.y) / 2);
@@ -124,7 +131,8 @@ class Stage {
 
   wheel(event) {
     event.preventDefault();
-    const frame = this.element.getBoundingClientRect(), lines = event.deltaMode ? 16 : 1;
-    this.zoomBy(Math.exp(-event.deltaY * lines / 400), event.clientX - frame.left, event.clientY - frame.top);
+    const frame = this.element.getBoundingClientRect(),
+      lines = event.deltaMode ? 16 : 1;
+    this.zoomBy(Math.exp((-event.deltaY * lines) / 400), event.clientX - frame.left, event.clientY - frame.top);
   }
 }
