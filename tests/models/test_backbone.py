@@ -3,6 +3,7 @@
 import time
 
 import pytest
+import timm
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -24,6 +25,19 @@ def test_features_at_the_four_strides(name: str) -> None:
     assert [tuple(f.shape) for f in features] == [
         (2, channels, 64 // stride, 96 // stride) for channels, stride in zip(backbone.channels, (4, 8, 16, 32), strict=True)
     ]
+
+
+@pytest.mark.parametrize("name", [LITE0, "tf_efficientnet_b0"])
+def test_padding_by_constants_is_tensorflows_on_multiples_of_32(name: str) -> None:
+    """Timm works it out from each image's size: kernels of 3 and 5."""
+    torch.manual_seed(0)
+    backbone = Backbone(name=name, pretrained=False, freeze_batchnorm=True, checkpointing=False)
+    plain = timm.create_model(name, features_only=True, pretrained=False, out_indices=backbone.body.feature_info.out_indices)  # type: ignore[union-attr]
+    plain.load_state_dict(backbone.body.state_dict())
+    images = torch.rand(1, 3, 64, 96)
+    assert any(type(module).__name__ == "Conv2dSame" for module in plain.modules())
+    for ours, timms in zip(backbone(images), plain.eval()(images), strict=True):
+        assert torch.equal(ours, timms)
 
 
 def test_statistics_are_frozen_but_weights_are_not() -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import timm
 import torch
+import torch.nn.functional as F
+from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
 from unipan.errors import InputError
@@ -32,6 +34,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.freeze_batchnorm = freeze_batchnorm
         self.body = _create(name, pretrained=pretrained)
+        _pad_by_constants(self.body)
         if checkpointing:
             _checkpoint_stages(name, self.body)
         self.channels: list[int] = _feature_info(self.body).channels()
@@ -86,6 +89,22 @@ def _create(name: str, *, pretrained: bool) -> nn.Module:
     if pretrained and name == LITE0:
         load_lite0(body)
     return body
+
+
+class _PaddedConv(nn.Conv2d):
+    """A convolution whose stride divides the sides of what it is given, padded as TensorFlow does: one more at the end."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        extra = [max(d * (k - 1) + 1 - s, 0) for k, s, d in zip(self.kernel_size, self.stride, self.dilation, strict=True)]
+        padded = F.pad(input, (extra[1] // 2, extra[1] - extra[1] // 2, extra[0] // 2, extra[0] - extra[0] // 2))
+        return self._conv_forward(padded, self.weight, self.bias)
+
+
+def _pad_by_constants(body: nn.Module) -> None:
+    """Where timm works out TensorFlow's padding from each image's size, take what all multiples of 32 need: a graph is of any."""
+    for module in body.modules():
+        if isinstance(module, Conv2dSame):
+            module.__class__ = _PaddedConv  # of the same weights and settings
 
 
 def _checkpoint_stages(name: str, body: Any) -> None:

@@ -4,9 +4,14 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from torch import Tensor, nn
+from torchvision.ops import clip_boxes_to_image
 
+from unipan.ops.candidates import batched_nms
 from unipan.terms import Term
 from unipan.types import Detections, Size, Target
+
+MIN_SIDE_PX = 1e-2
+"""Smaller boxes are no detections, as in torchvision's Faster R-CNN."""
 
 
 class Detector(Protocol):
@@ -40,3 +45,17 @@ class NoDetector(nn.Module):
     def add_masks(self, pyramid: Sequence[Tensor], sizes: Sequence[Size], detections: Sequence[Detections]) -> list[Detections]:
         nothing = pyramid[0].new_zeros(0, 1, 1)  # every variant takes them
         return [found._replace(mask_logits=nothing) for found in detections]
+
+
+def best_detections(
+    boxes: Tensor, scores: Tensor, own_labels: Tensor, size: Size, things: Tensor, *, nms: float, limit: int
+) -> Detections:
+    """The best `limit` of one image's candidates that no better one of their class covers, cut off at the image's border.
+
+    boxes: (R, 4) in pixels; scores and own_labels, of 1..T: (R,). things: (T,) class indices.
+    """
+    boxes = clip_boxes_to_image(boxes, size)
+    large = ((boxes[:, 2:] - boxes[:, :2]) >= MIN_SIDE_PX).all(1)
+    boxes, scores, own_labels = boxes[large], scores[large], own_labels[large]
+    kept = batched_nms(boxes.detach(), scores.detach(), own_labels, nms)[:limit]
+    return Detections(boxes[kept], scores[kept], things[own_labels[kept] - 1])

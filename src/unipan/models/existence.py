@@ -32,10 +32,12 @@ class ExistenceHead(nn.Module):
 
     def forward(self, potentials: Tensor, affinity: Tensor, admitted: Detections) -> Tensor:
         """potentials: (K, h, w), the detections' channels after the stuff's. affinity: (D, h, w) -> (N,) logits."""
-        channels = potentials[self.num_stuff : self.num_stuff + len(admitted.scores)].detach().flatten(1)
+        channels = potentials[self.num_stuff : self.num_stuff + admitted.scores.shape[0]].detach().flatten(1)
         scores = admitted.scores.detach()
         own, pairs = detection_features(channels, affinity.detach().flatten(1).T, scores, admitted.labels)
-        worst = torch.cat([self.pair(pairs) * _better(len(own), pairs)[..., None], pairs.new_zeros(len(own), 1, HIDDEN)], 1)
+        worst = torch.cat(
+            [self.pair(pairs) * _better(own.shape[0], pairs)[..., None], pairs.new_zeros(own.shape[0], 1, HIDDEN)], 1
+        )
         return self.judge(torch.cat([own, worst.amax(1)], 1))[:, 0]
 
 
@@ -57,11 +59,18 @@ def detection_features(channels: Tensor, features: Tensor, scores: Tensor, label
     sharpness = channels.square().sum(1) / mass
     spread = 1 - means.square().sum(1) / size
     total = channels.sum(1)  # min(a, b) = (a + b - |a - b|) / 2, so that N x N x P values are never held
-    shared = ((total[:, None] + total - torch.cdist(channels, channels, p=1)) / 2).clamp(min=0)
+    shared = ((total[:, None] + total - _distances(channels)) / 2).clamp(min=0)
     likeness = F.normalize(means, dim=1) @ F.normalize(means, dim=1).T
     same = (labels[:, None] == labels).to(score.dtype)
     pairs = [shared / mass[:, None], shared / mass, likeness, same, score - score[:, None]]
     return torch.stack([score, sharpness, spread], 1), torch.stack(pairs, 2)
+
+
+def _distances(channels: Tensor) -> Tensor:
+    """(N, N) sums of absolute differences. A graph for export has no operator for them, and holds the N x N x P differences."""
+    if torch.compiler.is_exporting():
+        return (channels[:, None] - channels).abs().sum(2)
+    return torch.cdist(channels, channels, p=1)
 
 
 def _better(count: int, like: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.roi_heads import RoIHeads
@@ -57,11 +58,11 @@ class PyramidRoIAlign(nn.Module):
 
     def forward(self, levels: dict[str, Tensor], boxes: list[Tensor], sizes: list[Size]) -> Tensor:
         """levels: P2..P5, (B, C, h, w). boxes: B times (R, 4) in pixels -> (sum of R, C, M, M)."""
-        every = torch.cat([torch.cat([b.new_full((len(b), 1), float(i)), b], 1) for i, b in enumerate(boxes)])
+        every = torch.cat([F.pad(own, (1, 0), value=float(image)) for image, own in enumerate(boxes)])
         octave = torch.log2(box_area(every[:, 1:]).sqrt() / self.size_at_p4_px)
         level = (4 + octave + 1e-6).floor().clamp(2, 5)  # FPN, eq. 1; the small number as torchvision's
         features = list(levels.values())
-        pooled = features[0].new_zeros(len(every), features[0].shape[1], self.output_size, self.output_size)
+        pooled = features[0].new_zeros(every.shape[0], features[0].shape[1], self.output_size, self.output_size)
         for depth, (stride, feature) in enumerate(zip(STRIDES, features, strict=False), start=2):
             here = torch.where(level == depth)[0]
             pooled = pooled.index_copy(0, here, roi_align(feature, every[here], self.output_size, 1 / stride))
@@ -84,7 +85,7 @@ def mask_logits(
     """(sum of R, M, M) logits, for each region those of its own class. boxes: B times (R, 4). labels: (sum of R,), 1..T."""
     pooled = head.mask_roi_pool(roi_levels(pyramid), list(boxes), list(sizes))  # pyright: ignore[reportOptionalCall]
     logits = head.mask_predictor(head.mask_head(pooled))  # pyright: ignore[reportOptionalCall]
-    return logits[torch.arange(len(labels), device=labels.device), labels]
+    return logits[torch.arange(labels.shape[0], device=labels.device), labels]
 
 
 def mask_loss(
@@ -115,5 +116,5 @@ def add_masks(
         return list(detections)
     labels = own_labels(things, torch.cat([found.labels for found in detections]))
     logits = mask_logits(head, pyramid, [found.boxes.detach() for found in detections], labels, sizes)
-    masks = logits.split([len(found.boxes) for found in detections])
+    masks = logits.split([found.boxes.shape[0] for found in detections])
     return [found._replace(mask_logits=mask) for found, mask in zip(detections, masks, strict=True)]

@@ -1,7 +1,6 @@
 """The network: it reads like the figure in the README, a line for each box. Training and inference share every line of it."""
 
 from collections.abc import Sequence
-from math import ceil
 
 import torch
 import torch.nn.functional as F
@@ -63,7 +62,7 @@ class PanopticNetwork(nn.Module):
             raise InputError(f"images are {images.shape[-2]}x{images.shape[-1]}, but their sizes reach to {height}x{width}.")
         groups = [[i for i, size in enumerate(sizes) if size == one] for one in dict.fromkeys(sizes)]
         parts = [
-            self._forward_one_size(
+            self.forward_one_size(
                 images[group, :, : sizes[group[0]][0], : sizes[group[0]][1]],
                 None if targets is None else [targets[i] for i in group],
                 admission,
@@ -72,7 +71,7 @@ class PanopticNetwork(nn.Module):
         ]
         return _join(parts, groups)
 
-    def _forward_one_size(self, images: Tensor, targets: Sequence[Target] | None, admission: Admission) -> Outputs:
+    def forward_one_size(self, images: Tensor, targets: Sequence[Target] | None, admission: Admission) -> Outputs:
         """images: (B, 3, H, W) without padding."""
         sizes = [(images.shape[-2], images.shape[-1])] * len(images)
         pyramid = self._pyramid(images)
@@ -96,9 +95,9 @@ class PanopticNetwork(nn.Module):
 
     def _pyramid(self, images: Tensor) -> list[Tensor]:
         """P2..P6."""
-        height, width = images.shape[-2:]
-        right, bottom = (-width) % EXTENT_MULTIPLE, (-height) % EXTENT_MULTIPLE
-        features = self.backbone(F.pad(self.backbone.normalise(images), (0, right, 0, bottom)))
+        most = EXTENT_MULTIPLE - 1  # padded by it and then cut: an exported graph pads by a constant alone
+        height, width = ((side + most) // EXTENT_MULTIPLE * EXTENT_MULTIPLE for side in images.shape[-2:])
+        features = self.backbone(F.pad(self.backbone.normalise(images), (0, most, 0, most))[..., :height, :width])
         return list(self.fpn({str(level): x for level, x in enumerate(features)}).values())
 
 
@@ -120,7 +119,8 @@ def admit(detections: Detections, admission: Admission) -> Tensor:
 
 def _true_cells(x: Tensor, size: Size) -> Tensor:
     """Cut the cells that lie wholly in the padding: propagation must not sum over them."""
-    return x[..., : ceil(size[0] / STRIDE), : ceil(size[1] / STRIDE)]
+    rows, columns = ((side + STRIDE - 1) // STRIDE for side in size)  # of positive numbers: ONNX rounds others towards 0
+    return x[..., :rows, :columns]
 
 
 def _join(parts: Sequence[Outputs], groups: Sequence[Sequence[int]]) -> Outputs:

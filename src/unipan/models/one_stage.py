@@ -16,19 +16,19 @@ from torch import Tensor, nn
 from torchvision.models.detection._utils import BoxLinearCoder
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.fcos import FCOSClassificationHead, FCOSRegressionHead
-from torchvision.ops import batched_nms, box_iou, clip_boxes_to_image, generalized_box_iou_loss, sigmoid_focal_loss
+from torchvision.ops import box_iou, generalized_box_iou_loss, sigmoid_focal_loss
 
+from unipan.models.detector import best_detections
 from unipan.models.feature_decoder import group_norm
 from unipan.models.locations import LEVELS, centeredness, responsibility
 from unipan.models.mask_head import MaskHead, MaskRegions, add_masks, mask_loss, own_labels
 from unipan.models.proposals import grid_anchors
+from unipan.ops.candidates import best_of_levels
 from unipan.terms import Term
 from unipan.types import Detections, Size, Target
 
 MASK_IOU = 0.5
 """Box IoU from which a detection's mask is trained as that of a true thing, as in Mask R-CNN."""
-MIN_SIDE_PX = 1e-2
-"""Smaller boxes are no detections, as in torchvision's Faster R-CNN."""
 
 
 class Predictions(NamedTuple):
@@ -93,17 +93,15 @@ class OneStageDetector(nn.Module):
         predictions = Predictions(self.classification_head(levels), distances, centerness[..., 0])
         cells = grid_anchors(self.cells, levels, LEVELS)
         per_level = [x.shape[-2] * x.shape[-1] for x in levels]
-        found = [
+        detections = [
             self._select(logits, sides, center, cells, per_level, size)
             for logits, sides, center, size in zip(*predictions, sizes, strict=True)
         ]
-        boxes, scores, labels = (list(part) for part in zip(*found, strict=True))
-        detections = [Detections(b, s, self.things[label - 1]) for b, s, label in zip(boxes, scores, labels, strict=True)]
         if targets is None:
             return detections, {}
         losses = self._box_losses(predictions, cells, targets)
         if self.roi_heads is not None:
-            regions = [self._mask_regions(one, target) for one, target in zip(boxes, targets, strict=True)]
+            regions = [self._mask_regions(one.boxes, target) for one, target in zip(detections, targets, strict=True)]
             losses |= mask_loss(self.roi_heads, pyramid, regions, sizes, targets)
         return detections, losses
 
@@ -113,30 +111,18 @@ class OneStageDetector(nn.Module):
 
     def _select(
         self, class_logits: Tensor, distances: Tensor, centerness: Tensor, cells: Tensor, per_level: list[int], size: Size
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Boxes (N, 4), scores (N,) and own labels (N,) of one image, best first.
+    ) -> Detections:
+        """The detections of one image, best first.
 
         The score is the root of class probability times centreness, in logarithms, whose gradient exists at 0 too.
         """
         scores = ((F.logsigmoid(class_logits) + F.logsigmoid(centerness)[:, None]) / 2).exp()  # (L, T)
-        best = self._candidates(scores.detach(), per_level)
+        worthy = scores.detach().where(scores >= self.score_threshold, -torch.inf)
+        best = best_of_levels([level.flatten() for level in worthy.split(per_level)], self.before_nms)
         location, position = best // scores.shape[1], best % scores.shape[1]
-        boxes = clip_boxes_to_image(self.coder.decode(distances[location], cells[location]), size)
-        large = ((boxes[:, 2:] - boxes[:, :2]) >= MIN_SIDE_PX).all(1)
-        boxes, scores, labels = boxes[large], scores.flatten()[best][large], position[large] + 1
-        kept = batched_nms(boxes.detach(), scores.detach(), labels, self.nms)[: self.max_detections]
-        return boxes[kept], scores[kept], labels[kept]
-
-    def _candidates(self, scores: Tensor, per_level: list[int]) -> Tensor:
-        """Indices into the flat (L, T) scores: of each level, the best `before_nms` that reach the threshold."""
-        best: list[Tensor] = []
-        start = 0
-        for level in scores.split(per_level):
-            flat = level.flatten()
-            over = torch.where(flat >= self.score_threshold)[0]
-            best.append(start + over[flat[over].topk(min(self.before_nms, len(over))).indices])
-            start += len(flat)
-        return torch.cat(best)
+        boxes = self.coder.decode(distances[location], cells[location])
+        limits = {"nms": self.nms, "limit": self.max_detections}
+        return best_detections(boxes, scores.flatten()[best], position + 1, size, self.things, **limits)
 
     def _box_losses(self, predictions: Predictions, cells: Tensor, targets: Sequence[Target]) -> dict[str, Term]:
         """Focal loss of the classes, GIoU of the boxes, cross-entropy of the centreness; all over the number of positives."""

@@ -93,7 +93,7 @@ class UnifiedHead(nn.Module):
         """potentials: (K, h, w); affinity: (D, h, w); existence: (N,) or (0,) -> (K, h, w) logits; of one image's true cells."""
         evidence = propagate(potentials.flatten(1), affinity.flatten(1).T, self.form).view_as(potentials)
         logits = self.scale * evidence + self.unary_scale * unary_logits(potentials)
-        return logits + channel_bias(existence, self.num_stuff, len(potentials))
+        return logits + channel_bias(existence, self.num_stuff, potentials.shape[0])
 
     def together(self, potentials: Tensor, affinity: Tensor, existence: Tensor, cells: Tensor) -> Tensor:
         """(M, P) probabilities, from (M,) marked cells: that a marked cell and another are of one channel, by affinity alone.
@@ -112,7 +112,7 @@ def channel_bias(existence: Tensor, num_stuff: int, num_channels: int) -> Tensor
     No gradient: the existence learns from its own loss alone, as the panoptic loss hardly sees a small false segment.
     """
     gate = F.logsigmoid(GATE * (existence.detach() - EXISTS))
-    return F.pad(gate, (num_stuff, num_channels - num_stuff - len(existence)))[:, None, None]
+    return F.pad(gate, (num_stuff, num_channels - num_stuff - existence.shape[0]))[:, None, None]
 
 
 def _factor(logarithm: Tensor | None) -> Tensor:

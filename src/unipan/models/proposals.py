@@ -10,8 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead, concat_box_prediction_layers
+from torchvision.ops import clip_boxes_to_image, remove_small_boxes
 
 from unipan.models.sampling import sample_balanced
+from unipan.ops.candidates import batched_nms, best_of_levels
 from unipan.terms import Term
 from unipan.types import Size, Target
 
@@ -48,6 +50,9 @@ class ProposalNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.samples = samples
+        self.before_nms = before_nms
+        self.proposals = proposals
+        self.nms = nms
         anchors = AnchorGenerator(
             sizes=tuple((anchor_scale * stride,) for stride in STRIDES),  # pyright: ignore[reportArgumentType]
             aspect_ratios=(tuple(aspect_ratios),) * len(STRIDES),
@@ -73,11 +78,20 @@ class ProposalNetwork(nn.Module):
         anchors = grid_anchors(self.rpn.anchor_generator, levels, STRIDES)
         per_level = [o.shape[1] * o.shape[2] * o.shape[3] for o in objectness]
         objectness, deltas = concat_box_prediction_layers(objectness, deltas)  # (B * A, 1) and (B * A, 4)
-        every = [anchors] * len(sizes)
-        boxes = self.rpn.box_coder.decode(deltas.detach(), every).view(len(sizes), -1, 4)
-        proposals, _ = self.rpn.filter_proposals(boxes, objectness, list(sizes), per_level)
+        boxes = self.rpn.box_coder.decode_single(deltas.detach(), anchors.repeat(len(sizes), 1)).view(len(sizes), -1, 4)
+        scores = objectness.detach().view(len(sizes), -1)
+        proposals = [self._select(b, s, per_level, size) for b, s, size in zip(boxes, scores, sizes, strict=True)]
         losses = {} if targets is None else self._losses(objectness, deltas, anchors, targets)
         return proposals, losses
+
+    def _select(self, boxes: Tensor, scores: Tensor, per_level: list[int], size: Size) -> Tensor:
+        """(R, 4) proposals of one image, best first; those of a level suppress each other. boxes: (A, 4). scores: (A,) logits."""
+        best = best_of_levels(scores.split(per_level), self.before_nms)
+        level = torch.cat([best.new_full((number,), depth) for depth, number in enumerate(per_level)])[best]
+        boxes, scores = clip_boxes_to_image(boxes[best], size), scores[best].sigmoid()
+        large = remove_small_boxes(boxes, self.rpn.min_size)
+        boxes, scores, level = boxes[large], scores[large], level[large]
+        return boxes[batched_nms(boxes, scores, level, self.nms)[: self.proposals]]
 
     def _losses(self, objectness: Tensor, deltas: Tensor, anchors: Tensor, targets: Sequence[Target]) -> dict[str, Term]:
         """Objectness and box regression over sampled anchors (Faster R-CNN, section 3.1.2)."""

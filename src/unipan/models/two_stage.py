@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.roi_heads import RoIHeads
 
+from unipan.models.detector import best_detections
 from unipan.models.mask_head import MaskHead, MaskRegions, PyramidRoIAlign, add_masks, mask_loss, own_labels, roi_levels
 from unipan.models.proposals import SMOOTH_L1_BETA, ProposalNetwork
 from unipan.models.sampling import sample_balanced
@@ -85,8 +86,8 @@ class TwoStageDetector(nn.Module):
     ) -> tuple[list[Detections], dict[str, Term]]:
         proposals, losses = self.proposals(pyramid, sizes, targets)
         class_logits, deltas = self._box_head(pyramid, proposals, sizes)
-        boxes, scores, labels = self.roi_heads.postprocess_detections(class_logits, deltas, proposals, list(sizes))
-        detections = [Detections(b, s, self.things[label - 1]) for b, s, label in zip(boxes, scores, labels, strict=True)]
+        found = zip(*(x.split([p.shape[0] for p in proposals]) for x in (class_logits, deltas)), proposals, sizes, strict=True)
+        detections = [self._select(*image) for image in found]
         if targets is not None:
             losses |= self._losses(pyramid, class_logits, deltas, proposals, sizes, targets)
         return detections, losses
@@ -104,6 +105,14 @@ class TwoStageDetector(nn.Module):
         """(sum of R, T + 1) class logits and (sum of R, 4 (T + 1)) box deltas."""
         pooled = self.roi_heads.box_roi_pool(roi_levels(pyramid), boxes, list(sizes))
         return self.roi_heads.box_predictor(self.roi_heads.box_head(pooled))
+
+    def _select(self, class_logits: Tensor, deltas: Tensor, proposals: Tensor, size: Size) -> Detections:
+        """The detections of one image, best first: every proposal stands once for each class."""
+        scores = class_logits.softmax(1)[:, 1:]  # (R, T)
+        boxes = self.roi_heads.box_coder.decode_single(deltas, proposals).unflatten(1, (-1, 4))[:, 1:]
+        region, thing = torch.where(scores > self.roi_heads.score_thresh)
+        limits = {"nms": self.roi_heads.nms_thresh, "limit": self.roi_heads.detections_per_img}
+        return best_detections(boxes[region, thing], scores[region, thing], thing + 1, size, self.things, **limits)
 
     def _losses(
         self,
