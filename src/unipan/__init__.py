@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from unipan.recipes.comparison import Comparison
     from unipan.recipes.evaluation.result import Evaluation
     from unipan.recipes.explore import explore
+    from unipan.recipes.export import export
     from unipan.recipes.score import score
     from unipan.tools.doctor.run import doctor
     from unipan.types import Detections, Inference, Outputs, PanopticMap, Segment
@@ -49,6 +50,7 @@ __all__ = [
     "Step",
     "doctor",
     "explore",
+    "export",
     "load",
     "overlay",
     "score",
@@ -74,6 +76,7 @@ _HOMES = {
     "explore": "unipan.recipes.explore",
     "Step": "unipan.engine.fit",
     "doctor": "unipan.tools.doctor.run",
+    "export": "unipan.recipes.export",
     "load": "unipan.predictor",
     "overlay": "unipan.viz.overlay",
     "score": "unipan.recipes.score",

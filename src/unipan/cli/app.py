@@ -17,6 +17,7 @@ from unipan.cli.convert import cityscapes, instances, labelme, pairs
 from unipan.cli.data import doctor, inspect
 from unipan.cli.evaluate import compare, evaluate, predict, report, runs, score
 from unipan.cli.explore import explore
+from unipan.cli.export import export
 from unipan.cli.machine import benchmark, env
 from unipan.cli.parse import Command, Menu, parse
 from unipan.cli.threads import processor_quota, set_threads
@@ -40,7 +41,7 @@ MENU = Menu(
         "train": _with_presets(train, "Train a network with a preset or --config FILE; --help after it lists every setting."),
         **{
             verb.__name__: Command(verb)
-            for verb in (evaluate, report, predict, explore, compare, score, runs, doctor, benchmark, env)
+            for verb in (evaluate, report, predict, explore, compare, score, export, runs, doctor, benchmark, env)
         },
         "inspect": _with_presets(inspect, "Draw what a training would see: settings as for train, and an image file for --out."),
         "convert": Menu(

@@ -1,0 +1,39 @@
+"""What an exported network sees in an image, with onnxruntime, numpy and Pillow alone.
+
+python examples/onnx_predict.py demo.onnx image.jpg answer.png
+"""
+
+import json
+import sys
+
+import numpy as np
+import onnxruntime
+from PIL import Image, ImageOps
+
+model, source, target = sys.argv[1:]
+onnxruntime.set_default_logger_severity(3)  # no warning that `size`, which is left out here, could be given
+session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+facts = json.loads(session.get_modelmeta().custom_metadata_map["unipan"])
+
+# The image as the network sees it: its shorter side of so many pixels, unless the longer one would pass its limit; 0 is no limit.
+image = ImageOps.exif_transpose(Image.open(source)).convert("RGB")
+factor = facts["scale"] or (facts["short_side"] / min(image.size) if facts["short_side"] else 1.0)
+if facts["long_side"] and not facts["scale"]:
+    factor = min(factor, facts["long_side"] / max(image.size))
+seen = image.resize([max(1, round(side * factor)) for side in image.size], Image.Resampling.BILINEAR)
+
+pixels = np.asarray(seen).transpose(2, 0, 1)
+ids, scores, labels, boxes = session.run(["ids", "scores", "labels", "boxes"], {"image": pixels})
+
+# Id 0 is void, then come the stuff classes, then the detections in their order.
+class_of_id = [None, *facts["stuff"], *labels.tolist()]
+score_of_id = [None, *[1.0] * len(facts["stuff"]), *scores.tolist()]
+for segment in np.unique(ids[ids > 0]).tolist():
+    category = facts["categories"][class_of_id[segment]]
+    share = (ids == segment).mean()
+    print(f"{segment:4} {category['name']:20} score {score_of_id[segment]:.2f}, {share:.1%} of the pixels")
+
+colors = np.array([[0, 0, 0], *(facts["categories"][c]["color"] for c in class_of_id[1:])], dtype=np.float64)
+colors[1 + len(facts["stuff"]) :] *= np.random.default_rng(0).uniform(0.6, 1.0, (len(labels), 1))  # things of one class apart
+drawn = Image.fromarray(colors.astype(np.uint8)[ids]).resize(image.size, Image.Resampling.NEAREST)
+Image.blend(image, drawn, 0.6).save(target)

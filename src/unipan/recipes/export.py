@@ -1,0 +1,203 @@
+"""`unipan export`: a run as an ONNX file, which is then held against the run itself."""
+
+from collections.abc import Iterator, Sequence
+from copy import copy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from torchvision.transforms.v2 import functional as transforms
+
+from unipan.checkpoint import open_run
+from unipan.console import Table, counted, logger
+from unipan.data.build import training_dataset, validation_dataset
+from unipan.data.dataset import PanopticDataset
+from unipan.data.scenes.dataset import SceneDataset
+from unipan.errors import InputError
+from unipan.files import make_folder
+from unipan.metrics.pq import PQCounts, quality
+from unipan.metrics.report import percent
+from unipan.metrics.segment_matching import match_maps
+from unipan.overrides import NO_OVERRIDES, Overrides
+from unipan.predictor import Predictor, load
+from unipan.tools.onnx.quantise import quantise
+from unipan.tools.onnx.run import OnnxGraph
+from unipan.tools.onnx.write import write_onnx
+from unipan.types import Size
+
+LEAST_AGREEMENT = 0.9999
+"""Share of the pixels, over all images of a verification, whose ids must be the same."""
+FACTORS = ((1.0, 1.0), (0.5, 0.75), (1.3, 0.9), (0.77, 1.21), (1.0, 0.4))
+"""Of the network's size, height and width: the sizes of a verification."""
+CALIBRATION_IMAGES = 32
+JUDGED_IMAGES = 200
+
+
+@dataclass(frozen=True)
+class SizeCheck:
+    """One image of a verification."""
+
+    height: int
+    width: int
+    padded: bool
+    """Whether the graph was given the image inside a larger one, and its size."""
+    detections: int
+    same_pixels: int
+    seconds_torch: float
+    seconds_onnx: float
+
+    @property
+    def agreement(self) -> float:
+        return self.same_pixels / (self.height * self.width)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Panoptic quality of the exported file, and of that with 8-bit layers, on so many held-out images."""
+
+    path: Path
+    num_images: int
+    pq: float
+    pq_int8: float
+
+
+@dataclass(frozen=True)
+class Export:
+    """An exported file and how it compares with the run."""
+
+    path: Path
+    checks: tuple[SizeCheck, ...]
+    images: str
+    """On what it was verified."""
+    int8: Cost | None
+
+    @property
+    def agreement(self) -> float:
+        """Share of all pixels whose ids are the run's."""
+        return sum(check.same_pixels for check in self.checks) / sum(check.height * check.width for check in self.checks)
+
+    def check_agreement(self) -> None:
+        """Raises: InputError where too many ids are others than the run's."""
+        if self.agreement < LEAST_AGREEMENT:
+            raise InputError(
+                f"{100 * self.agreement:.3f} % of the ids of {self.path} are the run's, but {100 * LEAST_AGREEMENT:g} % must be; "
+                "do not use it where answers must be the run's."
+            )
+
+    def table(self) -> Table:
+        """A row for each size."""
+        table = Table(f"{self.path} against the run, on {self.images}")
+        for name in ("height x width", "detections", "same ids, %", "torch, s", "onnxruntime, s"):
+            table.add_column(name, justify="right" if table.columns else "left")
+        for check in self.checks:
+            size = f"{check.height} x {check.width}{', padded' if check.padded else ''}"
+            times = f"{check.seconds_torch:.2f}", f"{check.seconds_onnx:.2f}"
+            table.add_row(size, str(check.detections), f"{100 * check.agreement:.3f}", *times)
+        return table
+
+    def sentences(self) -> list[str]:
+        megabytes = self.path.stat().st_size / 2**20
+        found = [f"{self.path}: {megabytes:.1f} MB, {100 * self.agreement:.4f} % of all ids are the run's."]
+        if self.int8:
+            cost = self.int8
+            found.append(
+                f"{cost.path}: {cost.path.stat().st_size / 2**20:.1f} MB; PQ {percent(cost.pq)} becomes "
+                f"{percent(cost.pq_int8)} on {cost.num_images} held-out images."
+            )
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        int8 = asdict(self.int8) | {"path": str(self.int8.path)} if self.int8 else None
+        checks = [asdict(check) | {"agreement": check.agreement} for check in self.checks]
+        return {"path": str(self.path), "agreement": self.agreement, "images": self.images, "checks": checks, "int8": int8}
+
+
+def export(run: str | Path, onnx: str | Path, *, overrides: Overrides = NO_OVERRIDES, int8: bool = False) -> Export:
+    """Write a run as an ONNX file, and hold its answers against the run's on images of several sizes.
+
+    overrides: limits and sizes that the graph is to have otherwise than the run. int8: beside it, one with 8-bit layers, ranges
+    from images of the training, and what that costs in PQ on held-out ones. Whether they agree, `Export.check_agreement` tells.
+    """
+    onnx = Path(onnx)
+    if onnx.suffix != ".onnx":
+        raise InputError(f"the file to write is {onnx}; give it a name that ends in .onnx.")
+    _, config, _ = open_run(run)
+    predictor = load(run, device="cpu", overrides=overrides)
+    training = training_dataset(config.data, config.train.seed) if int8 else None
+    try:
+        held_out = validation_dataset(config.data)
+    except InputError:
+        if int8:  # which is measured on them
+            raise
+        held_out = None
+    make_folder(onnx.absolute().parent)
+    logger.info("writing %s: minutes, as every operator is traced", onnx)
+    write_onnx(predictor, onnx)
+    graph = OnnxGraph(onnx)
+    images, named = verification_images(held_out)
+    checks = tuple(verified(predictor, graph, images))
+    cost = None
+    if training is not None and held_out is not None:
+        reduced = onnx.with_stem(f"{onnx.stem}_int8")
+        shown = (as_shown(predictor, training[i].image).numpy() for i in range(min(CALIBRATION_IMAGES, len(training))))
+        quantise(onnx, reduced, shown)
+        cost = cost_of(predictor, reduced, graph, held_out)
+    return Export(onnx, checks, named, cost)
+
+
+def verification_images(held_out: PanopticDataset | None) -> tuple[list[Tensor], str]:
+    """One image for each of FACTORS and what they are: the run's held-out ones where they are there, else procedural scenes."""
+    if held_out is None:
+        scenes = SceneDataset(difficulty="standard", size=(192, 256), seed=0, length=len(FACTORS))
+        return [scenes[index].image for index in range(len(FACTORS))], "procedural scenes, as the held-out images are not there"
+    return [held_out[index % len(held_out)].image for index in range(len(FACTORS))], "held-out images"
+
+
+def as_shown(predictor: Predictor, image: Tensor, factors: tuple[float, float] = (1.0, 1.0)) -> Tensor:
+    """An image (3, H, W) uint8 at the size at which the network sees it, times factors of height and width."""
+    size = predictor.network_size((image.shape[1], image.shape[2]))
+    wanted = [max(1, round(side * factor)) for side, factor in zip(size, factors, strict=True)]
+    return transforms.resize(image, wanted, antialias=True)
+
+
+def verified(predictor: Predictor, graph: OnnxGraph, images: Sequence[Tensor]) -> Iterator[SizeCheck]:
+    """Each image at one of FACTORS, and the first again inside a larger one."""
+    as_it_is = copy(predictor)
+    as_it_is.scale = 1.0  # they have the network's size already
+    shown = [as_shown(predictor, image, factors) for image, factors in zip(images, FACTORS, strict=True)]
+    yield from (check(as_it_is, graph, image, image.numpy(), None) for image in shown)
+    first = shown[0]
+    height, width = (-(-side // 32) * 32 + 32 for side in first.shape[1:])
+    padded = np.zeros((3, height, width), dtype=np.uint8)
+    padded[:, : first.shape[1], : first.shape[2]] = first.numpy()
+    yield check(as_it_is, graph, first, padded, (first.shape[1], first.shape[2]))
+
+
+def check(predictor: Predictor, graph: OnnxGraph, image: Tensor, given: NDArray[np.uint8], true_size: Size | None) -> SizeCheck:
+    """Compare the run's answer for an image with the graph's for what it is given."""
+    start = perf_counter()
+    expected = predictor(image).ids.numpy()
+    middle = perf_counter()
+    answer = graph(given, true_size)
+    end = perf_counter()
+    height, width = image.shape[1:]
+    same = int((answer.ids == expected).sum()) if answer.ids.shape == expected.shape else 0
+    return SizeCheck(height, width, true_size is not None, len(answer.scores), same, middle - start, end - middle)
+
+
+def cost_of(predictor: Predictor, reduced: Path, graph: OnnxGraph, held_out: PanopticDataset) -> Cost:
+    """PQ of a file and of the one with 8-bit layers, on the first of the held-out images."""
+    graphs, number = (graph, OnnxGraph(reduced)), min(JUDGED_IMAGES, len(held_out))
+    totals = [PQCounts.zero(len(graph.classes)) for _ in graphs]
+    for index in counted(range(number), "scoring", number):
+        sample = held_out[index]
+        image, size = as_shown(predictor, sample.image).numpy(), (sample.image.shape[1], sample.image.shape[2])
+        for position, one in enumerate(graphs):
+            answer = one.panoptic(one(image), size)
+            totals[position] += PQCounts.of(match_maps(answer, sample.truth), len(graph.classes))
+    pq, pq_int8 = (quality(total, graph.classes).all.pq for total in totals)
+    return Cost(reduced, number, pq, pq_int8)

@@ -1,0 +1,1 @@
+"""A network as an ONNX file: written, run and quantised."""
