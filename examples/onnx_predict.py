@@ -23,7 +23,7 @@ if facts["long_side"] and not facts["scale"]:
 seen = image.resize([max(1, round(side * factor)) for side in image.size], Image.Resampling.BILINEAR)
 
 pixels = np.asarray(seen).transpose(2, 0, 1)
-ids, scores, labels, boxes = session.run(["ids", "scores", "labels", "boxes"], {"image": pixels})
+ids, scores, labels, boxes = map(np.asarray, session.run(["ids", "scores", "labels", "boxes"], {"image": pixels}))
 
 # Id 0 is void, then come the stuff classes, then the detections in their order.
 class_of_id = [None, *facts["stuff"], *labels.tolist()]
