@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -15,18 +16,20 @@ LAYERS = ("Conv", "Gemm")
 
 def quantise(path: Path, out: Path, images: Iterable[NDArray[np.uint8]]) -> None:
     """Write an exported file with 8-bit layers, ranges measured on images, (3, H, W) RGB each, as the network sees them."""
-    needs("onnxruntime")
     quantization = needs("onnxruntime.quantization")
     types = quantization.QuantType
-    quantization.quantize_static(
-        str(path),
-        str(out),
-        _reader(images),
-        op_types_to_quantize=list(LAYERS),
-        per_channel=True,
-        activation_type=types.QUInt8,
-        weight_type=types.QInt8,
-    )
+    with TemporaryDirectory() as folder:
+        folded = Path(folder) / "folded.onnx"  # biases that are computed from constants become constants
+        quantization.quant_pre_process(str(path), str(folded), skip_symbolic_shape=True)
+        quantization.quantize_static(
+            str(folded),
+            str(out),
+            _reader(images),
+            op_types_to_quantize=list(LAYERS),
+            per_channel=True,
+            activation_type=types.QUInt8,
+            weight_type=types.QInt8,
+        )
 
 
 def _reader(images: Iterable[NDArray[np.uint8]]) -> Any:

@@ -89,8 +89,17 @@ def traced(graph: AnswerGraph) -> Any:
         )
         names = {"input_names": ["image"], "output_names": list(OUTPUTS)}
         exported = torch.onnx.export(program, dynamo=True, opset_version=OPSET, verbose=False, optimize=False, **names)
-    assert exported is not None
+        assert exported is not None
+        _with_plain_constants(exported.model)
     return exported.model_proto
+
+
+def _with_plain_constants(model: Any) -> None:
+    """What follows from constants alone becomes one. The exporter's own optimisation also looks for patterns, for a minute."""
+    passes = needs("onnx_ir.passes.common")
+    needs("onnxscript.optimizer").fold_constants(model)
+    passes.RemoveUnusedNodesPass()(model)
+    passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
 
 
 def cut_to_true_size(model: Any) -> None:
