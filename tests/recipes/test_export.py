@@ -21,7 +21,8 @@ from unipan.errors import InputError
 from unipan.models.build import build_network
 from unipan.predictor import Predictor, load
 from unipan.recipes.evaluate import evaluate_predictor
-from unipan.recipes.export import Export, cost_of, export
+from unipan.recipes.export import cost_of, export
+from unipan.recipes.exported import Export
 from unipan.tools.onnx.quantise import quantise
 from unipan.tools.onnx.run import OnnxGraph
 
