@@ -86,11 +86,13 @@ def test_options_of_a_call_reach_the_page(predictor: Predictor, image: Path) -> 
     assert not any(segment["thing"] for segment in shown["maps"]["answer"]["segments"])
 
 
-def test_truth_of_named_images(tiny_run: Path, tmp_path: Path, image: Path) -> None:
+def test_truth_of_named_images(tiny_run: Path, tmp_path: Path, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tiny_run)
     main(["predict", str(tiny_run), str(image), "--out", str(tmp_path / "out")])
     page = tmp_path / "page.html"
-    main(["explore", str(tiny_run), str(image), "--truth", str(tmp_path / "out/panoptic.json"), "--out", str(page)])
+    main(["explore", ".", str(image), "--truth", str(tmp_path / "out/panoptic.json"), "--out", str(page)])
     (shown,) = images_in(page.read_text())
+    assert shown["facts"][0] == ["run", "run"]
     assert np.array_equal(pixels(shown, "truth") > 0, pixels(shown, "answer") > 0)
 
 

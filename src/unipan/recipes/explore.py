@@ -91,7 +91,7 @@ def explore_run(
     predictor = load(run, head=head, device=device, overrides=overrides)
     unreadable: list[Path] = []
     entries = _samples(run, samples) if samples else _files(image_files(images, out), truth, predictor, unreadable)
-    name = open_run(run)[0].path.name
+    name = run if run.startswith("hf:") else open_run(run)[0].path.resolve().name
     shown = [explored(predictor, entry, run=name) for entry in entries]
     if not shown:
         raise InputError(f"none of {plural(len(unreadable), 'image')} could be read, so there is nothing to explore.")
