@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
-from struct import unpack
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from unipan.errors import InputError
 from unipan.ops.images import UNREADABLE, open_image
+from unipan.ops.plain_png import decode_plain
 from unipan.ops.segments import true_positions
 
 if TYPE_CHECKING:
@@ -20,10 +19,6 @@ if TYPE_CHECKING:
 
 MAX_ID = 2**24 - 1
 """Largest id that three bytes hold."""
-
-
-MOST_PIXELS = 2**27
-"""Larger files are left to Pillow, which warns of them and refuses what would fill the memory."""
 
 
 def ids_from_rgb(rgb: NDArray[np.uint8]) -> NDArray[np.int32]:
@@ -82,31 +77,15 @@ def read_id_map(path: Path | str) -> Tensor:
 def read_colors(path: Path | str) -> NDArray[np.uint8]:
     """Read an RGB (or palette) PNG as (H, W, 3) colors.
 
-    Plain RGB is for kornia-rs, three to four times faster than the other decoders tried; Pillow reads the rest, and says what is
-    wrong with what neither can read.
+    Pillow reads what is not plain RGB, and says what is wrong with what neither decoder can read.
     """
     path = Path(path)
     try:
         content = path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         raise InputError(f"there is no panoptic PNG {path}; check the path and the annotation's file_name.") from error
-    fast = _decode_plain(content)
+    fast = decode_plain(content)
     return _decode_carefully(content, path) if fast is None else fast
-
-
-def _decode_plain(content: bytes) -> NDArray[np.uint8] | None:
-    """(H, W, 3) colors, or None where the header does not promise an RGB PNG of 8 bits and sane size, or the data break it."""
-    from kornia_rs.io import decode_image_png_u8
-
-    if content[:8] != b"\x89PNG\r\n\x1a\n" or content[24:26] != b"\x08\x02":  # 8 bits, color type RGB
-        return None
-    width, height = unpack(">II", content[16:24])
-    if not 0 < width * height <= MOST_PIXELS:
-        return None
-    try:
-        return decode_image_png_u8(content, (height, width), "rgb")
-    except Exception:  # it has none of its own
-        return None
 
 
 def _decode_carefully(content: bytes, path: Path) -> NDArray[np.uint8]:
@@ -126,8 +105,10 @@ def _decode_carefully(content: bytes, path: Path) -> NDArray[np.uint8]:
 
 def write_id_map(path: Path | str, ids: Tensor) -> None:
     """Write (H, W) integer ids of 0..MAX_ID as an RGB PNG."""
-    image = Image.fromarray(rgb_from_ids(ids.numpy()))
+    from kornia_rs.io import write_image_png_u8
+
+    rgb = rgb_from_ids(ids.numpy())
     try:
-        image.save(path, format="PNG")
-    except OSError as error:
+        write_image_png_u8(str(path), rgb, "rgb")
+    except Exception as error:  # it has none of its own
         raise InputError(f"cannot write {path}: {error}. Check that the folder exists and that the disk has room.") from error

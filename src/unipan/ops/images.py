@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from io import BytesIO
+from pathlib import Path
 from threading import Lock
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps
 
 from unipan.errors import InputError
+from unipan.ops.plain_png import HEADER_BYTES, decode_plain, is_bare, is_plain
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,6 +56,9 @@ def read_image(source: ImageSource) -> Tensor:
             return source.cpu()
         values = (source.float() if source.is_floating_point() else source).detach().cpu()
         source = (values.movedim(0, -1) if values.ndim == 3 else values).numpy()
+    plain = _plain_colors(source)
+    if plain is not None:
+        return torch.from_numpy(plain).permute(2, 0, 1).contiguous()
     name, opened = _opened(source)
     try:
         with opened as image:
@@ -62,6 +67,19 @@ def read_image(source: ImageSource) -> Tensor:
     except (*UNREADABLE, TypeError) as error:  # TypeError: a file that gives text
         raise InputError(f"cannot read the image {name}: {error}. Expected a complete image file (JPEG, PNG, ...).") from error
     return torch.from_numpy(rgb).permute(2, 0, 1).contiguous()
+
+
+def _plain_colors(source: Any) -> NDArray[np.uint8] | None:
+    """(H, W, 3) of a file, or of its bytes, that is a PNG of nothing but 8-bit RGB; None for all that Pillow is to read."""
+    content = bytes(source) if isinstance(source, (bytes, bytearray)) else b""
+    if isinstance(source, (str, os.PathLike)) and is_file(source):
+        try:
+            with Path(source).open("rb") as file:
+                content = file.read(HEADER_BYTES)
+                content += file.read() if is_plain(content) else b""
+        except OSError:
+            return None
+    return decode_plain(content) if is_plain(content) and is_bare(content) else None
 
 
 def _opened(source: Any) -> tuple[str, AbstractContextManager[Image.Image]]:
