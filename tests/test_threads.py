@@ -7,22 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from unipan.cli.threads import available_processors, processor_quota, set_threads
+from unipan.cli.threads import SPINS, available_processors, processor_quota, set_threads
 from unipan.errors import InputError
 
 SHOWN = "import os; print({name: os.environ.get(name) for name in ('OMP_WAIT_POLICY', 'OMP_NUM_THREADS')})"
 INF = float("inf")
+ASLEEP = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": SPINS}
 
 
 @pytest.mark.parametrize(
     ("given", "quota", "expected"),
     [
-        ({}, INF, {"OMP_WAIT_POLICY": "PASSIVE"}),
-        ({}, 0.5, {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "1"}),
-        ({"OMP_NUM_THREADS": "7"}, 0.5, {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "7"}),
+        ({}, INF, {**ASLEEP}),
+        ({}, 0.5, {**ASLEEP, "OMP_NUM_THREADS": "1"}),
+        ({"OMP_NUM_THREADS": "7"}, 0.5, {**ASLEEP, "OMP_NUM_THREADS": "7"}),
         ({"OMP_WAIT_POLICY": "ACTIVE"}, INF, {"OMP_WAIT_POLICY": "ACTIVE"}),
         ({"GOMP_SPINCOUNT": "100"}, INF, {"GOMP_SPINCOUNT": "100"}),
-        ({"UNIPAN_THREADS": "3"}, 0.5, {"UNIPAN_THREADS": "3", "OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "3"}),
+        ({"UNIPAN_THREADS": "3"}, 0.5, {"UNIPAN_THREADS": "3", **ASLEEP, "OMP_NUM_THREADS": "3"}),
     ],
 )
 def test_what_the_user_said_stays(given: dict[str, str], quota: float, expected: dict[str, str]) -> None:
@@ -61,7 +62,7 @@ def test_the_quota_of_control_groups(own: str, files: dict[str, str], expected: 
 
 
 def shown(before: str) -> dict[str, str | None]:
-    environment = {name: value for name, value in os.environ.items() if name not in ("OMP_WAIT_POLICY", "OMP_NUM_THREADS")}
+    environment = {name: value for name, value in os.environ.items() if name not in ASLEEP and name != "OMP_NUM_THREADS"}
     done = subprocess.run([sys.executable, "-c", before + SHOWN], env=environment, capture_output=True, text=True, check=True)
     return eval(done.stdout.splitlines()[-1])
 

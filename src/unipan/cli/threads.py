@@ -1,7 +1,7 @@
 """How many threads a command computes with, and how they wait: told to OpenMP in the environment, before PyTorch is imported.
 
-OpenMP's threads spin while they wait for each other. Where other programs want the cores too, all wait for the one that has none
-(docs/performance.md). Passive ones sleep.
+OpenMP's threads spin while they wait for each other. Where other programs want the cores too, all wait for the one that has none.
+Threads that sleep at once are slow on a quiet machine; those that spin for a moment first are good on both (docs/performance.md).
 """
 
 import os
@@ -12,12 +12,15 @@ from pathlib import Path
 
 from unipan.errors import InputError
 
+SPINS = "3000"
+"""Looks of a waiting thread before it sleeps, some microseconds; GNU's OpenMP, which PyTorch has on Linux, takes 300,000."""
+
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 OWN_GROUP = Path("/proc/self/cgroup")
 
 
 def set_threads(environment: MutableMapping[str, str], *, quota: float) -> None:
-    """Threads that wait asleep, and no more of them than the processors they may use, unless the user has said otherwise.
+    """Threads that soon wait asleep, and no more of them than the processors they may use, unless the user has said otherwise.
 
     quota: how many processors' time this process may use (`processor_quota`).
     Raises: InputError where UNIPAN_THREADS is no number.
@@ -25,8 +28,8 @@ def set_threads(environment: MutableMapping[str, str], *, quota: float) -> None:
     asked = environment.get("UNIPAN_THREADS", "")
     if asked and not (asked.isdecimal() and int(asked) > 0):
         raise InputError(f"UNIPAN_THREADS is {asked!r}; it takes a number of threads, from 1 on.")
-    if "GOMP_SPINCOUNT" not in environment:
-        environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & environment.keys():
+        environment.update({"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": SPINS})  # the first one for other OpenMPs than GNU's
     if asked:
         environment["OMP_NUM_THREADS"] = asked
     elif quota < available_processors():  # which OpenMP finds out by itself
