@@ -1,9 +1,9 @@
-"""How OpenMP's threads wait for each other: spinning, asleep, or a moment of the one and then the other, as the command line has them.
+"""How OpenMP's threads wait for each other: spinning, asleep, or, as on the command line, spinning for a moment first.
 
     python benchmarks/bench_threads.py RUN [--rounds 5] [--busy 2] [--first]
 
-RUN is a trained demo. Each way computes its answers in a process of its own, by turns. Busy processes are loops that want a core each.
---first: the quiet case is measured ahead of all other processes (SCHED_FIFO), which makes a machine quiet that is not; needs root.
+RUN is a trained demo. Each way computes its answers in a process of its own, by turns. Busy processes are loops that want a core
+each. --first: the quiet case is measured ahead of all other processes (SCHED_FIFO), which makes a machine quiet; needs root.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from record import record
 
 from unipan.cli.threads import SPINS
 
-IMAGES = 6
+IMAGES, IMAGES_BUSY = 6, 2
 
 CHILD = """
 import json, os, sys
@@ -37,9 +37,9 @@ WAYS = {
 }
 
 
-def ms_an_image(run: str, variables: dict[str, str], *, first: bool) -> float:
+def ms_an_image(run: str, variables: dict[str, str], images: int, *, first: bool) -> float:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_", "MKL_"))}
-    command = [sys.executable, "-c", CHILD, run, "first" if first else "", str(IMAGES)]
+    command = [sys.executable, "-c", CHILD, run, "first" if first else "", str(images)]
     done = subprocess.run(command, env=environment | variables, stdout=subprocess.PIPE, text=True, check=True)
     return 1000 / json.loads(done.stdout)
 
@@ -57,7 +57,7 @@ def beside(count: int) -> Iterator[None]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("run")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--busy", type=int, default=2)
@@ -69,11 +69,16 @@ def main() -> None:
         for case, count in cases.items():
             for way, variables in WAYS.items():
                 with beside(count):
-                    found = ms_an_image(given.run, variables, first=given.first and not count)
+                    found = ms_an_image(given.run, variables, IMAGES_BUSY if count else IMAGES, first=given.first and not count)
                 measured[case][way].append(found)
                 print(case, way, f"{found:.1f} ms", file=sys.stderr, flush=True)
     priority = " Quiet: ahead of all other processes." if given.first else ""
-    record("bench_threads", measured, clock="an image", note=f"{given.rounds} rounds of {IMAGES} images.{priority}")
+    record(
+        "bench_threads",
+        measured,
+        clock="an image",
+        note=f"{given.rounds} rounds of {IMAGES} images, beside others of {IMAGES_BUSY}.{priority}",
+    )
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from unipan.classes import ClassInfo, ClassTable
     from unipan.config import Config
     from unipan.engine.fit import Hook, Step
+    from unipan.engine.interrupt import Stopped
     from unipan.errors import InputError
     from unipan.overrides import Overrides
     from unipan.predictor import Predictor, load
@@ -48,6 +49,7 @@ __all__ = [
     "Run",
     "Segment",
     "Step",
+    "Stopped",
     "doctor",
     "explore",
     "export",
@@ -75,6 +77,7 @@ _HOMES = {
     "Segment": "unipan.types",
     "explore": "unipan.recipes.explore",
     "Step": "unipan.engine.fit",
+    "Stopped": "unipan.engine.interrupt",
     "doctor": "unipan.tools.doctor.run",
     "export": "unipan.recipes.export",
     "load": "unipan.predictor",

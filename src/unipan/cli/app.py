@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 
+from unipan.cli.completion import complete
 from unipan.cli.convert import cityscapes, instances, labelme, pairs
 from unipan.cli.data import doctor, inspect
 from unipan.cli.evaluate import compare, evaluate, predict, report, runs, score
@@ -70,6 +71,8 @@ def main(arguments: list[str] | None = None) -> None:
             set_threads(os.environ, quota=processor_quota())
         if given[:1] == ["--version"]:
             print(f"unipan {version('unipan')}")
+        elif given[:1] == ["--complete"]:
+            complete(MENU, os.environ.get("COMP_LINE", ""), os.environ.get("COMP_POINT", ""))
         else:
             _run(parse(MENU, given))
         _leave_other_processes()

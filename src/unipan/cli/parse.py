@@ -119,12 +119,22 @@ def _ready(command: Command, words: str, arguments: list[str]) -> Callable[[], N
     return ready
 
 
-def _refuse_unknown(arguments: list[str], read: Callable[..., Any], words: str) -> None:
-    """Name the first option that there is not, and the nearest that there is."""
+def options_of(command: Command) -> list[str]:
+    """The names of all options of a command, in order."""
+    return sorted(_listed(partial(tyro.cli, _deferred(command, []), prog="unipan")))
+
+
+def _listed(read: Callable[..., Any]) -> set[str]:
+    """All options of a command, as its help has them."""
     shown = StringIO()
     with redirect_stdout(shown), suppress(SystemExit):
         read(args=["--help"])
-    known = set(re.findall(r"--[\w.-]+", "\n".join(re.findall(r"^\W*\S.*?(?=  |$)", shown.getvalue(), re.MULTILINE))))
+    return set(re.findall(r"--[a-z][\w.-]*", "\n".join(re.findall(r"^\W*\S.*?(?=  |$)", shown.getvalue(), re.MULTILINE))))
+
+
+def _refuse_unknown(arguments: list[str], read: Callable[..., Any], words: str) -> None:
+    """Name the first option that there is not, and the nearest that there is."""
+    known = _listed(read)
     for word in arguments:
         option = word.partition("=")[0].replace("_", "-")
         if option.startswith("--") and option not in known:
