@@ -33,6 +33,9 @@ lint: .venv/ready  ## style, formatting, types
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
+docs: .venv/ready  ## the pages as a site, in site/
+	$(BIN)/zensical build --strict
+
 bench: .venv/ready  ## time against the obvious alternatives; writes benchmarks/results/ and docs/performance.md
 	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
@@ -47,6 +50,14 @@ results: .venv/ready  ## the tables of docs/results.md anew (hours), and where t
 
 soak: .venv/ready  ## an hour of training, killing, resuming, evaluating in one process: does anything leak?
 	mkdir -p runs && $(BIN)/python benchmarks/soak.py --minutes $(MINUTES) --json runs/soak.json
+
+compat: .venv/ready  ## the wheel, in empty environments: oldest and newest dependencies, every Python that is here
+	$(BIN)/python tests/compat.py
+
+licences: .venv/ready  ## of what is needed, and of what the extras add; docs/licences.md has them in words
+	$(BIN)/python -c "from packaging.requirements import Requirement as R; import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+	print(*sorted({R(r).name for rs in (p['dependencies'], *p['optional-dependencies'].values()) for r in rs} - {'unipan'}))" \
+	| xargs $(BIN)/pip-licenses --from=mixed --packages
 
 clean:  ## remove what make and the tools have put here
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis
