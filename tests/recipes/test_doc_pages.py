@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 EXECUTED = ("README.md", "index.md")
-"""Pages whose blocks run one after the other, in a folder with `runs/demo`, `scenes` and `image.jpg`; python.md has its own test."""
+"""Pages whose blocks run one after the other, in a folder with all that they name; python.md has its own test."""
 
 
 @pytest.fixture
