@@ -17,16 +17,17 @@ import torch
 from record import record
 from torch import Tensor
 
+from unipan.answer import Inference
 from unipan.checkpoint import open_run
 from unipan.classes import ClassTable
 from unipan.config import Config
 from unipan.data.dataset import PanopticDataset
 from unipan.data.scenes.dataset import SceneDataset
 from unipan.models.build import build_network
-from unipan.predictor import Predictor, build_predictor, load
+from unipan.predictor import Predictor, load
 from unipan.presets import cityscapes_r50, demo
 from unipan.recipes.evaluate import evaluate_predictor, held_out
-from unipan.types import Inference, PanopticMap, Sample, Size
+from unipan.types import PanopticMap, Sample, Size
 
 ROUNDS = 3
 
@@ -74,7 +75,7 @@ def untrained(config: Config, classes: ClassTable) -> Predictor:
     detector = replace(config.model.detector, score_threshold=0.0)
     torch.manual_seed(0)
     network = build_network(replace(config.model, pretrained=False, detector=detector), classes)
-    return build_predictor(network, classes, config)
+    return Predictor(network, classes, config)
 
 
 Rounds = dict[str, list[float]]

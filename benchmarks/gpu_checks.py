@@ -12,7 +12,7 @@ from unipan.losses.build import criterion_of
 from unipan.models.build import build_network
 from unipan.models.network import PanopticNetwork
 from unipan.ops.deform import deform_conv, project_then_gather, sample_then_project
-from unipan.predictor import build_predictor
+from unipan.predictor import Predictor
 from unipan.presets import cityscapes_r50
 from unipan.types import Admission
 
@@ -50,7 +50,7 @@ def answers(scene: Scene, device: torch.device) -> dict[str, float]:
     pixels = (scene.image * 255).to(torch.uint8)
     ids: dict[torch.device, list[Tensor]] = {}
     for where in (CPU, device):
-        predictor = build_predictor(network.to(where), classes, config)
+        predictor = Predictor(network.to(where), classes, config)
         inference = predictor.infer(pixels)
         ids[where] = [predictor.answer(inference, head=head).ids for head in HEADS]
     return {head: float((one != other).float().mean()) for head, one, other in zip(HEADS, ids[CPU], ids[device], strict=True)}

@@ -8,8 +8,8 @@ import torch
 from unipan.checkpoint import RunFolder, save_model, write_settings
 from unipan.classes import ClassTable
 from unipan.data.coco_writer import Entry, write_panoptic
+from unipan.models.build import untrained_network
 from unipan.ops.segments import Label, panoptic_map
-from unipan.predictor import untrained_network
 from unipan.presets import PRESETS
 
 CLASSES = ClassTable.from_categories([{"id": 5, "name": "sky", "isthing": 0}, {"id": 8, "name": "cat", "isthing": 1}])

@@ -18,6 +18,7 @@ FLOORS = [
     ["settings_file"],
     ["ops", "overrides", "presets", "checkpoint"],
     ["models", "losses", "data", "metrics", "viz"],
+    ["answer"],
     ["engine", "predictor"],
     ["tools"],
     ["recipes"],

@@ -27,7 +27,7 @@ from unipan.models.build import build_network
 from unipan.models.network import PanopticNetwork
 from unipan.ops.segments import Label, panoptic_map
 from unipan.ops.upsample import STRIDE, upsample_logits
-from unipan.predictor import Predictor, build_predictor
+from unipan.predictor import Predictor
 from unipan.types import Admission, Batch, PanopticMap, Sample
 
 SIZE = (128, 160)
@@ -85,7 +85,7 @@ def test_four_scenes_are_learnt_by_heart(config: Config, tmp_path: Path) -> None
     assert sum(parameter.numel() for parameter in network.parameters()) < 1_000_000
     batch = _batch(samples, config)
     _train(network, batch, config, classes, tmp_path)
-    predictor = build_predictor(network, classes, config)
+    predictor = Predictor(network, classes, config)
     reached = _quality([predictor(sample.image) for sample in samples], samples, classes)
 
     found = [_truth_found(predictor, sample, target) for sample, target in zip(samples, batch.targets, strict=True)]

@@ -8,7 +8,7 @@ import torch
 from peers.scene import Scene, class_table
 from unipan.losses.build import criterion_of
 from unipan.models.build import build_network
-from unipan.predictor import build_predictor
+from unipan.predictor import Predictor
 from unipan.presets import cityscapes_r50
 from unipan.types import Admission
 
@@ -41,6 +41,6 @@ def prediction(scene: Scene) -> Callable[[], object]:
     inference = replace(CONFIG.inference, score_threshold=0.0, max_admitted=DETECTIONS)
     config = replace(CONFIG, model=replace(CONFIG.model, pretrained=False, detector=detector), inference=inference)
     classes = class_table()
-    predictor = build_predictor(build_network(config.model, classes).to(scene.image.device), classes, config)
+    predictor = Predictor(build_network(config.model, classes).to(scene.image.device), classes, config)
     pixels = (scene.image * 255).to(torch.uint8)
     return lambda: predictor(pixels)

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from unipan.answer import Answer, Inference
     from unipan.api import Run, train
     from unipan.classes import ClassInfo, ClassTable
     from unipan.config import Config
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
     from unipan.recipes.export import export
     from unipan.recipes.score import score
     from unipan.tools.doctor.run import doctor
-    from unipan.types import Detections, Inference, Outputs, PanopticMap, Segment
+    from unipan.types import Detections, Outputs, PanopticMap, Segment
     from unipan.viz.overlay import overlay
 
 __version__ = version("unipan")
 
 __all__ = [
+    "Answer",
     "ClassInfo",
     "ClassTable",
     "Comparison",
@@ -60,6 +62,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Answer": "unipan.answer",
     "ClassInfo": "unipan.classes",
     "ClassTable": "unipan.classes",
     "Comparison": "unipan.recipes.comparison",
@@ -67,7 +70,7 @@ _HOMES = {
     "Detections": "unipan.types",
     "Evaluation": "unipan.recipes.evaluation.result",
     "Hook": "unipan.engine.fit",
-    "Inference": "unipan.types",
+    "Inference": "unipan.answer",
     "InputError": "unipan.errors",
     "Outputs": "unipan.types",
     "Overrides": "unipan.overrides",

@@ -1,65 +1,70 @@
 """The one way from an image to an answer: prediction, evaluation, the report and the explorer all go through it."""
 
+import os
 import warnings
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import get_args
+from typing import Any, Self, Unpack, get_args, overload
 
 import torch
+from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
+from unipan.answer import Answer, Inference, Options
 from unipan.checkpoint import load_model, open_run
 from unipan.choices import PanopticHead
 from unipan.classes import ClassTable
 from unipan.config import Config
+from unipan.data.image_paths import images_in
 from unipan.errors import InputError
 from unipan.models import heuristic, upsnet
-from unipan.models.build import build_network
+from unipan.models.build import untrained_network
 from unipan.models.decode import at_size, decode, in_image
 from unipan.models.network import PanopticNetwork
 from unipan.models.panoptic_head import UnifiedHead
 from unipan.models.upsnet import decode_upsnet
 from unipan.ops.device import find_device
-from unipan.ops.images import ImageSource, read_image
+from unipan.ops.images import ImageSource, OneImage, read_image
 from unipan.ops.segments import drop_small_stuff
 from unipan.ops.sizes import resized_size
 from unipan.overrides import NO_OVERRIDES, Overrides
-from unipan.types import Admission, Inference, PanopticMap, Size
-
-as_pixels = read_image
-"""What a predictor does first with whatever it is given; scripts that look at images as the network does import it from here."""
+from unipan.types import Admission, Size
 
 
 class Predictor:
-    """Call it with an image, get a `PanopticMap` of the image's own size."""
+    """Call it with an image, get an `Answer` of the image's own size; with several, get several."""
 
     def __init__(
         self,
         network: PanopticNetwork,
         classes: ClassTable,
+        config: Config,
         *,
-        short_side: int,
-        long_side: int,
+        head: PanopticHead | None = None,
         scale: float | None = None,
-        max_detections: int,
-        admission: Admission,
-        min_stuff_area_px: int,
-        head: PanopticHead,
     ) -> None:
-        """short_side, long_side: how images are resized for the network, in pixels, 0 for not at all. scale: by a factor instead.
+        """network: of the settings, on any device. head: another way from the outputs to an answer than the settings'.
 
-        max_detections: what the detector keeps of one image at most; it cuts by itself, and this says where.
-        min_stuff_area_px: stuff segments with fewer pixels of the original image become void; 0 trims nothing.
-        head: the way from the outputs to an answer, unless one is named.
+        scale: a factor to resize images by, in place of the settings' sides.
         """
         self.network = network.eval()
         self.classes = classes
-        self.short_side = short_side
-        self.long_side = long_side
+        self.config = config
         self.scale = scale
-        self.max_detections = max_detections
-        self.admission = admission
-        self.min_stuff_area_px = min_stuff_area_px
-        self.head: PanopticHead = self.checked_head(head)
+        self.admission = Admission(config.inference.score_threshold, config.inference.max_admitted)
+        self.min_stuff_area_px = config.inference.min_stuff_area_px
+        self.head: PanopticHead = self.checked_head(config.model.panoptic if head is None else head)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is, and images are sent."""
+        return next(self.network.parameters()).device
+
+    def to(self, device: str | int | torch.device) -> Self:
+        """Move the network to a device, as `load` names them. Returns the predictor itself."""
+        self.network.to(find_device(device))
+        return self
 
     @property
     def heads(self) -> tuple[PanopticHead, ...]:
@@ -81,52 +86,85 @@ class Predictor:
             )
         return head
 
-    def __call__(
+    @overload
+    def __call__(self, images: str | os.PathLike[str], **options: Unpack[Options]) -> Any: ...
+    @overload
+    def __call__(self, images: OneImage, **options: Unpack[Options]) -> Answer: ...
+    @overload
+    def __call__(self, images: list[Any] | tuple[Any, ...], **options: Unpack[Options]) -> list[Answer]: ...
+    @overload
+    def __call__(self, images: Iterator[Any], **options: Unpack[Options]) -> Iterator[Answer]: ...
+    def __call__(self, images: Any, **options: Unpack[Options]) -> Any:
+        """The answer for an image, whatever `read_image` takes; a list of answers for a list or a tuple of images.
+
+        For a folder, a pattern of paths ("images/*.jpg"), or anything else that is gone through, an iterator as of `each`.
+        """
+        if (several := images_in(images)) is None:
+            return next(self.each([images], **options))
+        answers = self.each(several, **options)
+        return list(answers) if isinstance(images, (list, tuple)) else answers
+
+    def each(
         self,
-        image: ImageSource,
+        images: Iterable[ImageSource],
         *,
+        batch_size: int = 1,
         head: PanopticHead | None = None,
         trim: bool = True,
         threshold: float | None = None,
-    ) -> PanopticMap:
-        """image: whatever `read_image` takes. head, trim: as in `answer`; threshold: as in `infer`."""
-        return self.answer(self.infer(image, threshold=threshold), head=head, trim=trim)
+    ) -> Iterator[Answer]:
+        """The answers for images as they come: no more than `batch_size` of them are in memory, those of one size together.
 
-    @torch.no_grad()
+        head, trim: as in `answer`; threshold: as in `infer`. An image that can't be read raises an InputError that names it.
+        """
+        if batch_size < 1:
+            raise InputError(f"the batch size is {batch_size}; give 1 or more.")
+        sources = iter(images)
+        while batch := [read_image(source) for source in islice(sources, batch_size)]:
+            for inference in self._infer(batch, threshold):
+                yield self.answer(inference, head=head, trim=trim)
+
     def infer(self, image: ImageSource, *, threshold: float | None = None) -> Inference:
         """Everything that the network predicts for one image; several answers can be read off it.
 
-        threshold: the lowest score of a detection that enters the answers, where it is not the predictor's own.
+        threshold: the lowest score, 0..1, of a detection that enters the answers, where it is not the predictor's own; of
+        scores under the settings' model.detector.score_threshold there is none.
         """
-        pixels = read_image(image)
-        size = pixels.shape[-2], pixels.shape[-1]
-        network_size = self.network_size(size)
-        resized = transforms.resize(pixels, list(network_size), antialias=True).float().div(255)  # as the training's images are
-        device = next(self.network.parameters()).device
-        admission = self.admission if threshold is None else self.admission._replace(score_threshold=threshold)
-        outputs = self.network(resized[None].to(device), [network_size], admission=admission)
-        return Inference(outputs, size, network_size, admission)
+        return self._infer([read_image(image)], threshold)[0]
 
-    def answer(self, inference: Inference, *, head: PanopticHead | None = None, trim: bool = True) -> PanopticMap:
+    @torch.no_grad()
+    def _infer(self, images: list[Tensor], threshold: float | None) -> list[Inference]:
+        """images: each (3, H, W) uint8."""
+        threshold = Overrides(threshold=threshold).threshold  # which refuses one that is none
+        sizes = [self.network_size((image.shape[1], image.shape[2])) for image in images]
+        height, width = max(h for h, _ in sizes), max(w for _, w in sizes)
+        batch = torch.zeros(len(images), 3, height, width, device=self.device)
+        for padded, image, (h, w) in zip(batch, images, sizes, strict=True):  # as the training's images are resized
+            padded[:, :h, :w] = transforms.resize(image, [h, w], antialias=True).float().div(255)
+        admission = self.admission if threshold is None else self.admission._replace(score_threshold=threshold)
+        outputs = self.network(batch, sizes, admission=admission)
+        return [Inference(outputs.of_image(i), image, sizes[i], admission) for i, image in enumerate(images)]
+
+    def answer(self, inference: Inference, *, head: PanopticHead | None = None, trim: bool = True) -> Answer:
         """The answer for one image. head: another than the predictor's own. trim: stuff segments under the limit become void."""
         head = self.head if head is None else self.checked_head(head)
-        outputs, size, network_size, admission = inference
+        outputs, image, network_size, admission = inference
+        size = inference.size
         if head == "unified":
             answer = decode(outputs.panoptic[0], inference.admitted, network_size=network_size, size=size, classes=self.classes)
         else:
             merge, most = (decode_upsnet, upsnet.MAX_OVERLAP) if head == "upsnet" else (heuristic.merge, heuristic.MAX_OVERLAP)
-            semantic, found = (
-                at_size(outputs.semantic[0], network_size, size),
-                in_image(inference.detections, network_size, size),
-            )
+            semantic = at_size(outputs.semantic[0], network_size, size)
+            found = in_image(inference.detections, network_size, size)
             answer = merge(semantic, found, score_threshold=admission.score_threshold, max_overlap=most, classes=self.classes)
-        return drop_small_stuff(answer, min_area_px=self.min_stuff_area_px) if trim else answer
+        answer = drop_small_stuff(answer, min_area_px=self.min_stuff_area_px) if trim else answer
+        return Answer(answer.ids, answer.segments, answer.classes, image)
 
     def limits_reached(self, inference: Inference) -> list[str]:
         """The limits, by their options' names, that this image came up to: beyond them there may have been more."""
         worthy = int((inference.detections.scores >= inference.admission.score_threshold).sum())
         reached = {
-            "--max-detections": len(inference.detections.scores) >= self.max_detections,
+            "--max-detections": len(inference.detections.scores) >= self.config.model.detector.max_detections,
             "--max-admitted": worthy > inference.admission.limit,
         }
         return [name for name, is_reached in reached.items() if is_reached]
@@ -134,7 +172,7 @@ class Predictor:
     def network_size(self, size: Size) -> Size:
         """The size at which the network sees an image of `size`."""
         if self.scale is None:
-            return resized_size(size, short_side=self.short_side, long_side=self.long_side)
+            return resized_size(size, short_side=self.config.data.short_side, long_side=self.config.data.long_side)
         return max(1, round(size[0] * self.scale)), max(1, round(size[1] * self.scale))
 
 
@@ -158,28 +196,4 @@ def load(
     config = overrides.applied_to(config)
     network = untrained_network(config, classes)
     load_model(folder.model, network)
-    return build_predictor(network.to(find_device(device)), classes, config, head=head, scale=overrides.scale)
-
-
-def untrained_network(config: Config, classes: ClassTable) -> PanopticNetwork:
-    """A run's network before its weights are filled in: no ImageNet weights are looked for."""
-    from dataclasses import replace
-
-    return build_network(replace(config.model, pretrained=False), classes)
-
-
-def build_predictor(
-    network: PanopticNetwork, classes: ClassTable, config: Config, *, head: PanopticHead | None = None, scale: float | None = None
-) -> Predictor:
-    """A predictor with a run's settings. head: another than the run's own. scale: a factor to resize by instead of its sides."""
-    return Predictor(
-        network,
-        classes,
-        short_side=config.data.short_side,
-        long_side=config.data.long_side,
-        admission=Admission(config.inference.score_threshold, config.inference.max_admitted),
-        min_stuff_area_px=config.inference.min_stuff_area_px,
-        scale=scale,
-        max_detections=config.model.detector.max_detections,
-        head=config.model.panoptic if head is None else head,
-    )
+    return Predictor(network.to(find_device(device)), classes, config, head=head, scale=overrides.scale)

@@ -6,11 +6,13 @@ G true things and N admitted detections of one image; K = S + N panoptic channel
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from unipan.classes import ClassTable
+from unipan.classes import VOID, ClassTable
+from unipan.errors import InputError
 from unipan.terms import Term
 
 if TYPE_CHECKING:  # torch takes seconds to import, and files are scored without a tensor
@@ -18,6 +20,9 @@ if TYPE_CHECKING:  # torch takes seconds to import, and files are scored without
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
+
+SHOWN_CLASSES = 6
+"""How many classes the line says that stands for a map."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,16 +46,56 @@ class Segment:
     """(x1, y1, x2, y2), tight: x2 and y2 lie one past the last pixel."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PanopticMap:
-    """Every pixel's segment: ground truth and prediction alike."""
+    """Every pixel's segment: ground truth and prediction alike. Its length is that of `segments`, through which it iterates."""
 
     ids: Tensor
-    """(H, W) int32 on the CPU; 0 is void."""
+    """(H, W) int32 on the CPU; 0 is void: a pixel of no segment."""
     segments: tuple[Segment, ...]
     """One entry for each id that occurs in `ids`, void apart."""
     classes: ClassTable
     """What the segments' class indices stand for."""
+
+    def __len__(self) -> int:
+        return len(self.segments)
+
+    def __iter__(self) -> Iterator[Segment]:
+        return iter(self.segments)
+
+    def mask(self, segment: Segment | int) -> Tensor:
+        """Where a segment is, (H, W) bool. segment: one of `segments`, or its id.
+
+        Raises: InputError for an id that the map has not.
+        """
+        wanted = segment.id if isinstance(segment, Segment) else segment
+        if wanted not in (known := [one.id for one in self.segments]):
+            raise InputError(f"there is no segment {wanted}; the map has {', '.join(map(str, known)) or 'none'}.")
+        return self.ids == wanted
+
+    @property
+    def boxes(self) -> Tensor:
+        """(n, 4) int64 of the n segments in their order: x1 y1 x2 y2, x2 and y2 one past the last pixel."""
+        import torch
+
+        return torch.tensor([segment.box for segment in self.segments], dtype=torch.int64).view(-1, 4)
+
+    @property
+    def semantic(self) -> Tensor:
+        """(H, W) int16 class indices; void is `unipan.classes.VOID`, 32767, which is no class."""
+        import torch
+
+        ordered = sorted(self.segments, key=lambda segment: segment.id)
+        ids = torch.tensor([0, *(segment.id for segment in ordered)], dtype=torch.int32)  # void comes first
+        indices = torch.tensor([VOID, *(segment.class_index for segment in ordered)], dtype=torch.int16)
+        return indices[torch.searchsorted(ids, self.ids)]
+
+    def __repr__(self) -> str:
+        """Its size and what it holds, in a line."""
+        counts = Counter(segment.name for segment in self.segments).most_common(SHOWN_CLASSES + 1)
+        parts = [f"{number} {name}" for name, number in counts[:SHOWN_CLASSES]] + ["..."] * (len(counts) > SHOWN_CLASSES)
+        height, width = self.ids.shape
+        return f"{type(self).__name__}({height}x{width}, {len(self)} segments{': ' * bool(parts)}{', '.join(parts)})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,21 +187,7 @@ class Outputs(NamedTuple):
     detector_losses: dict[str, Term]  # empty when no truth was given
     existence: Sequence[Tensor] = ()  # (N,) logits that an admitted detection stands for a thing of its own; (0,) if not learnt
 
-
-class Inference(NamedTuple):
-    """Everything that the network predicts for one image, before an answer is read off it."""
-
-    outputs: Outputs  # of a batch of this image alone; boxes in the pixels of network_size
-    size: Size  # the image's own
-    network_size: Size  # at which the network saw it
-    admission: Admission
-
-    @property
-    def detections(self) -> Detections:
-        """All of them, best first."""
-        return self.outputs.detections[0]
-
-    @property
-    def admitted(self) -> Detections:
-        """The detections of the thing channels, in their order."""
-        return self.detections.take(self.outputs.admitted[0])
+    def of_image(self, index: int) -> Outputs:
+        """What was predicted for one of the batch's images, as of a batch of that image alone."""
+        own = {name: [part[index]] for name, part in self._asdict().items() if name != "detector_losses"}
+        return self._replace(**own)

@@ -86,7 +86,7 @@ def test_gray_and_alpha_of_arrays() -> None:
         ([Path("a.jpg")], "came as a list; give a file's path"),
         ((name for name in ("a.jpg",)), "came as a generator; give a file's path"),
         (None, "came as a NoneType"),
-        ("https://somewhere.org/a.jpg", "fetch it, and give its bytes"),
+        ("https://somewhere.org/a.jpg", "came as the address .*fetch it, and give a file's path"),
         (b"no image", "cannot read the image of 8 bytes"),
         (StringIO("text"), "cannot read the image in an open file"),
         (np.zeros((3, 4, 5), np.uint8), r"numbers of shape \(3, 4, 5\) and type uint8; give"),

@@ -67,7 +67,7 @@ def test_finished_runs_and_judgements_are_reused(
         raise AssertionError("trained or judged again")
 
     monkeypatch.setattr(trials, "train", refuse)
-    monkeypatch.setattr(trials, "build_predictor", refuse)
+    monkeypatch.setattr(trials, "Predictor", refuse)
     again = ablate(["bare", "taught-existence"], base, out, [3], selecting.data)
     assert again.markdown() == ablation.markdown()
 

@@ -17,7 +17,7 @@ from unipan.cli import main
 from unipan.config import Config
 from unipan.data.scenes.materials import scene_classes
 from unipan.models.build import build_network
-from unipan.predictor import Predictor, build_predictor, load
+from unipan.predictor import Predictor, load
 from unipan.viz.canvas import as_pil
 
 
@@ -112,7 +112,7 @@ def test_every_kind_of_network_has_a_page(
     loss = replace(tiny_config.loss, panoptic=0.0) if changes.get("panoptic") == "heuristic" else tiny_config.loss
     config = replace(tiny_config, model=replace(tiny_config.model, **changes), loss=loss)
     torch.manual_seed(0)
-    predictor = build_predictor(build_network(config.model, scene_classes()), scene_classes(), config)
+    predictor = Predictor(build_network(config.model, scene_classes()), scene_classes(), config)
     (shown,) = images_in(unipan.explore(predictor, image, trim=False).html)
     assert sorted(shown["parts"]) == parts
     assert len(shown["channels"]) == channels

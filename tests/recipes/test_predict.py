@@ -13,9 +13,8 @@ from PIL import Image
 from unipan.cli import main
 from unipan.data.image_ids import ids_in_json, ids_of_names, names_apart
 from unipan.errors import InputError
-from unipan.ops.images import read_image
 from unipan.overrides import Overrides
-from unipan.predictor import Predictor, as_pixels, load
+from unipan.predictor import Predictor, load
 from unipan.recipes import predict as recipe
 from unipan.recipes.predict import image_files, predict
 from unipan.viz.overlay import overlay
@@ -44,25 +43,6 @@ def content(out: Path) -> Any:
 
 def files_of(out: Path) -> dict[str, bytes]:
     return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
-
-
-def test_every_kind_of_input_gives_the_paths_answer(predictor: Predictor, folder: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    with Image.open(folder / "b.png") as whole:
-        whole.save(folder / "turned.jpg", exif=exif)
-    path = folder / "turned.jpg"
-    expected, pixels = predictor(path), read_image(path)
-    assert expected.ids.shape == (56, 40)
-    for source in (str(path), path.read_bytes(), path.open("rb"), Image.open(path), pixels, pixels / 255):
-        assert torch.equal(predictor(source).ids, expected.ids)
-        assert torch.equal(as_pixels(source), pixels)
-    assert torch.equal(predictor(pixels.permute(1, 2, 0).numpy()).ids, expected.ids)
-    for source in ([path], iter([path]), 7):
-        with pytest.raises(InputError, match=r"came as a .*; give a file's path, its bytes"):
-            predictor(source)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="there is no head uppsnet; choose unified or upsnet"):
-        predictor(path, head="uppsnet")  # type: ignore[arg-type]
 
 
 def test_options_of_a_call(predictor: Predictor, learnt_run: Path, folder: Path) -> None:

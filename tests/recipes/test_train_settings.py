@@ -13,7 +13,7 @@ from unipan.choices import DetectorKind
 from unipan.config import Config
 from unipan.data.build import training_dataset
 from unipan.errors import InputError
-from unipan.predictor import untrained_network
+from unipan.models.build import untrained_network
 from unipan.recipes.train import train
 from unipan.recipes.training.setup import fresh_network
 from unipan.types import Admission

@@ -1,11 +1,13 @@
 """Which files of a folder are data, and where the images lie that a JSON names. The one lister of folders."""
 
+import glob
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -61,6 +63,30 @@ def find_files(folder: Path, suffixes: Iterable[str] | None = None) -> FoundFile
         else:
             other[suffix] += 1
     return FoundFiles(sorted(paths), hidden, other)
+
+
+def images_in(source: Any) -> Iterator[Any] | None:
+    """The images that something stands for: those of a folder and its subfolders, of a pattern, or of what is gone through.
+
+    source: a path, a text with *, ? or [ that no file bears as its name, or an iterable. None: it is one image, or nothing known.
+    Raises: InputError for a folder without images, and a pattern without files.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        return _images_at(os.fspath(source))
+    is_one = isinstance(source, (bytes, bytearray, Mapping, Image.Image)) or hasattr(source, "read") or hasattr(source, "dtype")
+    return None if is_one or not isinstance(source, Iterable) else iter(source)
+
+
+def _images_at(path: str) -> Iterator[Path] | None:
+    if os.path.isdir(path):  # noqa: PTH112 (no error for a name that no file can bear)
+        if paths := find_files(Path(path)).paths:
+            return iter(paths)
+        raise InputError(f"the folder {path} holds no image; name one that does.")
+    if not glob.has_magic(path) or is_file(path):
+        return None
+    if paths := [Path(name) for name in sorted(glob.glob(path, recursive=True)) if is_file(name)]:  # noqa: PTH207
+        return iter(paths)
+    raise InputError(f"there is no file {path}, nor one that it would fit as a pattern; check the path.")
 
 
 def is_hidden(name: str) -> bool:

@@ -1,12 +1,13 @@
 """From settings to a network: here configuration stops."""
 
+from dataclasses import replace
 from typing import assert_never
 
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from unipan.classes import ClassTable
-from unipan.config import ModelConfig
+from unipan.config import Config, ModelConfig
 from unipan.models.backbone import Backbone, needs_norms
 from unipan.models.detector import Detector, NoDetector
 from unipan.models.existence import ExistenceHead, NoExistence
@@ -27,6 +28,11 @@ from unipan.models.potential import DynamicPotential
 from unipan.models.proposals import ProposalNetwork
 from unipan.models.two_stage import TwoStageDetector
 from unipan.models.upsnet import UpsnetPotential
+
+
+def untrained_network(config: Config, classes: ClassTable) -> PanopticNetwork:
+    """A run's network before its weights are filled in: no ImageNet weights are looked for."""
+    return build_network(replace(config.model, pretrained=False), classes)
 
 
 def build_network(config: ModelConfig, classes: ClassTable) -> PanopticNetwork:

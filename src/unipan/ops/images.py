@@ -21,7 +21,9 @@ from unipan.ops.plain_png import HEADER_BYTES, decode_plain, is_bare, is_plain
 if TYPE_CHECKING:
     from torch import Tensor
 
-ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | IO[bytes] | Image.Image | NDArray[Any] | Tensor"
+OneImage: TypeAlias = "bytes | bytearray | IO[bytes] | Image.Image | NDArray[Any] | Tensor"
+"""What is one image for certain; a path may be a folder's."""
+ImageSource: TypeAlias = "str | os.PathLike[str] | OneImage"
 """What `read_image` takes, and so everything that takes an image."""
 TAKEN = (
     "a file's path, its bytes, an open binary file, a PIL image, a numpy array (H, W), (H, W, 3) or (H, W, 4), or a torch tensor "
@@ -93,10 +95,11 @@ def _opened(source: Any) -> tuple[str, AbstractContextManager[Image.Image]]:
     if hasattr(source, "read"):
         return str(getattr(source, "name", "in an open file")), _opening(source)
     if not isinstance(source, (str, os.PathLike)):
-        raise InputError(f"an image came as a {type(source).__name__}; give {TAKEN}. Several images are given one by one.")
+        raise InputError(f"an image came as a {type(source).__name__}; give {TAKEN}.")
     if not is_file(source):
-        remedy = "fetch it, and give its bytes" if "://" in str(source) else "check the path"
-        raise InputError(f"there is no image file {source}; {remedy}.")
+        if "://" in str(source):
+            raise InputError(f"an image came as the address {source}, and nothing is fetched; fetch it, and give {TAKEN}.")
+        raise InputError(f"there is no image file {source}; check the path.")
     return str(source), _opening(source)
 
 

@@ -16,7 +16,7 @@ from unipan.data.scenes.dataset import SceneDataset
 from unipan.data.scenes.statistics import SceneStatistics, measure_scenes
 from unipan.errors import InputError
 from unipan.files import make_folder, write_json
-from unipan.predictor import build_predictor
+from unipan.predictor import Predictor
 from unipan.recipes.evaluate import evaluate_predictor, evaluation_title
 from unipan.recipes.evaluation.result import Evaluation
 from unipan.recipes.illustrate import illustrate
@@ -44,7 +44,7 @@ def demo(config: Config, out: Path) -> Evaluation:
     network = train(config, out, resume=resume, to_go_on="give the same command again")
     trained = time.perf_counter()
     dataset = validation_dataset(config.data)
-    predictor = build_predictor(network, dataset.classes, config)
+    predictor = Predictor(network, dataset.classes, config)
     evaluation = evaluate_predictor(predictor, dataset, evaluation_title(config))
     write_json(folder.metrics, evaluation.to_json())
     illustrate(

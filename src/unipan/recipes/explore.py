@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from unipan.answer import Inference
 from unipan.checkpoint import open_run
 from unipan.choices import PanopticHead
 from unipan.console import counted
@@ -22,7 +23,7 @@ from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor, load
 from unipan.recipes.evaluate import evaluated, held_out
 from unipan.recipes.predict import image_files, readable
-from unipan.types import Inference, PanopticMap
+from unipan.types import PanopticMap
 from unipan.viz.canvas import as_pil
 from unipan.viz.explorer.content import Explored
 from unipan.viz.explorer.page import Page, explorer_page
@@ -113,7 +114,8 @@ def explored(
         came, expected = ("x".join(map(str, shape)) for shape in (entry.truth.ids.shape, entry.pixels.shape[1:]))
         raise InputError(f"the truth of {entry.name} is {came}, but the image is {expected}; give the truth of this image.")
     inference = predictor.infer(entry.pixels, threshold=threshold)
-    outputs, size, network_size, admission = inference
+    outputs, _, network_size, admission = inference
+    size = inference.size
     limit = predictor.min_stuff_area_px if trim else 0
     panoptic_head = predictor.network.panoptic_head
     parts, bias = logit_parts(inference, panoptic_head)

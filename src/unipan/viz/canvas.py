@@ -30,16 +30,15 @@ def as_pil(image: ImageSource) -> Image.Image:
 
 
 def save_image(image: Image.Image, path: Path) -> None:
-    """Write a PNG, or a JPEG where the file's name ends so, and the folder that it goes to.
+    """Write an image file of the kind that the name's suffix says, and the folder that it goes to.
 
     Raises: InputError where that fails.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".jpg":
-            image.save(path, format="JPEG", quality=JPEG_QUALITY, subsampling=0)
-        else:
-            image.save(path, format="PNG")
+        image.save(path, quality=JPEG_QUALITY, subsampling=0)  # which a JPEG takes, and a PNG passes over
+    except ValueError as error:
+        raise InputError(f"cannot write {path}: its suffix names no kind of image; name it .png or .jpg.") from error
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}. See that the disk has room.") from error
 

@@ -5,10 +5,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from unipan.answer import Inference
 from unipan.data.targets import make_target
 from unipan.metrics.affinity import AffinityCounts, affinity_counts
 from unipan.ops.upsample import STRIDE
-from unipan.types import Inference, PanopticMap, Size
+from unipan.types import PanopticMap, Size
 
 
 def affinity_of(inference: Inference, truth: PanopticMap) -> AffinityCounts:

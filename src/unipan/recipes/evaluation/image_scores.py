@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from unipan.answer import Inference
 from unipan.classes import ClassTable
 from unipan.data.statistics import ImageStatistics, image_statistics
 from unipan.metrics.additive import Additive
@@ -22,7 +23,7 @@ from unipan.ops.upsample import STRIDE
 from unipan.predictor import Predictor
 from unipan.recipes.evaluation.affinity import affinity_of
 from unipan.recipes.evaluation.propagation import Propagation
-from unipan.types import Detections, Inference, PanopticMap, Sample
+from unipan.types import Detections, PanopticMap, Sample
 
 BATCH_PX = 2**18
 """Pixels of the images that are judged together. Right after a prediction the processor's caches hold nothing of what judges it:
@@ -108,7 +109,7 @@ def judge_images(
 
 def _judge_image(predictor: Predictor, image: Predicted, propagation: Propagation | None, found: Detections) -> Counts:
     (truth, inference, answer), classes = image, predictor.classes
-    outputs, size, network_size, _ = inference
+    outputs, network_size, size = inference.outputs, inference.network_size, inference.size
     semantic = best_channel(outputs.semantic[0], network_size, size).cpu()
     maps = AlignedMaps(truth, semantic, answer.ids, *([unpropagated_ids(inference, classes)] if propagation else []))
     matching = maps.match(maps.values[0], answer.segments, classes, min_stuff_area_px=predictor.min_stuff_area_px)
@@ -126,7 +127,7 @@ def _judge_image(predictor: Predictor, image: Predicted, propagation: Propagatio
 
 def unpropagated_ids(inference: Inference, classes: ClassTable) -> Tensor:
     """(H, W) ids of the answer by the dynamic potential and the existence alone: what propagation adds shows against it."""
-    outputs, size, network_size, _ = inference
+    outputs, network_size, size = inference.outputs, inference.network_size, inference.size
     psi, num_stuff = outputs.potentials[0], len(classes.stuff)
     logits = unary_logits(psi) + channel_bias(outputs.existence[0], num_stuff, len(psi))
     return ids_of_channels(best_channel(logits, network_size, size), num_stuff + len(outputs.admitted[0])).cpu()

@@ -24,7 +24,7 @@ class Limits:
     def of(predictor: Predictor, truth: SetStatistics, reached: Iterable[str]) -> "Limits":
         """reached: for each image the options whose limits it came up to."""
         return Limits(
-            things={"max_detections": predictor.max_detections, "max_admitted": predictor.admission.limit},
+            things={"max_detections": predictor.config.model.detector.max_detections, "max_admitted": predictor.admission.limit},
             min_stuff_area_px=predictor.min_stuff_area_px,
             truth=truth,
             reached=dict(Counter(reached)),

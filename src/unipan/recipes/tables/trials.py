@@ -15,8 +15,9 @@ from unipan.data.build import validation_dataset
 from unipan.engine.processes import this_process
 from unipan.errors import InputError
 from unipan.files import write_json
+from unipan.models.build import untrained_network
 from unipan.overrides import NO_OVERRIDES, Overrides
-from unipan.predictor import Predictor, build_predictor, untrained_network
+from unipan.predictor import Predictor
 from unipan.recipes.evaluate import evaluate_predictor, evaluation_title
 from unipan.recipes.train import train
 
@@ -60,7 +61,7 @@ def predictor_of(run: Path, inference: InferenceConfig, data: DataConfig, *, tri
     config = _trimmed(replace(found, inference=inference, data=data), trim=trim)
     network = untrained_network(config, classes)
     load_model(folder.model, network)
-    return build_predictor(network, classes, config)
+    return Predictor(network, classes, config)
 
 
 def _trimmed(config: Config, *, trim: bool) -> Config:

@@ -10,8 +10,8 @@ from unipan.engine.fit import loss_values
 from unipan.engine.saved_batch import SavedBatch, load_batch
 from unipan.errors import InputError
 from unipan.losses.build import criterion_of
+from unipan.models.build import untrained_network
 from unipan.ops.device import find_device
-from unipan.predictor import untrained_network
 from unipan.recipes.training.checkpoints import newest_state
 from unipan.recipes.training.setup import training_admission
 from unipan.types import Batch

@@ -12,12 +12,11 @@ from unipan.config import Config, TrainConfig
 from unipan.console import Table, logger
 from unipan.engine.optimize import scaled_rate
 from unipan.errors import InputError, plural
-from unipan.models.build import build_network
+from unipan.models.build import build_network, untrained_network
 from unipan.models.given_weights import PUBLISHED
 from unipan.models.inherit import Inheritance, inherit
 from unipan.models.network import PanopticNetwork
 from unipan.models.warm_start import WarmStart, warm_start
-from unipan.predictor import untrained_network
 from unipan.types import Admission
 
 

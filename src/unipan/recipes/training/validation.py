@@ -22,7 +22,8 @@ from unipan.engine.fit import Hook, Step
 from unipan.engine.trackers import Tracker
 from unipan.files import make_folder, replace_atomically
 from unipan.metrics.report import percent
-from unipan.predictor import Predictor, build_predictor, untrained_network
+from unipan.models.build import untrained_network
+from unipan.predictor import Predictor
 from unipan.recipes.evaluate import evaluate_predictor, evaluation_title
 from unipan.tensor_file import TensorFile, write_tensor_file
 from unipan.types import Sample
@@ -43,7 +44,7 @@ class HeldOut:
         """weights: the whole network's, as they are now."""
         self.images = validation_dataset(config.data)
         self.weights = weights
-        self._predictor = build_predictor(untrained_network(config, classes).to(device), classes, config)
+        self._predictor = Predictor(untrained_network(config, classes).to(device), classes, config)
 
     def predictor(self) -> Predictor:
         """A predictor with the weights of now."""

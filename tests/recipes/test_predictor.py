@@ -1,0 +1,168 @@
+"""Whatever an image comes as, its answer is that of its file; several images come back as they were given."""
+
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from unipan.answer import Answer
+from unipan.errors import InputError
+from unipan.ops.images import read_image
+from unipan.predictor import Predictor, load
+
+NOISE = np.random.default_rng(0).integers(0, 256, (40, 56, 4), np.uint8)
+
+
+def turned(path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(NOISE[..., :3]).save(path, exif=exif)
+
+
+FILES: dict[str, Callable[[Path], None]] = {
+    "exif-6.jpg": turned,
+    "rgba.png": lambda path: Image.fromarray(NOISE).save(path),
+    "16-bit.png": lambda path: Image.fromarray(NOISE.view(np.uint16)[..., 0]).save(path),
+    "palette.png": lambda path: Image.fromarray(NOISE[..., :3]).quantize(16).save(path),
+    "cmyk.jpg": lambda path: Image.fromarray(NOISE[..., :3]).convert("CMYK").save(path),
+}
+KINDS: dict[str, Callable[[Path], Any]] = {
+    "text": str,
+    "bytes": Path.read_bytes,
+    "open file": lambda path: path.open("rb"),
+    "stream": lambda path: BytesIO(path.read_bytes()),
+    "PIL": Image.open,
+    "numpy": lambda path: read_image(path).permute(1, 2, 0).numpy(),
+    "torch": read_image,
+    "torch, floats": lambda path: read_image(path) / 255,
+}
+SEVERAL: dict[str, Callable[[Path], Any]] = {
+    "folder": lambda folder: folder,
+    "folder, text": str,
+    "pattern": lambda folder: f"{folder}/*.*g",
+    "generator": lambda folder: (path for path in sorted(folder.iterdir())),
+    "map": lambda folder: map(Path.read_bytes, sorted(folder.iterdir())),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
+    for name, write in FILES.items():
+        write(folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def predictor(learnt_run: Path) -> Predictor:
+    return load(learnt_run, device=torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def answers(predictor: Predictor, folder: Path) -> dict[str, Answer]:
+    """Each file's, given by its path."""
+    return {path.name: predictor(path) for path in sorted(folder.iterdir())}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_kind_of_input_gives_the_ids_of_the_path(
+    predictor: Predictor, folder: Path, answers: dict[str, Answer], file: str
+) -> None:
+    assert len(answers[file])
+    for name, kind in KINDS.items():
+        assert torch.equal(predictor(kind(folder / file)).ids, answers[file].ids), name
+
+
+def test_gray_arrays_are_images_too(predictor: Predictor) -> None:
+    gray = NOISE[..., 0]
+    assert torch.equal(predictor(gray).ids, predictor(Image.fromarray(gray)).ids)
+
+
+@pytest.mark.parametrize("kind", SEVERAL)
+def test_several_images_are_predicted_as_they_are_asked_for(
+    predictor: Predictor, folder: Path, answers: dict[str, Answer], kind: str
+) -> None:
+    found = predictor(SEVERAL[kind](folder))
+    assert isinstance(found, Iterator)
+    assert all(torch.equal(one.ids, answer.ids) for one, answer in zip(found, answers.values(), strict=True))
+
+
+def test_a_list_gives_a_list(predictor: Predictor, folder: Path, answers: dict[str, Answer]) -> None:
+    paths = sorted(folder.iterdir())
+    for images in (paths, tuple(paths)):
+        found = predictor(images)
+        assert isinstance(found, list)
+        assert [one.ids.shape for one in found] == [answer.ids.shape for answer in answers.values()]
+    assert predictor([]) == []
+
+
+def test_the_first_answer_needs_the_first_image_alone(predictor: Predictor, folder: Path) -> None:
+    read = []
+
+    def endless() -> Iterator[Path]:
+        while True:
+            read.append(1)
+            yield folder / "rgba.png"
+
+    assert len(next(predictor(endless())))
+    assert len(read) == 1
+    assert len(next(predictor(endless(), batch_size=3)))
+    assert len(read) == 1 + 3
+
+
+def test_batches_go_through_the_network_together_and_answer_alike(
+    predictor: Predictor, folder: Path, answers: dict[str, Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches, forward = [], predictor.network.forward
+
+    def counted(images: torch.Tensor, *rest: Any, **options: Any) -> Any:
+        batches.append(len(images))
+        return forward(images, *rest, **options)
+
+    monkeypatch.setattr(predictor.network, "forward", counted)
+    found = predictor(sorted(folder.iterdir()), batch_size=3)
+    assert batches == [3, 2]
+    for one, (name, answer) in zip(found, answers.items(), strict=True):
+        assert (one.ids == answer.ids).float().mean() > 0.999, name
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("https://somewhere.org/a.jpg", "an image came as the address https.*; fetch it, and give a file's path, its bytes"),
+        (7, "came as a int; give a file's path, its bytes"),
+        ({"image": 1}, "came as a dict; give a file's path"),
+        ("", "there is no image file ; check the path"),
+        ("nowhere/*.jpg", r"no file nowhere/\*\.jpg, nor one that it would fit as a pattern"),
+        ([7], "came as a int"),
+        (np.zeros((2, 8, 8, 3), np.uint8), "numbers of shape"),
+    ],
+)
+def test_what_is_no_image_is_refused(predictor: Predictor, source: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        predictor(source)
+
+
+def test_a_folder_without_images_and_options_that_make_no_sense(predictor: Predictor, folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no image"):
+        predictor(tmp_path)
+    path = folder / "rgba.png"
+    with pytest.raises(InputError, match="the batch size is 0"):
+        predictor(path, batch_size=0)
+    with pytest.raises(InputError, match="the threshold is 2"):
+        predictor(path, threshold=2)
+    with pytest.raises(InputError, match="there is no head uppsnet; choose unified or upsnet"):
+        predictor(path, head="uppsnet")  # type: ignore[arg-type]
+
+
+def test_a_predictor_tells_and_changes_its_device(predictor: Predictor) -> None:
+    assert predictor.device == torch.device("cpu")
+    assert predictor.to("cpu") is predictor
+    for device in ("cuda:99", 99, "nowhere"):
+        with pytest.raises(InputError, match=f"the device is to be {device}"):
+            predictor.to(device)

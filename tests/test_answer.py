@@ -1,0 +1,95 @@
+"""Maps and answers tell what they hold, on maps small enough to check by hand."""
+
+import json
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from unipan.answer import Answer
+from unipan.classes import VOID, ClassTable
+from unipan.errors import InputError
+from unipan.ops.segments import Label, panoptic_map
+from unipan.viz.overlay import overlay
+
+CLASSES = ClassTable.from_categories(
+    [{"id": 7, "name": "road", "isthing": 0, "color": [128, 64, 128]}, {"id": 90, "name": "car", "isthing": 1}]
+)
+IDS = torch.tensor([[40, 40, 9, 0], [40, 3, 9, 0]], dtype=torch.int32)
+IMAGE = torch.arange(24, dtype=torch.uint8).view(3, 2, 4)
+
+
+@pytest.fixture
+def answer() -> Answer:
+    made = panoptic_map(IDS, [Label(40, 0), Label(9, 1, score=0.5), Label(3, 1, score=0.25)], CLASSES)
+    return Answer(made.ids, made.segments, made.classes, IMAGE)
+
+
+def test_it_is_gone_through_by_segments(answer: Answer) -> None:
+    assert len(answer) == 3
+    assert [(segment.id, segment.category_id) for segment in answer] == [(40, 7), (9, 90), (3, 90)]
+
+
+def test_masks_by_segment_and_by_id(answer: Answer) -> None:
+    for segment in answer:
+        assert torch.equal(answer.mask(segment), IDS.eq(segment.id))
+    assert answer.mask(9).tolist() == [[False, False, True, False]] * 2
+    with pytest.raises(InputError, match="there is no segment 5; the map has 40, 9, 3"):
+        answer.mask(5)
+
+
+def test_classes_of_pixels_and_boxes_of_segments(answer: Answer) -> None:
+    assert answer.semantic.tolist() == [[0, 0, 1, VOID], [0, 1, 1, VOID]]
+    assert answer.semantic.dtype == torch.int16
+    assert answer.boxes.tolist() == [[0, 0, 2, 2], [2, 0, 3, 2], [1, 1, 2, 2]]
+
+
+def test_a_map_of_void_alone() -> None:
+    empty = panoptic_map(torch.zeros(2, 3, dtype=torch.int32), [], CLASSES)
+    assert (empty.boxes.shape, empty.semantic.unique().tolist()) == ((0, 4), [VOID])
+    assert repr(empty) == "PanopticMap(2x3, 0 segments)"
+    with pytest.raises(InputError, match="the map has none"):
+        empty.mask(1)
+
+
+def test_a_line_says_what_it_holds(answer: Answer) -> None:
+    assert repr(answer) == "Answer(2x4, 3 segments: 2 car, 1 road)"
+    many = ClassTable.from_categories([{"id": n, "name": f"c{n}", "isthing": 0} for n in range(9)])
+    panoptic = panoptic_map(torch.arange(1, 10, dtype=torch.int32)[None], [Label(n + 1, n) for n in range(9)], many)
+    assert repr(panoptic) == "PanopticMap(1x9, 9 segments: 1 c0, 1 c1, 1 c2, 1 c3, 1 c4, 1 c5, ...)"
+
+
+def test_it_is_drawn_as_the_command_line_draws_it(answer: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = overlay(answer, IMAGE, CLASSES)
+    assert answer.plot() == expected
+    assert answer.plot(scale=1).size == (4, 2)
+    assert np.array_equal(np.asarray(Image.open(BytesIO(answer._repr_png_()))), np.asarray(expected))
+    answer.save(tmp_path / "below" / "drawn.png")
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "below" / "drawn.png")), np.asarray(expected))
+    answer.save(str(tmp_path / "drawn.jpg"))
+    assert Image.open(tmp_path / "drawn.jpg").format == "JPEG"
+    with pytest.raises(InputError, match=r"drawn\.txt: its suffix names no kind of image"):
+        answer.save(tmp_path / "drawn.txt")
+    shown = []
+    monkeypatch.setattr(Image.Image, "show", lambda image: shown.append(image))
+    answer.show()
+    assert shown == [expected]
+
+
+def test_json_holds_what_segments_hold(answer: Answer) -> None:
+    content = json.loads(json.dumps(answer.to_json()))
+    assert (content["height"], content["width"]) == (2, 4)
+    assert content["segments"][1] == {
+        "id": 9,
+        "class_index": 1,
+        "category_id": 90,
+        "name": "car",
+        "is_thing": True,
+        "is_crowd": False,
+        "score": 0.5,
+        "area": 2,
+        "box": [2, 0, 3, 2],
+    }
