@@ -73,9 +73,12 @@ class Table(rich.table.Table):
     It has no borders, so that ten columns of numbers fit a terminal's 80.
     """
 
-    def __init__(self, title: str, **options: Any) -> None:
+    def __init__(self, title: str, *columns: str, words: int = 1, **options: Any) -> None:
+        """columns: their heads. words: the first so many hold words and stand left, all others numbers, which stand right."""
         super().__init__(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False, **options)
         self.heading = title
+        for position, head in enumerate(columns):
+            self.add_column(head, justify="left" if position < words else "right")
 
     def __str__(self) -> str:
         drawn = StringIO()

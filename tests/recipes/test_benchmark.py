@@ -51,7 +51,7 @@ def test_the_command_tells_the_same(tiny_run: Path, capsys: pytest.CaptureFixtur
     assert [len(told["images"]), told["images"][0]["size"]] == [2, [64, 64]]
     main(["benchmark", str(tiny_run), "--size", "64", "96", "--samples", "1"])
     printed = capsys.readouterr().out
-    assert "1 image(s), 64 x 96, seen at 64 x 96" in printed
+    assert "1 image, 64 x 96, seen at 64 x 96" in printed
     assert "images/s on cpu, " in printed
 
 

@@ -45,10 +45,8 @@ class Report:
 
     def table(self) -> Table:
         """PQ, SQ, RQ, PQ-dagger and IoU: a row each for all classes, things and stuff."""
-        table = Table(f"{self.title}, {plural(self.num_images, 'image')}")
-        table.add_column("")
-        for name in ("PQ", "SQ", "RQ", *(name for name, _ in self._measures()), "classes"):
-            table.add_column(name, justify="right")
+        columns = ("PQ", "SQ", "RQ", *(name for name, _ in self._measures()), "classes")
+        table = Table(f"{self.title}, {plural(self.num_images, 'image')}", "", *columns)
         for group in GROUPS:
             mean = getattr(self.quality, group)
             values = (mean.pq, mean.sq, mean.rq, *(getattr(one, group) for _, one in self._measures()))
@@ -60,11 +58,8 @@ class Report:
 
         Where the terminal is narrow, names are folded and no number is cut: with short names 80 columns do.
         """
-        table = Table(f"{self.title}, by class")
-        table.add_column("class")
-        table.add_column("")
-        for name in ("PQ", "SQ", "RQ", *(name for name, _ in self._ious()), "matched", "extra", "missed"):
-            table.add_column(name, justify="right")
+        columns = ("PQ", "SQ", "RQ", *(name for name, _ in self._ious()), "matched", "extra", "missed")
+        table = Table(f"{self.title}, by class", "class", "", *columns, words=2)
         for index, entry in enumerate(self.quality.per_class):
             further = [one.per_class[index] for _, one in self._ious()]
             if entry.occurs or not all(isnan(value) for value in further):
@@ -77,10 +72,8 @@ class Report:
         """PQ of small, medium and large segments."""
         sizes, whose = (self.by_own_size, "a third each of the set's things") if self.by_own_size else (self.by_size, "as COCO")
         medium, large = sizes.limits
-        table = Table(f"By size ({whose}): medium from {medium} px, large from {large}")
-        table.add_column("")
-        for name in ("PQ", "PQ things", "PQ stuff", "SQ", "RQ", "matched", "extra", "missed"):
-            table.add_column(name, justify="right")
+        columns = ("PQ", "PQ things", "PQ stuff", "SQ", "RQ", "matched", "extra", "missed")
+        table = Table(f"By size ({whose}): medium from {medium} px, large from {large}", "", *columns)
         for size in SIZES:
             one: PanopticQuality = getattr(sizes, size)
             values = (one.all.pq, one.things.pq, one.stuff.pq, one.all.sq, one.all.rq)
@@ -98,10 +91,8 @@ class Report:
 
     def _error_table(self) -> Table:
         medium, large = self.errors.limits
-        table = Table(f"Errors, and the PQ that repairing one kind brings (medium from {medium} px, large from {large})")
-        table.add_column("")
-        for name in ("missed", "false", *SIZES, "PQ", "PQ\nthings", "PQ\nstuff"):
-            table.add_column(name, justify="right")
+        heading = f"Errors, and the PQ that repairing one kind brings (medium from {medium} px, large from {large})"
+        table = Table(heading, "", "missed", "false", *SIZES, "PQ", "PQ\nthings", "PQ\nstuff")
         for one in self.errors.kinds:
             gains = (getattr(one, f"pq_{group}_if_repaired") - getattr(self.quality, group).pq for group in GROUPS)
             numbers = (one.missed, one.false, one.small, one.medium, one.large)
@@ -109,10 +100,8 @@ class Report:
         return table
 
     def _error_class_table(self) -> Table:
-        table = Table("Errors by class, missed and false together, the class with most first")
-        table.add_column("class")
-        for kind in KINDS:
-            table.add_column(kind.replace(" ", "\n"), justify="right")
+        columns = (kind.replace(" ", "\n") for kind in KINDS)
+        table = Table("Errors by class, missed and false together, the class with most first", "class", *columns)
         by_name: dict[str, list[int]] = {}
         for index, one in enumerate(self.errors.kinds):
             for entry in one.per_class:
@@ -123,9 +112,8 @@ class Report:
 
     @staticmethod
     def _score_table(found: Calibration) -> Table:
-        table = Table(f"Scores of things: expected calibration error {percent(found.error)} %")
-        for name in ("score", "things", "mean score", "matched, %"):
-            table.add_column(name, justify="right")
+        columns = ("score", "things", "mean score", "matched, %")
+        table = Table(f"Scores of things: expected calibration error {percent(found.error)} %", *columns, words=0)
         for one in (one for one in found.bins if one.things):
             span = f"{one.lowest:.1f} to {one.lowest + 1 / NUM_BINS:.1f}"
             table.add_row(span, str(one.things), f"{one.mean_score:.2f}", percent(one.matched))

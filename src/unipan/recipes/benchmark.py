@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from unipan.checkpoint import open_run
 from unipan.choices import PanopticHead
 from unipan.console import Table, counted
-from unipan.errors import InputError
+from unipan.errors import InputError, plural
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor, load
 from unipan.recipes.evaluate import evaluated, held_out
@@ -52,9 +52,8 @@ class Benchmark:
     def table(self) -> Table:
         """The middle image of each part, and its share."""
         middle = {name: median(one[name] for one in self.parts) for name in self.parts[0]}
-        table = Table(f"{len(self.parts)} image(s), {_range(self.sizes)}, seen at {_range(self.network_sizes)}")
-        for name in ("part", "ms", "share"):
-            table.add_column(name, justify="left" if name == "part" else "right")
+        images = plural(len(self.parts), "image")
+        table = Table(f"{images}, {_range(self.sizes)}, seen at {_range(self.network_sizes)}", "part", "ms", "share")
         for name, seconds in middle.items():
             table.add_row(name, f"{1000 * seconds:.1f}", f"{seconds / sum(middle.values()):.0%}")
         table.add_row("an image", f"{1000 * median(self.seconds):.1f}", "")
@@ -63,7 +62,7 @@ class Benchmark:
     def sentences(self) -> list[str]:
         """Speed and memory."""
         of = "of the GPU" if self.device.startswith("cuda") else "of the whole process"
-        with_threads = f", {self.threads} thread(s)" if self.device == "cpu" else ""
+        with_threads = f", {plural(self.threads, 'thread')}" if self.device == "cpu" else ""
         return [f"{self.images_per_second:.3g} images/s on {self.device}{with_threads}; at most {self.memory_mib:.0f} MiB {of}."]
 
     def to_json(self) -> dict[str, Any]:

@@ -54,12 +54,8 @@ class Comparison:
 
     def _score_table(self) -> Table:
         first = next(iter(self.reports.values()))
-        table = Table(
-            f"One checkpoint, {plural(len(self.reports), 'decoder')}: {first.title}, {plural(first.num_images, 'image')}"
-        )
-        table.add_column("decoder")
-        for column in ("PQ", "PQ things", "PQ stuff", "IoU stuff"):
-            table.add_column(column, justify="right")
+        heading = f"One checkpoint, {plural(len(self.reports), 'decoder')}: {first.title}, {plural(first.num_images, 'image')}"
+        table = Table(heading, "decoder", "PQ", "PQ things", "PQ stuff", "IoU stuff")
         for decoder, report in self.reports.items():
             table.add_row(
                 title(decoder), *(percent(getattr(report.quality, group).pq) for group in GROUPS), percent(stuff_iou(report))
@@ -67,12 +63,8 @@ class Comparison:
         return table
 
     def _content_table(self) -> Table:
-        table = Table(
-            f"One checkpoint, {plural(len(self.contents), 'decoder')}: {plural(len(self.drawings), 'image')} without truth"
-        )
-        table.add_column("decoder")
-        for column in ("things", "stuff segments", "void pixels"):
-            table.add_column(column, justify="right")
+        heading = f"One checkpoint, {plural(len(self.contents), 'decoder')}: {plural(len(self.drawings), 'image')} without truth"
+        table = Table(heading, "decoder", "things", "stuff segments", "void pixels")
         for decoder, content in self.contents.items():
             table.add_row(title(decoder), str(content.things), str(content.stuff), f"{content.void / content.pixels:.1%}")
         return table

@@ -91,9 +91,7 @@ def _scene_sheet(samples: Sequence[Sample]) -> Image.Image:
 
 def statistics_table(statistics: SceneStatistics, difficulty: str) -> Table:
     """What the scenes are like, as a table."""
-    table = Table(f"{difficulty} scenes, measured on {MEASURED_SCENES}")
-    table.add_column("share of scenes with")
-    table.add_column("", justify="right")
+    table = Table(f"{difficulty} scenes, measured on {MEASURED_SCENES}", "share of scenes with", "")
     words = {
         "same_class_overlap": "two same-class boxes overlapping with IoU over 0.2",
         "same_class_touch": "two same-class things that touch",

@@ -65,9 +65,8 @@ class Export:
 
     def table(self) -> Table:
         """A row for each size."""
-        table = Table(f"{self.path} against the run, on {self.images}")
-        for name in ("height x width", "detections", "same ids, %", "torch, s", "onnxruntime, s"):
-            table.add_column(name, justify="right" if table.columns else "left")
+        columns = ("height x width", "detections", "same ids, %", "torch, s", "onnxruntime, s")
+        table = Table(f"{self.path} against the run, on {self.images}", *columns)
         for check in self.checks:
             size = f"{check.height} x {check.width}{', padded' if check.padded else ''}"
             times = f"{check.seconds_torch:.2f}", f"{check.seconds_onnx:.2f}"

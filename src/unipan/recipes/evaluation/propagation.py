@@ -40,9 +40,7 @@ class PropagationPart:
 
     def table(self, answer: Report) -> Table:
         """Both answers of one checkpoint."""
-        table = Table("One checkpoint, with and without its propagation")
-        for name in ("", "PQ", "PQ things", "PQ stuff", "IoU stuff"):
-            table.add_column(name, justify="left" if not name else "right")
+        table = Table("One checkpoint, with and without its propagation", "", "PQ", "PQ things", "PQ stuff", "IoU stuff")
         for name, report in (("as trained", answer), ("propagation switched off", self.without)):
             groups = (report.quality.all, report.quality.things, report.quality.stuff)
             table.add_row(name, *(percent(group.pq) for group in groups), percent(stuff_iou(report)))

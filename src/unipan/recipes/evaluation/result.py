@@ -95,10 +95,7 @@ class Evaluation:
 
 
 def _precision_table(precision: Precision) -> Table:
-    table = Table("Detections, COCO's AP")
-    table.add_column("")
-    for name in ("AP", "AP50", "AP75"):
-        table.add_column(name, justify="right")
+    table = Table("Detections, COCO's AP", "", "AP", "AP50", "AP75")
     for name, measured in (("boxes", precision.box), ("masks", precision.mask)):
         if measured:
             table.add_row(name, *map(percent, (measured.ap, measured.ap50, measured.ap75)))
@@ -106,11 +103,8 @@ def _precision_table(precision: Precision) -> Table:
 
 
 def _thing_stuff_table(sides: dict[str, ThingStuffConfusion]) -> Table:
-    table = Table("Pixels taken for, in percent")
-    table.add_column("")
     with_void = any(shares.things_as_void > 0 or shares.stuff_as_void > 0 for shares in sides.values())
-    for name in ("thing", "stuff", *(["void"] if with_void else [])):
-        table.add_column(name, justify="right")
+    table = Table("Pixels taken for, in percent", "", "thing", "stuff", *(["void"] if with_void else []))
     for side, shares in sides.items():
         things = (shares.things_as_things, shares.things_as_stuff, shares.things_as_void)
         stuff = (shares.stuff_as_things, shares.stuff_as_stuff, shares.stuff_as_void)

@@ -59,10 +59,7 @@ class FilledTable:
 
     def table(self) -> Table:
         """For the terminal: narrow, as people have 80 columns or 100."""
-        table = Table(self.title)
-        table.add_column("")
-        for column in self.columns:
-            table.add_column(column.replace(", ", ",\n"), justify="right")
+        table = Table(self.title, "", *(column.replace(", ", ",\n") for column in self.columns))
         for label, figures in self.rows:
             table.add_row(label, *(str(figure).replace(" ± ", "±") for figure in figures))
         return table

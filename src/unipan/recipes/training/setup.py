@@ -122,9 +122,7 @@ def training_table(
 
 def taken_table(title: str, report: WarmStart | Inheritance) -> Table:
     """What a training starts from: what was taken, what starts anew, and why."""
-    table = Table(title)
-    for name in ("part", "", "why"):
-        table.add_column(name)
+    table = Table(title, "part", "", "why", words=3)
     for part, count in report.taken.items():
         table.add_row(part, plural(count, "tensor"), "")
     for part, reason in report.left.items():

@@ -1,7 +1,7 @@
 """What `unipan convert` tells at its end: what became of the images, what was left out, what comes next."""
 
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -56,20 +56,11 @@ class SplitCounts:
 
 def summary(counts: Iterable[SplitCounts]) -> Table:
     """A row for each split."""
-    table = Table("Converted")
-    columns: dict[str, Callable[[SplitCounts], str]] = {
-        "split": lambda count: count.split,
-        "images": lambda count: f"{count.images:,}",
-        "segments": lambda count: f"{count.segments:,}",
-        "crowds": lambda count: f"{count.crowds:,}",
-        "overlapping px": lambda count: f"{count.contested_px:,}",
-        "vanished": lambda count: f"{len(count.vanished):,}",
-        "void": lambda count: f"{count.void_px / max(count.pixels, 1):.1%}",
-    }
-    for name in columns:
-        table.add_column(name, justify="left" if name == "split" else "right")
+    table = Table("Converted", "split", "images", "segments", "crowds", "overlapping px", "vanished", "void")
     for count in counts:
-        table.add_row(*(cell(count) for cell in columns.values()))
+        numbers = (count.images, count.segments, count.crowds, count.contested_px, len(count.vanished))
+        void = f"{count.void_px / max(count.pixels, 1):.1%}"
+        table.add_row(count.split, *(f"{number:,}" for number in numbers), void)
     return table
 
 

@@ -25,10 +25,7 @@ def report(diagnosis: Diagnosis) -> Iterator[Renderable]:
 
 def overview_table(diagnosis: Diagnosis) -> Table:
     """What there is."""
-    table = Table("Data set")
-    table.add_column("split")
-    for name in ("images", "labelled", "things", "in parts", "crowds", "void", "classes"):
-        table.add_column(name, justify="right")
+    table = Table("Data set", "split", "images", "labelled", "things", "in parts", "crowds", "void", "classes")
     for balance in diagnosis.balances:
         table.add_row(
             balance.name,
@@ -67,17 +64,13 @@ def class_table(balances: list[Balance]) -> Table:
     """Class balance: share of labelled pixels, segments and images with one; most pixels of the first split first."""
     order = sorted(balances[0].categories, key=lambda id: -balances[0].pixels[id])
     shown = order
-    table = Table("Class balance")
+    columns = [head for balance in balances for head in (f"{balance.name}\npixels", "segments\nin images")]
+    table = Table("Class balance", "class", "kind", *columns, words=2)
     if len(order) > SHOWN_CLASSES:
         seen = [id for id in order if balances[0].segments[id]]
         half = SHOWN_CLASSES // 2
         shown = seen[:half] + seen[half:][-half:]
         table.caption = f"the {half} largest and smallest of {len(order)} classes; all with --json"
-    table.add_column("class")
-    table.add_column("kind")
-    for balance in balances:
-        table.add_column(f"{balance.name}\npixels", justify="right")
-        table.add_column("segments\nin images", justify="right")
     for id in shown:
         category = balances[0].categories[id]
         cells = [cell for balance in balances for cell in _class_cells(balance, category.name)]
