@@ -21,7 +21,8 @@ from unipan.errors import InputError
 from unipan.overrides import Overrides
 from unipan.presets import finetune_small
 from unipan.recipes.evaluate import evaluate
-from unipan.recipes.predict import image_files, predict
+from unipan.recipes.images import image_files
+from unipan.recipes.predict import predict
 from unipan.recipes.score import score
 from unipan.recipes.train import train
 from unipan.settings import with_values

@@ -16,7 +16,8 @@ from unipan.errors import InputError
 from unipan.overrides import Overrides
 from unipan.predictor import Predictor, load
 from unipan.recipes import predict as recipe
-from unipan.recipes.predict import image_files, predict
+from unipan.recipes.images import image_files
+from unipan.recipes.predict import predict
 from unipan.viz.overlay import overlay
 
 NAMES = ("001.png", "002.jpg", "b.png")

@@ -96,8 +96,9 @@ def predict(
         overlay: What the overlays are written as, or none; PNG is exact, and takes half a second for 2 megapixels.
         skip_done: Go on behind what a call that was stopped has done.
     """
-    from unipan.recipes.predict import check_all_read, segment_table
+    from unipan.recipes.images import check_all_read
     from unipan.recipes.predict import predict as recipe
+    from unipan.recipes.predict import segment_table
 
     options = untrimmed_unless(trim, overrides)
     found = recipe(
@@ -138,7 +139,7 @@ def compare(
         trim: Turn small stuff segments of every answer into void, by the run's own limit.
     """
     from unipan.recipes.compare import compare as recipe
-    from unipan.recipes.predict import check_all_read
+    from unipan.recipes.images import check_all_read
 
     options = untrimmed_unless(trim, overrides)
     comparison = recipe(run, images, out, samples=samples, root=root, overrides=options, device=device)

@@ -36,7 +36,7 @@ def explore(
         trim: Turn small stuff segments into void, by the run's own limit.
     """
     from unipan.recipes.explore import explore_run
-    from unipan.recipes.predict import check_all_read
+    from unipan.recipes.images import check_all_read
 
     options = untrimmed_unless(trim, overrides)
     found = explore_run(run, images, out, samples=samples, truth=truth, head=head, overrides=options, device=device)

@@ -2,19 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from PIL import Image
-from torch import Tensor
 
 from unipan.checkpoint import open_run
 from unipan.choices import PanopticHead
-from unipan.console import counted
 from unipan.data.coco_json import stem_below
-from unipan.data.dataset import PanopticDataset
 from unipan.data.image_ids import names_apart
 from unipan.data.image_paths import check_apart
-from unipan.errors import InputError, plural
+from unipan.errors import InputError
 from unipan.files import make_folder, write_json
 from unipan.metrics.pq import quality
 from unipan.metrics.report import Report, percent
@@ -23,21 +19,13 @@ from unipan.metrics.segment_matching import match_maps
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor, load
 from unipan.recipes.comparison import Comparison, Content, content_of, title
-from unipan.recipes.evaluate import evaluated, evaluation_title, held_out
+from unipan.recipes.evaluate import evaluation_title
 from unipan.recipes.evaluation.result import MASK_FREE
-from unipan.recipes.predict import image_files, readable
+from unipan.recipes.images import Entry, check_either, held_out_entries, image_files, readable
 from unipan.types import PanopticMap
 from unipan.viz.canvas import as_pil, enlarge, readable_scale, save_image
 from unipan.viz.overlay import overlay
 from unipan.viz.sheet import contact_sheet
-
-
-class Entry(NamedTuple):
-    """An image to compare on."""
-
-    stem: str
-    pixels: Tensor  # (3, H, W) uint8
-    truth: PanopticMap | None
 
 
 def compare(
@@ -56,24 +44,21 @@ def compare(
     ones of the run; their scores also go to OUT/comparison.json. root: their data set's folder where it is no longer the one
     trained on. overrides: limits and sizes other than the run's.
     """
-    if bool(images) == bool(samples) or samples < 0:
-        raise InputError(
-            f"{plural(len(images), 'image path')} and --samples {samples} came; name images, or give --samples above 0."
-        )
+    check_either(images, samples)
     if root is not None and not samples:
         raise InputError("--data.root names a data set, but only --samples reads one; give --samples, or leave it out.")
-    _, config, _ = open_run(run)
-    dataset = held_out(run, evaluated(config.data, root=root)) if samples else None
-    if dataset is not None and samples > len(dataset):
-        raise InputError(f"--samples is {samples}, but the run has {len(dataset)} held-out images; ask for at most so many.")
-    files = image_files(images, out) if dataset is None else []
-    names = names_apart(files)
-    check_apart(files, [f"{stem_below(name)}_compare.png" for name in names])
+    unreadable: list[Path] = []
+    if samples:
+        entries = held_out_entries(run, samples, "comparing", root=root)
+    else:
+        files = image_files(images, out)
+        names = names_apart(files)
+        check_apart(files, [*map(_drawing_name, names)])
+        entries = (Entry(names[index], pixels, None) for index, pixels in readable(files, "comparing", unreadable))
     predictor = load(run, device=device, overrides=overrides)
     make_folder(out)
-    unreadable: list[Path] = []
-    entries = _without_truth(files, names, unreadable) if dataset is None else _samples(dataset, samples)
-    comparison = compare_predictor(predictor, entries, out, evaluation_title(overrides.applied_to(config)), unreadable)
+    where = evaluation_title(overrides.applied_to(open_run(run)[1]))
+    comparison = compare_predictor(predictor, entries, out, where, unreadable)
     if samples:
         write_json(out / "comparison.json", comparison.to_json())
     return comparison
@@ -96,7 +81,7 @@ def compare_predictor(
             if entry.truth is not None:
                 scores[head] = Score.of(match_maps(answer, entry.truth), num_classes)
                 totals[head] = totals.get(head, Score.zero(num_classes)) + scores[head]
-        drawings.append(out / f"{entry.stem}_compare.png")
+        drawings.append(out / _drawing_name(entry.name))
         save_image(drawing(predictor, entry, answers, scores), drawings[-1])
     reports: dict[PanopticHead, Report] = {head: total.report(where, predictor.classes) for head, total in totals.items()}
     return Comparison(
@@ -132,12 +117,5 @@ def notes(predictor: Predictor, mask_free: bool) -> list[str]:
     return sentences + ([MASK_FREE[decoder] for decoder in predictor.heads if decoder in MASK_FREE] if mask_free else [])
 
 
-def _samples(dataset: PanopticDataset, count: int) -> Iterator[Entry]:
-    for index in counted(range(count), "comparing", count):
-        sample = dataset[index]
-        yield Entry(stem_below(sample.file_name), sample.image, sample.truth)
-
-
-def _without_truth(files: Sequence[Path], names: Sequence[str], unreadable: list[Path]) -> Iterator[Entry]:
-    for index, pixels in readable(files, "comparing", unreadable):
-        yield Entry(stem_below(names[index]), pixels, None)
+def _drawing_name(image: str) -> str:
+    return f"{stem_below(image)}_compare.png"

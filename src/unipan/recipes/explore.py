@@ -10,7 +10,6 @@ from torch import Tensor
 from unipan.answer import Inference
 from unipan.checkpoint import open_run
 from unipan.choices import PanopticHead
-from unipan.console import counted
 from unipan.data.coco_files import read_panoptic_file
 from unipan.data.image_ids import ids_in_json, names_apart
 from unipan.errors import InputError, plural
@@ -21,20 +20,11 @@ from unipan.ops.propagation import affinity_products
 from unipan.ops.segments import drop_small_stuff
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor, load
-from unipan.recipes.evaluate import evaluated, held_out
-from unipan.recipes.predict import image_files, readable
+from unipan.recipes.images import Entry, check_either, held_out_entries, image_files, readable
 from unipan.types import PanopticMap
 from unipan.viz.canvas import as_pil
 from unipan.viz.explorer.content import Explored
 from unipan.viz.explorer.page import Page, explorer_page
-
-
-class Entry(NamedTuple):
-    """An image to explore."""
-
-    name: str
-    pixels: Tensor  # (3, H, W) uint8
-    truth: PanopticMap | None
 
 
 class Exploration(NamedTuple):
@@ -81,17 +71,17 @@ def explore_run(
     images: files, or folders of them; one that can't be read is named and left out. samples: instead of images, so many held-out
     ones of the run, with their truth. truth: a JSON in the COCO panoptic format that has the images' truth.
     """
-    if bool(images) == bool(samples) or samples < 0:
-        raise InputError(
-            f"{plural(len(images), 'image path')} and --samples {samples} came; name images, or give --samples above 0."
-        )
+    check_either(images, samples)
     if truth is not None and samples:
         raise InputError("--truth and --samples came; held-out images bring their own truth: leave --truth out.")
     if out.is_dir():
         raise InputError(f"{out} is a folder; name the HTML file to write.")
     predictor = load(run, head=head, device=device, overrides=overrides)
     unreadable: list[Path] = []
-    entries = _samples(run, samples) if samples else _files(image_files(images, out), truth, predictor, unreadable)
+    if samples:
+        entries = held_out_entries(run, samples, "exploring")
+    else:
+        entries = _files(image_files(images, out), truth, predictor, unreadable)
     name = run if run.startswith("hf:") else open_run(run)[0].path.resolve().name
     shown = [explored(predictor, entry, run=name) for entry in entries]
     if not shown:
@@ -161,15 +151,6 @@ def logit_parts(inference: Inference, head: PanopticLogits) -> tuple[dict[str, T
     parts = {"evidence": logits - unary - bias} if head.scale else {}
     parts |= {"unary": unary} if head.unary_scale else {}
     return {"potential": potential, **parts}, bias.flatten()
-
-
-def _samples(run: str, samples: int) -> Iterator[Entry]:
-    dataset = held_out(run, evaluated(open_run(run)[1].data, root=None))
-    if samples > len(dataset):
-        raise InputError(f"--samples is {samples}, but the run has {len(dataset)} held-out images; ask for at most so many.")
-    for index in counted(range(samples), "exploring", samples):
-        sample = dataset[index]
-        yield Entry(sample.file_name, sample.image, sample.truth)
 
 
 def _files(files: Sequence[Path], truth: Path | None, predictor: Predictor, unreadable: list[Path]) -> Iterator[Entry]:

@@ -1,30 +1,27 @@
 """`unipan predict`: images to overlays and to files in the COCO panoptic format. No annotations needed."""
 
 import hashlib
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from unipan.checkpoint import open_run
 from unipan.choices import OverlayForm, PanopticHead
-from unipan.console import Table, counted, logger
+from unipan.console import Table
 from unipan.data.cityscapes_labels import with_label_ids
 from unipan.data.coco_json import listing, stem_below
 from unipan.data.coco_writer import Entry, png_of, write_entry
 from unipan.data.image_ids import ids_in_json, ids_of_names, names_apart
-from unipan.data.image_paths import check_apart, find_files
+from unipan.data.image_paths import check_apart
 from unipan.data.prediction_log import PredictionLog
-from unipan.errors import InputError, plural
+from unipan.errors import plural
 from unipan.files import make_folder
 from unipan.ops.image_range import dim_range
-from unipan.ops.images import is_file, read_image
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import load
+from unipan.recipes.images import check_all_read, image_files, readable
 from unipan.types import PanopticMap
 from unipan.viz.canvas import save_image
 from unipan.viz.overlay import overlay
@@ -99,57 +96,6 @@ def predict(
             check_all_read(unreadable)
         log.write_json(out / "panoptic.json", classes)
     return Predictions(images=len(log.sources), segments=log.segments, last=last, unreadable=unreadable, noted=noted)
-
-
-def image_files(paths: Sequence[Path], out: Path) -> list[Path]:
-    """The files named, and those in the folders named, in order, of all levels; none twice. What is left out is told.
-
-    Raises: InputError for a folder without images, a file that is not there, or `out` for a folder of images.
-    """
-    if not paths:
-        raise InputError("no image is named; name at least one file, or a folder of them.")
-    files: dict[str, Path] = {}
-    for path in paths:
-        if not path.is_dir() and not is_file(path):
-            raise InputError(f"there is no image file {path}; check the path.")
-        for file in _images_in(path, out) if path.is_dir() else [path]:  # in a folder one that can't be read ends nothing
-            files.setdefault(os.path.abspath(file), file)  # noqa: PTH100 (follows no link)
-    return list(files.values())
-
-
-def _images_in(folder: Path, out: Path) -> list[Path]:
-    if folder.resolve() == out.resolve():
-        raise InputError(f"{folder} is both where images are and where results go; name another --out.")
-    found = find_files(folder)
-    paths = [path for path in found.paths if out.resolve() not in path.resolve().parents]
-    left_out = [f"{len(found.paths) - len(paths)} in {out}, where results go"] if len(paths) < len(found.paths) else []
-    left_out += [found.left_out] if found.left_out else []
-    if left_out:
-        logger.info(f"{folder}: {plural(len(paths), 'image')}; left out: {', '.join(left_out)}")
-    if not paths:
-        raise InputError(f"the folder {folder} holds no image; name one that does.")
-    return paths
-
-
-def readable(files: Sequence[Path], what: str, unreadable: list[Path]) -> Iterator[tuple[int, Tensor]]:
-    """Read images one by one: (index, pixels). One that can't be read is told at once, added to `unreadable` and passed over."""
-    for index, file in enumerate(counted(files, what, len(files))):
-        try:
-            pixels = read_image(file)
-        except InputError as error:
-            logger.warning(f"left out: {error}")
-            unreadable.append(file)
-        else:
-            yield index, pixels
-
-
-def check_all_read(unreadable: Sequence[Path]) -> None:
-    """Say at the end which images are missing from the results.
-
-    Raises: InputError where there are any.
-    """
-    if unreadable:
-        raise InputError(f"{plural(len(unreadable), 'image')} could not be read; left out: {listing(unreadable)}.")
 
 
 def _origin(run: str, settings: dict[str, Any]) -> dict[str, Any]:

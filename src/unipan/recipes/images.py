@@ -1,0 +1,92 @@
+"""The images that a verb looks at: files and folders, or held-out images of a run."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor
+
+from unipan.checkpoint import open_run
+from unipan.console import counted, logger
+from unipan.data.coco_json import listing
+from unipan.data.image_paths import find_files
+from unipan.errors import InputError, plural
+from unipan.ops.images import is_file, read_image
+from unipan.recipes.evaluate import evaluated, held_out
+from unipan.types import PanopticMap
+
+
+class Entry(NamedTuple):
+    """An image to look at."""
+
+    name: str
+    pixels: Tensor  # (3, H, W) uint8
+    truth: PanopticMap | None
+
+
+def check_either(images: Sequence[Path], samples: int) -> None:
+    """Raises: InputError unless images are named or so many held-out ones are asked for, and not both."""
+    if bool(images) == bool(samples) or samples < 0:
+        came = f"{plural(len(images), 'image path')} and --samples {samples}"
+        raise InputError(f"{came} came; name images, or give --samples above 0.")
+
+
+def held_out_entries(run: str, samples: int, what: str, *, root: str | None = None) -> Iterator[Entry]:
+    """The first `samples` held-out images of a run, with their truth. what: is done to them. root: as in `evaluated`."""
+    dataset = held_out(run, evaluated(open_run(run)[1].data, root=root))
+    if samples > len(dataset):
+        raise InputError(f"--samples is {samples}, but the run has {len(dataset)} held-out images; ask for at most so many.")
+    found = (dataset[index] for index in counted(range(samples), what, samples))
+    return (Entry(sample.file_name, sample.image, sample.truth) for sample in found)
+
+
+def image_files(paths: Sequence[Path], out: Path) -> list[Path]:
+    """The files named, and those in the folders named, in order, of all levels; none twice. What is left out is told.
+
+    Raises: InputError for a folder without images, a file that is not there, or `out` for a folder of images.
+    """
+    if not paths:
+        raise InputError("no image is named; name at least one file, or a folder of them.")
+    files: dict[str, Path] = {}
+    for path in paths:
+        if not path.is_dir() and not is_file(path):
+            raise InputError(f"there is no image file {path}; check the path.")
+        for file in _images_in(path, out) if path.is_dir() else [path]:  # in a folder one that can't be read ends nothing
+            files.setdefault(os.path.abspath(file), file)  # noqa: PTH100 (follows no link)
+    return list(files.values())
+
+
+def _images_in(folder: Path, out: Path) -> list[Path]:
+    if folder.resolve() == out.resolve():
+        raise InputError(f"{folder} is both where images are and where results go; name another --out.")
+    found = find_files(folder)
+    paths = [path for path in found.paths if out.resolve() not in path.resolve().parents]
+    left_out = [f"{len(found.paths) - len(paths)} in {out}, where results go"] if len(paths) < len(found.paths) else []
+    left_out += [found.left_out] if found.left_out else []
+    if left_out:
+        logger.info(f"{folder}: {plural(len(paths), 'image')}; left out: {', '.join(left_out)}")
+    if not paths:
+        raise InputError(f"the folder {folder} holds no image; name one that does.")
+    return paths
+
+
+def readable(files: Sequence[Path], what: str, unreadable: list[Path]) -> Iterator[tuple[int, Tensor]]:
+    """Read images one by one: (index, pixels). One that can't be read is told at once, added to `unreadable` and passed over."""
+    for index, file in enumerate(counted(files, what, len(files))):
+        try:
+            pixels = read_image(file)
+        except InputError as error:
+            logger.warning(f"left out: {error}")
+            unreadable.append(file)
+        else:
+            yield index, pixels
+
+
+def check_all_read(unreadable: Sequence[Path]) -> None:
+    """Say at the end which images are missing from the results.
+
+    Raises: InputError where there are any.
+    """
+    if unreadable:
+        raise InputError(f"{plural(len(unreadable), 'image')} could not be read; left out: {listing(unreadable)}.")
