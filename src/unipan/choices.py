@@ -8,6 +8,8 @@ PanopticHead = Literal["unified", "upsnet", "heuristic"]
 DetectorKind = Literal["two_stage", "one_stage"]
 TrainingDetections = Literal["predicted", "truth"]
 Precision = Literal["fp32", "bf16", "fp16"]
+InferencePrecision = Literal["fp32", "bf16"]
+"""fp16 needs a scale that only training has found."""
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Optimizer = Literal["sgd", "adamw"]
 Schedule = Literal["steps", "cosine"]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+from unipan.choices import InferencePrecision
 from unipan.config import Config
 from unipan.errors import InputError
 
@@ -27,6 +28,8 @@ class Overrides:
     """Resize by this factor instead, whatever the image's size."""
     min_stuff_area_px: int | None = None
     """Stuff segments with fewer pixels of the original image become void; 0 trims nothing."""
+    precision: InferencePrecision | None = None
+    """bf16 computes features in half the bits, which is faster where the processor can; boxes and evidence stay in float32."""
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 <= self.threshold <= 1:
@@ -37,7 +40,7 @@ class Overrides:
             raise InputError(f"the scale {self.scale:g} and a side came; a factor takes no sides: give one or the other.")
 
     def applied_to(self, config: Config) -> Config:
-        """The run's settings with these; the scale, which settings don't know, is left to the predictor.
+        """The run's settings with these; scale and precision, which settings of inference don't know, are left to the predictor.
 
         Raises: InputError for what a run could not have been trained with either.
         """

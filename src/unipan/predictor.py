@@ -13,7 +13,7 @@ from torchvision.transforms.v2 import functional as transforms
 
 from unipan.answer import Answer, Inference, Options
 from unipan.checkpoint import load_model, open_run
-from unipan.choices import PanopticHead
+from unipan.choices import InferencePrecision, PanopticHead
 from unipan.classes import ClassTable
 from unipan.config import Config
 from unipan.data.image_paths import images_in
@@ -43,15 +43,17 @@ class Predictor:
         *,
         head: PanopticHead | None = None,
         scale: float | None = None,
+        precision: InferencePrecision | None = None,
     ) -> None:
         """network: of the settings, on any device. head: another way from the outputs to an answer than the settings'.
 
-        scale: a factor to resize images by, in place of the settings' sides.
+        scale: a factor to resize images by, in place of the settings' sides. precision: float32 unless it is bf16.
         """
         self.network = network.eval()
         self.classes = classes
         self.config = config
         self.scale = scale
+        self.precision = precision
         self.admission = Admission(config.inference.score_threshold, config.inference.max_admitted)
         self.min_stuff_area_px = config.inference.min_stuff_area_px
         self.head: PanopticHead = self.checked_head(config.model.panoptic if head is None else head)
@@ -142,7 +144,8 @@ class Predictor:
         for padded, image, (h, w) in zip(batch, images, sizes, strict=True):  # as the training's images are resized
             padded[:, :h, :w] = transforms.resize(image, [h, w], antialias=True).float().div(255)
         admission = self.admission if threshold is None else self.admission._replace(score_threshold=threshold)
-        outputs = self.network(batch, sizes, admission=admission)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
+            outputs = self.network(batch, sizes, admission=admission)
         return [Inference(outputs.of_image(i), image, sizes[i], admission) for i, image in enumerate(images)]
 
     def answer(self, inference: Inference, *, head: PanopticHead | None = None, trim: bool = True) -> Answer:
@@ -159,15 +162,6 @@ class Predictor:
             answer = merge(semantic, found, score_threshold=admission.score_threshold, max_overlap=most, classes=self.classes)
         answer = drop_small_stuff(answer, min_area_px=self.min_stuff_area_px) if trim else answer
         return Answer(answer.ids, answer.segments, answer.classes, image)
-
-    def limits_reached(self, inference: Inference) -> list[str]:
-        """The limits, by their options' names, that this image came up to: beyond them there may have been more."""
-        worthy = int((inference.detections.scores >= inference.admission.score_threshold).sum())
-        reached = {
-            "--max-detections": len(inference.detections.scores) >= self.config.model.detector.max_detections,
-            "--max-admitted": worthy > inference.admission.limit,
-        }
-        return [name for name, is_reached in reached.items() if is_reached]
 
     def network_size(self, size: Size) -> Size:
         """The size at which the network sees an image of `size`."""
@@ -196,4 +190,6 @@ def load(
     config = overrides.applied_to(config)
     network = untrained_network(config, classes)
     load_model(folder.model, network)
-    return Predictor(network.to(find_device(device)), classes, config, head=head, scale=overrides.scale)
+    return Predictor(
+        network.to(find_device(device)), classes, config, head=head, scale=overrides.scale, precision=overrides.precision
+    )

@@ -16,6 +16,7 @@ from unipan.errors import InputError
 from unipan.overrides import Overrides
 from unipan.predictor import Predictor, load
 from unipan.recipes import predict as recipe
+from unipan.recipes.evaluation.limits import limits_reached
 from unipan.recipes.images import image_files
 from unipan.recipes.predict import predict
 from unipan.viz.overlay import overlay
@@ -51,7 +52,7 @@ def test_options_of_a_call(predictor: Predictor, learnt_run: Path, folder: Path)
     inference = predictor.infer(path, threshold=1.0)
     assert len(inference.admitted.scores) == 0 < len(inference.detections.scores)
     assert all(not segment.is_thing for segment in predictor(path, threshold=1.0, head="heuristic").segments)
-    assert predictor.limits_reached(inference) == ["--max-detections"]
+    assert limits_reached(predictor, inference) == ["--max-detections"]
     assert load(learnt_run, overrides=Overrides(scale=0.5)).infer(path).network_size == (20, 28)
     one = load(learnt_run, overrides=Overrides(max_detections=1, proposals=5, max_admitted=9)).infer(path)
     assert len(one.detections.scores) == 1

@@ -11,8 +11,10 @@ import torch
 from PIL import Image
 
 from unipan.answer import Answer
+from unipan.data.scenes.dataset import SceneDataset
 from unipan.errors import InputError
 from unipan.ops.images import read_image
+from unipan.overrides import Overrides
 from unipan.predictor import Predictor, load
 
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 56, 4), np.uint8)
@@ -166,3 +168,16 @@ def test_a_predictor_tells_and_changes_its_device(predictor: Predictor) -> None:
     for device in ("cuda:99", 99, "nowhere"):
         with pytest.raises(InputError, match=f"the device is to be {device}"):
             predictor.to(device)
+
+
+def test_bf16_is_near_float32_and_not_it(learnt_run: Path) -> None:
+    """Features in half the bits: the logits hardly change, and what counts cells stays in float32."""
+    image = SceneDataset(difficulty="standard", size=(64, 64), seed=3, length=1)[0].image
+    full = load(learnt_run)
+    half = load(learnt_run, overrides=Overrides(precision="bf16"))
+    one, other = full.infer(image), half.infer(image)
+    assert {x.dtype for x in (other.outputs.semantic[0], other.outputs.panoptic[0], other.detections.boxes)} == {torch.float32}
+    difference = (one.outputs.semantic[0] - other.outputs.semantic[0]).abs().max() / one.outputs.semantic[0].abs().max()
+    assert 1e-5 < float(difference) < 0.1
+    asked = load(learnt_run, overrides=Overrides(precision="fp32")).infer(image)
+    assert torch.equal(asked.outputs.panoptic[0], one.outputs.panoptic[0])

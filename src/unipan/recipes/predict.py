@@ -21,6 +21,7 @@ from unipan.files import make_folder
 from unipan.ops.image_range import dim_range
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import load
+from unipan.recipes.evaluation.limits import limits_reached
 from unipan.recipes.images import check_all_read, image_files, readable
 from unipan.types import PanopticMap
 from unipan.viz.canvas import save_image
@@ -87,7 +88,7 @@ def predict(
             file, name, image_id = left[index]
             inference = predictor.infer(pixels)
             last = file, predictor.answer(inference)
-            for what in (*map(LIMIT.format, predictor.limits_reached(inference)), *([DIM] if dim_range(file) else [])):
+            for what in (*map(LIMIT.format, limits_reached(predictor, inference)), *([DIM] if dim_range(file) else [])):
                 noted.setdefault(what, []).append(name)
             if overlay_form != "none":
                 save_image(overlay(last[1], pixels), out / _overlay_name(name, overlay_form))

@@ -22,6 +22,7 @@ from unipan.models.panoptic_head import channel_bias, unary_logits
 from unipan.ops.upsample import STRIDE
 from unipan.predictor import Predictor
 from unipan.recipes.evaluation.affinity import affinity_of
+from unipan.recipes.evaluation.limits import limits_reached
 from unipan.recipes.evaluation.propagation import Propagation
 from unipan.types import Detections, PanopticMap, Sample
 
@@ -102,7 +103,7 @@ def judge_images(
     judged = []
     for image, own, its in zip(images, found, instances, strict=True):
         truth = image_statistics(image.inference.size, image.truth.segments)
-        record = ImageRecord(its, truth, predictor.limits_reached(image.inference))
+        record = ImageRecord(its, truth, limits_reached(predictor, image.inference))
         judged.append((_judge_image(predictor, image, propagation, own), record))
     return judged
 

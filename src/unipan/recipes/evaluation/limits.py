@@ -5,8 +5,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from unipan.answer import Inference
 from unipan.data.statistics import SetStatistics, lost_to_limits
 from unipan.predictor import Predictor
+
+
+def limits_reached(predictor: Predictor, inference: Inference) -> list[str]:
+    """The limits, by their options' names, that an image came up to: beyond them there may have been more."""
+    worthy = int((inference.detections.scores >= inference.admission.score_threshold).sum())
+    reached = {
+        "--max-detections": len(inference.detections.scores) >= predictor.config.model.detector.max_detections,
+        "--max-admitted": worthy > inference.admission.limit,
+    }
+    return [name for name, is_reached in reached.items() if is_reached]
 
 
 @dataclass(frozen=True, kw_only=True)
