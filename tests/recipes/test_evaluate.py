@@ -12,6 +12,7 @@ import torch
 from class_maps import class_map, confuse
 
 from unipan.checkpoint import open_run
+from unipan.config import Config
 from unipan.console import results
 from unipan.data.build import validation_dataset
 from unipan.data.dataset import PanopticDataset
@@ -20,7 +21,7 @@ from unipan.metrics.confusion import mean_iou
 from unipan.models.decode import best_channel
 from unipan.overrides import Overrides
 from unipan.predictor import Predictor, load
-from unipan.recipes.evaluate import evaluate_predictor
+from unipan.recipes.evaluate import evaluate_predictor, marked
 from unipan.recipes.evaluation import image_scores
 from unipan.recipes.evaluation.result import Evaluation
 
@@ -182,3 +183,10 @@ def test_tables_fit_eighty_columns(evaluation: Evaluation) -> None:
     tables = [evaluation.answer.table(), evaluation.answer.class_table(), *evaluation.further_tables()]
     for table in tables:
         assert results.measure(table).maximum <= 80, table.title
+
+
+def test_a_file_of_figures_names_what_was_unlike_the_run(tiny_config: Config) -> None:
+    overrides = Overrides(threshold=0.25, precision="bf16")
+    assert marked(Path("metrics.json"), tiny_config, "upsnet", "v.json", overrides).name == (
+        "metrics_v_upsnet_threshold-0.25_precision-bf16.json"
+    )

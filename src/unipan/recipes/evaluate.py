@@ -84,7 +84,8 @@ def marked(path: Path, config: Config, head: PanopticHead, val: str, overrides: 
     """The file's name with what is unlike the run's own: the JSON that is evaluated on, the head, and the overrides."""
     marks = [Path(val).stem] if val else []
     marks += [head] if head != config.model.panoptic else []
-    marks += [f"{name.replace('_', '-')}-{value:g}" for name, value in asdict(overrides).items() if value is not None]
+    given = {name.replace("_", "-"): value for name, value in asdict(overrides).items() if value is not None}
+    marks += [f"{name}-{value if isinstance(value, str) else format(value, 'g')}" for name, value in given.items()]
     return path.with_stem("_".join([path.stem, *marks]))
 
 
