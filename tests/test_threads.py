@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from unipan.cli.threads import SPINS, available_processors, processor_quota, set_threads
+from unipan.cli.threads import SPINS, processor_quota, set_threads
+from unipan.engine.forks import available_processors
 from unipan.errors import InputError
 
 SHOWN = "import os; print({name: os.environ.get(name) for name in ('OMP_WAIT_POLICY', 'OMP_NUM_THREADS')})"

@@ -4,11 +4,12 @@ from typing import get_args
 
 import pytest
 import torch
+from affinity_rows import affinity_rows
 from torch import Tensor
 
 from unipan.choices import Propagation
 from unipan.errors import InputError
-from unipan.ops.propagation import MIN_WEIGHT, affinity_rows, propagate
+from unipan.ops.propagation import MIN_WEIGHT, propagate
 
 FORMS: tuple[Propagation, ...] = get_args(Propagation)
 ROWS_SUM_TO_ONE: tuple[Propagation, ...] = ("normalised", "softmax")

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from affinity_rows import affinity_rows
 from explored import HOSTILE, explored
 
 from unipan.errors import InputError
-from unipan.ops.propagation import affinity_products, affinity_rows
+from unipan.ops.propagation import affinity_products
 from unipan.viz.explorer import content
 from unipan.viz.explorer import page as page_module
 from unipan.viz.explorer.encode import pooled, quantised_channels, quantised_features

@@ -4,12 +4,11 @@ OpenMP's threads spin while they wait for each other. Where other programs want 
 Threads that sleep at once are slow on a quiet machine; those that spin for a moment first are good on both (docs/performance.md).
 """
 
-import os
-import sys
 from collections.abc import Iterator, MutableMapping
 from math import ceil
 from pathlib import Path
 
+from unipan.engine.forks import available_processors
 from unipan.errors import InputError
 
 SPINS = "3000"
@@ -34,11 +33,6 @@ def set_threads(environment: MutableMapping[str, str], *, quota: float) -> None:
         environment["OMP_NUM_THREADS"] = asked
     elif quota < available_processors():  # which OpenMP finds out by itself
         environment.setdefault("OMP_NUM_THREADS", str(max(1, ceil(quota))))
-
-
-def available_processors() -> int:
-    """How many this process may run on."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def processor_quota(groups: Path = CONTROL_GROUPS, own: Path = OWN_GROUP) -> float:

@@ -16,6 +16,11 @@ MOST_PROCESSES = 8
 """With more of them, the one that puts the results together would keep the others waiting."""
 
 
+def available_processors() -> int:
+    """How many this process may run on."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
 def worthwhile_processes(num_items: int, items_each: int) -> int:
     """How many processes pay, when one is worth its start from `items_each` items on; 1 where forking is not safe or not allowed.
 
@@ -23,7 +28,7 @@ def worthwhile_processes(num_items: int, items_each: int) -> int:
     """
     if sys.platform != "linux" or multiprocessing.current_process().daemon:
         return 1
-    return max(1, min(len(os.sched_getaffinity(0)), num_items // items_each, MOST_PROCESSES))
+    return max(1, min(available_processors(), num_items // items_each, MOST_PROCESSES))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
-"""Which device a network runs on."""
+"""Which device a network runs on, and what memory was held."""
 
 import os
+import sys
 
 import torch
 
@@ -28,6 +29,16 @@ def find_device(device: str | int | torch.device) -> torch.device:
             f"the device is to be {device}, but PyTorch finds none on this machine; choose auto or {', '.join(found)}."
         )
     return wanted
+
+
+def peak_memory_mib(gpu: torch.device | None = None) -> float:
+    """The most memory held: the GPU's (None: the current one), where tensors were there, else the process's resident set."""
+    import resource  # which Windows lacks
+
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated(gpu):
+        return torch.cuda.max_memory_allocated(gpu) / 2**20
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 def _available() -> dict[str, bool]:

@@ -112,21 +112,6 @@ def affinity_products(features: Tensor, form: Propagation) -> AffinityProducts:
     assert_never(form)
 
 
-def affinity_rows(features: Tensor, cells: Tensor, form: Propagation) -> Tensor:
-    """How strongly each marked cell is tied to all cells: (M, P) from features (P, D) and cells (M,) int64."""
-    with torch.autocast(features.device.type, enabled=False):
-        rows, scale, norm = affinity_products(features, form)
-        products = rows[cells] @ rows.T * scale
-        match norm:
-            case "none":
-                return products
-            case "sum":
-                return F.normalize(products, p=1, dim=1)
-            case "softmax":
-                return products.softmax(1)
-        assert_never(norm)
-
-
 def _positive(features: Tensor) -> Tensor:
     """The feature map of linear attention, elu(q) + 1, kept above 0 so that every row of A has a sum to divide by."""
     return (F.elu(features) + 1).clamp(min=1e-6)

@@ -1,6 +1,5 @@
 """`unipan benchmark`: how quick a run's predictor is here, part by part, and what memory it takes."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from unipan.checkpoint import open_run
 from unipan.choices import PanopticHead
 from unipan.console import Table, counted
 from unipan.errors import InputError, plural
+from unipan.ops.device import peak_memory_mib
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor, load
 from unipan.recipes.evaluate import evaluated, held_out
@@ -111,7 +111,7 @@ def benchmark(
         sizes=sizes,
         network_sizes=[predictor.network_size(one) for one in sizes],
         parts=parts,
-        memory_mib=_peak_memory_mib(found),
+        memory_mib=peak_memory_mib(found if found.type == "cuda" else None),
     )
 
 
@@ -176,15 +176,6 @@ def _now(device: torch.device) -> float:
 
 def _device_of(predictor: Predictor) -> torch.device:
     return next(predictor.network.parameters()).device
-
-
-def _peak_memory_mib(device: torch.device) -> float:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    import resource
-
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / 2**20 if sys.platform == "darwin" else most / 2**10  # bytes there, KiB elsewhere
 
 
 def _range(sizes: list[Size]) -> str:

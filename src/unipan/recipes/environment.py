@@ -11,6 +11,7 @@ import torch
 from packaging.requirements import Requirement
 
 from unipan.console import Table
+from unipan.engine.forks import available_processors
 
 PACKAGE = "unipan"
 OF_DEVELOPERS = "dev"
@@ -65,7 +66,7 @@ def environment() -> Environment:
         system=f"{platform.system()} {platform.release()}, {platform.machine()}",
         packages={name: version(name) for name in (PACKAGE, *always)} | {"torch": torch.__version__},  # which tells its CUDA
         devices=_devices(),
-        threads={"computing": torch.get_num_threads(), "processors": _processors()},
+        threads={"computing": torch.get_num_threads(), "processors": available_processors()},
         variables={name: os.environ[name] for name in VARIABLES if name in os.environ},
         extras={extra: _lacking(extra, needed) for extra in extras},
     )
@@ -94,7 +95,3 @@ def _devices() -> dict[str, str]:
     if torch.backends.mps.is_available():
         devices["mps"] = "Apple's GPU"
     return {**devices, "cpu": platform.processor() or platform.machine()}
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

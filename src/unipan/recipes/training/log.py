@@ -1,8 +1,6 @@
 """A run's log.jsonl: what each step was like, one line each. Times and memory stand in fields of their own (`VARYING`)."""
 
 import json
-import resource
-import sys
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -10,12 +8,11 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from unipan.engine.fit import Hook, Step
 from unipan.engine.trackers import Tracker
 from unipan.errors import InputError
 from unipan.files import replace_atomically
+from unipan.ops.device import peak_memory_mib
 
 VARYING = frozenset(
     {"seconds", "data_seconds", "step_seconds", "images_per_second", "remaining_seconds", "memory_mib", "warnings"}
@@ -49,17 +46,9 @@ class Stopwatch(Hook):
             "step_seconds": round(step.seconds, 4),
             "images_per_second": round(self.images_per_second, 3),
             "remaining_seconds": round((self.steps - step.index) * self.images / self.images_per_second, 1),
-            "memory_mib": round(memory_mib(), 1),
+            "memory_mib": round(peak_memory_mib(), 1),
             "seconds": round(time.perf_counter() - self.started, 3),
         }
-
-
-def memory_mib() -> float:
-    """The most memory held so far: the GPU's, where tensors were there, else the process's resident set."""
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return torch.cuda.max_memory_allocated() / 2**20
-    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 class Log(Hook):

@@ -1,6 +1,5 @@
 """What a training starts with: its network, what is said of it before, and whether its steps can be shared as asked."""
 
-import os
 from pathlib import Path
 
 import torch
@@ -10,6 +9,7 @@ from unipan.checkpoint import load_model, open_run
 from unipan.classes import ClassTable
 from unipan.config import Config, TrainConfig
 from unipan.console import Table, logger
+from unipan.engine.forks import available_processors
 from unipan.engine.optimize import scaled_rate
 from unipan.errors import InputError, plural
 from unipan.models.build import build_network, untrained_network
@@ -152,7 +152,7 @@ def _batch(config: Config, processes: int) -> str:
 
 
 def _loading(workers: int) -> str:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_processors()
     more = f", more than the {cores} cores here: --train.workers {cores} is as quick" if workers > cores else ""
     return f"{plural(workers, 'process', 'processes')}{more}" if workers else "in the training's own process"
 

@@ -1,6 +1,5 @@
 """`unipan doctor`: read a whole data set and say what is wrong with it, where, and how to mend it."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from unipan.config import Config
 from unipan.console import counted
 from unipan.data.fitting import fitted
 from unipan.data.statistics import SetStatistics, setting_remarks
+from unipan.engine.forks import available_processors
 from unipan.tools.doctor.balance import Balance, Doubles
 from unipan.tools.doctor.cityscapes import label_faults
 from unipan.tools.doctor.faults import Kind, Severity
@@ -84,7 +84,7 @@ def examine(splits: Sequence[Split]) -> Diagnosis:
 
 def in_threads(calls: Sequence[Callable[[], T]]) -> Iterator[T]:
     """The results in order. Threads, because decoding leaves Python free; an interruption drops what is not begun."""
-    threads = max(2, os.cpu_count() or 2)
+    threads = max(2, available_processors())
     waiting = iter(calls)
     pool = ThreadPoolExecutor(threads)
     try:

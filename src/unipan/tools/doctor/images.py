@@ -47,11 +47,6 @@ class ImageCheck:
     statistics: ImageStatistics | None = None
     """None where the labels can't be read."""
 
-    @property
-    def things(self) -> int:
-        """Crowds are none."""
-        return len(self.statistics.thing_sides) if self.statistics else 0
-
     def complain(self, kind: Kind, where: str, *, usable: bool = True) -> None:
         self.faults.append(Fault(kind, where))
         self.usable &= usable

@@ -23,7 +23,7 @@ function products(features, cells, vector, out) {
   return out;
 }
 
-// The affinity of `cell` to all cells, as unipan's affinity_rows gives it.
+// The affinity of `cell` to all cells, as unipan's affinity_products describes it.
 function affinityRow(image, cell, out = new Float32Array(image.cells)) {
   const { features, dim, scale, norm } = image.affinity;
   const vector = new Float32Array(dim);
