@@ -44,10 +44,14 @@ def pins(age: Age) -> list[str]:
 def pythons() -> list[str]:
     """The interpreters here whose versions the classifiers name."""
     versions = [entry.rpartition(" ")[2] for entry in PROJECT["classifiers"] if re.search(r"Python :: \d+\.\d+$", entry)]
-    found = {version: shutil.which(f"python{version}") for version in versions}
-    for version, path in found.items():
-        print(f"Python {version}: {path or 'not on this machine, so not tried'}")
-    return [path for path in found.values() if path]
+    found = [path for version in versions if (path := shutil.which(f"python{version}")) and answers(path)]
+    print(f"Of Python {', '.join(versions)} these are here and tried: {', '.join(found)}", flush=True)
+    return found
+
+
+def answers(python: str) -> bool:
+    """Whether it is more than a name, as a version manager leaves them."""
+    return subprocess.run([python, "--version"], capture_output=True, check=False).returncode == 0
 
 
 def tried(python: str, age: Age, wheel: Path, folder: Path) -> str:
@@ -86,7 +90,7 @@ def main() -> int:
             for age in ages:
                 wrong = tried(python, age, wheel, folder)
                 failures += bool(wrong)
-                print(f"{Path(python).name}, {age}: {wrong or 'works'}")
+                print(f"{Path(python).name}, {age}: {wrong or 'works'}", flush=True)
     return 1 if failures else 0
 
 

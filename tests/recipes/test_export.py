@@ -104,6 +104,7 @@ def test_the_verb_compares_several_sizes_with_the_run(exported: tuple[Predictor,
     assert found.images == "held-out images"
     assert found.agreement >= 0.9999
     assert found.to_json()["checks"][0]["detections"] == 4
+    assert "64 x 96, padded" in str(found.table())
     assert "100.0000 % of all ids are the run's" in found.sentences()[0]
 
 

@@ -72,8 +72,8 @@ def facts_of(predictor: Predictor) -> dict[str, Any]:
     return {
         "categories": predictor.classes.to_categories(),
         "stuff": list(predictor.classes.stuff),
-        "short_side": predictor.short_side,
-        "long_side": predictor.long_side,
+        "short_side": predictor.config.data.short_side,
+        "long_side": predictor.config.data.long_side,
         "scale": predictor.scale,
     }
 
