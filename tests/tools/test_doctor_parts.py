@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from unipan.classes import ClassInfo
+from unipan.data.coco_writer import annotation_of
 from unipan.tools.doctor.balance import Balance, Doubles
 from unipan.tools.doctor.entries import listed
 from unipan.tools.doctor.faults import Kind
@@ -33,8 +34,9 @@ def test_mended_ids_and_entries_agree(ids: np.ndarray, categories: list[int], cr
         ListedSegment(id, category, crowd and category == 0, None, None)
         for id, category in zip((1, 2, 3), categories, strict=True)
     )
-    new, segments = relabelled(torch.from_numpy(ids), rows, CLASSES)
-    plain = new.numpy()
+    new = relabelled(torch.from_numpy(ids), rows, CLASSES)
+    segments = annotation_of(new, new.classes, image_id=1, file_name="a.png", scores=False)["segments_info"]
+    plain = new.ids.numpy()
     assert {s["id"]: s["area"] for s in segments} == {int(i): int((plain == i).sum()) for i in np.unique(plain) if i}
     stuff = [s["category_id"] for s in segments if s["category_id"] == 7]
     assert len(stuff) <= 1

@@ -44,20 +44,24 @@ def png_of(file_name: str) -> str:
     return stem_below(file_name) + ".png"
 
 
-def write_entry(folder: Path, entry: Entry, classes: ClassTable, *, scores: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+def write_entry(
+    folder: Path, entry: Entry, classes: ClassTable, *, scores: bool, png: str = ""
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Write folder/NAME.png for an image NAME.jpg, in its subfolder if it has one; its entries in `images` and `annotations`.
+
+    png: the PNG's name below the folder, where it is another.
 
     Raises: InputError where the file's name leads out of the folder, or it can't be written.
     """
     if leads_out(entry.file_name):
         raise InputError(f"the image's name {entry.file_name} leads out of its folder; rename the file.")
-    path = folder / png_of(entry.file_name)
+    png = png or png_of(entry.file_name)
+    path = folder / png
     make_folder(path.parent)
     write_id_map(path, entry.panoptic.ids)
     height, width = entry.panoptic.ids.shape
     image = {"id": entry.image_id, "file_name": entry.file_name, "height": height, "width": width}
-    name = png_of(entry.file_name)
-    return image, annotation_of(entry.panoptic, classes, image_id=entry.image_id, file_name=name, scores=scores)
+    return image, annotation_of(entry.panoptic, classes, image_id=entry.image_id, file_name=png, scores=scores)
 
 
 def write_panoptic(

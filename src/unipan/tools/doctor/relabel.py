@@ -1,14 +1,13 @@
 """Mend one image's labels where that needs no judgement. H x W pixels."""
 
 from itertools import count
-from typing import Any
 
-import torch
 from torch import Tensor
 
-from unipan.classes import VOID_ID
-from unipan.ops.segments import index_of_ids, measure
+from unipan.classes import VOID_ID, ClassTable
+from unipan.ops.segments import Label, joined_stuff, panoptic_map
 from unipan.tools.doctor.segments import Categories, ListedSegment, has_things
+from unipan.types import PanopticMap
 
 
 def renumbered(ids: Tensor, listed: tuple[ListedSegment, ...]) -> tuple[Tensor, tuple[ListedSegment, ...]]:
@@ -27,33 +26,15 @@ def renumbered(ids: Tensor, listed: tuple[ListedSegment, ...]) -> tuple[Tensor, 
     return ids.masked_fill(zeros, free), (*others, zero._replace(id=free))
 
 
-def relabelled(ids: Tensor, listed: tuple[ListedSegment, ...], categories: Categories) -> tuple[Tensor, list[dict[str, Any]]]:
-    """Ids (H, W) and `segments_info` that agree.
+def relabelled(ids: Tensor, listed: tuple[ListedSegment, ...], categories: Categories) -> PanopticMap:
+    """What ids (H, W) and a `segments_info` are, as far as they agree.
 
     Ids that are not listed and segments of unknown categories become void; those without a pixel are left out; an image's stuff
     of one class becomes one segment, under the id of its first, unless no class is a thing; areas and boxes are counted.
     """
     ids, listed = renumbered(ids, listed)
-    first_of: dict[int, int] = {}
-    new_id: dict[int, int] = {}
-    for segment in listed:
-        category = categories.get(segment.category_id)
-        if category is not None:
-            joins = not category.is_thing and not segment.is_crowd and has_things(categories)
-            new_id[segment.id] = first_of.setdefault(segment.category_id, segment.id) if joins else segment.id
-    table = torch.tensor([*new_id.values(), VOID_ID], dtype=torch.int32)
-    new_ids = table[index_of_ids(ids, list(new_id))]
-    kept = [segment for segment in listed if new_id.get(segment.id) == segment.id]
-    areas, boxes = measure(index_of_ids(new_ids, [segment.id for segment in kept]), len(kept))
-    segments = [
-        {
-            "id": segment.id,
-            "category_id": segment.category_id,
-            "area": area,
-            "bbox": [x1, y1, x2 - x1, y2 - y1],
-            "iscrowd": int(segment.is_crowd),
-        }
-        for segment, area, (x1, y1, x2, y2) in zip(kept, areas.tolist(), boxes.tolist(), strict=True)
-        if area
-    ]
-    return new_ids, segments
+    classes, index_of = ClassTable(tuple(categories.values())), {id: index for index, id in enumerate(categories)}
+    known = [segment for segment in listed if segment.category_id in categories]
+    labels = [Label(segment.id, index_of[segment.category_id], segment.is_crowd) for segment in known]
+    panoptic = panoptic_map(ids, labels, classes)
+    return joined_stuff(panoptic, classes) if has_things(categories) else panoptic

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from unipan.console import counted
-from unipan.data.id_maps import write_id_map
+from unipan.data.coco_writer import Entry, write_entry
 from unipan.errors import InputError, plural
-from unipan.files import make_folder, write_json
+from unipan.files import write_json
 from unipan.tools.doctor.entries import LabelledImage, read_listed
 from unipan.tools.doctor.examine import Diagnosis, in_threads
 from unipan.tools.doctor.faults import Severity
@@ -58,7 +58,6 @@ def _fix_split(split: CocoSplit, unusable: set[int], out: Path) -> Copy:
     if target.exists():
         raise InputError(f"two splits would both become {target}; mend them one after the other, each with its own --out.")
     folder = target.with_suffix("")
-    make_folder(folder)
     jobs = [
         partial(_copy_image, image, png_name, split.png_dir, folder, listed.categories)
         for image, png_name in zip(labelled, _png_names(labelled), strict=True)
@@ -80,11 +79,9 @@ def _copy_image(
     ids = read_ids(image, source / image.png_name)[0]
     if ids is None:
         raise InputError(f"{source / image.png_name} could be read a moment ago, but not now; start again.")
-    ids, segments = relabelled(ids, image.segments, categories)
-    write_id_map(target / png_name, ids)
-    height, width = ids.shape
-    entry = {"id": image.image_id, "file_name": image.file_name, "height": height, "width": width}
-    return entry, {"image_id": image.image_id, "file_name": png_name, "segments_info": segments}
+    panoptic = relabelled(ids, image.segments, categories)
+    entry = Entry(image.image_id, image.file_name, panoptic)
+    return write_entry(target, entry, panoptic.classes, scores=False, png=png_name)
 
 
 def _png_names(labelled: Sequence[LabelledImage]) -> list[str]:
