@@ -112,12 +112,15 @@ class ModelConfig:
     """Learn which admitted detections stand for a thing of their own, and let the others lose (our choice)."""
     propagation: Propagation = "pooled"
     """How evidence spreads along affinities (our choice)."""
+    stuff_cells: float = 0.0
+    """Evidence of a stuff class that holds fewer cells of an image fades in proportion (our choice): descriptors are means, so a
+    class that is hardly there would have as much to say as any other. 0 never."""
     residual: bool = True
     """Add the logarithm of the unpropagated potential, with a learnt weight (our choice)."""
     panoptic: PanopticHead = "unified"
     """unified: potential, affinity and propagation (the paper's); it alone has use for affinity_dim, affinity_position, variant,
-    score_factor, existence, propagation and residual. upsnet: UPSNet's parameter-free head, trained with its own loss.
-    heuristic: Panoptic FPN, no panoptic loss, a merger of finished parts."""
+    score_factor, existence, propagation, stuff_cells and residual. upsnet: UPSNet's parameter-free head, trained with its own
+    loss. heuristic: Panoptic FPN, no panoptic loss, a merger of finished parts."""
     freeze_batchnorm: bool = True
     """Keep the backbone's batch-norm statistics (paper, section B); off, they are fine-tuned."""
     checkpointing: bool = False
@@ -141,6 +144,7 @@ class ModelConfig:
                 "model.panoptic heuristic has no panoptic channels, so no void channel; set --model.no-void-channel."
             )
         _positive(self, "model", "fpn_channels", "affinity_dim")
+        _not_negative(self, "model", "stuff_cells")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ NONE = torch.zeros(0)
 
 
 def unified(*, form: Propagation, residual: bool) -> UnifiedHead:
-    return UnifiedHead(form=form, residual=residual, num_stuff=1)
+    return UnifiedHead(form=form, residual=residual, num_stuff=1, stuff_cells=0)
 
 
 def ball_on_grass() -> Tensor:
@@ -108,7 +108,7 @@ def test_scales_are_learnt(form: Propagation) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_no_channels(form: Propagation) -> None:
-    head = UnifiedHead(form=form, residual=True, num_stuff=0)
+    head = UnifiedHead(form=form, residual=True, num_stuff=0, stuff_cells=0)
     assert head(torch.zeros(0, 3, 5), torch.ones(4, 3, 5), NONE).shape == (0, 3, 5)
 
 
@@ -160,3 +160,28 @@ def test_together_by_hand(form: Propagation) -> None:
     for row, cell in zip(together, (2, 14), strict=True):
         for other in range(15):
             assert row[other] == pytest.approx(float((shares[:, cell] * shares[:, other]).sum()), abs=1e-5)
+
+
+def fading(stuff_cells: float) -> UnifiedHead:
+    return UnifiedHead(form="pooled", residual=False, num_stuff=2, stuff_cells=stuff_cells)
+
+
+def test_stuff_that_is_hardly_there_has_little_say() -> None:
+    """Grass holds 6 cells, water a tenth of one, a ball 2: water keeps a fortieth of its evidence, the others all."""
+    psi = torch.tensor([[0.75] * 8, [0.0125] * 8, [0.25] * 8])[:, None]
+    features = torch.randn(5, 1, 8, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        whole, faded = (fading(cells)(psi, features, NONE) for cells in (0.0, 4.0))
+    assert torch.equal(whole[0], faded[0])
+    assert torch.equal(whole[2], faded[2]), "things are small and still there"
+    torch.testing.assert_close(faded[1], whole[1] / 40)
+
+
+def test_a_class_that_is_absent_no_longer_takes_pixels() -> None:
+    """Cells of one feature: means make a trace of water the equal of a field of grass; by what they hold grass is ahead."""
+    psi = torch.tensor([[0.98] * 8, [0.02] * 8])[:, None]
+    features = torch.ones(4, 1, 8)
+    with torch.no_grad():
+        even, ahead = (fading(cells)(psi, features, NONE) for cells in (0.0, 4.0))
+    torch.testing.assert_close(even[0], even[1])
+    assert (ahead[0] > ahead[1] + 10).all()

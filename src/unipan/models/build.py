@@ -111,7 +111,12 @@ def build_panoptic_head(config: ModelConfig, classes: ClassTable) -> PanopticLog
     """What turns the channels into logits; for the baselines they are that already."""
     if config.panoptic != "unified":
         return PotentialAlone()
-    return UnifiedHead(form=config.propagation, residual=config.residual, num_stuff=len(classes.stuff))
+    return UnifiedHead(
+        form=config.propagation,
+        residual=config.residual,
+        num_stuff=len(classes.stuff),
+        stuff_cells=config.stuff_cells,
+    )
 
 
 def build_detector(config: ModelConfig, classes: ClassTable) -> Detector:

@@ -68,14 +68,15 @@ class PanopticLogits(Protocol):
 class UnifiedHead(nn.Module):
     """logits = scale * propagate(Psi, Q) + unary_scale * log Psi + a gate by existence, with learnt positive scales."""
 
-    def __init__(self, *, form: Propagation, residual: bool, num_stuff: int) -> None:
+    def __init__(self, *, form: Propagation, residual: bool, num_stuff: int, stuff_cells: float) -> None:
         """residual: without it there is no unary part, unless there is nothing else (form `none`).
 
-        num_stuff: channels before those of the detections.
+        num_stuff: channels before those of the detections. stuff_cells: stuff that holds fewer cells fades; 0 never.
         """
         super().__init__()
         self.form: Propagation = form
         self.num_stuff = num_stuff
+        self.stuff_cells = stuff_cells
         self.log_scale = nn.Parameter(torch.tensor(log(START_SCALE))) if form != "none" else None
         self.log_unary_scale = nn.Parameter(torch.tensor(0.0)) if residual or form == "none" else None
 
@@ -91,7 +92,7 @@ class UnifiedHead(nn.Module):
 
     def forward(self, potentials: Tensor, affinity: Tensor, existence: Tensor) -> Tensor:
         """potentials: (K, h, w); affinity: (D, h, w); existence: (N,) or (0,) -> (K, h, w) logits; of one image's true cells."""
-        evidence = propagate(potentials.flatten(1), affinity.flatten(1).T, self.form).view_as(potentials)
+        evidence = self._evidence(potentials, affinity).view_as(potentials)
         logits = self.scale * evidence + self.unary_scale * unary_logits(potentials)
         return logits + channel_bias(existence, self.num_stuff, potentials.shape[0])
 
@@ -100,10 +101,19 @@ class UnifiedHead(nn.Module):
 
         Each cell takes a channel by the softmax of what reaches it along the affinity: the logits without the unary part.
         """
-        evidence = propagate(potentials.flatten(1), affinity.flatten(1).T, self.form)
+        evidence = self._evidence(potentials, affinity)
         bias = channel_bias(existence, self.num_stuff, len(potentials))[:, 0]
         shares = (self.scale * evidence + bias).softmax(0)
         return shares[:, cells].T @ shares
+
+    def _evidence(self, potentials: Tensor, affinity: Tensor) -> Tensor:
+        """(K, P), of stuff in proportion to what it holds of an image where that is little."""
+        evidence = propagate(potentials.flatten(1), affinity.flatten(1).T, self.form)
+        if not self.stuff_cells:
+            return evidence
+        stuff = evidence[: self.num_stuff]
+        held = potentials[: self.num_stuff].flatten(1).sum(1, keepdim=True)
+        return torch.cat([stuff * (held / self.stuff_cells).clamp(max=1), evidence[self.num_stuff :]])
 
 
 def channel_bias(existence: Tensor, num_stuff: int, num_channels: int) -> Tensor:
