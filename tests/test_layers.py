@@ -19,7 +19,7 @@ FLOORS = [
     ["ops", "overrides", "presets", "checkpoint"],
     ["models", "losses", "data", "metrics", "viz"],
     ["answer"],
-    ["engine", "predictor"],
+    ["engine", "predictor", "interchange"],
     ["tools"],
     ["recipes"],
     ["api"],

@@ -22,3 +22,5 @@ Merge = Literal["none", "supercategory"]
 Difficulty = Literal["standard", "crowded", "touching"]
 Faulty = Literal["stop", "skip"]
 """What to do about what can't be used: end, or leave it out."""
+Form = Literal["coco-instances", "geojson", "label-studio", "labelme"]
+"""Of other tools, in which panoptic maps are written."""

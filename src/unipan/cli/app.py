@@ -15,7 +15,7 @@ from importlib.metadata import version
 
 from unipan.cli.completion import complete
 from unipan.cli.convert import cityscapes, instances, labelme, pairs
-from unipan.cli.data import doctor, inspect
+from unipan.cli.data import doctor, inspect, interchange
 from unipan.cli.evaluate import compare, evaluate, predict, report, runs, score
 from unipan.cli.explore import explore
 from unipan.cli.export import export
@@ -42,7 +42,7 @@ MENU = Menu(
         "train": _with_presets(train, "Train a network with a preset or --config FILE; --help after it lists every setting."),
         **{
             verb.__name__: Command(verb)
-            for verb in (evaluate, report, predict, explore, compare, score, export, runs, doctor, benchmark, env)
+            for verb in (evaluate, report, predict, explore, compare, score, export, interchange, runs, doctor, benchmark, env)
         },
         "inspect": _with_presets(inspect, "Draw what a training would see: settings as for train, and an image file for --out."),
         "convert": Menu(

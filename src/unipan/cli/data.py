@@ -1,12 +1,13 @@
-"""`unipan doctor` and `unipan inspect`."""
+"""`unipan doctor`, `unipan inspect` and `unipan interchange`."""
 
 import sys
 from pathlib import Path
 
 from tyro.conf import Positional
 
+from unipan.choices import Form
 from unipan.cli.options import AsJson, Settings, print_all, print_json
-from unipan.errors import InputError
+from unipan.errors import InputError, plural
 
 
 def doctor(
@@ -58,3 +59,21 @@ def inspect(config: Settings, *, out: Path, samples: int = 12, names: bool = Tru
     from unipan.recipes.inspection import inspect_samples
 
     print_all(inspect_samples(config, out, samples=samples, names=names))
+
+
+def interchange(form: Positional[Form], panoptic: Positional[Path], *, out: Path, panoptic_dir: Path | None = None) -> None:
+    """Write panoptic files, such as what predict wrote, in another tool's form; every pixel and every hole is kept.
+
+    coco-instances: instances.json with run lengths, for CVAT, FiftyOne and Datumaro. label-studio: tasks.json with brush labels.
+    labelme, geojson: a file for each image.
+
+    Args:
+        form: Whose form.
+        panoptic: JSON in the COCO panoptic format.
+        out: Folder for what is written.
+        panoptic_dir: Folder of its PNGs; without it, the one beside the JSON that bears its name.
+    """
+    from unipan.recipes.interchange import write_form
+
+    written = write_form(form, panoptic, out, folder=panoptic_dir)
+    print_all(f"{plural(written.images, 'image')}, {plural(written.segments, 'segment')}: in {out}.")
