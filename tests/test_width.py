@@ -66,9 +66,15 @@ def evaluation_tables() -> list[Table]:
         decoder="unified",
         mask_free=False,
         limits=Limits(things={}, min_stuff_area_px=4096, truth=SetStatistics(()), reached={}),
+        images=(),
         propagation=None,
     )
-    return [evaluation.answer.class_table(), evaluation.answer.table(), *evaluation.further_tables()]
+    return [
+        evaluation.answer.class_table(),
+        evaluation.answer.table(),
+        *evaluation.further_tables(),
+        *evaluation.answer.error_tables(),
+    ]
 
 
 def doctor_tables() -> list[Table]:

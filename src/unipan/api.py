@@ -84,12 +84,13 @@ class Run:
         val: str = "",
         images: str = "",
         head: PanopticHead | None = None,
+        explore: bool = False,
         device: str = "auto",
     ) -> Path:
         """Evaluate and draw it as a page, whose path is returned; see `recipes.illustrate.report`."""
         from unipan.recipes.illustrate import report
 
-        return report(str(self.path), root=root, val=val, images=images, head=head, device=device)
+        return report(str(self.path), root=root, val=val, images=images, head=head, explore=explore, device=device)
 
 
 def train(

@@ -18,6 +18,7 @@ from unipan.data.build import validation_dataset
 from unipan.data.dataset import PanopticDataset
 from unipan.metrics import average_precision
 from unipan.metrics.confusion import mean_iou
+from unipan.metrics.pq import count, quality
 from unipan.models.decode import best_channel
 from unipan.overrides import Overrides
 from unipan.predictor import Predictor, load
@@ -179,8 +180,23 @@ def test_nothing_of_a_judged_image_stays_while_the_next_is_predicted() -> None:
     assert counts == [2, 2, 1]
 
 
+def test_images_stand_in_the_order_of_their_own_quality(
+    evaluation: Evaluation, predictor: Predictor, scenes: PanopticDataset
+) -> None:
+    by_pq = evaluation.by_pq()
+    assert sorted(image.position for image in by_pq) == list(range(len(scenes)))
+    for image in by_pq:
+        sample = scenes[image.position]
+        own = quality(count(predictor(sample.image), sample.truth, len(predictor.classes)), predictor.classes)
+        assert (image.name, image.pq) == (sample.file_name, pytest.approx(own.all.pq))
+    assert [image.pq for image in by_pq] == sorted(image.pq for image in by_pq)
+    named = evaluation.to_json()["images"]
+    assert named["worst"] == named["best"][::-1] == [{"name": image.name, "pq": image.pq} for image in by_pq]
+
+
 def test_tables_fit_eighty_columns(evaluation: Evaluation) -> None:
-    tables = [evaluation.answer.table(), evaluation.answer.class_table(), *evaluation.further_tables()]
+    answer = evaluation.answer
+    tables = [answer.table(), answer.class_table(), *answer.error_tables(), *evaluation.further_tables()]
     for table in tables:
         assert results.measure(table).maximum <= 80, table.title
 

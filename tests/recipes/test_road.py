@@ -1,6 +1,7 @@
 """The whole road after training: evaluation, prediction and the score of files tell the same story."""
 
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,7 +21,8 @@ from unipan.errors import InputError
 from unipan.overrides import Overrides
 from unipan.predictor import load
 from unipan.recipes.evaluate import Evaluation, evaluate, evaluate_predictor
-from unipan.recipes.illustrate import illustrate, report
+from unipan.recipes.evaluation.result import ImagePQ
+from unipan.recipes.illustrate import extremes, illustrate, report
 from unipan.recipes.predict import predict
 from unipan.recipes.score import score
 from unipan.types import PanopticMap, Sample
@@ -104,7 +106,8 @@ def test_evaluation_is_prediction_and_score(
     predict(str(run), [image_folder], tmp_path / "answers")
     report = score(write_truth(tmp_path, dataset), tmp_path / "answers/panoptic.json")
     assert report.num_images == len(dataset) == 4
-    assert report.to_json()["quality"] == evaluation.answer.to_json()["quality"]
+    for part in ("quality", "errors"):
+        assert report.to_json()[part] == evaluation.answer.to_json()[part]
     assert 0 < report.quality.stuff.pq < 1
     matched_things = sum(entry.matched for entry in report.quality.per_class if entry.is_thing)
     assert matched_things > 0 or source == "scenes"
@@ -229,13 +232,25 @@ def test_the_report_shows_the_run(copied_run: Path, scenes: PanopticDataset) -> 
         assert text in page
     assert f"{100 * evaluation.answer.quality.all.pq:.1f}" in page
     assert "<svg" in page
+    assert "<a href" not in page
+
+
+def test_the_worst_images_come_first_and_the_best_after_them() -> None:
+    images = [ImagePQ(position, f"{position}.jpg", position / 20) for position in range(20)]
+    worst, best = extremes(images)
+    assert [image.position for image in worst[2]] == [0, 1, 2, 3, 4, 5]
+    assert [image.position for image in best[2]] == [19, 18, 17, 16, 15, 14]
+    assert [image for _, _, shown in extremes(images[:12]) for image in shown] == images[:12]
 
 
 def test_any_run_has_a_report(copied_run: Path, scenes: PanopticDataset) -> None:
     pytest.importorskip("matplotlib")
-    page = report(str(copied_run), head="heuristic")
+    page = report(str(copied_run), head="heuristic", explore=True)
     assert page == copied_run / "report_heuristic.html"
     assert "Decoder: heuristic" in page.read_text()
     assert scenes[0].file_name in page.read_text()
     assert (copied_run / "examples_heuristic.jpg").is_file()
     assert (copied_run / "metrics_heuristic.json").is_file()
+    links = re.findall(r'<a href="([^"]+)"', page.read_text())
+    assert len(links) == len(scenes)
+    assert all('id="stage"' in (copied_run / link).read_text() for link in links)

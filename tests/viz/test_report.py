@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from unipan.errors import InputError
-from unipan.viz.curves import loss_curves
-from unipan.viz.report import MAX_SIDE_PX, Example, ReportTable, write_report
+from unipan.viz.curves import loss_curves, reliability_curve
+from unipan.viz.report import MAX_SIDE_PX, Example, Gallery, ReportTable, write_report
 
 HOSTILE = '"><script>alert(1)</script> & $title {x}'
 RECORDS = [
@@ -55,18 +55,31 @@ def example(name: str, **changes) -> Example:
 
 
 @pytest.fixture
-def markup(tmp_path: Path) -> str:
+def page(tmp_path: Path) -> Path:
     path = tmp_path / "report.html"
+    wide = ReportTable(
+        "a wide table", ["class", *("a long head" for _ in range(20))], [["car", *("54.7" for _ in range(20))]] * 40
+    )
+    examples = [example("one.jpg"), example(f"two {HOSTILE}", summary=HOSTILE, affinity=[(HOSTILE, image(1))])]
     write_report(
         path,
         title=f"a run {HOSTILE}",
+        source=HOSTILE,
         facts=[("PQ", "61.4"), (HOSTILE, HOSTILE)],
-        tables=[ReportTable(HOSTILE, ["class", "PQ"], [["car", "54.7"], [HOSTILE, "1.0"]])],
-        curves_svg=loss_curves(RECORDS),
-        examples=[example("one.jpg"), example(f"two {HOSTILE}", summary=HOSTILE, affinity=[(HOSTILE, image(1))])],
+        tables=[ReportTable(HOSTILE, ["class", "PQ"], [["car", "54.7"], [HOSTILE, "1.0"]]), wide],
+        errors=[ReportTable("errors", ["kind", "missed"], [[HOSTILE, "3"]])],
+        reliability=reliability_curve([(0.55, 0.4, 10), (0.95, 1.0, 90)]),
+        confusions=[(HOSTILE, image(90, (1500, 1200)))],
+        curves=loss_curves(RECORDS),
+        galleries=[Gallery("Worst", HOSTILE, examples[:1]), Gallery(HOSTILE, "the best", examples[1:])],
         notes=[HOSTILE],
     )
-    return path.read_text(encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def markup(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
 
 
 def test_nothing_is_loaded_from_anywhere(markup: str) -> None:
@@ -81,22 +94,21 @@ def test_nothing_is_loaded_from_anywhere(markup: str) -> None:
 def test_hostile_text_is_shown_as_text(markup: str) -> None:
     page = Page(markup)
     assert [tag for tag, _ in page.tags].count("script") == 1
-    assert page.text.count(HOSTILE) == 10
+    assert page.text.count(HOSTILE) == 18
     assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
 
 
 def test_every_example_is_there_with_all_its_images(markup: str) -> None:
     images = [attributes for tag, attributes in Page(markup).tags if tag == "img" and attributes.get("src")]
-    assert [str(image["alt"]).startswith("one.jpg") for image in images] == [True] * 6 + [False] * 5
+    assert [str(image["alt"]).startswith("one.jpg") for image in images] == [False] + [True] * 6 + [False] * 5
     assert "54.7" in markup
-    assert markup.count("<svg") == 3
+    assert markup.count("<svg") == 4
 
 
 def test_large_images_are_reduced_and_the_callers_are_left_alone(tmp_path: Path) -> None:
     large = image(10, (1600, 1000))
-    write_report(
-        tmp_path / "r.html", title="t", facts=[], tables=[], curves_svg="", examples=[example("a", image=large, affinity=[])]
-    )
+    examples = [example("a", image=large, affinity=[])]
+    write_report(tmp_path / "r.html", title="t", source="", facts=[], tables=[], galleries=[Gallery("all", "", examples)])
     first = re.search(r"base64,([\w+/=]+)", (tmp_path / "r.html").read_text())
     assert first is not None
     assert max(Image.open(BytesIO(base64.b64decode(first[1]))).size) == MAX_SIDE_PX
@@ -104,21 +116,29 @@ def test_large_images_are_reduced_and_the_callers_are_left_alone(tmp_path: Path)
 
 
 def test_a_report_of_nothing_but_a_title_is_a_page(tmp_path: Path) -> None:
-    write_report(tmp_path / "r.html", title="empty", facts=[], tables=[], curves_svg="", examples=[])
+    write_report(tmp_path / "r.html", title="empty", source="", facts=[], tables=[])
     assert "<h1>empty</h1>" in (tmp_path / "r.html").read_text()
 
 
 def test_curves_are_the_same_each_time_and_take_the_pages_color() -> None:
     drawn = loss_curves(RECORDS)
     assert drawn == loss_curves(RECORDS)
-    assert "currentColor" in drawn
-    assert all(f">{title}</text>" in drawn for title in ("total", "semantic", "box class"))
-    assert "rate" not in re.findall(r">([^<]+)</text>", drawn)
+    assert [curve.meaning for curve in drawn] == ["total over steps", "box class over steps", "semantic over steps"]
+    for curve, title in zip(drawn, ("total", "box class", "semantic"), strict=True):
+        assert "currentColor" in curve.svg
+        assert f">{title}</text>" in curve.svg
 
 
 def test_curves_of_one_record_or_none() -> None:
-    assert loss_curves([]) == ""
-    assert loss_curves([{"step": 1, "loss": 0.0}]).count("<svg") == 1
+    assert loss_curves([]) == []
+    assert len(loss_curves([{"step": 1, "loss": 0.0}])) == 1
+
+
+def test_an_example_with_an_explorer_page_leads_to_it(tmp_path: Path) -> None:
+    examples = [example("a.jpg", explorer="explorer/a%20b.html"), example("b.jpg")]
+    write_report(tmp_path / "r.html", title="t", source="", facts=[], tables=[], galleries=[Gallery("all", "", examples)])
+    links = [attributes["href"] for tag, attributes in Page((tmp_path / "r.html").read_text()).tags if tag == "a"]
+    assert links == ["explorer/a%20b.html"]
 
 
 def test_missing_matplotlib_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

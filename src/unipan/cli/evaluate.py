@@ -54,19 +54,21 @@ def report(
     val: Annotated[str, arg(name="data.val")] = "",
     images: Annotated[str, arg(name="data.images")] = "",
     head: Head = None,
+    explore: bool = False,
     device: DeviceName = "auto",
 ) -> None:
-    """Evaluate a run and draw it as a page: scores, loss curves, a dozen held-out images. Needs the extra `report`.
+    """Evaluate a run and draw it as a page: scores, errors, loss curves, the worst and the best images. Needs the extra `report`.
 
     Args:
         root: The data set's folder, as for evaluate.
         val: A panoptic JSON to look at instead of the run's held-out images; writes RUN/report_NAME.html.
         images: The folder of its images.
         head: The way to the answer, where it is not the one trained for; writes RUN/report_HEAD.html.
+        explore: Make an explorer page of each image that is shown, in RUN/explorer, to which the report leads.
     """
     from unipan.recipes.illustrate import report as recipe
 
-    print_all(f"Look at {recipe(run, root=root, val=val, images=images, head=head, device=device)}.")
+    print_all(f"Look at {recipe(run, root=root, val=val, images=images, head=head, explore=explore, device=device)}.")
 
 
 def predict(

@@ -51,4 +51,5 @@ def print_evaluation(evaluation: Any, *, as_json: bool) -> None:
         print_json(evaluation.to_json())
         return
     answer = evaluation.answer
-    print_all(answer.class_table(), answer.table(), *evaluation.further_tables(), *evaluation.sentences())
+    tables = (answer.class_table(), answer.table(), *answer.error_tables(), *evaluation.further_tables())
+    print_all(*tables, *evaluation.sentences())

@@ -131,6 +131,13 @@ def quality(counts: PQCounts, classes: ClassTable) -> PanopticQuality:
     )
 
 
+def mean_pq(counts: PQCounts) -> float:
+    """The mean PQ of the classes that occur, as `quality` says it of all; nan where none does. For many small counts."""
+    weight = counts.matched + counts.extra / 2 + counts.missed / 2
+    occurs = weight > 0
+    return float((counts.iou_sum[occurs] / weight[occurs]).mean()) if occurs.any() else nan
+
+
 def _class_quality(counts: PQCounts, index: int, info: ClassInfo) -> ClassQuality:
     iou_sum = float(counts.iou_sum[index])
     matched, extra, missed = (int(field[index]) for field in (counts.matched, counts.extra, counts.missed))

@@ -20,7 +20,7 @@ from unipan.predictor import Predictor, load
 from unipan.recipes.evaluation.image_scores import Counts, ImageRecord, judge_images, judged_batches, predict_image
 from unipan.recipes.evaluation.limits import Limits
 from unipan.recipes.evaluation.propagation import Propagation, propagation_of
-from unipan.recipes.evaluation.result import Evaluation
+from unipan.recipes.evaluation.result import Evaluation, ImagePQ
 
 
 def evaluate(
@@ -136,5 +136,6 @@ def summed_up(
         decoder=predictor.head,
         mask_free=counts.mask_free > 0,
         limits=Limits.of(predictor, SetStatistics(tuple(record.truth for record in records)), reached),
+        images=tuple(ImagePQ(index, record.name, record.pq) for index, record in enumerate(records)),
         propagation=propagation and propagation.part(title, counts.unpropagated, counts.effect, counts.affinity),
     )

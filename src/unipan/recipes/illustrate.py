@@ -2,10 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-import torch
-import torch.nn.functional as F
 from PIL import Image
 
 from unipan.checkpoint import RunFolder, open_run
@@ -14,35 +11,23 @@ from unipan.data.build import validation_dataset
 from unipan.data.dataset import PanopticDataset
 from unipan.engine.processes import this_process
 from unipan.metrics.confusion import VOID_NAME
-from unipan.metrics.pq import count, quality
 from unipan.metrics.report import percent, stuff_iou
-from unipan.models.panoptic_head import UnifiedHead
-from unipan.ops.segments import index_of_ids
-from unipan.ops.upsample import STRIDE
 from unipan.predictor import Predictor, load
 from unipan.recipes.evaluate import evaluate, evaluated, marked
-from unipan.recipes.evaluation.result import Evaluation
+from unipan.recipes.evaluation.result import Evaluation, ImagePQ
+from unipan.recipes.examples import example, explorer_of, source_of
+from unipan.recipes.explore import Entry, explored
 from unipan.recipes.training.log import read_log
-from unipan.types import Outputs, PanopticMap, Sample
-from unipan.viz.canvas import as_pil, enlarge, readable_scale
+from unipan.types import Sample
 from unipan.viz.confusion import draw_confusion
-from unipan.viz.curves import loss_curves, need_matplotlib
-from unipan.viz.overlay import overlay
-from unipan.viz.panels import draw_affinity, draw_detections
-from unipan.viz.report import Example, ReportTable, write_report
+from unipan.viz.curves import loss_curves, need_matplotlib, reliability_curve
+from unipan.viz.explorer.page import explorer_page
+from unipan.viz.report import Example, Gallery, ReportTable, write_report
 from unipan.viz.sheet import contact_sheet
 
-EXAMPLES = 12
+EXTREMES = 6
+"""So many of the worst images are shown, and of the best."""
 SHEET_ROWS = 4
-MARKS = 3
-"""Marked pixels of one image, on its largest things."""
-
-
-class Mark(NamedTuple):
-    """A pixel whose affinities are shown."""
-
-    cell: tuple[int, int]  # y, x in cells
-    caption: str
 
 
 def report(
@@ -52,11 +37,13 @@ def report(
     val: str = "",
     images: str = "",
     head: PanopticHead | None = None,
+    explore: bool = False,
     device: str = "auto",
 ) -> Path:
     """Evaluate a run, as `evaluate` does, and write RUN/report.html, whose path is returned, and RUN/examples.jpg.
 
-    The page of another head or of other images bears their names, as the metrics do.
+    The page of another head or of other images bears their names, as the metrics do. explore: make an explorer page of each image
+    that is shown, in RUN/explorer; the report leads to such pages wherever they are.
     """
     need_matplotlib()
     evaluation = evaluate(run, root=root, val=val, images=images, head=head, device=device)
@@ -65,7 +52,7 @@ def report(
     if this_process().is_main:
         dataset = validation_dataset(evaluated(config.data, root=root, val=val, images=images))
         predictor = load(run, head=head, device=device)
-        illustrate(folder, predictor, dataset, evaluation, facts=[("steps", str(config.train.steps))], page=page)
+        illustrate(folder, predictor, dataset, evaluation, facts=[("steps", str(config.train.steps))], page=page, explore=explore)
     return page
 
 
@@ -77,8 +64,9 @@ def illustrate(
     *,
     facts: Sequence[tuple[str, str]],
     page: Path,
+    explore: bool = False,
 ) -> None:
-    """Write `page`, an HTML file, and beside it examples.jpg. facts: further headline numbers, beside the PQ."""
+    """Write `page`, an HTML file, and beside it examples.jpg. facts: further headline numbers. explore: as in `report`."""
     everything = evaluation.answer.quality
     headline = [
         ("PQ", percent(everything.all.pq)),
@@ -88,20 +76,47 @@ def illustrate(
     ]
     if evaluation.propagation:
         headline.append(("PQ, propagation off", percent(evaluation.propagation.without.quality.all.pq)))
-    records = read_log(folder.log)
-    examples = [example(predictor, dataset[index]) for index in range(min(EXAMPLES, len(dataset)))]
+    answer, calibration = evaluation.answer, evaluation.answer.calibration
+    parts = extremes(evaluation.by_pq())
+    if explore:
+        for position in (image.position for _, _, images in parts for image in images):
+            _explore(predictor, dataset[position], folder.path.name, page.parent)
+    shown = [
+        Gallery(heading, sentence, [example(predictor, dataset[image.position], page.parent) for image in images])
+        for heading, sentence, images in parts
+    ]
     write_report(
         page,
-        title=f"unipan: {folder.path.name}, {evaluation.answer.title}",
+        title=f"unipan: {folder.path.name}, {answer.title}",
+        source=source_of(predictor, folder.path.name),
         facts=[*headline, *facts],
-        tables=[_plain(t) for t in (evaluation.answer.table(), evaluation.answer.class_table(), *evaluation.further_tables())],
-        curves_svg=loss_curves(records) if records else "",
-        examples=examples,
+        tables=[_plain(table) for table in (answer.table(), answer.class_table(), *evaluation.further_tables())],
+        errors=[_plain(table) for table in answer.error_tables()],
+        reliability=calibration
+        and reliability_curve([(b.mean_score, b.matched, b.things) for b in calibration.bins if b.things]),
+        curves=loss_curves(read_log(folder.log)),
+        galleries=shown,
         confusions=confusion_drawings(evaluation),
         notes=evaluation.sentences(),
     )
-    telling = [shown for shown in examples if shown.affinity] or examples
+    examples = [example for gallery in reversed(shown) for example in gallery.examples]
+    telling = [example for example in examples if example.affinity] or examples
     sheet(telling[:SHEET_ROWS]).save(page.with_name(page.stem.replace("report", "examples") + ".jpg"), quality=90)
+
+
+def extremes(by_pq: list[ImagePQ]) -> list[tuple[str, str, list[ImagePQ]]]:
+    """Headings, sentences, and the worst images and the best; where there are few, all of them as one. by_pq: worst first."""
+    if len(by_pq) <= 2 * EXTREMES:
+        return [("All images", "From the worst PQ to the best.", by_pq)]
+    return [
+        ("Worst images", f"The {EXTREMES} of {len(by_pq)} with the least PQ, the worst first.", by_pq[:EXTREMES]),
+        ("Best images", f"The {EXTREMES} with the greatest PQ, the best first.", by_pq[: -EXTREMES - 1 : -1]),
+    ]
+
+
+def _explore(predictor: Predictor, sample: Sample, run: str, folder: Path) -> None:
+    entry = Entry(sample.file_name, sample.image, sample.truth)
+    explorer_page([explored(predictor, entry, run=run)]).save(folder / explorer_of(sample.file_name))
 
 
 def sheet(examples: Sequence[Example]) -> Image.Image:
@@ -125,63 +140,3 @@ def _plain(table) -> ReportTable:
     columns = [list(column.cells) for column in table.columns]
     header = [str(column.header) for column in table.columns]
     return ReportTable(table.heading, header, [[str(text) for text in row] for row in zip(*columns, strict=True)])
-
-
-def example(predictor: Predictor, sample: Sample) -> Example:
-    """Everything about one held-out image."""
-    inference = predictor.infer(sample.image)
-    answer = predictor.answer(inference)
-    pil_image = as_pil(sample.image)
-    height, width = inference.network_size
-    seen = pil_image.resize((width, height))  # boxes and cells refer to what the network saw
-    scored = quality(count(answer, sample.truth, len(predictor.classes)), predictor.classes)
-    return Example(
-        name=sample.file_name,
-        summary=f"PQ {percent(scored.all.pq)}, things {percent(scored.things.pq)}, stuff {percent(scored.stuff.pq)}",
-        image=enlarge(pil_image, readable_scale(*pil_image.size)),
-        truth=overlay(sample.truth, pil_image, predictor.classes, scale=None),
-        detections=draw_detections(seen, inference.detections, predictor.classes, inference.outputs.admitted[0]),
-        answer=overlay(answer, pil_image, scale=None),
-        affinity=affinity_drawings(predictor, inference.outputs, answer, seen),
-    )
-
-
-def affinity_drawings(
-    predictor: Predictor, outputs: Outputs, answer: PanopticMap, seen: Image.Image
-) -> list[tuple[str, Image.Image]]:
-    """How likely, by the affinity, each pixel is of a marked one's segment, for a few marked ones, as in the paper's Fig. B.
-
-    None where no affinity was learnt.
-    """
-    head = predictor.network.panoptic_head
-    if not isinstance(head, UnifiedHead) or head.form == "none":
-        return []
-    features = outputs.affinity[0]
-    height, width = features.shape[-2:]
-    marks = marked_pixels(answer, (height, width))
-    if not marks:
-        return []
-    cells = torch.tensor([y * width + x for (y, x), _ in marks], device=features.device)
-    rows = head.together(outputs.potentials[0], features, outputs.existence[0], cells).detach().cpu()
-    return [
-        (mark.caption, draw_affinity(seen, row.view(height, width), mark.cell, stride=STRIDE, span=(0, 1)))
-        for mark, row in zip(marks, rows, strict=True)
-    ]
-
-
-def marked_pixels(answer: PanopticMap, cells: tuple[int, int]) -> list[Mark]:
-    """A pixel in the middle of each of the largest things, or of the largest stuff where there are no things."""
-    by_size = sorted(answer.segments, key=lambda segment: (not segment.is_thing, -segment.area))
-    chosen = [segment for segment in by_size if segment.is_thing][:MARKS] or by_size[:1]
-    return [Mark(_middle(answer, segment.id, cells), f"of a pixel of {segment.name}") for segment in chosen]
-
-
-def _middle(answer: PanopticMap, segment_id: int, cells: tuple[int, int]) -> tuple[int, int]:
-    """The cell that the segment fills best and, of equals, the one nearest to its centre of mass (which may lie outside)."""
-    inside = (index_of_ids(answer.ids, [segment_id]) == 0).double()
-    filled = F.adaptive_avg_pool2d(inside[None], cells)[0]
-    y, x = (filled >= filled.max()).nonzero().double().unbind(1)
-    rows, columns = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in cells), indexing="ij")
-    centre_y, centre_x = ((filled * axis).sum() / filled.sum() for axis in (rows, columns))
-    nearest = ((y - centre_y) ** 2 + (x - centre_x) ** 2).argmin()
-    return int(y[nearest]), int(x[nearest])

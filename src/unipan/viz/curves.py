@@ -1,10 +1,10 @@
-"""Loss curves as small inline SVGs, one a term; they take their text color from the page that shows them."""
+"""Curves as small inline SVGs: losses over steps, scores against what is right; a page's text color is theirs."""
 
 import re
-from collections.abc import Mapping, Sequence
-from html import escape
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from io import StringIO
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,44 +25,78 @@ def need_matplotlib() -> None:
         raise InputError("loss curves need matplotlib; install the extra: pip install 'unipan[report]'.")
 
 
-def loss_curves(records: Sequence[Mapping[str, float]]) -> str:
-    """One SVG for the total and for each loss term over the steps: smoothed, with the raw values faint behind.
+class Curve(NamedTuple):
+    """A drawing and what it is of, for those who don't see it."""
+
+    meaning: str
+    svg: str
+
+
+def loss_curves(records: Sequence[Mapping[str, float]]) -> list[Curve]:
+    """One for the total and for each loss term over the steps: smoothed, with the raw values faint behind.
 
     records: lines of the training log, {"step": ..., "loss": ..., "loss/semantic": ..., ...}; other keys are ignored.
     """
     names = sorted({key for record in records for key in record if key == "loss" or key.startswith("loss/")})
-    return "\n".join(_curve(name, [record for record in records if name in record]) for name in names)
+    return [_loss_curve(name, [record for record in records if name in record]) for name in names]
 
 
-def _curve(name: str, records: Sequence[Mapping[str, float]]) -> str:
+def reliability_curve(bins: Sequence[tuple[float, float, int]]) -> Curve:
+    """Mean score, share that is right, and number of the things of each bin; right scores lie on the diagonal."""
+
+    def draw(axes: Any) -> None:
+        scores, matched, things = (np.array(values, dtype=np.float64) for values in zip(*bins, strict=True))
+        axes.plot([0, 1], [0, 1], color=TEXT_STAND_IN, alpha=0.3, linewidth=0.8)
+        axes.plot(scores, matched, color=LINE, linewidth=1.6)
+        axes.scatter(scores, matched, s=6 + 90 * things / things.max(), color=LINE, alpha=0.8, linewidth=0)
+        axes.set(xlim=(0, 1), ylim=(0, 1.03))
+        axes.set_xlabel("mean score; a dot's area is its number of things", color=TEXT_STAND_IN, fontsize=7)
+
+    return Curve("the share of things that are matched over their mean score", _svg("share matched", draw))
+
+
+def _loss_curve(name: str, records: Sequence[Mapping[str, float]]) -> Curve:
+    steps = np.array([record["step"] for record in records], dtype=np.float64)
+    values = np.array([record[name] for record in records], dtype=np.float64)
+
+    def draw(axes: Any) -> None:
+        axes.plot(steps, values, color=LINE, alpha=0.25, linewidth=0.8)
+        axes.plot(steps, _smoothed(values), color=LINE, linewidth=1.6)
+        _cut(axes, values)
+
+    return Curve(f"{_title(name)} over steps", _svg(_title(name), draw))
+
+
+def _svg(title: str, draw: Callable[[Any], None]) -> str:
     need_matplotlib()
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    steps = np.array([record["step"] for record in records], dtype=np.float64)
-    values = np.array([record[name] for record in records], dtype=np.float64)
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif", "font.size": 8}):
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": title, "font.family": "sans-serif", "font.size": 8}):
         # The context restores the caller's settings; pyplot, and with it any window, is never touched.
         figure = Figure(figsize=SIZE_INCHES, layout="constrained")
         axes = figure.add_subplot()
-        axes.plot(steps, values, color=LINE, alpha=0.25, linewidth=0.8)
-        axes.plot(steps, _smoothed(values), color=LINE, linewidth=1.6)
-        axes.set_title(_title(name), loc="left", fontweight="bold", fontsize=9, color=TEXT_STAND_IN)
-        _restyle(axes, values)
+        draw(axes)
+        axes.set_title(title, loc="left", fontweight="bold", fontsize=9, color=TEXT_STAND_IN)
+        _restyle(axes)
         written = StringIO()
         figure.savefig(written, format="svg", transparent=True)
-    return _inlined(written.getvalue(), name)
+    return _inlined(written.getvalue())
 
 
 def _title(name: str) -> str:
     return "total" if name == "loss" else name.removeprefix("loss/").replace("_", " ")
 
 
-def _restyle(axes, values: NDArray[np.float64]) -> None:
-    """Quiet axes from zero, cut at the top so that the first steps' peak doesn't flatten the rest."""
+def _cut(axes: Any, values: NDArray[np.float64]) -> None:
+    """From zero, cut at the top so that the first steps' peak doesn't flatten the rest."""
     finite = values[np.isfinite(values)]
     if finite.size and finite.min() >= 0 and finite.max() > 0:
         axes.set_ylim(0, 1.1 * max(np.quantile(finite, 0.98), 1e-12))
+
+
+def _restyle(axes: Any) -> None:
+    """Quiet axes."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(TEXT_STAND_IN)
     axes.spines[["left", "bottom"]].set_alpha(0.3)
@@ -80,7 +114,7 @@ def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return (summed[at + reach + 1] - summed[at - reach]) / (2 * reach + 1)
 
 
-def _inlined(document: str, name: str) -> str:
+def _inlined(document: str) -> str:
     """The bare <svg> of an SVG file: no prologue, metadata or name spaces, which HTML doesn't need, and so no address."""
     svg = document[document.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
@@ -88,5 +122,4 @@ def _inlined(document: str, name: str) -> str:
     svg = re.sub(r'(<svg[^>]*?)\swidth="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?)\sheight="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'\sid="[\w.]+_\d+"', "", svg)  # matplotlib's names of parts: nothing refers to them, and each SVG has the same
-    svg = svg.replace("<svg", f'<svg role="img" aria-label="{escape(_title(name))} over steps"', 1)
     return svg.replace(TEXT_STAND_IN, "currentColor").strip()

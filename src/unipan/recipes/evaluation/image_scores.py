@@ -15,6 +15,7 @@ from unipan.metrics.affinity import AffinityCounts
 from unipan.metrics.aligned_maps import AlignedMaps
 from unipan.metrics.average_precision import ImageInstances, instances_of, is_available
 from unipan.metrics.confusion import Confusion
+from unipan.metrics.pq import mean_pq
 from unipan.metrics.propagation_effect import PropagationEffect
 from unipan.metrics.score import Score
 from unipan.models.decode import best_channel, ids_of_channels, in_image
@@ -56,6 +57,8 @@ class Counts(Additive):
 class ImageRecord(NamedTuple):
     """What is kept of each image."""
 
+    name: str  # of its file
+    pq: float  # of the answer; nan where neither truth nor answer has a segment
     instances: ImageInstances | None  # None without the library for AP
     truth: ImageStatistics
     limits_reached: list[str]  # options
@@ -64,6 +67,7 @@ class ImageRecord(NamedTuple):
 class Predicted(NamedTuple):
     """One image before it is judged."""
 
+    name: str
     truth: PanopticMap
     inference: Inference
     answer: PanopticMap  # untrimmed
@@ -77,7 +81,7 @@ class Predicted(NamedTuple):
 def predict_image(predictor: Predictor, sample: Sample) -> Predicted:
     """The inference that is judged."""
     inference = predictor.infer(sample.image)
-    return Predicted(sample.truth, inference, predictor.answer(inference, trim=False))
+    return Predicted(sample.file_name, sample.truth, inference, predictor.answer(inference, trim=False))
 
 
 def judged_batches(images: Iterable[Predicted]) -> Iterator[list[Predicted]]:
@@ -103,13 +107,14 @@ def judge_images(
     judged = []
     for image, own, its in zip(images, found, instances, strict=True):
         truth = image_statistics(image.inference.size, image.truth.segments)
-        record = ImageRecord(its, truth, limits_reached(predictor, image.inference))
-        judged.append((_judge_image(predictor, image, propagation, own), record))
+        counts = _judge_image(predictor, image, propagation, own)
+        pq = mean_pq(counts.answer.segments)
+        judged.append((counts, ImageRecord(image.name, pq, its, truth, limits_reached(predictor, image.inference))))
     return judged
 
 
 def _judge_image(predictor: Predictor, image: Predicted, propagation: Propagation | None, found: Detections) -> Counts:
-    (truth, inference, answer), classes = image, predictor.classes
+    (_, truth, inference, answer), classes = image, predictor.classes
     outputs, network_size, size = inference.outputs, inference.network_size, inference.size
     semantic = best_channel(outputs.semantic[0], network_size, size).cpu()
     maps = AlignedMaps(truth, semantic, answer.ids, *([unpropagated_ids(inference, classes)] if propagation else []))

@@ -1,7 +1,8 @@
 """What an evaluation found, as people and programs read it."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from math import isnan
+from typing import Any, NamedTuple
 
 from unipan.choices import PanopticHead
 from unipan.classes import ClassTable
@@ -17,6 +18,18 @@ MASK_FREE: dict[PanopticHead, str] = {"upsnet": upsnet.MASK_FREE, "heuristic": h
 """What a decoder that expects masks does without them."""
 
 
+NAMED_IMAGES = 10
+"""So many worst and best images are named in the JSON."""
+
+
+class ImagePQ(NamedTuple):
+    """How one image fared."""
+
+    position: int  # in its data set
+    name: str  # of its file
+    pq: float  # 0..1, the mean over the classes in it
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """What a run is worth.
@@ -30,6 +43,7 @@ class Evaluation:
       stuff_as_stuff, stuff_as_void}: rows normalised (its Table B);
     - class_confusion.{semantic_head, final_answer}: true class -> predicted class, or (void) -> pixels, where there are any;
     - limits: what `Limits.to_json` says;
+    - images.{worst, best}: lists of {name, pq}, the worst and the best image first, at most NAMED_IMAGES of them;
     - decoder, mask_free; and for the unified decoder what `PropagationPart.to_json` says: without_propagation,
       propagation_effect, affinity.{told_apart, told_apart_by_chance, affinity_on_own, area_of_own}, scale, unary_scale.
     """
@@ -46,8 +60,14 @@ class Evaluation:
     """The detections came without masks."""
     limits: Limits
     """What they keep from the answers."""
+    images: tuple[ImagePQ, ...]
+    """In the data set's order."""
     propagation: PropagationPart | None
     """What propagation adds; None where answers come without it."""
+
+    def by_pq(self) -> list[ImagePQ]:
+        """The images from the worst to the best, of equals the earlier first; those without a segment are left out."""
+        return sorted((image for image in self.images if not isnan(image.pq)), key=lambda image: image.pq)
 
     def thing_stuff(self) -> dict[str, ThingStuffConfusion]:
         """The paper's Table B, of the semantic head and of the answer."""
@@ -55,10 +75,9 @@ class Evaluation:
         return {name: thing_stuff_confusion(confusion, self.classes) for name, confusion in sides.items()}
 
     def further_tables(self) -> list[Table]:
-        """Sizes, errors, detections, things against stuff, and propagation's part, where there is one."""
+        """Sizes, detections, things against stuff, and propagation's part, where there is one."""
         tables = [
             self.answer.size_table(),
-            *self.answer.error_tables(),
             *([_precision_table(self.precision)] if self.precision else []),
         ]
         tables.append(_thing_stuff_table(self.thing_stuff()))
@@ -79,6 +98,7 @@ class Evaluation:
         return f"Things: {matched} matched, {extra} false, {missed} missed."
 
     def to_json(self) -> dict[str, Any]:
+        by_pq = [{"name": image.name, "pq": image.pq} for image in self.by_pq()]
         own = {
             "answer": self.answer.to_json(),
             "average_precision": without_nan(asdict(self.precision)) if self.precision else None,
@@ -88,6 +108,7 @@ class Evaluation:
                 "final_answer": pixels_by_name(self.final_answer, self.classes),
             },
             "limits": self.limits.to_json(),
+            "images": {"worst": by_pq[:NAMED_IMAGES], "best": by_pq[::-1][:NAMED_IMAGES]},
             "decoder": self.decoder,
             "mask_free": self.mask_free,
         }
