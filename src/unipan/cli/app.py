@@ -19,6 +19,7 @@ from unipan.cli.data import doctor, inspect, interchange
 from unipan.cli.evaluate import compare, evaluate, predict, report, runs, score
 from unipan.cli.explore import explore
 from unipan.cli.export import export
+from unipan.cli.figure import figure
 from unipan.cli.machine import benchmark, env
 from unipan.cli.parse import Command, Menu, parse
 from unipan.cli.threads import processor_quota, set_threads
@@ -42,7 +43,7 @@ MENU = Menu(
         "train": _with_presets(train, "Train a network with a preset or --config FILE; --help after it lists every setting."),
         **{
             verb.__name__: Command(verb)
-            for verb in (evaluate, report, predict, explore, compare, score, export, interchange, runs, doctor, benchmark, env)
+            for verb in (evaluate, report, predict, explore, compare, figure, score, export, interchange, runs, doctor, benchmark, env)
         },
         "inspect": _with_presets(inspect, "Draw what a training would see: settings as for train, and an image file for --out."),
         "convert": Menu(

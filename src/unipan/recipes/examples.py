@@ -36,11 +36,12 @@ class Mark(NamedTuple):
     caption: str
 
 
-def source_of(predictor: Predictor, run: str) -> str:
-    """What every drawing has to name: the run, the head, and the limits of its answers."""
+def source_of(predictor: Predictor, run: str, *, every_head: bool = False) -> str:
+    """What every drawing has to name: the run, the head, and the limits of its answers. every_head: all of them are shown."""
     limit, threshold = predictor.min_stuff_area_px, predictor.admission.score_threshold
     trimmed = f"stuff under {limit} px trimmed" if limit else "nothing trimmed"
-    return f"Run {run}, head {predictor.head}, detections from a score of {threshold:g} on, {trimmed}."
+    head = f"trained for the head {predictor.head}" if every_head else f"head {predictor.head}"
+    return f"Run {run}, {head}, detections from a score of {threshold:g} on, {trimmed}."
 
 
 def example(predictor: Predictor, sample: Sample, folder: Path) -> Example:

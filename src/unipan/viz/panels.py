@@ -137,8 +137,7 @@ def draw_affinity(
     opacity = least + (greatest - least) * heat
     pixels = (1 - opacity) * grey + opacity * _heat_color(heat[:, :, 0])
     drawn = Image.fromarray(pixels.round().clamp(0, 255).to(torch.uint8).numpy())
-    y, x = ((position + 0.5) * stride * scale for position in cell)
-    _cross(drawn, x, y, line_width(drawn))
+    draw_cross(drawn, cell, stride=stride, scale=scale)
     return drawn
 
 
@@ -156,8 +155,10 @@ def _heat_color(heat: Tensor) -> Tensor:
     return table[(heat * 255).round().long()]
 
 
-def _cross(canvas: Image.Image, x: float, y: float, width: int) -> None:
-    draw = ImageDraw.Draw(canvas)
+def draw_cross(canvas: Image.Image, cell: tuple[int, int], *, stride: int, scale: int) -> None:
+    """Draw a cross in the middle of a cell, (y, x), on an image that is enlarged by `scale`."""
+    draw, width = ImageDraw.Draw(canvas), line_width(canvas)
+    y, x = ((position + 0.5) * stride * scale for position in cell)
     arm = 7 * width
     for color, extra in ((INK, 2 * width), (PAPER, 0)):
         reach, thick = arm + extra / 2, width + 1 + extra

@@ -1,0 +1,76 @@
+"""Figures show what was asked for, name what they are of, and are the same each time."""
+
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from unipan.checkpoint import open_run
+from unipan.data.build import validation_dataset
+from unipan.data.dataset import PanopticDataset
+from unipan.errors import InputError
+from unipan.metrics.pq import count, quality
+from unipan.predictor import Predictor, load
+from unipan.recipes.figure import figure, telling
+
+pytest.importorskip("matplotlib")
+
+
+@pytest.fixture(scope="module")
+def scenes(learnt_run: Path) -> PanopticDataset:
+    return validation_dataset(open_run(learnt_run)[1].data)
+
+
+@pytest.fixture(scope="module")
+def predictor(learnt_run: Path) -> Predictor:
+    return load(learnt_run)
+
+
+def pq(predictor: Predictor, scenes: PanopticDataset, position: int, head) -> float:
+    sample = scenes[position]
+    answer = predictor(sample.image, head=head)
+    return quality(count(answer, sample.truth, len(predictor.classes)), predictor.classes).all.pq
+
+
+def test_rows_are_the_largest_gain_and_the_largest_loss_by_turns(predictor: Predictor, scenes: PanopticDataset) -> None:
+    differences = {}
+    for position in range(len(scenes)):
+        own = pq(predictor, scenes, position, "unified")
+        others = [own - pq(predictor, scenes, position, head) for head in ("upsnet", "heuristic")]
+        differences[position] = max(others, key=abs)
+    in_order = sorted(differences, key=lambda position: -differences[position])
+    chosen = telling(predictor, scenes, 4, 0)
+    assert [one.position for one in chosen] == [in_order[0], in_order[-1], in_order[1], in_order[-2]]
+    for one in chosen:
+        found = re.search(r"\(([+-]\d+\.\d) PQ to ", one.why)
+        assert float(found[1]) == pytest.approx(100 * differences[one.position], abs=0.051)
+
+
+@pytest.mark.parametrize("kind", ["methods", "affinity"])
+def test_an_svg_names_its_run_head_limits_images_and_colors(kind, learnt_run: Path, tmp_path: Path) -> None:
+    sentence = figure(str(learnt_run), kind, tmp_path / "one.svg", ids=["2", "0"])
+    assert sentence == f"{tmp_path / 'one.svg'}: 2, 0."
+    svg = (tmp_path / "one.svg").read_text()
+    columns = ("unified", "UPSNet's head", "heuristic merger") if kind == "methods" else ("image with boxes", "answer", "likely")
+    for text in (f"Run {learnt_run.name}", "from a score of 0 on", "stuff under 400 px trimmed", "sky", "(void)", *columns):
+        assert text in svg.replace("&apos;", "'")
+    assert svg.count("<image") == 2 * (5 if kind == "methods" else 4) + (kind == "affinity")
+    figure(str(learnt_run), kind, tmp_path / "two.svg", ids=["2", "0"])
+    assert (tmp_path / "two.svg").read_bytes() == (tmp_path / "one.svg").read_bytes()
+
+
+def test_a_pdf_and_a_png_are_what_they_say(learnt_run: Path, tmp_path: Path) -> None:
+    for suffix in ("pdf", "png"):
+        figure(str(learnt_run), "methods", tmp_path / f"one.{suffix}", rows=1, samples=2)
+    assert (tmp_path / "one.pdf").read_bytes().startswith(b"%PDF")
+    assert Image.open(tmp_path / "one.png").width > 2000
+
+
+def test_what_cannot_be_drawn_is_said(learnt_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"one\.jpg is not the name of a figure; end it in \.pdf, \.svg, \.png"):
+        figure(str(learnt_run), "methods", tmp_path / "one.jpg")
+    with pytest.raises(InputError, match="have no id 77, x; the first of their ids is 0"):
+        figure(str(learnt_run), "methods", tmp_path / "one.pdf", ids=["77", "x", "1"])
+    with pytest.raises(InputError, match="--rows is 9; it must be from 1 to 4"):
+        figure(str(learnt_run), "methods", tmp_path / "one.pdf", rows=9)
