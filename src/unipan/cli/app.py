@@ -22,6 +22,7 @@ from unipan.cli.export import export
 from unipan.cli.figure import figure
 from unipan.cli.machine import benchmark, env
 from unipan.cli.parse import Command, Menu, parse
+from unipan.cli.predict import predict
 from unipan.cli.threads import processor_quota, set_threads
 from unipan.cli.train import demo, table_maker, train
 from unipan.engine.interrupt import Stopped

@@ -1,13 +1,11 @@
-"""`unipan evaluate`, `report`, `predict`, `compare`, `score` and `runs`: what looks at trained networks and at answers."""
+"""`unipan evaluate`, `report`, `compare`, `score` and `runs`: what looks at trained networks and at answers."""
 
-import sys
 from pathlib import Path
-from shutil import copyfileobj
 from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from unipan.choices import Merge, OverlayForm, PanopticHead
+from unipan.choices import Merge, PanopticHead
 from unipan.cli.options import AsJson, DeviceName, Overriding, Run, print_all, print_evaluation, print_json, untrimmed_unless
 from unipan.errors import plural
 from unipan.overrides import NO_OVERRIDES
@@ -69,54 +67,6 @@ def report(
     from unipan.recipes.illustrate import report as recipe
 
     print_all(f"Look at {recipe(run, root=root, val=val, images=images, head=head, explore=explore, device=device)}.")
-
-
-def predict(
-    run: Positional[Run],
-    images: Positional[list[Path]],
-    *,
-    out: Path,
-    head: Head = None,
-    trim: bool = True,
-    overrides: Overriding = NO_OVERRIDES,
-    truth: Path | None = None,
-    overlay: OverlayForm = "jpg",
-    skip_done: bool = False,
-    device: DeviceName = "auto",
-    as_json: AsJson = False,
-) -> None:
-    """Segment images: an overlay for each, and together panoptic.json and its PNG folder, in the COCO panoptic format.
-
-    Images that can't be read are named and left out, with exit status 2 at the end.
-
-    Args:
-        images: Image files, or folders of them with all their levels.
-        out: Folder for the results.
-        head: The way to the answer, where it is not the one trained for.
-        trim: Turn small stuff segments into void, by the run's own limit.
-        truth: A JSON whose images have the ids to write; without it, whole numbers where file names are.
-        overlay: What the overlays are written as, or none; PNG is exact, and takes half a second for 2 megapixels.
-        skip_done: Go on behind what a call that was stopped has done.
-    """
-    from unipan.recipes.images import check_all_read
-    from unipan.recipes.predict import predict as recipe
-    from unipan.recipes.predict import segment_table
-
-    options = untrimmed_unless(trim, overrides)
-    found = recipe(
-        run, images, out, head=head, overrides=options, truth=truth, overlay_form=overlay, skip_done=skip_done, device=device
-    )
-    if as_json:
-        with (out / "panoptic.json").open() as file:
-            copyfileobj(file, sys.stdout)
-        print()
-    else:
-        found_in = f"{plural(found.images, 'image')}, {plural(found.segments, 'segment')}"
-        drawn = "" if overlay == "none" else "overlays, "
-        summary = f"{found_in}: {drawn}panoptic.json and panoptic/ are in {out}."
-        tables = [segment_table(*found.last)] if found.images == 1 and found.last else []
-        print_all(*tables, *found.sentences(), summary)
-    check_all_read(found.unreadable)
 
 
 def compare(

@@ -82,7 +82,7 @@ def predict(
     noted: dict[str, list[str]] = {}
     make_folder(out)
     settings = {"head": predictor.head, "overrides": asdict(overrides), "truth": truth and str(truth), "overlay": overlay_form}
-    with PredictionLog(out / "panoptic.jsonl", _origin(run, settings), resume=skip_done) as log:
+    with PredictionLog(out / "panoptic.jsonl", origin_of(run, settings), resume=skip_done) as log:
         left = [job for job in zip(files, names, ids, strict=True) if not log.has(job[1], job[0].absolute())]
         for index, pixels in readable([file for file, _, _ in left], "predicting", unreadable):
             file, name, image_id = left[index]
@@ -99,7 +99,7 @@ def predict(
     return Predictions(images=len(log.sources), segments=log.segments, last=last, unreadable=unreadable, noted=noted)
 
 
-def _origin(run: str, settings: dict[str, Any]) -> dict[str, Any]:
+def origin_of(run: str, settings: dict[str, Any]) -> dict[str, Any]:
     """What answers follow from."""
     with open_run(run)[0].model.open("rb") as file:
         return {"weights": hashlib.file_digest(file, "sha256").hexdigest(), **settings, "unipan": version("unipan")}

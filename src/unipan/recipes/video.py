@@ -1,0 +1,131 @@
+"""`unipan predict` of a video or a camera: its frames with their answers drawn over them, as a video."""
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from itertools import count, islice, takewhile
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+
+import numpy as np
+import torch
+
+from unipan.choices import PanopticHead
+from unipan.console import counted
+from unipan.data.video import PART_FORMAT, Video, VideoFrame, is_camera, join_parts, write_part
+from unipan.engine.interrupt import requests_to_stop
+from unipan.errors import InputError
+from unipan.files import make_folder, sweep, write_json
+from unipan.overrides import NO_OVERRIDES, Overrides
+from unipan.predictor import Predictor, load
+from unipan.recipes.predict import origin_of
+from unipan.viz.overlay import overlay
+
+log = logging.getLogger(__name__)
+
+PART_FRAMES = 64
+"""Frames of a part: what a kill loses at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoPrediction:
+    """What came of a video."""
+
+    path: Path
+    frames: int
+    """Drawn by this call."""
+    before: int
+    """Drawn by calls that were stopped."""
+    broken: str
+    """Why the frames end before the video does, or ""."""
+
+    @property
+    def sentence(self) -> str:
+        """What was done.
+
+        Raises: InputError, which says it too, where the video could not be read to its end.
+        """
+        before = f", {self.before} of them by calls before" if self.before else ""
+        done = f"{self.path}: {self.frames + self.before} frames{before}."
+        if self.broken:
+            raise InputError(f"{done} Further ones can't be read ({self.broken}); see that the file is whole.")
+        return done
+
+
+def predict_video(
+    run: str,
+    source: Path,
+    out: Path,
+    *,
+    head: PanopticHead | None = None,
+    overrides: Overrides = NO_OVERRIDES,
+    device: str = "auto",
+) -> VideoPrediction:
+    """Write OUT/STEM_overlay.mp4, frame by frame, with the frames' own times and without sound.
+
+    source: a video file, or a camera's number. Frames are written in parts, OUT/STEM_parts, so that the same command goes on
+    behind the last whole part of one that was killed; a camera's frames don't come again: it begins anew, and Ctrl-C ends it.
+    head: another than the run's. overrides: limits and sizes other than the run's.
+    """
+    camera = is_camera(source)
+    stem = f"camera{source}" if camera else source.stem
+    target, parts = out / f"{stem}_overlay.mp4", out / f"{stem}_parts"
+    if not camera and target.resolve() == source.resolve():
+        raise InputError(f"{source} is where its overlays would go; name another --out.")
+    with Video(source) as video, requests_to_stop(lambda _: None) if camera else nullcontext(lambda: None) as asked:
+        predictor = load(run, head=head, device=device, overrides=overrides)
+        settings = {"head": predictor.head, "overrides": asdict(overrides), "part_frames": PART_FRAMES}
+        done = _begun(parts, origin_of(run, settings | _identity(source)), anew=camera)
+        frames = iter(video)
+        before = sum(1 for _ in islice(frames, len(done) * PART_FRAMES))
+        left = max(video.frames - before, 0)
+        drawn = _drawn(predictor, counted(frames, "predicting", left) if left else frames, lambda: asked() is not None)
+        written = 0
+        while number := write_part(part := parts / f"{len(done):06}.{PART_FORMAT}", drawn, video=video, most=PART_FRAMES):
+            done.append(part)
+            written += number
+    if not done:
+        reason = f" ({video.broken})" if video.broken else ""
+        raise InputError(f"{source} holds no frame that can be read{reason}; name another video.")
+    join_parts(target, done)
+    rmtree(parts)
+    return VideoPrediction(path=target, frames=written, before=before, broken=video.broken)
+
+
+def _begun(parts: Path, origin: dict[str, Any], *, anew: bool) -> list[Path]:
+    """The parts that a call of the same origin has written; their folder is made, and emptied of all others."""
+    known = parts / "origin.json"
+    try:
+        same = not anew and json.loads(known.read_text()) == json.loads(json.dumps(origin))
+    except (OSError, ValueError):
+        same = False
+    if not same:
+        if known.is_file():
+            log.info(f"{parts} holds parts of another video, run or settings, which go.")
+        for path in parts.glob(f"*.{PART_FORMAT}"):
+            path.unlink()
+        make_folder(parts)
+        write_json(known, origin)
+    sweep(parts)
+    names = (parts / f"{number:06}.{PART_FORMAT}" for number in count())
+    return list(takewhile(Path.is_file, names))
+
+
+def _identity(source: Path) -> dict[str, Any]:
+    """What tells a video from another, and from what it was before."""
+    if is_camera(source):
+        return {"video": str(source)}
+    state = source.stat()
+    return {"video": str(source.absolute()), "bytes": state.st_size, "changed_ns": state.st_mtime_ns}
+
+
+def _drawn(predictor: Predictor, frames: Iterable[VideoFrame], stopped: Callable[[], bool]) -> Iterator[VideoFrame]:
+    """One at a time, so that memory stays flat however long the video is."""
+    for pixels, time in frames:
+        if stopped():
+            return
+        image = torch.from_numpy(pixels).permute(2, 0, 1)
+        yield VideoFrame(np.asarray(overlay(predictor(image), image)), time)

@@ -1,0 +1,154 @@
+"""A video becomes an overlaid video, frame by frame; a call that was killed goes on; what can't be read is said."""
+
+import sys
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from unipan.cli import main
+from unipan.data import video as videos
+from unipan.data.video import Video, is_camera, is_video
+from unipan.errors import InputError
+from unipan.predictor import Predictor
+from unipan.recipes import video as recipe
+from unipan.recipes.video import predict_video
+
+FRAMES, RATE = 11, Fraction(10)
+
+
+def moving_square() -> Iterator[NDArray[np.uint8]]:
+    for number in range(FRAMES):
+        pixels = np.full((63, 90, 3), 60, dtype=np.uint8)  # odd on one side
+        pixels[20:40, 5 * number : 5 * number + 20] = (230, 90, 40)
+        yield pixels
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    av = pytest.importorskip("av", reason="PyAV is missing: pip install 'unipan[video]'")
+    path = tmp_path_factory.mktemp("video") / "clip.mkv"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("ffv1", rate=RATE)
+        stream.width, stream.height, stream.pix_fmt = 90, 63, "bgr0"
+        for pixels in moving_square():
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        out.mux(stream.encode(None))
+    return path
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipe, "PART_FRAMES", 4)
+
+
+def frames_of(path: Path) -> tuple[list[NDArray[np.uint8]], list[float]]:
+    """Pixels, and times in seconds."""
+    with Video(path) as video:
+        frames = list(video)
+        return [frame.pixels for frame in frames], [float(frame.time * video.time_base) for frame in frames]
+
+
+def test_each_frame_is_overlaid_at_its_own_time(learnt_run: Path, clip: Path, tmp_path: Path, small_parts: None) -> None:
+    found = predict_video(str(learnt_run), clip, tmp_path)
+    assert (found.path, found.frames, found.before, found.broken) == (tmp_path / "clip_overlay.mp4", FRAMES, 0, "")
+    drawn, times = frames_of(found.path)
+    assert times == pytest.approx([number / 10 for number in range(FRAMES)], abs=0.002)
+    assert [frame.shape for frame in drawn] == [(64, 90, 3)] * FRAMES
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip_overlay.mp4"]  # the parts are gone
+    plain = [np.abs(frame[:63].astype(int) - pixels).mean() for frame, pixels in zip(drawn, moving_square(), strict=True)]
+    assert min(plain) > 3  # something is drawn over every one
+
+
+def test_the_overlay_is_that_of_the_frame_alone(learnt_run: Path, clip: Path, tmp_path: Path) -> None:
+    found = predict_video(str(learnt_run), clip, tmp_path)
+    predictor = recipe.load(str(learnt_run))
+    for number, (drawn, pixels) in enumerate(zip(frames_of(found.path)[0], moving_square(), strict=True)):
+        image = torch.from_numpy(pixels).permute(2, 0, 1)
+        expected = np.asarray(recipe.overlay(predictor(image), image)).astype(int)
+        assert np.abs(drawn[:63] - expected).mean() < 9, number  # H.264 halves the colors' resolution
+
+
+def test_a_call_that_was_killed_goes_on(
+    learnt_run: Path, clip: Path, tmp_path: Path, small_parts: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = predict_video(str(learnt_run), clip, tmp_path / "whole")
+    infer, calls = Predictor.infer, []
+
+    def counting(self: Predictor, *given, **options):
+        calls.append(1)
+        if len(calls) == 10:
+            raise KeyboardInterrupt
+        return infer(self, *given, **options)
+
+    monkeypatch.setattr(Predictor, "infer", counting)
+    with pytest.raises(KeyboardInterrupt):
+        predict_video(str(learnt_run), clip, tmp_path)
+    assert not (tmp_path / "clip_overlay.mp4").exists()
+    assert len(list((tmp_path / "clip_parts").glob("*.nut"))) == 2
+    found = predict_video(str(learnt_run), clip, tmp_path)
+    assert (found.frames, found.before, len(calls)) == (3, 8, 13)
+    assert "8 of them by calls before" in found.sentence
+    (one, times), (other, other_times) = frames_of(found.path), frames_of(whole.path)
+    assert times == other_times
+    assert len(times) == FRAMES
+    assert all(np.array_equal(mine, yours) for mine, yours in zip(one, other, strict=True))
+
+
+def test_parts_of_other_settings_are_not_taken(learnt_run: Path, clip: Path, tmp_path: Path, small_parts: None) -> None:
+    parts = tmp_path / "clip_parts"
+    parts.mkdir()
+    (parts / "000000.nut").write_bytes(b"of another run")
+    (parts / "origin.json").write_text("{}")
+    assert predict_video(str(learnt_run), clip, tmp_path).before == 0
+
+
+def test_one_frame_at_a_time_is_held(clip: Path, tmp_path: Path) -> None:
+    with Video(clip) as video:
+        alive: list[int] = []
+        frames = (frame for frame in video if alive.append(frame.time) or True)
+        assert videos.write_part(tmp_path / "a.nut", frames, video=video, most=3) == 3
+        assert alive == [0, 1, 2] or len(alive) == 3  # no frame is read ahead
+        assert videos.write_part(tmp_path / "b.nut", frames, video=video, most=99) == FRAMES - 3
+        assert videos.write_part(tmp_path / "c.nut", frames, video=video, most=99) == 0
+    assert not (tmp_path / "c.nut").exists()
+
+
+def test_what_cannot_be_read_is_said(learnt_run: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "text.mp4").write_text("no video")
+    (tmp_path / "cut.mkv").write_bytes(clip.read_bytes()[:400])
+    with pytest.raises(InputError, match=r"text\.mp4 cannot be read as a video \(Invalid data"):
+        predict_video(str(learnt_run), tmp_path / "text.mp4", tmp_path)
+    with pytest.raises(InputError, match=r"there is no video .*absent\.mp4"):
+        predict_video(str(learnt_run), tmp_path / "absent.mp4", tmp_path)
+    with pytest.raises(InputError, match=r"cut\.mkv (holds no frame that can be read|cannot be read)"):
+        predict_video(str(learnt_run), tmp_path / "cut.mkv", tmp_path)
+    monkeypatch.setitem(sys.modules, "av", None)
+    monkeypatch.setattr(videos, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install 'unipan\[video\]'"):
+        predict_video(str(learnt_run), clip, tmp_path)
+
+
+def test_a_number_is_a_camera_and_a_file_of_that_name_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert is_camera(Path("77"))
+    assert is_video(Path("a.MOV"))
+    assert not is_video(Path("a.jpg"))
+    pytest.importorskip("av")
+    with pytest.raises(InputError, match="camera 77 cannot be read"):
+        Video(Path("77"))
+    Path("77").touch()
+    assert not is_camera(Path("77"))
+
+
+def test_the_command(learnt_run: Path, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["predict", str(learnt_run), str(clip), "--out", str(tmp_path)])
+    assert f"clip_overlay.mp4: {FRAMES} frames." in capsys.readouterr().out.replace("\n", "")
+    with pytest.raises(SystemExit) as ended:
+        main(["predict", str(learnt_run), str(clip), "image.jpg", "--out", str(tmp_path)])
+    assert ended.value.code == 2
+    assert "a video comes alone" in capsys.readouterr().err
