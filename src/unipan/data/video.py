@@ -51,6 +51,7 @@ class Video:
         """Raises: InputError where there is none, or it can't be read."""
         if find_spec("av") is None:
             raise InputError(f"{path} is a video, which needs PyAV; install the extra: pip install 'unipan[video]'.")
+        _check_codec()
         self.path = path
         self._container = _open_camera(path) if is_camera(path) else _open(path)
         if not self._container.streams.video:
@@ -110,6 +111,15 @@ def join_parts(path: Path, parts: Iterable[Path]) -> None:
                             out.mux(packet)
 
     replace_atomically(path, copy)
+
+
+def _check_codec() -> None:
+    import av
+
+    if CODEC not in av.codecs_available:
+        raise InputError(
+            f"this build of PyAV cannot write H.264 ({CODEC}); install PyAV's own wheels: pip install 'unipan[video]'."
+        )
 
 
 def _encode(path: Path, frames: Iterable[VideoFrame], video: Video) -> int:

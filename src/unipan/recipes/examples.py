@@ -60,7 +60,7 @@ def example(predictor: Predictor, sample: Sample, folder: Path) -> Example:
         image=enlarge(pil_image, readable_scale(*pil_image.size)),
         truth=overlay(sample.truth, pil_image, predictor.classes, scale=None),
         detections=draw_detections(seen, inference.detections, predictor.classes, inference.outputs.admitted[0]),
-        answer=overlay(answer, pil_image),
+        answer=overlay(answer, pil_image, scale=None),
         affinity=affinity_drawings(predictor, inference.outputs, answer, seen),
     )
 

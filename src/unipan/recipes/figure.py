@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from PIL import Image
 
+from unipan.answer import Inference
 from unipan.checkpoint import open_run
 from unipan.choices import PanopticHead
 from unipan.classes import ClassTable
@@ -21,7 +22,7 @@ from unipan.predictor import Predictor, load
 from unipan.recipes.comparison import title
 from unipan.recipes.evaluate import evaluated, held_out
 from unipan.recipes.examples import affinity_drawings, marked_pixels, source_of
-from unipan.types import Inference, PanopticMap, Sample
+from unipan.types import PanopticMap, Sample
 from unipan.viz.canvas import as_pil, enlarge, readable_scale
 from unipan.viz.figure import FigureRow, check_figure, save_figure
 from unipan.viz.overlay import overlay
