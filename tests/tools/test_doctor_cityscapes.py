@@ -64,7 +64,7 @@ def test_a_clean_frame(root: Path) -> None:
         26: np.isin(values, (26, 26_000, 26_001)).sum(),
         24: (values == 24_000).sum(),
     }
-    assert (clean.void, clean.things, clean.crowds) == (2 * 30, 3, 1)
+    assert (clean.void, len(clean.statistics.thing_sides), clean.crowds) == (2 * 30, 3, 1)
 
 
 def _with(change: Callable[[np.ndarray], object]) -> Callable[[Path], None]:
@@ -133,4 +133,5 @@ def test_the_real_frame(sample_data: Path) -> None:
     values = np.array(Image.open(next((root / "gtFine").rglob("*_instanceIds.png"))))
     assert real.faults == []
     assert real.pixels[26] == ((values == 26) | (values // 1000 == 26)).sum()
-    assert real.things == sum(24 <= value // 1000 <= 33 and value // 1000 not in (29, 30) for value in np.unique(values))
+    known = [value // 1000 for value in np.unique(values)]
+    assert len(real.statistics.thing_sides) == sum(24 <= one <= 33 and one not in (29, 30) for one in known)
