@@ -16,7 +16,7 @@ from importlib.metadata import version
 from unipan.cli.completion import complete
 from unipan.cli.convert import cityscapes, instances, labelme, pairs
 from unipan.cli.data import doctor, inspect, interchange
-from unipan.cli.evaluate import compare, evaluate, predict, report, runs, score
+from unipan.cli.evaluate import compare, evaluate, report, runs, score
 from unipan.cli.explore import explore
 from unipan.cli.export import export
 from unipan.cli.figure import figure
@@ -36,16 +36,15 @@ def _with_presets(run, text: str) -> Menu:
     return Menu("preset", text, entries, unnamed=Command(run, ""))
 
 
+VERBS = (evaluate, report, predict, explore, compare, figure, score, export, interchange, runs, doctor, benchmark, env)
+"""Those whose settings are a run's, or none."""
 MENU = Menu(
     "verb",
     "Panoptic segmentation through a learnt instance affinity.",
     {
         "demo": Command(demo, "demo"),
         "train": _with_presets(train, "Train a network with a preset or --config FILE; --help after it lists every setting."),
-        **{
-            verb.__name__: Command(verb)
-            for verb in (evaluate, report, predict, explore, compare, figure, score, export, interchange, runs, doctor, benchmark, env)
-        },
+        **{verb.__name__: Command(verb) for verb in VERBS},
         "inspect": _with_presets(inspect, "Draw what a training would see: settings as for train, and an image file for --out."),
         "convert": Menu(
             "form",
