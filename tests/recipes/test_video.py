@@ -77,15 +77,15 @@ def test_a_call_that_was_killed_goes_on(
     learnt_run: Path, clip: Path, tmp_path: Path, small_parts: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = predict_video(str(learnt_run), clip, tmp_path / "whole")
-    infer, calls = Predictor.infer, []
+    answer, calls = Predictor.__call__, []
 
     def counting(self: Predictor, *given, **options):
         calls.append(1)
         if len(calls) == 10:
             raise KeyboardInterrupt
-        return infer(self, *given, **options)
+        return answer(self, *given, **options)
 
-    monkeypatch.setattr(Predictor, "infer", counting)
+    monkeypatch.setattr(Predictor, "__call__", counting)
     with pytest.raises(KeyboardInterrupt):
         predict_video(str(learnt_run), clip, tmp_path)
     assert not (tmp_path / "clip_overlay.mp4").exists()
