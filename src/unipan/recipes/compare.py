@@ -21,6 +21,7 @@ from unipan.predictor import Predictor, load
 from unipan.recipes.comparison import Comparison, Content, content_of, title
 from unipan.recipes.evaluate import evaluation_title
 from unipan.recipes.evaluation.result import MASK_FREE
+from unipan.recipes.examples import source_of
 from unipan.recipes.images import Entry, check_either, held_out_entries, image_files, readable
 from unipan.types import PanopticMap
 from unipan.viz.canvas import as_pil, enlarge, readable_scale, save_image
@@ -58,16 +59,20 @@ def compare(
     predictor = load(run, device=device, overrides=overrides)
     make_folder(out)
     where = evaluation_title(overrides.applied_to(open_run(run)[1]))
-    comparison = compare_predictor(predictor, entries, out, where, unreadable)
+    source = source_of(predictor, open_run(run)[0].path.name, every_head=True)
+    comparison = compare_predictor(predictor, entries, out, where, source, unreadable)
     if samples:
         write_json(out / "comparison.json", comparison.to_json())
     return comparison
 
 
 def compare_predictor(
-    predictor: Predictor, entries: Iterator[Entry], out: Path, where: str, unreadable: list[Path]
+    predictor: Predictor, entries: Iterator[Entry], out: Path, where: str, source: str, unreadable: list[Path]
 ) -> Comparison:
-    """Compare on all entries. where: what the reports say they are of. unreadable: filled while the entries are read."""
+    """Compare on all entries.
+
+    where, source: what the reports and the drawings say they are of. unreadable: filled while the entries are read.
+    """
     contents: dict[PanopticHead, Content] = {head: Content() for head in predictor.heads}
     totals: dict[PanopticHead, Score] = {}
     drawings, mask_free, num_classes = [], False, len(predictor.classes)
@@ -82,7 +87,7 @@ def compare_predictor(
                 scores[head] = Score.of(match_maps(answer, entry.truth), num_classes)
                 totals[head] = totals.get(head, Score.zero(num_classes)) + scores[head]
         drawings.append(out / _drawing_name(entry.name))
-        save_image(drawing(predictor, entry, answers, scores), drawings[-1])
+        save_image(drawing(predictor, entry, answers, scores, source), drawings[-1])
     reports: dict[PanopticHead, Report] = {head: total.report(where, predictor.classes) for head, total in totals.items()}
     return Comparison(
         contents=contents, reports=reports, drawings=drawings, notes=notes(predictor, mask_free), unreadable=unreadable
@@ -90,9 +95,9 @@ def compare_predictor(
 
 
 def drawing(
-    predictor: Predictor, entry: Entry, answers: dict[PanopticHead, PanopticMap], scores: dict[PanopticHead, Score]
+    predictor: Predictor, entry: Entry, answers: dict[PanopticHead, PanopticMap], scores: dict[PanopticHead, Score], source: str
 ) -> Image.Image:
-    """One row: image, truth where known, answers with their PQ on this image where known."""
+    """One row: image, truth where known, answers with their PQ on this image where known. source: stands above them."""
     image = as_pil(entry.pixels)
     row, titles = [enlarge(image, readable_scale(*image.size))], ["image"]
     if entry.truth is not None:
@@ -102,7 +107,7 @@ def drawing(
         row.append(overlay(answer, image, scale=None))
         score = f", PQ {percent(quality(scores[decoder].segments, predictor.classes).all.pq)}" if decoder in scores else ""
         titles.append(title(decoder) + score)
-    return contact_sheet([row], column_titles=titles)
+    return contact_sheet([row], column_titles=titles, row_titles=[f"{entry.name}. {source}"])
 
 
 def notes(predictor: Predictor, mask_free: bool) -> list[str]:

@@ -101,7 +101,8 @@ def illustrate(
     )
     examples = [example for gallery in reversed(shown) for example in gallery.examples]
     telling = [example for example in examples if example.affinity] or examples
-    sheet(telling[:SHEET_ROWS]).save(page.with_name(page.stem.replace("report", "examples") + ".jpg"), quality=90)
+    source = source_of(predictor, folder.path.name)
+    sheet(telling[:SHEET_ROWS], source).save(page.with_name(page.stem.replace("report", "examples") + ".jpg"), quality=90)
 
 
 def extremes(by_pq: list[ImagePQ]) -> list[tuple[str, str, list[ImagePQ]]]:
@@ -119,13 +120,13 @@ def _explore(predictor: Predictor, sample: Sample, run: str, folder: Path) -> No
     explorer_page([explored(predictor, entry, run=run)]).save(folder / explorer_of(sample.file_name))
 
 
-def sheet(examples: Sequence[Example]) -> Image.Image:
-    """The first few examples as one image, for a page or a talk."""
+def sheet(examples: Sequence[Example], source: str) -> Image.Image:
+    """The first few examples as one image, for a page or a talk, which names what they are of."""
     titles = ["image", "truth", "detections", "answer"]
     rows = [[e.image, e.truth, e.detections, e.answer, *(drawn for _, drawn in e.affinity[:1])] for e in examples]
     if any(e.affinity for e in examples):
         titles.append("of one segment with the crossed pixel")
-    return contact_sheet(rows, column_titles=titles)
+    return contact_sheet(rows, column_titles=titles, row_titles=[f"{e.name}. {source}" for e in examples])
 
 
 def confusion_drawings(evaluation: Evaluation) -> list[tuple[str, Image.Image]]:
