@@ -17,6 +17,7 @@ FLOORS = [
     ["types", "config", "tensor_file"],
     ["settings_file"],
     ["ops", "overrides", "presets", "checkpoint"],
+    ["pretrained"],
     ["models", "losses", "data", "metrics", "viz"],
     ["answer"],
     ["engine", "predictor", "interchange"],
@@ -87,7 +88,19 @@ def test_imports_only_go_down() -> None:
     assert wrong_imports(PACKAGE) == []
 
 
-SEE_SETTINGS = ("settings_file", "overrides", "presets", "checkpoint", "predictor", "tools", "recipes", "api", "cli", "__init__")
+SEE_SETTINGS = (
+    "settings_file",
+    "overrides",
+    "presets",
+    "checkpoint",
+    "pretrained",
+    "predictor",
+    "tools",
+    "recipes",
+    "api",
+    "cli",
+    "__init__",
+)
 SEE_SETTINGS_FILES = {"models/build.py", "losses/build.py", "data/build.py", "data/fitting.py", "data/statistics.py"}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
-from unipan import checkpoint
+from unipan import hub
 from unipan.checkpoint import RunFolder, open_run, read_classes, write_settings
 from unipan.classes import ClassTable
 from unipan.errors import InputError
@@ -49,7 +49,7 @@ def test_a_run_of_the_hub_is_fetched_by_its_name(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
     folder, config, classes = open_run("hf:someone/scenes")
     assert (folder.path, config, classes) == (tmp_path, CONFIG, CLASSES)
-    assert asked == [("someone/scenes", ["classes.json", "config.json", "model.safetensors"])]
+    assert asked == [("someone/scenes", ["classes.json", "config.json", "metrics.json", "model.safetensors"])]
     open_run(str(tmp_path))
     assert len(asked) == 1, "a folder must not be looked for on the hub"
 
@@ -60,6 +60,6 @@ def test_a_hub_that_cannot_be_reached_is_named(monkeypatch: pytest.MonkeyPatch, 
         raise ConnectionError("no route to host")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    monkeypatch.setattr(checkpoint, "hub", lambda: nullcontext(answers))
+    monkeypatch.setattr(hub, "hub", lambda: nullcontext(answers))
     with pytest.raises(InputError, match=f"cannot fetch hf:someone/scenes from the Hugging Face Hub: {reason}"):
         open_run("hf:someone/scenes")

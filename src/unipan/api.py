@@ -27,7 +27,7 @@ RUNS = Path("runs")
 
 @dataclass(frozen=True)
 class Run:
-    """A trained network by its folder, or by `hf:OWNER/NAME` on the Hugging Face Hub. Nothing is read before it is asked for."""
+    """A trained network by its folder, or by OWNER/NAME on the Hugging Face Hub. Nothing is read before it is asked for."""
 
     path: str | Path
 

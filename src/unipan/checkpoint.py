@@ -21,11 +21,12 @@ from unipan.classes import ClassTable
 from unipan.config import Config
 from unipan.errors import InputError
 from unipan.files import make_folder, replace_atomically, write_json
-from unipan.hub import hub
+from unipan.hub import fetched, is_hubs
 from unipan.settings_file import load_config, save_config
 from unipan.tensor_file import TensorFile, read_facts, read_tensor_file, write_tensor_file
 
-HUB_PREFIX = "hf:"
+WANTED = ["config.json", "classes.json", "model.safetensors", "metrics.json"]
+"""Of a run on the Hub."""
 
 
 @dataclass(frozen=True)
@@ -105,26 +106,17 @@ PARTS = tuple(entry.name for entry in fields(TrainingState) if entry.name != "st
 
 
 def open_run(run: str | Path) -> tuple[RunFolder, Config, ClassTable]:
-    """Find a run by its folder, or by `hf:OWNER/NAME` on the Hugging Face Hub, and read its settings and class table."""
-    folder = RunFolder(_download(str(run)) if str(run).startswith(HUB_PREFIX) else Path(run))
+    """Find a run by its folder, or by OWNER/NAME on the Hugging Face Hub, and read its settings and class table.
+
+    Where a folder OWNER is here, a path is meant; `hf:OWNER/NAME` is the Hub's in any case.
+    """
+    folder = RunFolder(fetched(str(run), WANTED) if is_hubs(run) else Path(run))
     missing = [path.name for path in (folder.config, folder.classes) if not path.is_file()]
     if missing:
         raise InputError(
             f"{run} is no run: it has no {' and no '.join(missing)}. Name a folder that `unipan train` or `unipan demo` wrote."
         )
     return folder, load_config(folder.config), read_classes(folder.classes)
-
-
-def _download(run: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    wanted = ["config.json", "classes.json", "model.safetensors"]
-    with hub() as reached:
-        try:
-            return Path(snapshot_download(run.removeprefix(HUB_PREFIX), allow_patterns=wanted))
-        except (OSError, ValueError) as error:
-            reason = error if reached else "it cannot be reached, and the run is not in its cache on this machine."
-            raise InputError(f"cannot fetch {run} from the Hugging Face Hub: {reason}") from error
 
 
 def write_settings(folder: RunFolder, config: Config, classes: ClassTable) -> None:

@@ -1,7 +1,6 @@
 """The one way from an image to an answer: prediction, evaluation, the report and the explorer all go through it."""
 
 import os
-import warnings
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any, Self, Unpack, get_args, overload
 
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import functional as transforms
 
 from unipan.answer import Answer, Inference, Options
 from unipan.checkpoint import load_model, open_run
@@ -17,18 +15,20 @@ from unipan.choices import InferencePrecision, PanopticHead
 from unipan.classes import ClassTable
 from unipan.config import Config
 from unipan.data.image_paths import images_in
+from unipan.data.transforms import network_batch
 from unipan.errors import InputError
 from unipan.models import heuristic, upsnet
 from unipan.models.build import untrained_network
 from unipan.models.decode import at_size, decode, in_image
 from unipan.models.network import PanopticNetwork
-from unipan.models.panoptic_head import UnifiedHead
+from unipan.models.panoptic_head import UnifiedHead, checked_head
 from unipan.models.upsnet import decode_upsnet
 from unipan.ops.device import find_device
 from unipan.ops.images import ImageSource, OneImage, read_image
 from unipan.ops.segments import drop_small_stuff
 from unipan.ops.sizes import resized_size
 from unipan.overrides import NO_OVERRIDES, Overrides
+from unipan.pretrained import push_to_hub, read_metrics, save_pretrained
 from unipan.types import Admission, Size
 
 
@@ -56,7 +56,26 @@ class Predictor:
         self.precision = precision
         self.admission = Admission(config.inference.score_threshold, config.inference.max_admitted)
         self.min_stuff_area_px = config.inference.min_stuff_area_px
-        self.head: PanopticHead = self.checked_head(config.model.panoptic if head is None else head)
+        self.head: PanopticHead = checked_head(config.model.panoptic if head is None else head, self.heads)
+        self.metrics: dict[str, Any] | None = None
+        """What `evaluate` measured of the run, for its model card."""
+
+    @classmethod
+    def from_pretrained(cls, run: str | Path, **options: Any) -> "Predictor":
+        """`load`, by the name that it has elsewhere."""
+        return load(run, **options)
+
+    def save_pretrained(self, folder: str | Path, *, license: str = "other") -> None:
+        """Write a folder to give away, which `load` reads: settings, classes, weights, scores and a model card.
+
+        license: of the weights, as the Hub spells it: cc-by-4.0, apache-2.0, ...; the data's terms
+        decide. A scale, or a head that this predictor alone has, is no setting and stays behind.
+        """
+        save_pretrained(Path(folder), self.network, self.classes, self.config, metrics=self.metrics, license=license)
+
+    def push_to_hub(self, name: str, *, license: str = "other", private: bool | None = None) -> str:
+        """Upload the same to OWNER/NAME on the Hugging Face Hub, where it is made if it is not there. Returns its address."""
+        return push_to_hub(name, lambda folder: self.save_pretrained(folder, license=license), private=private)
 
     @property
     def device(self) -> torch.device:
@@ -73,20 +92,6 @@ class Predictor:
         """The ways to an answer that this network has: the unified one needs an affinity that was learnt."""
         learnt = isinstance(self.network.panoptic_head, UnifiedHead)
         return tuple(head for head in get_args(PanopticHead) if learnt or head != "unified")
-
-    def checked_head(self, head: PanopticHead) -> PanopticHead:
-        """The head, if this network has what it needs.
-
-        Raises: InputError where it has not.
-        """
-        if head not in get_args(PanopticHead):
-            raise InputError(f"there is no head {head}; choose {' or '.join(self.heads)}.")
-        if head not in self.heads:
-            raise InputError(
-                f"head {head} needs an affinity head, but this network was trained without one (model.panoptic in its "
-                f"settings); choose {' or '.join(self.heads)}."
-            )
-        return head
 
     @overload
     def __call__(self, images: str | os.PathLike[str], **options: Unpack[Options]) -> Any: ...
@@ -139,10 +144,7 @@ class Predictor:
         """images: each (3, H, W) uint8."""
         threshold = Overrides(threshold=threshold).threshold  # which refuses one that is none
         sizes = [self.network_size((image.shape[1], image.shape[2])) for image in images]
-        height, width = max(h for h, _ in sizes), max(w for _, w in sizes)
-        batch = torch.zeros(len(images), 3, height, width, device=self.device)
-        for padded, image, (h, w) in zip(batch, images, sizes, strict=True):  # as the training's images are resized
-            padded[:, :h, :w] = transforms.resize(image, [h, w], antialias=True).float().div(255)
+        batch = network_batch(images, sizes, self.device)
         admission = self.admission if threshold is None else self.admission._replace(score_threshold=threshold)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
             outputs = self.network(batch, sizes, admission=admission)
@@ -150,7 +152,7 @@ class Predictor:
 
     def answer(self, inference: Inference, *, head: PanopticHead | None = None, trim: bool = True) -> Answer:
         """The answer for one image. head: another than the predictor's own. trim: stuff segments under the limit become void."""
-        head = self.head if head is None else self.checked_head(head)
+        head = self.head if head is None else checked_head(head, self.heads)
         outputs, image, network_size, admission = inference
         size = inference.size
         if head == "unified":
@@ -176,20 +178,18 @@ def load(
     head: PanopticHead | None = None,
     device: str | int | torch.device = "auto",
     overrides: Overrides = NO_OVERRIDES,
-    decoder: PanopticHead | None = None,
 ) -> Predictor:
-    """Load a run's predictor: `run` is a folder, or `hf:OWNER/NAME` on the Hugging Face Hub.
+    """Load a run's predictor: `run` is a folder, or OWNER/NAME on the Hugging Face Hub (see `hub.is_hubs`).
 
     head: the way from the outputs to an answer; without it the one that the run was trained for. device: auto is the GPU where
-    there is one. overrides: limits and sizes to set otherwise than the run. decoder: the former name of `head`.
+    there is one. overrides: limits and sizes to set otherwise than the run.
     """
-    if decoder is not None:
-        warnings.warn("decoder= is now called head=; the next version knows that alone.", DeprecationWarning, stacklevel=2)
-        head = decoder
     folder, config, classes = open_run(run)
     config = overrides.applied_to(config)
     network = untrained_network(config, classes)
     load_model(folder.model, network)
-    return Predictor(
+    predictor = Predictor(
         network.to(find_device(device)), classes, config, head=head, scale=overrides.scale, precision=overrides.precision
     )
+    predictor.metrics = read_metrics(folder) if overrides == NO_OVERRIDES else None
+    return predictor

@@ -56,8 +56,6 @@ def test_options_of_a_call(predictor: Predictor, learnt_run: Path, folder: Path)
     assert load(learnt_run, overrides=Overrides(scale=0.5)).infer(path).network_size == (20, 28)
     one = load(learnt_run, overrides=Overrides(max_detections=1, proposals=5, max_admitted=9)).infer(path)
     assert len(one.detections.scores) == 1
-    with pytest.warns(DeprecationWarning, match="head="):
-        assert load(learnt_run, decoder="upsnet").head == "upsnet"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from unipan.overrides import Overrides
 Settings = Annotated[Config, arg(name="")]
 """Settings bear their own names: --train.steps, not --config.train.steps."""
 Overriding = Annotated[Overrides, arg(name="")]
-Run = Annotated[str, arg(metavar="RUN", help="Folder of a run, or hf:OWNER/NAME on the Hugging Face Hub.")]
+Run = Annotated[str, arg(metavar="RUN", help="Folder of a run, or OWNER/NAME on the Hugging Face Hub.")]
 DeviceName = Annotated[str, arg(help="auto is the GPU where there is one; or cpu, cuda, cuda:1, mps.")]
 AsJson = Annotated[bool, arg(name="json", help="Print the result as JSON.")]
 

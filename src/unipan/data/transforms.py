@@ -1,10 +1,12 @@
 """Augmentation of one image and its id map together; no global random state. H x W pixels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
@@ -113,3 +115,12 @@ def augment(image: Tensor, ids: Tensor, settings: Augmentation, random: np.rando
     if settings.flip and random.random() < 0.5:
         image, ids = hflip(image, ids)
     return image, ids
+
+
+def network_batch(images: Sequence[Tensor], sizes: Sequence[Size], device: torch.device) -> Tensor:
+    """Images (3, h, w) uint8, each resized to its size as training's are, as (B, 3, H, W) floats 0..1 with zeros around them."""
+    height, width = max(h for h, _ in sizes), max(w for _, w in sizes)
+    batch = torch.zeros(len(images), 3, height, width, device=device)
+    for padded, image, (h, w) in zip(batch, images, sizes, strict=True):
+        padded[:, :h, :w] = F.resize(image, [h, w], antialias=True).float().div(255)
+    return batch

@@ -5,13 +5,14 @@ K panoptic channels, D the length of an affinity feature; h x w cells of one ima
 
 from collections.abc import Sequence
 from math import log
-from typing import Protocol
+from typing import Protocol, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unipan.choices import Propagation
+from unipan.choices import PanopticHead, Propagation
+from unipan.errors import InputError
 from unipan.ops.propagation import propagate
 from unipan.types import Detections
 
@@ -149,3 +150,18 @@ class PotentialAlone(nn.Module):
 
     def forward(self, potentials: Tensor, affinity: Tensor, existence: Tensor) -> Tensor:
         return potentials
+
+
+def checked_head(head: PanopticHead, heads: Sequence[PanopticHead]) -> PanopticHead:
+    """The head, if it is one of a network's `heads`.
+
+    Raises: InputError where it is not.
+    """
+    if head not in get_args(PanopticHead):
+        raise InputError(f"there is no head {head}; choose {' or '.join(heads)}.")
+    if head not in heads:
+        raise InputError(
+            f"head {head} needs an affinity head, but this network was trained without one (model.panoptic in its settings); "
+            f"choose {' or '.join(heads)}."
+        )
+    return head

@@ -1,0 +1,144 @@
+"""A trained network as a folder that is given away: settings, classes, weights, scores and a model card; and to the Hub."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path, PurePath
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from torch import nn
+
+from unipan.checkpoint import RunFolder, save_model, write_settings
+from unipan.classes import ClassTable
+from unipan.config import Config
+from unipan.errors import InputError
+from unipan.files import write_json
+from unipan.hub import hub
+from unipan.json_values import read_as
+
+PURPOSE = """\
+This network knows the classes above, as they look in images like those that it learnt from, and no others; it has not been
+examined for anything that a wrong answer would harm. Objects of other kinds become the nearest class, stuff or void. Scores are
+not probabilities. What is smaller than the limits says is left out."""
+
+
+@dataclass
+class _Scores:
+    pq: float | None
+    sq: float | None
+    rq: float | None
+
+
+@dataclass
+class _Quality:
+    all: _Scores
+    things: _Scores
+    stuff: _Scores
+
+
+@dataclass
+class _Answer:
+    quality: _Quality
+
+
+@dataclass
+class _Metrics:
+    """What a model card tells of metrics.json."""
+
+    answer: _Answer
+
+
+def read_metrics(folder: RunFolder) -> dict[str, Any] | None:
+    """What `evaluate` measured of a run; None where it has not, or the file can't be read."""
+    try:
+        content = json.loads(folder.metrics.read_text())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def save_pretrained(
+    path: Path, network: nn.Module, classes: ClassTable, config: Config, *, metrics: Mapping[str, Any] | None, license: str
+) -> None:
+    """Write a folder that `load` reads: config.json, classes.json, model.safetensors, metrics.json if known, and README.md."""
+    folder = RunFolder(path)
+    write_settings(folder, config, classes)
+    save_model(folder.model, network)
+    if metrics is not None:
+        write_json(folder.metrics, metrics)
+    weights = sum(parameter.numel() for parameter in network.parameters())
+    (path / "README.md").write_text(model_card(classes, config, weights=weights, metrics=metrics, license=license))
+
+
+def push_to_hub(name: str, write: Callable[[Path], None], *, private: bool | None) -> str:
+    """Make the repository OWNER/NAME, unless it is there, and upload what `write` writes into a folder. Returns its address.
+
+    Raises: InputError where the Hub can't be reached, or refuses.
+    """
+    from huggingface_hub import HfApi
+
+    with hub() as reached, TemporaryDirectory() as folder:
+        if not reached:
+            raise InputError(f"cannot upload to {name}: the Hugging Face Hub cannot be reached; save it in a folder meanwhile.")
+        write(Path(folder))
+        try:
+            api = HfApi()
+            address = api.create_repo(name, private=private, exist_ok=True)
+            api.upload_folder(repo_id=name, folder_path=folder, commit_message="Upload by unipan")
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot upload to {name}: {error} Log in with `hf auth login`, and name OWNER/NAME.") from error
+    return str(address)
+
+
+def model_card(classes: ClassTable, config: Config, *, weights: int, metrics: Mapping[str, Any] | None, license: str) -> str:
+    """The Hub's README.md: what the network is, learnt from, scored and can't do. No path of this machine is in it."""
+    from huggingface_hub import ModelCardData
+
+    model, inference = config.model, config.inference
+    head = ModelCardData(
+        license=license, library_name="unipan", pipeline_tag="image-segmentation", tags=["panoptic-segmentation", "unipan"]
+    )
+    masks = "with masks" if model.masks else "without masks"
+    parts = {
+        "Network": f"{model.backbone}, {model.detector.kind} detector {masks}, {model.panoptic} head; {weights:,} weights.",
+        "Use": '```python\nimport unipan\n\nanswer = unipan.load("OWNER/NAME")("image.jpg")   # or their folder\n```',
+        "Classes": _classes(classes),
+        "Training": _training(config),
+        "Scores": _scores(metrics),
+        "Limits": f"{PURPOSE}\n\nDetections enter an answer from a score of {inference.score_threshold:g} on, at most "
+        f"{inference.max_admitted} of an image; stuff under {inference.min_stuff_area_px} pixels becomes void.",
+        "Licence": f"Of the weights: {escape(license)}; the terms of the data that they were learnt from hold besides.",
+    }
+    body = "\n\n".join(f"## {title}\n\n{text}" for title, text in parts.items())
+    return f"---\n{head.to_yaml()}\n---\n\n# Panoptic segmentation by unipan\n\n{body}\n"
+
+
+def _classes(classes: ClassTable) -> str:
+    names = {kind: [escape(info.name) for info in classes.classes if info.is_thing == kind] for kind in (True, False)}
+    return f"Things: {', '.join(names[True]) or 'none'}.\n\nStuff: {', '.join(names[False]) or 'none'}."
+
+
+def _training(config: Config) -> str:
+    data, train = config.data, config.train
+    named = [escape(PurePath(path).name) for path in (data.train or data.root, data.val) if path]
+    files = f" ({', '.join(named)})" if named else ""
+    start = "ImageNet's weights" if config.model.pretrained else "nothing"
+    start = "another run" if train.init else "torchvision's detector" if train.warm_start else start
+    return (
+        f"Data: {data.source}{files}. {train.steps} steps of {train.batch_size} images from {start}, with {train.optimizer}, "
+        f"learning rate {train.learning_rate:g} ({train.schedule}), seed {train.seed}; config.json has every setting."
+    )
+
+
+def _scores(metrics: Mapping[str, Any] | None) -> str:
+    """A table of what metrics.json says."""
+    read = read_as(_Metrics, metrics)
+    if read is None:
+        return "Not measured. `unipan evaluate RUN` measures them on held-out images."
+    rows = ["| classes | PQ | SQ | RQ |", "|---|---:|---:|---:|"]
+    for group, scores in vars(read.answer.quality).items():
+        values = vars(scores).values()
+        rows.append(f"| {group} | {' | '.join('-' if value is None else f'{100 * value:.1f}' for value in values)} |")
+    return "On held-out images, by `unipan evaluate RUN` (metrics.json has more):\n\n" + "\n".join(rows)

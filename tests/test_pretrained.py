@@ -1,0 +1,136 @@
+"""What is given away is loaded again, byte for byte: from a folder, and from the Hub's cache without a connection."""
+
+import json
+import shutil
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import numpy as np
+import pytest
+import torch
+from cli_files import untrained_run
+
+import unipan
+from unipan import hub
+from unipan.errors import InputError
+from unipan.pretrained import PURPOSE
+
+COMMIT = "0" * 40
+SCORES = {"pq": 0.5, "sq": 0.75, "rq": None}
+METRICS = {"answer": {"quality": dict.fromkeys(("all", "things", "stuff"), SCORES)}}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = untrained_run(tmp_path_factory.mktemp("given") / "run")
+    (path / "metrics.json").write_text(json.dumps(METRICS))
+    return path
+
+
+def cache(folder: Path, name: str, files: Path) -> None:
+    """A snapshot of a repository as the Hub's client keeps it."""
+    place = folder / f"models--{name.replace('/', '--')}"
+    shutil.copytree(files, place / "snapshots" / COMMIT)
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text(COMMIT)
+
+
+def same_files(one: Path, other: Path) -> bool:
+    names = ("config.json", "classes.json", "model.safetensors")
+    return all((one / name).read_bytes() == (other / name).read_bytes() for name in names)
+
+
+def test_a_saved_folder_holds_the_bytes_of_the_run_and_answers_alike(run: Path, tmp_path: Path) -> None:
+    predictor = unipan.load(run, device="cpu")
+    predictor.save_pretrained(tmp_path / "given", license="cc-by-4.0")
+    assert same_files(run, tmp_path / "given")
+    assert json.loads((tmp_path / "given" / "metrics.json").read_text()) == METRICS
+    image = np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
+    again = unipan.Predictor.from_pretrained(tmp_path / "given", device="cpu")
+    assert torch.equal(again(image).ids, predictor(image).ids)
+
+
+def test_the_card_tells_what_it_is_and_names_no_folder_of_this_machine(run: Path, tmp_path: Path) -> None:
+    unipan.load(run, device="cpu").save_pretrained(tmp_path / "given", license="cc-by-4.0")
+    card = huggingface_hub.ModelCard.load(tmp_path / "given" / "README.md", ignore_metadata_errors=False)
+    assert {"license": "cc-by-4.0", "pipeline_tag": "image-segmentation"}.items() <= card.data.to_dict().items()
+    for text in ("Things: cat.", "Stuff: sky.", "| all | 50.0 | 75.0 | - |", "`unipan evaluate RUN`", "steps of", PURPOSE):
+        assert text in card.text
+    assert str(tmp_path) not in card.text
+    (run / "metrics.json").rename(run / "metrics.kept")
+    unipan.load(run, device="cpu").save_pretrained(tmp_path / "unmeasured")
+    (run / "metrics.kept").rename(run / "metrics.json")
+    assert "Not measured." in (tmp_path / "unmeasured" / "README.md").read_text()
+
+
+def test_other_limits_than_the_run_s_bring_no_scores_of_it(run: Path) -> None:
+    assert unipan.load(run, device="cpu").metrics == METRICS
+    assert unipan.load(run, device="cpu", overrides=unipan.Overrides(threshold=0.9)).metrics is None
+
+
+@pytest.mark.parametrize("name", ["someone/scenes", "hf:someone/scenes"])
+def test_a_name_is_loaded_from_the_cache_without_a_connection(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    unipan.load(run, device="cpu").save_pretrained(tmp_path / "given")
+    cache(tmp_path / "cache", "someone/scenes", tmp_path / "given")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.chdir(tmp_path)
+    fetched = unipan.load(name, device="cpu")
+    fetched.save_pretrained(tmp_path / "again")
+    assert same_files(run, tmp_path / "again")
+    assert fetched.metrics == METRICS
+
+
+def test_a_folder_is_no_name_and_a_typing_error_asks_no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("runs").mkdir()
+    with pytest.raises(InputError, match=r"runs/demoo is no run: it has no config\.json"):
+        unipan.load("runs/demoo")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(InputError, match=r"no folder rums/demo here, and cannot fetch rums/demo .*: it cannot be reached"):
+        unipan.load("rums/demo")
+
+
+def test_an_upload_is_what_a_folder_holds_and_comes_back(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Hub's side is a stand-in that keeps what it gets."""
+    made = []
+
+    class Api:
+        def create_repo(self, name: str, **options: Any) -> str:
+            made.append((name, options))
+            return f"https://hub/{name}"
+
+        def upload_folder(self, *, repo_id: str, folder_path: str, commit_message: str) -> None:
+            cache(tmp_path / "cache", repo_id, Path(folder_path))
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+    monkeypatch.setattr("unipan.pretrained.hub", lambda: nullcontext(True))
+    assert unipan.load(run, device="cpu").push_to_hub("someone/scenes", private=True) == "https://hub/someone/scenes"
+    assert made == [("someone/scenes", {"private": True, "exist_ok": True})]
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.chdir(tmp_path)
+    unipan.load("someone/scenes", device="cpu").save_pretrained(tmp_path / "again")
+    assert same_files(run, tmp_path / "again")
+
+
+@pytest.mark.parametrize(("reached", "message"), [(True, "refused Log in with"), (False, "the Hugging Face Hub cannot be")])
+def test_an_upload_that_fails_says_why(run: Path, monkeypatch: pytest.MonkeyPatch, reached: bool, message: str) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ConnectionError("refused")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "create_repo", refuse)
+    monkeypatch.setattr("unipan.pretrained.hub", lambda: nullcontext(reached))
+    with pytest.raises(InputError, match=f"cannot upload to someone/scenes: {message}"):
+        unipan.load(run, device="cpu").push_to_hub("someone/scenes")
+
+
+def test_which_names_are_the_hub_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert all(hub.is_hubs(name) for name in ("hf:a/b", "owner/name-1.0", "hf:runs/demo"))
+    assert not any(hub.is_hubs(name) for name in ("name", "./a/b", "../a", "a/b/c", "/a/b", "a/", Path("owner/name")))
