@@ -10,6 +10,7 @@ import torch
 from seen import Seen
 from torch import Tensor
 
+from unipan.classes import VOID
 from unipan.config import Config, DetectorConfig, LossConfig, ModelConfig
 from unipan.data.build import augmentation, training_dataset
 from unipan.data.dataset import PanopticDataset
@@ -84,7 +85,7 @@ def without_things(target: Target) -> Target:
         boxes=target.boxes[:0],
         labels=target.labels[:0],
         instances=torch.full_like(target.instances, -1),
-        semantic=target.semantic.where(target.instances < 0, 255),
+        semantic=target.semantic.where(target.instances < 0, VOID),
     )
 
 

@@ -26,8 +26,8 @@ V = VOID
 
 
 def test_a_drawn_case() -> None:
-    true = torch.tensor([[0, 0, 0, 1], [1, 1, V, V]], dtype=torch.uint8)
-    predicted = torch.tensor([[0, 0, V, 0], [1, 1, 0, 2]], dtype=torch.uint8)
+    true = torch.tensor([[0, 0, 0, 1], [1, 1, V, V]], dtype=torch.int16)
+    predicted = torch.tensor([[0, 0, V, 0], [1, 1, 0, 2]], dtype=torch.int16)
     confusion = confuse(predicted, true, 3)
     assert confusion.pixels.tolist() == [[2, 0, 0, 1], [1, 2, 0, 0], [0, 0, 0, 0]]
     iou = mean_iou(confusion, CLASSES)
@@ -52,8 +52,8 @@ def test_no_image_has_no_iou() -> None:
 
 
 def test_things_and_stuff_of_a_drawn_case() -> None:
-    true = torch.tensor([[0, 0, 0, 0, 1, 1, 2, 2, 2, 2, V]], dtype=torch.uint8)
-    predicted = torch.tensor([[0, 1, 2, V, 2, 0, 0, 0, V, 2, 0]], dtype=torch.uint8)
+    true = torch.tensor([[0, 0, 0, 0, 1, 1, 2, 2, 2, 2, V]], dtype=torch.int16)
+    predicted = torch.tensor([[0, 1, 2, V, 2, 0, 0, 0, V, 2, 0]], dtype=torch.int16)
     shares = thing_stuff_confusion(confuse(predicted, true, 3), CLASSES)
     assert (shares.things_as_things, shares.things_as_stuff, shares.things_as_void) == (1 / 4, 2 / 4, 1 / 4)
     assert (shares.stuff_as_things, shares.stuff_as_stuff, shares.stuff_as_void) == (3 / 6, 2 / 6, 1 / 6)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from unipan.choices import Variant
-from unipan.classes import ClassTable
+from unipan.classes import VOID, ClassTable
 from unipan.config import LossConfig
 from unipan.losses.build import build_criterion
 from unipan.models.decode import decode
@@ -69,7 +69,7 @@ def test_tables_without_things_or_without_stuff_work(
     network = small_network(table, masks=masks, variant=variant, void_channel=void_channel)
     target = scene(SIZE, 0, [(0, (10, 10, 40, 40))] if table.things else ())
     if table.things:
-        target.semantic[target.instances < 0] = 255
+        target.semantic[target.instances < 0] = VOID
     outputs = network(noise(*SIZE)[None], [SIZE], [target], admission=admission)
     losses = build_criterion(ALL_TERMS, table, void_channel=void_channel)(outputs, [target])
     losses.total.backward()

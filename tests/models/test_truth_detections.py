@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from unipan.choices import DetectorKind, TrainingDetections, Variant
-from unipan.classes import ClassTable
+from unipan.classes import VOID, ClassTable
 from unipan.config import Config, LossConfig, ModelConfig, TrainConfig
 from unipan.engine.fit import Trainer
 from unipan.errors import InputError
@@ -167,7 +167,7 @@ def test_images_and_tables_without_things_work(
     table = class_table(letters)
     network, target = network_with(kind, table=table), scene(SIZE, 0)
     if not table.stuff:
-        target.semantic[:] = 255
+        target.semantic[:] = VOID
     outputs = network(noise(*SIZE)[None], [SIZE], [target], admission=TRUTH)
     assert len(outputs.panoptic[0]) == len(table.stuff)
     losses = build_criterion(LossConfig(), table, void_channel=False)(outputs, [target])

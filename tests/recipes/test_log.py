@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from unipan.classes import ClassInfo, ClassTable
+from unipan.classes import VOID, ClassInfo, ClassTable
 from unipan.config import Config
 from unipan.engine.fit import Step
 from unipan.errors import InputError
@@ -145,7 +145,7 @@ def test_a_loader_that_starves_the_training_is_told_once(data: float, work: floa
 def test_a_class_that_never_appears_is_told_once_by_name() -> None:
     hook = health()  # 5 images: judged after two rounds of them, which are 5 steps of 2
     fields = []
-    for index, data in enumerate([batch(0, 0, 255), batch(0), batch(0, 2), batch(0), batch(0)], start=1):
+    for index, data in enumerate([batch(0, 0, VOID), batch(0), batch(0, 2), batch(0), batch(0)], start=1):
         hook.before_step(index, data)
         fields.append(fields_of(hook, index))
     warning = "In the first 10 training images these classes never appeared: sea, gull."
