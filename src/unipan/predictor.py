@@ -1,6 +1,7 @@
 """The one way from an image to an answer: prediction, evaluation, the report and the explorer all go through it."""
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -31,6 +32,8 @@ from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.pretrained import push_to_hub, read_metrics, save_pretrained
 from unipan.types import Admission, Size
 
+as_pixels = read_image  # its former name here
+
 
 class Predictor:
     """Call it with an image, get an `Answer` of the image's own size; with several, get several."""
@@ -52,13 +55,11 @@ class Predictor:
         self.network = network.eval()
         self.classes = classes
         self.config = config
-        self.scale = scale
-        self.precision = precision
+        self.scale, self.precision = scale, precision
         self.admission = Admission(config.inference.score_threshold, config.inference.max_admitted)
         self.min_stuff_area_px = config.inference.min_stuff_area_px
         self.head: PanopticHead = checked_head(config.model.panoptic if head is None else head, self.heads)
-        self.metrics: dict[str, Any] | None = None
-        """What `evaluate` measured of the run, for its model card."""
+        self.metrics: dict[str, Any] | None = None  # what `evaluate` measured of the run, for its model card
 
     @classmethod
     def from_pretrained(cls, run: str | Path, **options: Any) -> "Predictor":
@@ -178,18 +179,21 @@ def load(
     head: PanopticHead | None = None,
     device: str | int | torch.device = "auto",
     overrides: Overrides = NO_OVERRIDES,
+    decoder: PanopticHead | None = None,
 ) -> Predictor:
     """Load a run's predictor: `run` is a folder, or OWNER/NAME on the Hugging Face Hub (see `hub.is_hubs`).
 
-    head: the way from the outputs to an answer; without it the one that the run was trained for. device: auto is the GPU where
-    there is one. overrides: limits and sizes to set otherwise than the run.
+    head: the way from the outputs to an answer; without it the run's own. device: auto is the GPU where there is one.
+    overrides: limits, sizes and precision to set otherwise than the run. decoder: the former name of `head`.
     """
+    if decoder is not None:
+        warnings.warn("decoder= is now called head=; the next version knows that alone.", DeprecationWarning, stacklevel=2)
     folder, config, classes = open_run(run)
     config = overrides.applied_to(config)
     network = untrained_network(config, classes)
     load_model(folder.model, network)
-    predictor = Predictor(
-        network.to(find_device(device)), classes, config, head=head, scale=overrides.scale, precision=overrides.precision
-    )
+    scale, precision = overrides.scale, overrides.precision
+    network.to(find_device(device))
+    predictor = Predictor(network, classes, config, head=head or decoder, scale=scale, precision=precision)
     predictor.metrics = read_metrics(folder) if overrides == NO_OVERRIDES else None
     return predictor

@@ -181,3 +181,8 @@ def test_bf16_is_near_float32_and_not_it(learnt_run: Path) -> None:
     assert 1e-5 < float(difference) < 0.1
     asked = load(learnt_run, overrides=Overrides(precision="fp32")).infer(image)
     assert torch.equal(asked.outputs.panoptic[0], one.outputs.panoptic[0])
+
+
+def test_a_former_name_is_told_and_taken(learnt_run: Path) -> None:
+    with pytest.warns(DeprecationWarning, match="now called head="):
+        assert load(learnt_run, decoder="upsnet").head == "upsnet"
