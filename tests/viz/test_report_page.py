@@ -57,6 +57,8 @@ def test_images_enlarge_and_the_arrows_lead_on(page: Path, chromium: "Browser") 
     assert large.locator("p").first.inner_text() == f"Confusion: {HOSTILE}"
     view.keyboard.press("Escape")
     assert not large.is_visible()
-    assert view.evaluate("document.activeElement.querySelector('img').alt") == f"Confusion: {HOSTILE}"
+    # The dialog tells that it is closed a moment after it is; then the image that it was opened by is in focus.
+    focused = "wanted => document.activeElement.querySelector('img')?.alt === wanted"
+    view.wait_for_function(focused, arg=f"Confusion: {HOSTILE}")
     view.close()
     assert noise == [page.as_uri()]
