@@ -170,3 +170,10 @@ def test_the_check_of_not_yet_sees_what_is_there() -> None:
     assert there_already("not yet: `unipan score`")
     assert there_already("**not yet**: `src/unipan/types.py::Detections`")
     assert not there_already("its own trained network: **not yet**, for its licence; `unipan score` is there")
+
+
+@pytest.mark.parametrize("name", re.findall(r"^::: ([\w.]+)$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE))
+def test_the_api_page_names_what_is_there(name: str) -> None:
+    """The site collects it where it is defined: a name that a module only imports is not collected."""
+    module, _, inside = name.rpartition(".")
+    assert inside in names_in(ROOT / "src" / f"{module.replace('.', '/')}.py")
