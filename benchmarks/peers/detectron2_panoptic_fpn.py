@@ -8,7 +8,7 @@ from detectron2 import model_zoo  # pyright: ignore[reportMissingImports]
 from detectron2.modeling import build_model  # pyright: ignore[reportMissingImports]
 from detectron2.structures import BitMasks, Boxes, Instances  # pyright: ignore[reportMissingImports]
 
-from peers.scene import STUFF, THINGS, Scene
+from peers.scene import STUFF, THINGS, Scene, descending
 
 DETECTIONS = 100
 
@@ -24,15 +24,7 @@ def training_step(scene: Scene) -> Callable[[], object]:
     semantic = scene.target.semantic.long()
     merged = torch.where(semantic < STUFF, semantic + 1, torch.where(semantic < STUFF + THINGS, 0, 255))  # 0: any thing
     inputs = {"image": scene.image * 255, "instances": instances, "sem_seg": merged}
-
-    def step() -> float:
-        loss = torch.stack(list(model([inputs]).values())).sum()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.item()
-
-    return step
+    return descending(optimizer, lambda: torch.stack(list(model([inputs]).values())).sum())
 
 
 def prediction(scene: Scene) -> Callable[[], object]:

@@ -11,7 +11,7 @@ from transformers import (  # pyright: ignore[reportMissingImports]
     ResNetConfig,
 )
 
-from peers.scene import STUFF, THINGS, Scene
+from peers.scene import STUFF, THINGS, Scene, descending
 
 
 def training_step(scene: Scene) -> Callable[[], object]:
@@ -21,15 +21,7 @@ def training_step(scene: Scene) -> Callable[[], object]:
     seen = [index for index in range(STUFF) if bool((scene.target.semantic == index).any())]
     masks = torch.cat([torch.stack([scene.target.semantic == index for index in seen]), scene.masks]).float()
     labels = torch.cat([torch.tensor(seen), scene.target.labels])
-
-    def step() -> float:
-        loss = model(scene.image[None], mask_labels=[masks], class_labels=[labels]).loss
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.item()
-
-    return step
+    return descending(optimizer, lambda: model(scene.image[None], mask_labels=[masks], class_labels=[labels]).loss)
 
 
 def prediction(scene: Scene) -> Callable[[], object]:

@@ -1,5 +1,6 @@
 """The one image, with its truth, that all networks are timed on: a crowded procedural scene under Cityscapes' class counts."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -49,6 +50,19 @@ def draw_scene(size: Size) -> Scene:
     shifted = Target(boxes=target.boxes, labels=shift[target.labels], instances=target.instances, semantic=semantic)
     masks = target.instances == torch.arange(len(target.labels))[:, None, None]
     return Scene(sample.image.float() / 255, shifted, masks)
+
+
+def descending(optimizer: torch.optim.Optimizer, loss_of: Callable[[], Tensor]) -> Callable[[], float]:
+    """A training step as every network takes it: forward pass and loss, backward pass, descent."""
+
+    def step() -> float:
+        loss = loss_of()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
 
 
 def class_table() -> ClassTable:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torchvision.models.detection import maskrcnn_resnet50_fpn
 
-from peers.scene import STUFF, THINGS, Scene
+from peers.scene import STUFF, THINGS, Scene, descending
 
 DETECTIONS = 100
 
@@ -20,15 +20,7 @@ def training_step(scene: Scene) -> Callable[[], object]:
         "labels": scene.target.labels - STUFF + 1,
         "masks": scene.masks.to(torch.uint8),
     }
-
-    def step() -> float:
-        loss = torch.stack(list(model([scene.image], [target]).values())).sum()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.item()
-
-    return step
+    return descending(optimizer, lambda: torch.stack(list(model([scene.image], [target]).values())).sum())
 
 
 def prediction(scene: Scene) -> Callable[[], object]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from peers.scene import Scene, class_table
+from peers.scene import Scene, class_table, descending
 from unipan.losses.build import criterion_of
 from unipan.models.build import build_network
 from unipan.predictor import Predictor
@@ -24,15 +24,11 @@ def training_step(scene: Scene) -> Callable[[], object]:
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9, weight_decay=1e-4)
     admission = Admission(0.0, CONFIG.train.max_admitted, every_mask=False)  # random weights reach no other threshold
 
-    def step() -> float:
+    def loss() -> torch.Tensor:
         outputs = network(scene.image[None], [scene.size], [scene.target], admission=admission)
-        loss = criterion(outputs, [scene.target]).total
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.item()
+        return criterion(outputs, [scene.target]).total
 
-    return step
+    return descending(optimizer, loss)
 
 
 def prediction(scene: Scene) -> Callable[[], object]:
