@@ -67,7 +67,7 @@ def main() -> None:
     note = " ".join(
         f"Peak memory, {case}: {', '.join(f'{way} {mib:.0f} MiB' for way, mib in ways.items())}." for case, ways in peaks.items()
     )
-    record(Path(__file__).stem, times, note=note)
+    record(Path(__file__).stem, times, note=note, threads=1)
 
 
 if __name__ == "__main__":

@@ -34,13 +34,16 @@ def interleaved(ways: Mapping[str, Callable[[], object]], rounds: int, clock: Ca
     return {name: ms[1:] for name, ms in times.items()}
 
 
-def record(name: str, measured: Measured, *, clock: str = "processor time", note: str = "") -> None:
-    """Write the record, show it, and fill the page. clock: what was measured. note: what a reader must know of this run."""
+def record(name: str, measured: Measured, *, clock: str = "processor time", note: str = "", threads: int = 0) -> None:
+    """Write the record, show it, and fill the page.
+
+    clock: what was measured. note: what a reader must know of this run. threads: of each measurement; 0 for this process's.
+    """
     content = {
         "benchmark": name,
         "commit": _git("rev-parse", "--short", "HEAD") + (" with changes" if _git("status", "--porcelain", "--", "src") else ""),
         "machine": _machine(),
-        "threads": torch.get_num_threads(),
+        "threads": threads or torch.get_num_threads(),
         "clock": clock,
         "note": note,
         "ms": {case: {way: _summary(ms) for way, ms in ways.items()} for case, ways in measured.items()},
