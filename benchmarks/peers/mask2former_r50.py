@@ -20,7 +20,7 @@ def training_step(scene: Scene) -> Callable[[], object]:
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
     seen = [index for index in range(STUFF) if bool((scene.target.semantic == index).any())]
     masks = torch.cat([torch.stack([scene.target.semantic == index for index in seen]), scene.masks]).float()
-    labels = torch.cat([torch.tensor(seen), scene.target.labels])
+    labels = torch.cat([torch.tensor(seen).to(scene.target.labels), scene.target.labels])
     return descending(optimizer, lambda: model(scene.image[None], mask_labels=[masks], class_labels=[labels]).loss)
 
 

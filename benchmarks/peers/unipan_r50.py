@@ -32,11 +32,12 @@ def training_step(scene: Scene) -> Callable[[], object]:
 
 
 def prediction(scene: Scene) -> Callable[[], object]:
-    """From pixels to the panoptic map, with as many detections as may be kept."""
+    """From pixels to the panoptic map, with as many detections as may be kept; under autocast in bf16."""
     detector = replace(CONFIG.model.detector, score_threshold=0.0, max_detections=DETECTIONS)
     inference = replace(CONFIG.inference, score_threshold=0.0, max_admitted=DETECTIONS)
     config = replace(CONFIG, model=replace(CONFIG.model, pretrained=False, detector=detector), inference=inference)
     classes = class_table()
-    predictor = Predictor(build_network(config.model, classes).to(scene.image.device), classes, config)
-    pixels = (scene.image * 255).to(torch.uint8)
-    return lambda: predictor(pixels)
+    network, pixels = build_network(config.model, classes).to(scene.image.device), (scene.image * 255).to(torch.uint8)
+    full = Predictor(network, classes, config)
+    half = Predictor(network, classes, config, precision="bf16")  # a predictor leaves autocast, in which the peers take bf16
+    return lambda: (half if torch.is_autocast_enabled(scene.image.device.type) else full)(pixels)
