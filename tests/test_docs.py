@@ -51,6 +51,23 @@ def missing(text: str) -> list[str]:
     ]
 
 
+def anchors(page: Path) -> set[str]:
+    """What a link can name behind #: the headings, in small letters, spaces as dashes, without marks."""
+    headings = re.findall(r"^#+ (.*)$", FENCED.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken_links(page: Path) -> list[str]:
+    """Links of a page to files, or headings, that are not there."""
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        if "://" not in link and not (target.exists() and (not anchor or anchor in anchors(target))):
+            broken.append(link)
+    return broken
+
+
 def words_of(line: str) -> list[str]:
     """The words after `unipan` on a line, up to a comment, a pipe or the next command."""
     words = [STAND_INS.get(word, word) for word in re.sub(r"\[[^]]* [^]]*\]", "", line).split()]
@@ -78,6 +95,17 @@ def test_the_check_sees_what_is_missing() -> None:
     gone = "`src/unipan/gone.py` `src/unipan/types.py::Gone` `src/unipan/types.py::Detections.gone` `src/unipan/gone.py::gone`"
     assert missing(there) == []
     assert [f"`{name}`" for name in missing(f"{there} {gone}")] == gone.split()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    assert broken_links(page) == []
+
+
+def test_the_check_sees_links_that_lead_nowhere(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# A page: of links\n[a](#a-page-of-links) [b](page.md) [c](https://a.b/c) [d](#d) [e](e.md) [f](page.md#f)")
+    assert broken_links(page) == ["#d", "e.md", "page.md#f"]
 
 
 def complaint(words: list[str], whole: bool) -> str:
@@ -128,8 +156,8 @@ def test_performance_is_made_from_its_records(monkeypatch: pytest.MonkeyPatch) -
     assert filled(page) == page, "python benchmarks/record.py fills it"
 
 
-def test_readme_shows_every_folder_and_module() -> None:
-    tree = (ROOT / "README.md").read_text().partition("## The code")[2].partition("```\n")[2].partition("```")[0]
+def test_contributing_shows_every_folder_and_module() -> None:
+    tree = (ROOT / "CONTRIBUTING.md").read_text().partition("## The code")[2].partition("```\n")[2].partition("```")[0]
     shown = {word.rstrip("/") for line in tree.splitlines() for word in line.split() if word.endswith(("/", ".py"))}
     package = ROOT / "src" / "unipan"
     folders = {path.parent.name for path in package.rglob("__init__.py")} - {"unipan", "scenes"}

@@ -1,4 +1,4 @@
-"""The network: it reads like the figure in the README, a line for each box. Training and inference share every line of it."""
+"""The network: it reads like the figure in docs/concepts.md, a line for each box. Training and inference share all of it."""
 
 from collections.abc import Sequence
 
