@@ -57,7 +57,7 @@ def compared(runs: Mapping[Method, Sequence[Path]], base: Config, on: DataConfig
     for method, own in runs.items():
         best = _best(own, base, select, classes)
         for threshold in dict.fromkeys(best.values()):
-            heads = [head for head, own_best in best.items() if own_best == threshold]
+            heads: list[PanopticHead] = [head for head, own_best in best.items() if own_best == threshold]
             inference = replace(base.inference, score_threshold=threshold)
             rows[f"{method} at {threshold:g}"] = [_of(judged(run, inference, on), heads) for run in own]
     title = f"{on.val_scenes} {on.difficulty} scenes of seed {on.val_seed}; thresholds from {SELECT_SCENES} of seed {SELECT_SEED}"
