@@ -1,6 +1,7 @@
 """Panoptic quality and IoU of two sets of files in the COCO panoptic format; no model, no images."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -40,19 +41,48 @@ def score(
     Images are joined by the names of their files, where both JSONs list them and they fit; else by image id, or, where a
     prediction's id is not in the truth, by the stem of its PNG.
     """
+    sides = read_sides(truth_json, predictions_json, truth_dir=truth_dir, predictions_dir=predictions_dir, merge=merge)
+    return sides.report(sides.score(sides.pairs()))
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What is compared: both in the truth's classes."""
+
+    truth: PanopticFile
+    predictions: PanopticFile
+    merge: Merge
+
+    def pairs(self) -> list[tuple[int, int]]:
+        """For every image of the truth, in its order: its position and its prediction's."""
+        return pair_images(self.truth, self.predictions)
+
+    def score(self, pairs: list[tuple[int, int]]) -> Score:
+        """What some of the pairs add up to."""
+        return _score_all(self.truth, self.predictions, pairs)
+
+    def report(self, total: Score) -> Report:
+        """The report of all images."""
+        return total.report(f"{self.predictions.path.name} against {self.truth.path.name}", self.truth.classes)
+
+
+def read_sides(
+    truth_json: str | Path,
+    predictions_json: str | Path,
+    *,
+    truth_dir: str | Path | None = None,
+    predictions_dir: str | Path | None = None,
+    merge: Merge = "none",
+) -> Sides:
+    """Read both files, as `score` takes them."""
     truth = read_panoptic_file(Path(truth_json), Path(truth_dir) if truth_dir else None)
     predictions = read_panoptic_file(Path(predictions_json), Path(predictions_dir) if predictions_dir else None, truth.classes)
-    if merge == "supercategory":
-        merged = truth.merged()
-        if _names(predictions) == _names(merged):
-            predictions = _translated(predictions, merged)
-        else:
-            predictions = _translated(predictions, truth).merged()
-        truth = merged
-    else:
-        predictions = _translated(predictions, truth)
-    total = _score_all(truth, predictions, pair_images(truth, predictions))
-    return total.report(f"{Path(predictions_json).name} against {Path(truth_json).name}", truth.classes)
+    if merge == "none":
+        return Sides(truth, _translated(predictions, truth), merge)
+    merged = truth.merged()
+    if _names(predictions) == _names(merged):
+        return Sides(merged, _translated(predictions, merged), merge)
+    return Sides(merged, _translated(predictions, truth).merged(), merge)
 
 
 def pair_images(truth: PanopticFile, predictions: PanopticFile) -> list[tuple[int, int]]:
