@@ -1,17 +1,33 @@
 """`unipan evaluate`, `report`, `compare`, `score` and `runs`: what looks at trained networks and at answers."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
 from unipan.choices import Merge, PanopticHead
-from unipan.cli.options import AsJson, DeviceName, Overriding, Run, print_all, print_evaluation, print_json, untrimmed_unless
+from unipan.cli.options import (
+    AsJson,
+    DeviceName,
+    Overriding,
+    Run,
+    print_all,
+    print_evaluation,
+    print_json,
+    print_once,
+    untrimmed_unless,
+)
 from unipan.errors import plural
 from unipan.overrides import NO_OVERRIDES
 
+if TYPE_CHECKING:
+    from unipan.recipes.parts import PartOf
+
 Head = Annotated[PanopticHead | None, arg(aliases=["--decoder"])]
 """The option's former name stays one version."""
+Part = Annotated[str, arg(metavar="I/N", help="Count every N-th image only, from the I-th on, into --out: 1/4 to 4/4.")]
+PartOut = Annotated[Path | None, arg(help="The file for a part's counts.")]
+MergeParts = Annotated[list[Path], arg(metavar="FILE", help="Add the files of all parts, whose options stand here likewise.")]
 
 
 def evaluate(
@@ -24,6 +40,9 @@ def evaluate(
     trim: bool = True,
     overrides: Overriding = NO_OVERRIDES,
     device: DeviceName = "auto",
+    part: Part = "",
+    out: PartOut = None,
+    merge_parts: MergeParts = [],  # noqa: B006 (only read)
     as_json: AsJson = False,
 ) -> None:
     """Score a run on its held-out images: tables of PQ, IoU, AP (extra `coco`) and confusion, and RUN/metrics.json.
@@ -37,9 +56,20 @@ def evaluate(
         head: The way to the answer, where it is not the one trained for.
         trim: Turn small stuff segments into void, by the run's own limit (part of evaluation as published).
     """
+    from unipan.recipes.parts import asked_part
+
+    own, overrides = asked_part(part, out, merge_parts), untrimmed_unless(trim, overrides)
+    if own or merge_parts:
+        from unipan.recipes.evaluate_parts import Asked, evaluate_part, merge_evaluations
+
+        asked = Asked(run=run, root=root, val=val, images=images, head=head, overrides=overrides, device=device)
+        if own and out:
+            print_once(_part_sentence(own, out, evaluate_part(asked, own, out)))
+        else:
+            print_evaluation(merge_evaluations(asked, merge_parts), as_json=as_json)
+        return
     from unipan.recipes.evaluate import evaluate as recipe
 
-    overrides = untrimmed_unless(trim, overrides)
     print_evaluation(
         recipe(run, root=root, val=val, images=images, head=head, overrides=overrides, device=device), as_json=as_json
     )
@@ -109,6 +139,9 @@ def score(
     truth_dir: Path | None = None,
     predictions_dir: Path | None = None,
     merge: Merge = "none",
+    part: Part = "",
+    out: PartOut = None,
+    merge_parts: MergeParts = [],  # noqa: B006 (only read)
     as_json: AsJson = False,
 ) -> None:
     """Panoptic quality and IoU of files in the COCO panoptic format; no model.
@@ -122,13 +155,26 @@ def score(
         predictions_dir: Folder of the predictions' PNGs; likewise.
         merge: Merge the truth's classes as training did; a class's stuff in one image becomes one segment.
     """
+    from unipan.recipes.parts import asked_part
+    from unipan.recipes.score import read_sides
     from unipan.recipes.score import score as recipe
+    from unipan.recipes.score_parts import merge_scores, score_part
 
-    report = recipe(truth, predictions, truth_dir=truth_dir, predictions_dir=predictions_dir, merge=merge)
+    own = asked_part(part, out, merge_parts)
+    files: dict[str, Any] = {"truth_dir": truth_dir, "predictions_dir": predictions_dir, "merge": merge}
+    if own and out:
+        print_all(_part_sentence(own, out, score_part(read_sides(truth, predictions, **files), own, out)))
+        return
+    merged = merge_scores(read_sides(truth, predictions, **files), merge_parts) if merge_parts else None
+    report = merged or recipe(truth, predictions, **files)
     if as_json:
         print_json(report.to_json())
     else:
         print_all(report.class_table(), report.table(), report.size_table(), *report.error_tables())
+
+
+def _part_sentence(part: "PartOf", out: Path, images: int) -> str:
+    return f"{out}: part {part}, {plural(images, 'image')}. When all {part.count} are there, --merge-parts adds them."
 
 
 def runs(folder: Positional[Path] = Path("runs"), *, as_json: AsJson = False) -> None:

@@ -41,6 +41,14 @@ def print_all(*parts: Any) -> None:
             results.print(part, "")  # a line between tables
 
 
+def print_once(*parts: Any) -> None:
+    """`print_all`, of several processes in the main one."""
+    from unipan.engine.processes import this_process
+
+    if this_process().is_main:
+        print_all(*parts)
+
+
 def print_evaluation(evaluation: Any, *, as_json: bool) -> None:
     """Print it once, however many processes measured it together."""
     from unipan.engine.processes import this_process

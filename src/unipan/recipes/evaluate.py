@@ -19,7 +19,7 @@ from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor, load
 from unipan.recipes.evaluation.image_scores import Counts, ImageRecord, judge_images, judged_batches, predict_image
 from unipan.recipes.evaluation.limits import Limits
-from unipan.recipes.evaluation.propagation import Propagation, propagation_of
+from unipan.recipes.evaluation.propagation import propagation_of
 from unipan.recipes.evaluation.result import Evaluation, ImagePQ
 
 
@@ -39,14 +39,20 @@ def evaluate(
     take instead of the held-out ones. head, overrides: the way to the answer, and limits and sizes, where they are not the run's.
     What is not as the run has it is in the file's name: RUN/metrics_MARKS.json.
     """
-    folder, config, _ = open_run(run)
+    config = open_run(run)[1]
     config = overrides.applied_to(replace(config, data=evaluated(config.data, root=root, val=val, images=images)))
     dataset = held_out(run, config.data)
     predictor = load(run, head=head, device=device, overrides=overrides)
     evaluation = evaluate_predictor(predictor, dataset, evaluation_title(config))
-    if this_process().is_main:
-        write_json(marked(folder.metrics, config, predictor.head, val, overrides), evaluation.to_json())
+    write_evaluation(evaluation, run, config, val, overrides)
     return evaluation
+
+
+def write_evaluation(evaluation: Evaluation, run: str, config: Config, val: str, overrides: Overrides) -> None:
+    """Write RUN/metrics.json, or the file of another name for what is not as the run has it, as `evaluate` says."""
+    if this_process().is_main:
+        path = marked(open_run(run)[0].metrics, config, evaluation.decoder, val, overrides)
+        write_json(path, evaluation.to_json())
 
 
 def evaluated(data: DataConfig, *, root: str | None, val: str = "", images: str = "") -> DataConfig:
@@ -103,7 +109,12 @@ def evaluation_title(config: Config) -> str:
 
 
 def evaluate_predictor(predictor: Predictor, dataset: PanopticDataset, title: str) -> Evaluation:
-    """Score a predictor, by its head, on every image of a data set: predicted one by one, judged in batches.
+    """Score a predictor, by its head, on every image of a data set; several processes share them, as `judged` says."""
+    return summed_up(predictor, *judged(predictor, dataset), title)
+
+
+def judged(predictor: Predictor, dataset: PanopticDataset) -> tuple[Counts, list[ImageRecord]]:
+    """What the images of a data set add up to, and what is kept of each: predicted one by one, judged in batches.
 
     Under several processes, all of which must call it, each takes every so many-th image, and all return the same: what one
     process alone would have found, to the last digit.
@@ -118,13 +129,12 @@ def evaluate_predictor(predictor: Predictor, dataset: PanopticDataset, title: st
             records.append((mine[len(records)], record))
     counts = sum(processes.gather_objects([counts]), Counts.zero(len(predictor.classes)))
     in_order = sorted(processes.gather_objects(records), key=lambda entry: entry[0])  # AP breaks ties by the images' order
-    return summed_up(predictor, counts, [record for _, record in in_order], propagation, title)
+    return counts, [record for _, record in in_order]
 
 
-def summed_up(
-    predictor: Predictor, counts: Counts, records: Sequence[ImageRecord], propagation: Propagation | None, title: str
-) -> Evaluation:
+def summed_up(predictor: Predictor, counts: Counts, records: Sequence[ImageRecord], title: str) -> Evaluation:
     """The evaluation of a data set from what its images add up to, and from what was kept of each."""
+    propagation = propagation_of(predictor)
     instances = [record.instances for record in records if record.instances]
     reached = [option for record in records for option in record.limits_reached]
     return Evaluation(
