@@ -10,6 +10,7 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from time import process_time
 
@@ -37,9 +38,9 @@ def measure(way: str, case: str) -> dict[str, float]:
     return {"ms": 1000 * (process_time() - start), "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
-def measured_apart(way: str, case: str) -> dict[str, float] | None:
-    """`measure` in a process of its own; None where the package is missing."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TRANSFORMERS_VERBOSITY": "error"}
+def measured_apart(way: str, case: str, environment: Mapping[str, str] | None = None) -> dict[str, float] | None:
+    """`measure` in a process of its own; None where the package is missing. environment: what its differs in from ours."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TRANSFORMERS_VERBOSITY": "error", **(environment or {})}
     done = subprocess.run([sys.executable, __file__, way, case], capture_output=True, text=True, check=False, env=environment)
     if "ModuleNotFoundError" in done.stderr:
         return None

@@ -48,11 +48,12 @@ def profiled(device: torch.device, cases: dict[str, tuple[str, tuple[int, int]]]
             _wait_for(device)
         events = seen.key_averages()
         kernels = [e for e in events if e.device_type.name == "CUDA"]  # the operations that launched them are listed beside
-        asked = sorted(((e.self_device_time_total / 1000, e.key, e.count) for e in events if e not in kernels), reverse=True)
+        own = "self_device_time_total" if device.type == "cuda" else "self_cpu_time_total"
+        asked = sorted(((getattr(e, own) / 1000, e.key, e.count) for e in events if e not in kernels), reverse=True)
         found[case] = {
             "clock_ms": clock,
-            "device_ms": sum(e.self_device_time_total for e in kernels) / 1000,
-            "launches": sum(e.count for e in kernels),
+            "device_ms": sum(getattr(e, own) for e in kernels or events) / 1000,
+            "launches": sum(e.count for e in kernels or events),
             "operations": {key: [ms, count] for ms, key, count in asked[:OPERATIONS]},
         }
     return found
