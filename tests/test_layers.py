@@ -20,6 +20,7 @@ FLOORS = [
     ["pretrained"],
     ["models", "losses", "data", "metrics", "viz"],
     ["answer"],
+    ["tiled"],
     ["engine", "predictor", "interchange"],
     ["tools"],
     ["recipes"],

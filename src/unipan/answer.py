@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from unipan.choices import PanopticHead
+from unipan.ops.tiles import TileSize
 from unipan.types import Admission, Detections, Outputs, PanopticMap, Size
 from unipan.viz.canvas import save_image
 from unipan.viz.overlay import overlay
@@ -23,6 +24,7 @@ class Options(TypedDict, total=False):
     head: PanopticHead | None
     trim: bool
     threshold: float | None
+    tile: TileSize | None
 
 
 class Inference(NamedTuple):

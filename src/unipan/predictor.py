@@ -18,18 +18,18 @@ from unipan.config import Config
 from unipan.data.image_paths import images_in
 from unipan.data.transforms import network_batch
 from unipan.errors import InputError
-from unipan.models import heuristic, upsnet
 from unipan.models.build import untrained_network
-from unipan.models.decode import at_size, decode, in_image
+from unipan.models.heads import answer_by
 from unipan.models.network import PanopticNetwork
 from unipan.models.panoptic_head import UnifiedHead, checked_head
-from unipan.models.upsnet import decode_upsnet
 from unipan.ops.device import find_device
 from unipan.ops.images import ImageSource, OneImage, read_image
 from unipan.ops.segments import drop_small_stuff
 from unipan.ops.sizes import resized_size
+from unipan.ops.tiles import TileSize
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.pretrained import push_to_hub, read_metrics, save_pretrained
+from unipan.tiled import predict_tiled
 from unipan.types import Admission, Size
 
 as_pixels = read_image  # its former name here
@@ -120,14 +120,19 @@ class Predictor:
         head: PanopticHead | None = None,
         trim: bool = True,
         threshold: float | None = None,
+        tile: TileSize | None = None,
     ) -> Iterator[Answer]:
         """The answers for images as they come: no more than `batch_size` of them are in memory, those of one size together.
 
-        head, trim: as in `answer`; threshold: as in `infer`. An image that can't be read raises an InputError that names it.
+        head, trim: as in `answer`; threshold: as in `infer`. tile: predict each image in tiles of so many pixels a side, or of
+        (side, overlap), one by one. An image that can't be read raises an InputError that names it.
         """
         if batch_size < 1:
             raise InputError(f"the batch size is {batch_size}; give 1 or more.")
         sources = iter(images)
+        if tile is not None:
+            yield from (predict_tiled(self, source, tile, head=head, trim=trim, threshold=threshold) for source in sources)
+            return
         while batch := [read_image(source) for source in islice(sources, batch_size)]:
             for inference in self._infer(batch, threshold):
                 yield self.answer(inference, head=head, trim=trim)
@@ -155,14 +160,7 @@ class Predictor:
         """The answer for one image. head: another than the predictor's own. trim: stuff segments under the limit become void."""
         head = self.head if head is None else checked_head(head, self.heads)
         outputs, image, network_size, admission = inference
-        size = inference.size
-        if head == "unified":
-            answer = decode(outputs.panoptic[0], inference.admitted, network_size=network_size, size=size, classes=self.classes)
-        else:
-            merge, most = (decode_upsnet, upsnet.MAX_OVERLAP) if head == "upsnet" else (heuristic.merge, heuristic.MAX_OVERLAP)
-            semantic = at_size(outputs.semantic[0], network_size, size)
-            found = in_image(inference.detections, network_size, size)
-            answer = merge(semantic, found, score_threshold=admission.score_threshold, max_overlap=most, classes=self.classes)
+        answer = answer_by(head, outputs, admission, network_size=network_size, size=inference.size, classes=self.classes)
         answer = drop_small_stuff(answer, min_area_px=self.min_stuff_area_px) if trim else answer
         return Answer(answer.ids, answer.segments, answer.classes, image)
 

@@ -1,7 +1,7 @@
 """Options that several verbs share, and how they print."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from tyro.conf import arg
@@ -16,6 +16,28 @@ Overriding = Annotated[Overrides, arg(name="")]
 Run = Annotated[str, arg(metavar="RUN", help="Folder of a run, or OWNER/NAME on the Hugging Face Hub.")]
 DeviceName = Annotated[str, arg(help="auto is the GPU where there is one; or cpu, cuda, cuda:1, mps.")]
 AsJson = Annotated[bool, arg(name="json", help="Print the result as JSON.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileOptions:
+    """How large images are cut."""
+
+    tile: int | None = None
+    """Predict in tiles of so many pixels a side, joined where they overlap: for images too large for the memory."""
+    tile_overlap: int | None = None
+    """Pixels that neighbouring tiles share; without it, an eighth of a tile."""
+
+    def size(self) -> int | tuple[int, int] | None:
+        """Both as one value, as a predictor takes them."""
+        if self.tile_overlap is None:
+            return self.tile
+        if self.tile is None:
+            raise InputError(f"--tile-overlap {self.tile_overlap} came without --tile; give the side of a tile too.")
+        return self.tile, self.tile_overlap
+
+
+NO_TILES = TileOptions()
+Tiles = Annotated[TileOptions, arg(name="")]
 
 
 def untrimmed_unless(trim: bool, overrides: Overrides) -> Overrides:

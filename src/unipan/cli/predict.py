@@ -1,6 +1,7 @@
 """`unipan predict`: what segments images and videos."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from shutil import copyfileobj
 
@@ -8,7 +9,7 @@ from tyro.conf import Positional
 
 from unipan.choices import OverlayForm
 from unipan.cli.evaluate import Head
-from unipan.cli.options import AsJson, DeviceName, Overriding, Run, print_all, untrimmed_unless
+from unipan.cli.options import NO_TILES, AsJson, DeviceName, Overriding, Run, Tiles, print_all, untrimmed_unless
 from unipan.errors import InputError, plural
 from unipan.overrides import NO_OVERRIDES
 
@@ -23,6 +24,7 @@ def predict(
     overrides: Overriding = NO_OVERRIDES,
     truth: Path | None = None,
     overlay: OverlayForm = "jpg",
+    tiles: Tiles = NO_TILES,
     skip_done: bool = False,
     device: DeviceName = "auto",
     as_json: AsJson = False,
@@ -49,14 +51,16 @@ def predict(
     from unipan.recipes.video import predict_video
 
     options = untrimmed_unless(trim, overrides)
+    tile = tiles.size()
     if any(map(is_video, images)):
-        if len(images) > 1 or truth or as_json or overlay == "none":
-            raise InputError(f"{images[0]}: a video comes alone, without --truth, --json and --overlay none; call once for each.")
+        if len(images) > 1 or truth or as_json or overlay == "none" or tile:
+            raise InputError(
+                f"{images[0]}: a video comes alone, without --truth, --json, --tile and --overlay none; call once for each."
+            )
         print_all(predict_video(run, images[0], out, head=head, overrides=options, device=device).sentence)
         return
-    found = recipe(
-        run, images, out, head=head, overrides=options, truth=truth, overlay_form=overlay, skip_done=skip_done, device=device
-    )
+    predicted = partial(recipe, head=head, overrides=options, truth=truth, overlay_form=overlay, tile=tile)
+    found = predicted(run, images, out, skip_done=skip_done, device=device)
     if as_json:
         with (out / "panoptic.json").open() as file:
             copyfileobj(file, sys.stdout)

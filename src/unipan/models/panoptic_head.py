@@ -107,6 +107,18 @@ class UnifiedHead(nn.Module):
         shares = (self.scale * evidence + bias).softmax(0)
         return shares[:, cells].T @ shares
 
+    def claims(self, potentials: Tensor, affinity: Tensor, existence: Tensor, regions: Tensor, num_regions: int) -> Tensor:
+        """(R, K) probabilities that a region is a part of each channel, by the affinity of all its cells; 0 without a cell.
+
+        regions: (h, w) int64 in 0..R, R for none. For the form `pooled` this compares the region's own descriptor with those of
+        the channels: its cells' mean evidence is the product of the two.
+        """
+        evidence = self._evidence(potentials, affinity).flatten(1)
+        sums = evidence.new_zeros(num_regions + 1, len(evidence)).index_add(0, regions.flatten(), evidence.T)[:-1]
+        cells = torch.bincount(regions.flatten(), minlength=num_regions + 1)[:-1, None]
+        bias = channel_bias(existence, self.num_stuff, len(potentials))[:, 0, 0]
+        return (self.scale * sums / cells.clamp(min=1) + bias).softmax(1) * (cells > 0)
+
     def _evidence(self, potentials: Tensor, affinity: Tensor) -> Tensor:
         """(K, P), of stuff in proportion to what it holds of an image where that is little."""
         evidence = propagate(potentials.flatten(1), affinity.flatten(1).T, self.form)

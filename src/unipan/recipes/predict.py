@@ -7,6 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
+from unipan.answer import Inference
 from unipan.checkpoint import open_run
 from unipan.choices import OverlayForm, PanopticHead
 from unipan.console import Table
@@ -19,10 +22,12 @@ from unipan.data.prediction_log import PredictionLog
 from unipan.errors import plural
 from unipan.files import make_folder
 from unipan.ops.image_range import dim_range
+from unipan.ops.tiles import TileSize, tiling_of
 from unipan.overrides import NO_OVERRIDES, Overrides
-from unipan.predictor import load
+from unipan.predictor import Predictor, load
 from unipan.recipes.evaluation.limits import limits_reached
 from unipan.recipes.images import check_all_read, image_files, readable
+from unipan.tiled import predict_tiled
 from unipan.types import PanopticMap
 from unipan.viz.canvas import save_image
 from unipan.viz.overlay import overlay
@@ -58,6 +63,7 @@ def predict(
     overrides: Overrides = NO_OVERRIDES,
     truth: Path | None = None,
     overlay_form: OverlayForm = "jpg",
+    tile: TileSize | None = None,
     skip_done: bool = False,
     device: str = "auto",
 ) -> Predictions:
@@ -65,8 +71,8 @@ def predict(
 
     images: files, or folders of them; where two bear one stem, all are named with their folders (FOLDER/STEM). One that can't be
     read is named and left out. head: another than the run's. overrides: limits and sizes other than the run's. truth: a JSON to
-    take image ids from. overlay_form: what overlays are written as, if at all. skip_done: go on behind what an earlier call has
-    done, which out/panoptic.jsonl tells.
+    take image ids from. overlay_form: what overlays are written as, if at all. tile: as in `Predictor.each`. skip_done: go on
+    behind what an earlier call has done, which out/panoptic.jsonl tells.
 
     Small stuff is trimmed exactly as `evaluate` does. For Cityscapes' images and classes this is the form that its official
     evaluation reads: image ids are CITY_SEQUENCE_FRAME and categories label ids, whatever the run learnt from.
@@ -82,13 +88,14 @@ def predict(
     noted: dict[str, list[str]] = {}
     make_folder(out)
     settings = {"head": predictor.head, "overrides": asdict(overrides), "truth": truth and str(truth), "overlay": overlay_form}
+    settings["tile"] = None if tile is None else list(tiling_of(tile))
     with PredictionLog(out / "panoptic.jsonl", origin_of(run, settings), resume=skip_done) as log:
         left = [job for job in zip(files, names, ids, strict=True) if not log.has(job[1], job[0].absolute())]
         for index, pixels in readable([file for file, _, _ in left], "predicting", unreadable):
             file, name, image_id = left[index]
-            inference = predictor.infer(pixels)
-            last = file, predictor.answer(inference)
-            for what in (*map(LIMIT.format, limits_reached(predictor, inference)), *([DIM] if dim_range(file) else [])):
+            answer, reached = _answered(predictor, pixels, tile)
+            last = file, answer
+            for what in (*map(LIMIT.format, reached), *([DIM] if dim_range(file) else [])):
                 noted.setdefault(what, []).append(name)
             if overlay_form != "none":
                 save_image(overlay(last[1], pixels), out / _overlay_name(name, overlay_form))
@@ -97,6 +104,20 @@ def predict(
             check_all_read(unreadable)
         log.write_json(out / "panoptic.json", classes)
     return Predictions(images=len(log.sources), segments=log.segments, last=last, unreadable=unreadable, noted=noted)
+
+
+def _answered(predictor: Predictor, pixels: Tensor, tile: TileSize | None) -> tuple[PanopticMap, list[str]]:
+    """The answer, and the limits, by their options' names, that it or one of its tiles came up to."""
+    reached: dict[str, None] = {}
+
+    def look(inference: Inference) -> None:
+        reached.update(dict.fromkeys(limits_reached(predictor, inference)))
+
+    if tile is not None:
+        return predict_tiled(predictor, pixels, tile, seen=look), list(reached)
+    inference = predictor.infer(pixels)
+    look(inference)
+    return predictor.answer(inference), list(reached)
 
 
 def origin_of(run: str, settings: dict[str, Any]) -> dict[str, Any]:
