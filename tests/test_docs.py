@@ -11,7 +11,7 @@ import pytest
 
 import unipan
 from unipan.cli.app import MENU
-from unipan.cli.parse import parse
+from unipan.cli.parse import Command, Menu, options_of, parse
 from unipan.errors import InputError
 from unipan.recipes.tables.paper_tables import LETTERS
 
@@ -22,6 +22,10 @@ FENCED = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"(?:^|\s|/)unipan (?=[a-z])")
 STAND_INS = {"PRESET": "demo", "$table": "a", "$seed": "0", "$change": "--train.ema 0.9"}
 """What a reader puts in for the words of a page."""
+
+
+FOREIGN_OPTIONS = {"--version", "--complete", "--index-url", "--minutes", "--nproc-per-node"}
+"""Of `unipan` itself, pip, our benchmarks and torchrun."""
 
 
 @cache
@@ -124,6 +128,42 @@ def complaint(words: list[str], whole: bool) -> str:
 def test_every_command_parses(page: Path) -> None:
     complaints = [complaint(words, whole) for words, whole in commands(page.read_text())]
     assert [complaint for complaint in complaints if complaint] == []
+
+
+def commands_of(menu: Menu) -> Iterator[Command]:
+    """Each command once; of presets, which have the same options, the first."""
+    for entry in menu.entries.values():
+        match entry:
+            case Command():
+                yield entry
+            case Menu(kind="preset"):
+                yield next(commands_of(entry))
+            case Menu():
+                yield from commands_of(entry)
+
+
+@cache
+def all_options() -> frozenset[str]:
+    return frozenset(option for command in commands_of(MENU) for option in options_of(command))
+
+
+def unknown_options(text: str) -> list[str]:
+    """Options that a page names by themselves and that no command has."""
+    spans = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+    named = [option for span in spans for option in re.findall(r"(?<![\w-])--[a-z][\w.-]*", span)]
+    return [option for option in named if option not in all_options() | FOREIGN_OPTIONS]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_option_exists(page: Path) -> None:
+    assert unknown_options(page.read_text()) == []
+
+
+def test_the_check_sees_options_that_are_not_there() -> None:
+    assert unknown_options("`--train.stepps 3` `--train.steps` `--no-trim` `x --form y`\n```sh\nls --all\n```\n") == [
+        "--train.stepps",
+        "--form",
+    ]
 
 
 def test_commands_are_found_and_what_is_wrong_with_them() -> None:

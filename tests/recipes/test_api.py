@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,7 @@ import unipan
 from unipan.cli import main
 from unipan.config import Config
 from unipan.errors import InputError
-from unipan.recipes.demo import SHOWN_SCENES
 from unipan.settings_file import save_config
-
-PAGE = Path(__file__).parents[2] / "docs/python.md"
 
 
 def digest(run: unipan.Run) -> str:
@@ -103,16 +99,3 @@ def test_score_and_doctor_give_values(tmp_path: Path, capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit):
         main(["doctor", str(truth), "--images", str(tmp_path), "--json"])
     assert json.loads(capsys.readouterr().out) == found.to_json()
-
-
-def test_the_page_runs(tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every block of docs/python.md, one after the other, with a preset that is the demo made tiny."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(unipan.presets.PRESETS, "demo", lambda: tiny_config)
-    monkeypatch.setattr("unipan.recipes.demo.MEASURED_SCENES", SHOWN_SCENES)
-    main(["demo", "--show", "--out", "scenes"])
-    names: dict[str, object] = {}
-    blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    assert len(blocks) > 4
-    for block in blocks:
-        exec(compile(block, str(PAGE), "exec"), names)

@@ -1,9 +1,11 @@
 """A network as an ONNX file, run by onnxruntime alone: any size, any number of detections, the run's own ids."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from unipan.tools.onnx.run import OnnxGraph
 pytest.importorskip("onnxscript", reason="the export extra is not installed")
 
 ROOT = Path(__file__).parents[2]
+BLOCKS = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/export.md").read_text(), re.MULTILINE | re.DOTALL)
 SCENES = DataConfig(scene_size=(64, 96), val_scenes=3)
 SIZES = [(96, 128), (64, 64), (33, 45), (130, 97), (8, 5)]
 KINDS: dict[str, dict[str, Any]] = {
@@ -72,10 +75,14 @@ def scene(height: int, width: int, seed: int = 0) -> Tensor:
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Predictor, Export]:
-    """Through the whole verb, once for this file."""
+    """Through the whole verb, once for this file, as docs/export.md has it from Python."""
     folder = tmp_path_factory.mktemp("export")
-    run = run_of(folder / "run")
-    return load(run, device="cpu"), export(run, folder / "tiny.onnx")
+    run = run_of(folder / "runs/demo")
+    names: dict[str, Any] = {}
+    with chdir(folder):
+        exec(compile(BLOCKS[0], "export.md", "exec"), names)
+    found: Export = names["found"]
+    return load(run, device="cpu"), replace(found, path=folder / found.path)
 
 
 def assert_same(predictor: Predictor, graph: OnnxGraph, images: Sequence[Tensor]) -> list[int]:
@@ -186,6 +193,17 @@ def test_what_has_no_graph_is_refused(settings: dict[str, Any], tmp_path: Path) 
     with pytest.raises(InputError, match=r"graph.*(unified head|pooled or normalised)"):
         export(run_of(tmp_path / "run", **settings), tmp_path / "none.onnx")
     assert not (tmp_path / "none.onnx").exists()
+
+
+def test_the_page_runs_it_in_openvino(exported: tuple[Predictor, Export], monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    assert len(BLOCKS) == 2, "both are run in this file"
+    monkeypatch.chdir(exported[1].path.parent)
+    names: dict[str, Any] = {}
+    exec(compile(BLOCKS[1], "export.md", "exec"), names)
+    image = scene(64, 96)
+    ids = names["compiled"]({"image": image.numpy()})["ids"]
+    assert (ids == exported[0](image).ids.numpy()).mean() >= 0.995
 
 
 def test_another_file_is_refused(tmp_path: Path) -> None:
