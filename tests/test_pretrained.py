@@ -59,6 +59,8 @@ def test_the_card_tells_what_it_is_and_names_no_folder_of_this_machine(run: Path
     for text in ("Things: cat.", "Stuff: sky.", "| all | 50.0 | 75.0 | - |", "`unipan evaluate RUN`", "steps of", PURPOSE):
         assert text in card.text
     assert str(tmp_path) not in card.text
+    assert 'unipan.load("OWNER/NAME")' in card.text
+    assert "OWNER/NAME is the repository that these files were uploaded to" in card.text
     (run / "metrics.json").rename(run / "metrics.kept")
     unipan.load(run, device="cpu").save_pretrained(tmp_path / "unmeasured")
     (run / "metrics.kept").rename(run / "metrics.json")
@@ -117,6 +119,9 @@ def test_an_upload_is_what_a_folder_holds_and_comes_back(run: Path, tmp_path: Pa
     monkeypatch.chdir(tmp_path)
     unipan.load("someone/scenes", device="cpu").save_pretrained(tmp_path / "again")
     assert same_files(run, tmp_path / "again")
+    card = next((tmp_path / "cache").rglob("README.md")).read_text()
+    assert 'unipan.load("someone/scenes")' in card
+    assert "OWNER/NAME" not in card
 
 
 @pytest.mark.parametrize(("reached", "message"), [(True, "refused Log in with"), (False, "the Hugging Face Hub cannot be")])

@@ -29,6 +29,14 @@ def printed(capsys: pytest.CaptureFixture[str], *words: str) -> dict:
     return json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.parametrize("verb", [["inspect"], ["tables", "a"]])
+def test_printing_settings_needs_no_place_for_what_is_not_written(verb: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed(capsys, *verb, "demo", "--train.steps", "9")["train"]["steps"] == 9
+    with pytest.raises(SystemExit):
+        main([*verb, "demo"])
+    assert "--out PATH" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", FORMS)
 def test_each_form_says_the_same_and_the_command_line_wins(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / name).write_text(FORMS[name])

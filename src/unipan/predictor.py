@@ -66,17 +66,18 @@ class Predictor:
         """`load`, by the name that it has elsewhere."""
         return load(run, **options)
 
-    def save_pretrained(self, folder: str | Path, *, license: str = "other") -> None:
+    def save_pretrained(self, folder: str | Path, *, license: str = "other", name: str | None = None) -> None:
         """Write a folder to give away, which `load` reads: settings, classes, weights, scores and a model card.
 
-        license: of the weights, as the Hub spells it: cc-by-4.0, apache-2.0, ...; the data's terms
-        decide. A scale, or a head that this predictor alone has, is no setting and stays behind.
+        license: of the weights, as the Hub spells it: cc-by-4.0, apache-2.0, ...; the data decide. name: OWNER/NAME on the
+        Hub, for the card. A scale, or a head that this predictor alone has, is no setting and stays behind.
         """
-        save_pretrained(Path(folder), self.network, self.classes, self.config, metrics=self.metrics, license=license)
+        facts: dict[str, Any] = {"metrics": self.metrics, "license": license, "name": name}
+        save_pretrained(Path(folder), self.network, self.classes, self.config, **facts)
 
     def push_to_hub(self, name: str, *, license: str = "other", private: bool | None = None) -> str:
         """Upload the same to OWNER/NAME on the Hugging Face Hub, where it is made if it is not there. Returns its address."""
-        return push_to_hub(name, lambda folder: self.save_pretrained(folder, license=license), private=private)
+        return push_to_hub(name, lambda folder: self.save_pretrained(folder, license=license, name=name), private=private)
 
     @property
     def device(self) -> torch.device:

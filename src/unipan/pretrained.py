@@ -60,16 +60,27 @@ def read_metrics(folder: RunFolder) -> dict[str, Any] | None:
 
 
 def save_pretrained(
-    path: Path, network: nn.Module, classes: ClassTable, config: Config, *, metrics: Mapping[str, Any] | None, license: str
+    path: Path,
+    network: nn.Module,
+    classes: ClassTable,
+    config: Config,
+    *,
+    metrics: Mapping[str, Any] | None,
+    license: str,
+    name: str | None = None,
 ) -> None:
-    """Write a folder that `load` reads: config.json, classes.json, model.safetensors, metrics.json if known, and README.md."""
+    """Write a folder that `load` reads: config.json, classes.json, model.safetensors, metrics.json if known, and README.md.
+
+    name: OWNER/NAME on the Hub, where it is known.
+    """
     folder = RunFolder(path)
     write_settings(folder, config, classes)
     save_model(folder.model, network)
     if metrics is not None:
         write_json(folder.metrics, metrics)
     weights = sum(parameter.numel() for parameter in network.parameters())
-    (path / "README.md").write_text(model_card(classes, config, weights=weights, metrics=metrics, license=license))
+    card = model_card(classes, config, weights=weights, metrics=metrics, license=license, name=name)
+    (path / "README.md").write_text(card)
 
 
 def push_to_hub(name: str, write: Callable[[Path], None], *, private: bool | None) -> str:
@@ -92,8 +103,19 @@ def push_to_hub(name: str, write: Callable[[Path], None], *, private: bool | Non
     return str(address)
 
 
-def model_card(classes: ClassTable, config: Config, *, weights: int, metrics: Mapping[str, Any] | None, license: str) -> str:
-    """The Hub's README.md: what the network is, learnt from, scored and can't do. No path of this machine is in it."""
+def model_card(
+    classes: ClassTable,
+    config: Config,
+    *,
+    weights: int,
+    metrics: Mapping[str, Any] | None,
+    license: str,
+    name: str | None,
+) -> str:
+    """The Hub's README.md: what the network is, learnt from, scored and can't do. No path of this machine is in it.
+
+    name: OWNER/NAME on the Hub; without it the card says where it goes.
+    """
     from huggingface_hub import ModelCardData
 
     model, inference = config.model, config.inference
@@ -103,7 +125,7 @@ def model_card(classes: ClassTable, config: Config, *, weights: int, metrics: Ma
     masks = "with masks" if model.masks else "without masks"
     parts = {
         "Network": f"{model.backbone}, {model.detector.kind} detector {masks}, {model.panoptic} head; {weights:,} weights.",
-        "Use": '```python\nimport unipan\n\nanswer = unipan.load("OWNER/NAME")("image.jpg")   # or their folder\n```',
+        "Use": _use(name),
         "Classes": _classes(classes),
         "Training": _training(config),
         "Scores": _scores(metrics),
@@ -113,6 +135,12 @@ def model_card(classes: ClassTable, config: Config, *, weights: int, metrics: Ma
     }
     body = "\n\n".join(f"## {title}\n\n{text}" for title, text in parts.items())
     return f"---\n{head.to_yaml()}\n---\n\n# Panoptic segmentation by unipan\n\n{body}\n"
+
+
+def _use(name: str | None) -> str:
+    code = f'```python\nimport unipan\n\nanswer = unipan.load("{name or "OWNER/NAME"}")("image.jpg")\n```'
+    unnamed = "OWNER/NAME is the repository that these files were uploaded to: write its name there. " if name is None else ""
+    return f"{code}\n\n{unnamed}A copy of the files is loaded by the path of its folder."
 
 
 def _classes(classes: ClassTable) -> str:

@@ -190,7 +190,9 @@ def test_the_graph_tells_its_classes_and_sizes(exported: tuple[Predictor, Export
 
 @pytest.mark.parametrize("settings", [{"panoptic": "heuristic"}, {"propagation": "softmax"}], ids=str)
 def test_what_has_no_graph_is_refused(settings: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"graph.*(unified head|pooled or normalised)"):
+    with pytest.raises(
+        InputError, match=r"only the unified head's answer .*--model\.panoptic unified|graph.*pooled or normalised"
+    ):
         export(run_of(tmp_path / "run", **settings), tmp_path / "none.onnx")
     assert not (tmp_path / "none.onnx").exists()
 

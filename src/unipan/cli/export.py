@@ -18,6 +18,8 @@ def export(
 ) -> None:
     """Write a run as an ONNX file for images of any size, and check it against the run. Needs the extra `export`.
 
+    What is exported is the unified head's answer. UPSNet's head and the heuristic merger have no graph, as they take one instance
+    after another, however many there are; softmax propagation has none either.
     The exit status is 0 only where 99.99 % of the ids, over images of several sizes, are the run's.
 
     Args:

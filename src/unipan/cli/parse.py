@@ -138,7 +138,8 @@ def _refuse_unknown(arguments: list[str], read: Callable[..., Any], words: str) 
     for word in arguments:
         option = word.partition("=")[0].replace("_", "-")
         if option.startswith("--") and option not in known:
-            near = [name for name in known if name.endswith(f".{option[2:]}")] or get_close_matches(option, known, n=1)
+            near = [name for name in known if name.endswith(f".{option[2:]}")]
+            near = near or get_close_matches(option, known - {"--help"}, n=1)
             hint = f"did you mean {near[0]} ? " if near else ""
             raise InputError(f"there is no option {word}: {hint}All are listed by {words} --help.") from None
 
@@ -161,10 +162,16 @@ def _deferred(command: Command, arguments: list[str]) -> Callable[..., Callable[
             name: inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
             for name, (kind, default) in further.items()
         }
+        if "--print-config" in arguments:  # nothing is written, so no place for it is asked for
+            own |= {name: _optional(parameter) for name, parameter in own.items() if parameter.default is parameter.empty}
         ready.__signature__ = inspect.Signature([*own.values()])  # type: ignore[attr-defined]
         ready.__annotations__ = {name: parameter.annotation for name, parameter in own.items()}
         del ready.__wrapped__  # type: ignore[attr-defined] (the parser would look at that one's)
     return ready
+
+
+def _optional(parameter: inspect.Parameter) -> inspect.Parameter:
+    return parameter.replace(annotation=parameter.annotation | None, default=None)
 
 
 def _default_settings(preset: str, arguments: list[str]) -> Config:

@@ -68,7 +68,8 @@ def coco_split(root: Path | str, split: str, *, merge: Merge) -> CocoPanoptic:
     if not json_path.is_file():
         raise InputError(
             f"there is no {json_path}. Expected data.root to be a folder with annotations/panoptic_{split}.json, "
-            f"annotations/panoptic_{split}/ (PNG files) and {split}/ (images); {_splits_below(root)}."
+            f"annotations/panoptic_{split}/ (PNG files) and {split}/ (images); {_splits_below(root)}. "
+            "JSONs that lie elsewhere are named by --data.train JSON --data.val JSON --data.images DIR."
         )
     return CocoPanoptic(json_path=json_path, images_dir=root / split, png_dir=json_path.with_suffix(""), merge=merge)
 

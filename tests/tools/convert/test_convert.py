@@ -204,7 +204,9 @@ def test_the_command_that_comes_next_can_be_pasted(tmp_path: Path) -> None:
     for split in ("train", "val"):
         (tmp_path / "annotations" / f"panoptic_{split}.json").touch()
     parts = parts_of(Named(["a", "b"]), split="train", val_share=0.5, seed=0)  # type: ignore[arg-type]
-    assert shlex.split(next_step(parts, tmp_path))[-4:] == ["--data.images", "images of mine", "--out", "runs/mine"]
+    look, train = next_step(parts, tmp_path).splitlines()
+    assert shlex.split(look) == ["Next:", "unipan", "doctor", str(tmp_path), "--images", "images of mine"]
+    assert shlex.split(train)[-4:] == ["--data.images", "images of mine", "--out", "runs/mine"]
 
 
 def test_what_may_be_train_ids_of_cityscapes_is_said(tmp_path: Path, printed) -> None:

@@ -82,7 +82,7 @@ def sentences(counts: Sequence[SplitCounts], parts: Sequence[Part], out: Path) -
 
 
 def next_step(parts: Sequence[Part], out: Path) -> str:
-    """The training command, as far as the splits for it are there."""
+    """The commands that look for faults and that train, as far as the splits for them are there."""
     folders = {part.split: part.source.images_dir for part in parts}
     jsons = {split: json_path(out / "annotations", split) for split in ("train", "val")}
     missing = [split for split, path in jsons.items() if not path.is_file()]
@@ -95,9 +95,12 @@ def next_step(parts: Sequence[Part], out: Path) -> str:
     train_images, val_images = (str(folders.get(split, f"IMAGES_OF_{split.upper()}")) for split in ("train", "val"))
     words = ["unipan", "train", "finetune", "--data.train", str(jsons["train"]), "--data.val", str(jsons["val"])]
     words += ["--data.images", train_images]
+    look = ["unipan", "doctor", str(out), "--images", train_images]
     if val_images != train_images:
         words += ["--data.val-images", val_images]
-    return f"Next: {shlex.join([*words, '--out', 'runs/mine'])}"
+        look += [val_images]
+    train = shlex.join([*words, "--out", "runs/mine"])
+    return f"Next: {shlex.join(look)}\nThen, with finetune_small in place of finetune where there is no GPU: {train}"
 
 
 def all_faults(parts: Sequence[Part], counts: Sequence[SplitCounts]) -> list[str]:

@@ -49,8 +49,8 @@ def write_onnx(predictor: Predictor, path: Path) -> None:
     network = predictor.network
     if predictor.head != "unified" or not isinstance(network.panoptic_head, UnifiedHead):
         raise InputError(
-            f"the head is {predictor.head}, which merges one instance after another, and a graph has no such loop; export a "
-            "network that was trained with the unified head."
+            f"only the unified head's answer can be exported, and this network was trained with the head {predictor.head}, which "
+            "takes one instance after another; a graph has no such loop. Train with --model.panoptic unified."
         )
     if network.panoptic_head.form == "softmax":
         raise InputError("softmax propagation has no graph for any size; train with --model.propagation pooled or normalised.")
