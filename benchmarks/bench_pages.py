@@ -10,7 +10,7 @@ from bench_peers import CASES, measured_apart
 from record import record
 
 WAYS = {"huge pages": {"THP_MEM_ALLOC_ENABLE": "1"}, "small pages": {"THP_MEM_ALLOC_ENABLE": "0"}}
-ROUNDS = 5
+ROUNDS = 3
 
 
 def main() -> None:
