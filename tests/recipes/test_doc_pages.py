@@ -22,7 +22,7 @@ ELSEWHERE = {"export.md": "tests/recipes/test_export.py runs it, where there is 
 """Pages whose blocks are not run here -> why."""
 SHORTENED = {"paper.md": ("200", "2")}
 """What takes long in a page's blocks, and what stands for it here."""
-NEEDS = {"interchange.md": "supervision"}
+NEEDS = {"index.md": "supervision", "interchange.md": "supervision"}
 """The package of an extra that a page's blocks import."""
 
 
