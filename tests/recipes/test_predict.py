@@ -2,6 +2,10 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +115,46 @@ def test_after_a_kill_the_same_bytes(learnt_run: Path, folder: Path, tmp_path: P
     assert done.last[0].name == "b.png", "the others were done"
     assert files_of(out) == files_of(tmp_path / "whole")
     assert predict(str(learnt_run), [folder], out, skip_done=True).last is None
+
+
+HANGING = """
+import sys, time
+from pathlib import Path
+from unipan.cli import main
+from unipan.recipes import predict
+
+write = predict.write_entry
+def write_entry(folder, entry, *rest, **options):
+    written = write(folder, entry, *rest, **options)
+    if entry.file_name == "05.png":
+        Path(sys.argv[1]).touch()
+        time.sleep(600)
+    return written
+
+predict.write_entry = write_entry
+main(sys.argv[2:])
+"""
+"""`unipan`, but that it hangs behind the PNG of an image, before the image's line, and then makes the file of its first word."""
+
+
+def test_a_call_that_sigkill_ends_goes_on_to_the_same_bytes(learnt_run: Path, tmp_path: Path) -> None:
+    images, hangs = tmp_path / "images", tmp_path / "hangs"
+    images.mkdir()
+    for number in range(12):
+        noise = np.random.default_rng(number).integers(0, 256, (32, 48, 3), np.uint8)
+        Image.fromarray(noise).save(images / f"{number:02}.png")
+    call = ["predict", str(learnt_run), str(images), "--device", "cpu", "--out"]
+    with subprocess.Popen([sys.executable, "-c", HANGING, str(hangs), *call, str(tmp_path / "killed")]) as process:
+        while not hangs.exists() and process.poll() is None:
+            time.sleep(0.02)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    lines = (tmp_path / "killed/panoptic.jsonl").read_text().splitlines()
+    assert len(lines) == 1 + 5, "what it follows from, and the images before"
+    assert (tmp_path / "killed/panoptic/05.png").exists()
+    main([*call, str(tmp_path / "killed"), "--skip-done"])
+    main([*call, str(tmp_path / "whole")])
+    assert files_of(tmp_path / "killed") == files_of(tmp_path / "whole")
 
 
 def test_overlays_are_jpeg_png_or_none(
