@@ -2,12 +2,14 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import unipan
 from unipan.cli.app import MENU
@@ -179,6 +181,14 @@ def test_every_row_of_the_paper_without_a_test_says_why() -> None:
     rows = [line for line in (ROOT / "docs/paper.md").read_text().splitlines() if line.endswith("| - |")]
     excuses = ("**not yet**", "unmeasured", "no property of the code")
     assert [row for row in rows if not any(excuse in row for excuse in excuses)] == []
+
+
+def test_licences_name_every_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    required = [entry for entries in (project["dependencies"], *project["optional-dependencies"].values()) for entry in entries]
+    rows = [row.split(" | ")[0] for row in (ROOT / "docs/licences.md").read_text().splitlines() if row.startswith("| ")]
+    named = {re.sub(r" \(.*\)", "", name) for row in rows for name in row.strip("| ").split(", ")}
+    assert {Requirement(entry).name for entry in required} - {"unipan"} == named - {"package"}
 
 
 def test_every_promise_of_reliability_names_its_test() -> None:
