@@ -3,6 +3,8 @@
     python tests/compat.py                    # every Python from `requires-python` on that is on this machine, oldest and newest
     python tests/compat.py --only oldest      # or newest
 
+With pyenv, which offers one Python at a time, name all: PYENV_VERSION=3.12.1:3.13.0.
+
 What is tried: a training of four steps on scenes, evaluation, prediction, scoring of files, and that commands answer. About three
 minutes and 6 GB for each environment, most of it PyTorch. Exit 1 and a line for each that fails.
 """

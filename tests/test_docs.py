@@ -103,6 +103,25 @@ def test_the_check_sees_what_is_missing() -> None:
     assert [f"`{name}`" for name in missing(f"{there} {gone}")] == gone.split()
 
 
+def unknown_programs(text: str) -> list[str]:
+    """Scripts and targets of make that a page runs and the repository does not have."""
+    code = "\n".join([*FENCED.findall(text), *re.findall(r"`([^`\n]+)`", FENCED.sub("", text))])
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    scripts = re.findall(r"(?:^|\s|/)python ([\w/]+\.py)", code, re.MULTILINE)
+    made = re.findall(r"(?:^|\n)make (\w+)", code)
+    return [name for name in scripts if not (ROOT / name).exists()] + [name for name in made if name not in targets]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_scripts_and_targets_exist(page: Path) -> None:
+    assert unknown_programs(page.read_text()) == []
+
+
+def test_the_check_sees_programs_that_are_not_there() -> None:
+    page = "```sh\nOMP_NUM_THREADS=1 python tests/gone.py\nmake demo\n```\n`make gone` `python tests/compat.py --only x`"
+    assert unknown_programs(page) == ["tests/gone.py", "gone"]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     assert broken_links(page) == []
