@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from growth import CURVES, growth_table
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -39,15 +40,18 @@ def record(name: str, measured: Measured, *, clock: str = "processor time", note
 
     clock: what was measured. note: what a reader must know of this run. threads: of each measurement; 0 for this process's.
     """
-    content = {
-        "benchmark": name,
-        "commit": _git("rev-parse", "--short", "HEAD") + (" with changes" if _git("status", "--porcelain", "--", "src") else ""),
-        "machine": _machine(),
-        "threads": threads or torch.get_num_threads(),
-        "clock": clock,
-        "note": note,
-        "ms": {case: {way: _summary(ms) for way, ms in ways.items()} for case, ways in measured.items()},
-    }
+    summaries = {case: {way: _summary(ms) for way, ms in ways.items()} for case, ways in measured.items()}
+    _write(name, {"threads": threads or torch.get_num_threads(), "clock": clock, "note": note, "ms": summaries})
+
+
+def record_growth(name: str, axes: Mapping[str, Any], *, note: str) -> None:
+    """The same for what `growth_table` shows, of measurements in one thread."""
+    _write(name, {"threads": 1, "note": note, "growth": axes})
+
+
+def _write(name: str, found: Mapping[str, Any]) -> None:
+    commit = _git("rev-parse", "--short", "HEAD") + (" with changes" if _git("status", "--porcelain", "--", "src") else "")
+    content = {"benchmark": name, "commit": commit, "machine": _machine(), **found}
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
     print(table(content))
@@ -57,6 +61,17 @@ def record(name: str, measured: Measured, *, clock: str = "processor time", note
 def table(content: Mapping[str, Any]) -> str:
     """A record as a page shows it."""
     machine, plural = content["machine"], "s" * (content["threads"] > 1)
+    lines = _growth_lines(content["growth"]) if "growth" in content else _lines(content)
+    note = f" {content['note']}" if content["note"] else ""
+    where = f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']:.1f}, torch {machine['torch']}"
+    return "\n".join([*lines, "", f"Commit {content['commit']}, {content['threads']} thread{plural}; {where}.{note}"]) + "\n"
+
+
+def _growth_lines(axes: Mapping[str, Any]) -> list[str]:
+    return [f"![Curves: time and memory of a prediction](images/{CURVES.name})", "", *growth_table(axes)]
+
+
+def _lines(content: Mapping[str, Any]) -> list[str]:
     lines = [f"| case | way | {content['clock']}, ms | from, to | first / this |", "|---|---|---:|---:|---:|"]
     for case, ways in content["ms"].items():
         first = next(iter(ways.values()))["median"]
@@ -64,9 +79,7 @@ def table(content: Mapping[str, Any]) -> str:
             ratio = f"{first / found['median']:.2g}" if number else ""
             spread = ", ".join(map(_figures, found["spread"]))
             lines.append(f"| {case if not number else ''} | {way} | {_figures(found['median'])} | {spread} | {ratio} |")
-    note = f" {content['note']}" if content["note"] else ""
-    where = f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']:.1f}, torch {machine['torch']}"
-    return "\n".join([*lines, "", f"Commit {content['commit']}, {content['threads']} thread{plural}; {where}.{note}"]) + "\n"
+    return lines
 
 
 def _figures(value: float) -> str:
