@@ -22,7 +22,7 @@ from unipan.cli.parse import Menu, options_of
         ("unipan train --config mine.yaml --model.va", ["--model.variant"]),
         ("unipan train --conf", ["--config"]),
         ("unipan tables a cityscapes_r50_", ["cityscapes_r50_boxes"]),
-        ("unipan  score a.json --mer", ["--merge"]),
+        ("unipan  score a.json --mer", ["--merge", "--merge-parts"]),
         ("unipan score --train.st", []),
         ("unipan predict run ima", []),  # a file: the shell's own task
         ("unipan nope ", []),
@@ -47,7 +47,8 @@ def test_menus_offer_all_their_entries() -> None:
 def test_options_are_the_parser_s(capsys: pytest.CaptureFixture[str]) -> None:
     score = MENU.entries["score"]
     assert not isinstance(score, Menu)
-    assert options_of(score) == ["--help", "--json", "--merge", "--no-json", "--predictions-dir", "--truth-dir"]
+    words = "--help --json --merge --merge-parts --no-json --out --part --predictions-dir --truth-dir"
+    assert options_of(score) == words.split()
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="no bash here")
