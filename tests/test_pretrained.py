@@ -62,9 +62,11 @@ def test_the_card_tells_what_it_is_and_names_no_folder_of_this_machine(run: Path
     assert 'unipan.load("OWNER/NAME")' in card.text
     assert "OWNER/NAME is the repository that these files were uploaded to" in card.text
     (run / "metrics.json").rename(run / "metrics.kept")
-    unipan.load(run, device="cpu").save_pretrained(tmp_path / "unmeasured")
+    unipan.load(run, device="cpu").save_pretrained(tmp_path / "unmeasured", name="someone/scenes")
     (run / "metrics.kept").rename(run / "metrics.json")
-    assert "Not measured." in (tmp_path / "unmeasured" / "README.md").read_text()
+    unmeasured = (tmp_path / "unmeasured" / "README.md").read_text()
+    assert "Not measured." in unmeasured
+    assert 'unipan.load("someone/scenes")' in unmeasured
 
 
 def test_other_limits_than_the_run_s_bring_no_scores_of_it(run: Path) -> None:
