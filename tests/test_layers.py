@@ -13,7 +13,7 @@ import unipan
 PACKAGE = Path(unipan.__file__).parent
 FLOORS = [
     ["errors", "console", "json_values", "choices"],
-    ["classes", "files", "hub", "settings", "terms"],
+    ["classes", "files", "addresses", "hub", "settings", "terms"],
     ["types", "config", "tensor_file"],
     ["settings_file"],
     ["ops", "overrides", "presets", "checkpoint"],

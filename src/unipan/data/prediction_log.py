@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from unipan.addresses import Location
 from unipan.classes import ClassTable
 from unipan.errors import InputError
 from unipan.files import replace_atomically
@@ -14,12 +15,12 @@ from unipan.ops.images import is_file
 class PredictionLog:
     """A file of lines: what the answers follow from, then each image's entries. A kill leaves whole lines; use it in a `with`."""
 
-    def __init__(self, path: Path, origin: Mapping[str, Any], *, resume: bool) -> None:
-        """origin: what the answers follow from. resume: go on behind the lines that are there.
+    def __init__(self, path: Path, origin: Mapping[str, Any], *, resume: bool, called: str = "") -> None:
+        """origin: what the answers follow from. resume: go on behind the lines that are there. called: in messages.
 
         Raises: InputError where the file can't be written, or its lines are of another origin.
         """
-        self.path = path
+        self.path, self.called = path, called or str(path)
         self.sources: dict[str, str] = {}
         """The images done, by the name that they go by: which file each was."""
         self.segments = 0
@@ -39,17 +40,17 @@ class PredictionLog:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def has(self, name: str, source: Path) -> bool:
+    def has(self, name: str, source: Location) -> bool:
         """Whether the image is done.
 
         Raises: InputError where another one of its name is.
         """
         known = self.sources.get(name)
         if known not in (None, str(source)):
-            raise InputError(f"{self.path} holds {known} under the name {name}, which {source} is to get; name another --out.")
+            raise InputError(f"{self.called} holds {known} under the name {name}, which {source} is to get; name another --out.")
         return known is not None
 
-    def add(self, source: Path, image: Mapping[str, Any], annotation: Mapping[str, Any]) -> None:
+    def add(self, source: Location, image: Mapping[str, Any], annotation: Mapping[str, Any]) -> None:
         """An image is done; `source` is its file."""
         self._write({"source": str(source), "image": image, "annotation": annotation})
         self._note(str(source), image, annotation)
@@ -78,7 +79,7 @@ class PredictionLog:
             self._file.write(json.dumps(line).encode() + b"\n")
             self._file.flush()
         except OSError as error:
-            raise InputError(f"cannot write {self.path}: {error.strerror}. See that the disk has room.") from error
+            raise InputError(f"cannot write {self.called}: {error.strerror}. See that the disk has room.") from error
 
     def _read(self, origin: Mapping[str, Any]) -> None:
         """Take up what is done; a line that a kill cut is cut off."""
@@ -92,10 +93,10 @@ class PredictionLog:
                 if end:
                     self._note(entry["source"], entry["image"], entry["annotation"])
             except (ValueError, KeyError, TypeError) as error:
-                raise InputError(f"{self.path} is damaged; leave --skip-done out, and all is predicted again.") from error
+                raise InputError(f"{self.called} is damaged; leave --skip-done out, and all is predicted again.") from error
             if not same:
                 raise InputError(
-                    f"{self.path} holds answers of another run or other settings; name another --out, or leave --skip-done out."
+                    f"{self.called} holds answers of another run or other settings; name another --out, or leave --skip-done out."
                 )
             end += len(line)
         self._file.truncate(end)

@@ -1,6 +1,7 @@
 """Whether a file of more than 8 bits a channel uses so little of their range that it will look black."""
 
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -12,7 +13,7 @@ DIM = 2**14
 """A brightest value below: 14 bits of a thermal camera, 12 or 10 of another, 8 saved as integers of 32."""
 
 
-def dim_range(path: Path) -> str:
+def dim_range(path: Path | IO[bytes]) -> str:
     """What range a readable file of over 8 bits uses, in words, where all of it will look nearly black; empty otherwise."""
     try:
         with open_image(path) as file:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from unipan.addresses import Location
 from unipan.checkpoint import open_run
 from unipan.console import counted, logger
 from unipan.data.coco_json import listing
@@ -41,8 +42,10 @@ def held_out_entries(run: str, samples: int, what: str, *, root: str | None = No
     return (Entry(sample.file_name, sample.image, sample.truth) for sample in found)
 
 
-def image_files(paths: Sequence[Path], out: Path) -> list[Path]:
+def image_files(paths: Sequence[Path], out: Path | None) -> list[Path]:
     """The files named, and those in the folders named, in order, of all levels; none twice. What is left out is told.
+
+    out: where results go, if that is a folder here.
 
     Raises: InputError for a folder without images, a file that is not there, or `out` for a folder of images.
     """
@@ -57,11 +60,12 @@ def image_files(paths: Sequence[Path], out: Path) -> list[Path]:
     return list(files.values())
 
 
-def _images_in(folder: Path, out: Path) -> list[Path]:
-    if folder.resolve() == out.resolve():
+def _images_in(folder: Path, out: Path | None) -> list[Path]:
+    results = out and out.resolve()
+    if folder.resolve() == results:
         raise InputError(f"{folder} is both where images are and where results go; name another --out.")
     found = find_files(folder)
-    paths = [path for path in found.paths if out.resolve() not in path.resolve().parents]
+    paths = [path for path in found.paths if results not in path.resolve().parents]
     left_out = [f"{len(found.paths) - len(paths)} in {out}, where results go"] if len(paths) < len(found.paths) else []
     left_out += [found.left_out] if found.left_out else []
     if left_out:
@@ -83,7 +87,7 @@ def readable(files: Sequence[Path], what: str, unreadable: list[Path]) -> Iterat
             yield index, pixels
 
 
-def check_all_read(unreadable: Sequence[Path]) -> None:
+def check_all_read(unreadable: Sequence[Location]) -> None:
     """Say at the end which images are missing from the results.
 
     Raises: InputError where there are any.

@@ -1,0 +1,109 @@
+"""Files by address, as s3://BUCKET/FOLDER: the one file that knows fsspec, which knows the stores. Plain paths stay plain.
+
+fsspec itself comes with PyTorch; what it needs for S3 and Google's store are in the extra `cloud`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, TypeAlias
+
+from unipan.errors import InputError
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+
+class Address(str):
+    """Of a file or a folder: SCHEME://..., whatever fsspec takes."""
+
+    __slots__ = ()
+
+    @property
+    def path(self) -> Path:
+        """What names are made from: the same words as a path of this machine, where no file needs to be."""
+        return Path("/" + self.partition("://")[2].strip("/"))
+
+    def below(self, name: str) -> "Address":
+        """A file or folder in this folder."""
+        return Address(f"{self.rstrip('/')}/{name}")
+
+    def absolute(self) -> "Address":
+        """Itself: an address starts from nowhere, as an absolute path."""
+        return self
+
+
+Location: TypeAlias = Path | Address
+
+
+def location_of(text: str) -> Location:
+    """What a word stands for: an address where it has a scheme, else a path."""
+    return Address(text) if "://" in text else Path(text)
+
+
+def named(where: Location) -> Path:
+    """What names are made from: the path, or the address's words as one."""
+    return where if isinstance(where, Path) else where.path
+
+
+def is_file(address: Address) -> bool:
+    """Whether a file is there; a folder is none."""
+    with _system(address) as (system, path):
+        return system.isfile(path)
+
+
+def files_below(address: Address) -> list[Address]:
+    """All files in a folder and its subfolders, sorted; none where no such folder is: to stores, that is an empty one."""
+    with _system(address) as (system, path):
+        system.invalidate_cache()
+        return sorted(address.below(str(found)[len(path) :].strip("/")) for found in system.find(path) if found != path)
+
+
+def read_bytes(address: Address) -> bytes:
+    """A file's content."""
+    with _system(address) as (system, path):
+        return bytes(system.cat_file(path))  # type: ignore[arg-type] (a whole file comes as bytes)
+
+
+def write_bytes(address: Address, content: bytes) -> None:
+    """Write a file, whole or not at all, as stores do."""
+    with _system(address) as (system, path):
+        system.makedirs(path.rpartition("/")[0], exist_ok=True)  # of stores that have folders
+        system.pipe_file(path, content)
+
+
+def remove(addresses: list[Address]) -> None:
+    """Remove files."""
+    for address in addresses:
+        with _system(address) as (system, path):
+            system.rm_file(path)
+
+
+@contextmanager
+def written_to(folder: Location) -> Iterator[Path]:
+    """A folder of this machine to write files into: the path itself; to an address they are sent when all are written."""
+    if isinstance(folder, Path):
+        yield folder
+        return
+    with TemporaryDirectory() as name:
+        yield Path(name)
+        for file in sorted(path for path in Path(name).rglob("*") if path.is_file()):
+            write_bytes(folder.below(file.relative_to(name).as_posix()), file.read_bytes())
+
+
+@contextmanager
+def _system(address: Address) -> "Iterator[tuple[AbstractFileSystem, str]]":
+    """The store that an address names, and where in it.
+
+    Raises: InputError for whatever goes wrong there: each store's client has exceptions of its own.
+    """
+    from fsspec.core import url_to_fs
+
+    try:
+        system, path = url_to_fs(str(address))
+        yield system, str(path)
+    except ImportError as error:
+        raise InputError(f"cannot reach {address}: {error}. Add the extra: pip install 'unipan[cloud]'.") from error
+    except Exception as error:
+        raise InputError(f"cannot reach {address}: {error or type(error).__name__}; check the address and the rights.") from error
