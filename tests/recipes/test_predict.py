@@ -14,12 +14,13 @@ import pytest
 import torch
 from PIL import Image
 
+from unipan.addresses import named
 from unipan.cli import main
 from unipan.data.image_ids import ids_in_json, ids_of_names, names_apart
 from unipan.errors import InputError
 from unipan.overrides import Overrides
 from unipan.predictor import Predictor, load
-from unipan.recipes import predict as recipe
+from unipan.recipes import predict_image
 from unipan.recipes.evaluation.limits import limits_reached
 from unipan.recipes.images import image_files
 from unipan.recipes.predict import predict
@@ -102,8 +103,8 @@ def test_after_a_kill_the_same_bytes(learnt_run: Path, folder: Path, tmp_path: P
     predict(str(learnt_run), [folder], tmp_path / "whole")
     out = tmp_path / "killed"
     with monkeypatch.context() as patch:
-        write = recipe.save_image
-        patch.setattr(recipe, "save_image", lambda drawn, path: write(drawn, path) if "b_" not in path.name else 1 / 0)
+        write = predict_image.save_image
+        patch.setattr(predict_image, "save_image", lambda drawn, path: write(drawn, path) if "b_" not in path.name else 1 / 0)
         with pytest.raises(ZeroDivisionError):
             predict(str(learnt_run), [folder], out)
     assert not (out / "panoptic.json").exists()
@@ -112,7 +113,7 @@ def test_after_a_kill_the_same_bytes(learnt_run: Path, folder: Path, tmp_path: P
     done = predict(str(learnt_run), [folder], out, skip_done=True)
     assert done.images == 3
     assert done.last
-    assert done.last[0].name == "b.png", "the others were done"
+    assert named(done.last[0]).name == "b.png", "the others were done"
     assert files_of(out) == files_of(tmp_path / "whole")
     assert predict(str(learnt_run), [folder], out, skip_done=True).last is None
 
@@ -121,7 +122,7 @@ HANGING = """
 import sys, time
 from pathlib import Path
 from unipan.cli import main
-from unipan.recipes import predict
+from unipan.recipes import predict_image as predict
 
 write = predict.write_entry
 def write_entry(folder, entry, *rest, **options):

@@ -1,5 +1,6 @@
 """Whatever an image comes as, its answer is that of its file; several images come back as they were given."""
 
+import pickle
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -186,3 +187,10 @@ def test_bf16_is_near_float32_and_not_it(learnt_run: Path) -> None:
 def test_a_former_name_is_told_and_taken(learnt_run: Path) -> None:
     with pytest.warns(DeprecationWarning, match="now called head="):
         assert load(learnt_run, decoder="upsnet").head == "upsnet"
+
+
+def test_a_predictor_can_be_pickled(learnt_run: Path) -> None:
+    """For engines whose workers can't reach the run."""
+    predictor = load(learnt_run, device="cpu")
+    image = NOISE[..., :3]
+    assert torch.equal(pickle.loads(pickle.dumps(predictor))(image).ids, predictor(image).ids)

@@ -1,39 +1,33 @@
 """`unipan predict`: images to overlays and to files in the COCO panoptic format. No annotations needed."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
-from unipan.answer import Inference
+from unipan.addresses import Address, Location, named, written_to
 from unipan.checkpoint import open_run
 from unipan.choices import OverlayForm, PanopticHead
-from unipan.console import Table
+from unipan.console import Table, counted, logger
+from unipan.data.address_log import AddressLog
 from unipan.data.cityscapes_labels import with_label_ids
-from unipan.data.coco_json import listing, stem_below
-from unipan.data.coco_writer import Entry, png_of, write_entry
+from unipan.data.coco_json import listing
+from unipan.data.coco_writer import png_of
 from unipan.data.image_ids import ids_in_json, ids_of_names, names_apart
 from unipan.data.image_paths import check_apart
 from unipan.data.prediction_log import PredictionLog
 from unipan.errors import plural
 from unipan.files import make_folder
-from unipan.ops.image_range import dim_range
 from unipan.ops.tiles import TileSize, tiling_of
 from unipan.overrides import NO_OVERRIDES, Overrides
-from unipan.predictor import Predictor, load
-from unipan.recipes.evaluation.limits import limits_reached
-from unipan.recipes.images import check_all_read, image_files, readable
-from unipan.tiled import predict_tiled
+from unipan.recipes.image_locations import image_locations
+from unipan.recipes.images import check_all_read
+from unipan.recipes.predict_image import ImageDone, ImageJob, ImageWorker, overlay_name
+from unipan.recipes.predict_ray import RayOptions, named_absolutely, predicted_by_ray
 from unipan.types import PanopticMap
-from unipan.viz.canvas import save_image
-from unipan.viz.overlay import overlay
-
-LIMIT = "came up to the limit {}, so there may be more in them"
-DIM = "use so little of their numbers' range (16 or 32 bits) that the network sees them nearly black"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +37,9 @@ class Predictions:
     images: int
     """With those that were done before."""
     segments: int
-    last: tuple[Path, PanopticMap] | None
-    """The answer of the last image that was predicted."""
-    unreadable: list[Path]
+    last: tuple[Location, PanopticMap] | None
+    """The answer of the last image that this process predicted."""
+    unreadable: list[Location]
     noted: dict[str, list[str]]
     """What is to be said of some images -> their names."""
 
@@ -56,8 +50,8 @@ class Predictions:
 
 def predict(
     run: str,
-    images: Sequence[Path],
-    out: Path,
+    images: Sequence[Location],
+    out: Location,
     *,
     head: PanopticHead | None = None,
     overrides: Overrides = NO_OVERRIDES,
@@ -66,58 +60,68 @@ def predict(
     tile: TileSize | None = None,
     skip_done: bool = False,
     device: str = "auto",
+    ray: RayOptions | None = None,
 ) -> Predictions:
     """Write out/STEM_overlay.jpg and out/panoptic/STEM.png for each image as it comes, and at the end out/panoptic.json.
 
     images: files, or folders of them; where two bear one stem, all are named with their folders (FOLDER/STEM). One that can't be
     read is named and left out. head: another than the run's. overrides: limits and sizes other than the run's. truth: a JSON to
     take image ids from. overlay_form: what overlays are written as, if at all. tile: as in `Predictor.each`. skip_done: go on
-    behind what an earlier call has done, which out/panoptic.jsonl tells.
+    behind what an earlier call has done, which out/panoptic.jsonl tells; by address that is a folder of its pieces. ray: how Ray
+    shares the images out; without it this process predicts them all.
 
     Small stuff is trimmed exactly as `evaluate` does. For Cityscapes' images and classes this is the form that its official
     evaluation reads: image ids are CITY_SEQUENCE_FRAME and categories label ids, whatever the run learnt from.
     """
-    files = image_files(images, out)
-    names = names_apart(files)
-    overlays = [_overlay_name(name, overlay_form) for name in names]
+    files = image_locations(images, out)
+    names = names_apart([*map(named, files)])
+    overlays = [overlay_name(name, overlay_form) for name in names]
     check_apart([*files, *files], [*overlays, *(f"panoptic/{png_of(name)}" for name in names)])
-    ids = ids_of_names(names) if truth is None else ids_in_json(truth, files)
-    predictor = load(run, head=head, device=device, overrides=overrides)
-    classes, last = with_label_ids(predictor.classes), None
-    unreadable: list[Path] = []
+    ids = ids_of_names(names) if truth is None else ids_in_json(truth, [*map(named, files)])
+    _, config, classes = open_run(run)
+    worker = partial(ImageWorker, head=head, overrides=overrides, overlay_form=overlay_form, tile=tile)
+    predicted = _engine(worker, run, out, device=device, ray=ray)
+    last: tuple[Location, PanopticMap] | None = None
+    unreadable: list[Location] = []
     noted: dict[str, list[str]] = {}
-    make_folder(out)
-    settings = {"head": predictor.head, "overrides": asdict(overrides), "truth": truth and str(truth), "overlay": overlay_form}
-    settings["tile"] = None if tile is None else list(tiling_of(tile))
-    with PredictionLog(out / "panoptic.jsonl", origin_of(run, settings), resume=skip_done) as log:
-        left = [job for job in zip(files, names, ids, strict=True) if not log.has(job[1], job[0].absolute())]
-        for index, pixels in readable([file for file, _, _ in left], "predicting", unreadable):
-            file, name, image_id = left[index]
-            answer, reached = _answered(predictor, pixels, tile)
-            last = file, answer
-            for what in (*map(LIMIT.format, reached), *([DIM] if dim_range(file) else [])):
-                noted.setdefault(what, []).append(name)
-            if overlay_form != "none":
-                save_image(overlay(last[1], pixels), out / _overlay_name(name, overlay_form))
-            log.add(file.absolute(), *write_entry(out / "panoptic", Entry(image_id, name, last[1]), classes, scores=True))
+    settings = {
+        "head": head or config.model.panoptic,
+        "overrides": asdict(overrides),
+        "truth": truth and str(truth),
+        "overlay": overlay_form,
+        "tile": None if tile is None else list(tiling_of(tile)),
+    }
+    with _log(out, origin_of(run, settings), resume=skip_done) as log:
+        left = [job for job in map(ImageJob, files, names, ids) if not log.has(job.name, job.source.absolute())]
+        for job, done in zip(left, counted(predicted(left), "predicting", len(left)), strict=True):
+            if done.image is None or done.annotation is None:
+                logger.warning(f"left out: {done.unreadable}")
+                unreadable.append(job.source)
+                continue
+            last = (job.source, done.answer) if done.answer else None
+            for what in done.remarks:
+                noted.setdefault(what, []).append(job.name)
+            log.add(job.source.absolute(), done.image, done.annotation)
         if not log.sources:
             check_all_read(unreadable)
-        log.write_json(out / "panoptic.json", classes)
+        with written_to(out) as folder:
+            log.write_json(folder / "panoptic.json", with_label_ids(classes))
     return Predictions(images=len(log.sources), segments=log.segments, last=last, unreadable=unreadable, noted=noted)
 
 
-def _answered(predictor: Predictor, pixels: Tensor, tile: TileSize | None) -> tuple[PanopticMap, list[str]]:
-    """The answer, and the limits, by their options' names, that it or one of its tiles came up to."""
-    reached: dict[str, None] = {}
+def _engine(
+    worker: Callable[..., ImageWorker], run: str, out: Location, *, device: str, ray: RayOptions | None
+) -> Callable[[Sequence[ImageJob]], Iterator[ImageDone]]:
+    if ray is None:
+        return partial(map, worker(run, out, device=device))
+    return partial(predicted_by_ray, partial(worker, named_absolutely(run), out.absolute()), ray, device=device)
 
-    def look(inference: Inference) -> None:
-        reached.update(dict.fromkeys(limits_reached(predictor, inference)))
 
-    if tile is not None:
-        return predict_tiled(predictor, pixels, tile, seen=look), list(reached)
-    inference = predictor.infer(pixels)
-    look(inference)
-    return predictor.answer(inference), list(reached)
+def _log(out: Location, origin: dict[str, Any], *, resume: bool) -> PredictionLog:
+    if isinstance(out, Address):
+        return AddressLog(out.below("panoptic.jsonl"), origin, resume=resume)
+    make_folder(out)
+    return PredictionLog(out / "panoptic.jsonl", origin, resume=resume)
 
 
 def origin_of(run: str, settings: dict[str, Any]) -> dict[str, Any]:
@@ -126,13 +130,9 @@ def origin_of(run: str, settings: dict[str, Any]) -> dict[str, Any]:
         return {"weights": hashlib.file_digest(file, "sha256").hexdigest(), **settings, "unipan": version("unipan")}
 
 
-def _overlay_name(name: str, form: OverlayForm) -> str:
-    return f"{stem_below(name)}_overlay.{form}"
-
-
-def segment_table(file: Path, panoptic: PanopticMap) -> Table:
+def segment_table(file: Location, panoptic: PanopticMap) -> Table:
     """The segments of one answer, things first, large ones first."""
-    table = Table(file.name)
+    table = Table(named(file).name)
     for name in ("segment", "class", "kind", "score", "area, px", "box x1 y1 x2 y2"):
         table.add_column(name, justify="left" if name in ("class", "kind") else "right")
     for segment in sorted(panoptic.segments, key=lambda s: (not s.is_thing, -s.area)):

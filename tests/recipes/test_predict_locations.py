@@ -1,0 +1,162 @@
+"""Prediction from and to a store that fsspec knows, and by Ray: the same bytes as from and to folders, one by one."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from PIL import Image
+
+from unipan.addresses import Address, files_below, location_of, read_bytes, write_bytes
+from unipan.cli import main
+from unipan.data import address_log
+from unipan.errors import InputError
+from unipan.recipes import predict_image
+from unipan.recipes.predict import predict
+from unipan.recipes.predict_ray import RayOptions
+
+NAMES = ("001.png", "002.jpg", "deep/003.png", "deep/004.png", "deep/005.jpg")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
+    (folder / "deep").mkdir(parents=True)
+    for number, name in enumerate(NAMES):
+        noise = np.random.default_rng(number).integers(0, 256, (40, 56, 3), np.uint8)
+        Image.fromarray(noise).save(folder / name)
+    return folder
+
+
+@pytest.fixture
+def store() -> Iterator[Address]:
+    """An empty store in memory."""
+    MemoryFileSystem.store.clear()
+    yield Address("memory://bucket")
+    MemoryFileSystem.store.clear()
+
+
+@pytest.fixture
+def bucket(store: Address, folder: Path) -> Address:
+    """The images in it, and what systems leave beside images."""
+    images = store.below("images")
+    for name in NAMES:
+        write_bytes(images.below(name), (folder / name).read_bytes())
+    write_bytes(images.below(".hidden/a.png"), b"none")
+    write_bytes(images.below("notes.txt"), b"none")
+    return images
+
+
+def files_of(out: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+
+
+def answers_at(out: Address) -> dict[str, bytes]:
+    """By their names; the pieces of the log as one, as in a folder."""
+    found = {file.removeprefix(f"{out}/"): read_bytes(file) for file in files_below(out)}
+    log = b"".join(found.pop(name) for name in sorted(found) if name.startswith("panoptic.jsonl/"))
+    return found | {"panoptic.jsonl": log}
+
+
+def without_sources(files: dict[str, bytes]) -> dict[str, Any]:
+    """Where an image came from is in the log, and differs."""
+    lines = [json.loads(line) for line in files["panoptic.jsonl"].splitlines()]
+    return files | {"panoptic.jsonl": [{key: value for key, value in line.items() if key != "source"} for line in lines]}
+
+
+def test_a_bucket_works_as_a_folder_does(
+    learnt_run: Path, folder: Path, bucket: Address, store: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["predict", str(learnt_run), str(folder), "--out", str(tmp_path / "out"), "--json"])
+    expected = capsys.readouterr().out
+    main(["predict", str(learnt_run), str(bucket), "--out", str(store.below("out")), "--json"])
+    printed = capsys.readouterr()
+    assert printed.out == expected
+    assert "5 images; left out: 2 other files" in " ".join(printed.err.split())
+    assert without_sources(answers_at(store.below("out"))) == without_sources(files_of(tmp_path / "out"))
+    assert len(json.loads(expected)["images"]) == 5
+
+
+def test_files_and_folders_here_and_there_mix(learnt_run: Path, folder: Path, bucket: Address, tmp_path: Path) -> None:
+    wanted = [folder / "001.png", bucket.below("deep"), bucket.below("deep/003.png")]
+    assert predict(str(learnt_run), wanted, tmp_path / "out").images == 4
+    sources = [json.loads(line).get("source") for line in (tmp_path / "out/panoptic.jsonl").read_text().splitlines()]
+    assert sources[1:] == [str(wanted[0]), *(f"{bucket}/deep/{number}" for number in ("003.png", "004.png", "005.jpg"))]
+
+
+def test_a_call_to_a_bucket_goes_on(learnt_run: Path, bucket: Address, store: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed in the fifth image, when two pieces of two images each are there; the third is not sent."""
+    whole, out = store.below("whole"), store.below("out")
+    predict(str(learnt_run), [bucket], whole)
+    with monkeypatch.context() as patch:
+        write = predict_image.save_image
+        patch.setattr(address_log, "PIECE_IMAGES", 2)
+        patch.setattr(predict_image, "save_image", lambda drawn, path: write(drawn, path) if "005" not in path.name else 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            predict(str(learnt_run), [bucket], out)
+    assert len(files_below(out.below("panoptic.jsonl"))) == 2
+    write_bytes(out.below("panoptic/001.png"), b"done, so nobody writes it again")
+    done = predict(str(learnt_run), [bucket], out, skip_done=True)
+    assert (done.images, done.last and str(done.last[0])) == (5, f"{bucket}/deep/005.jpg")
+    found = answers_at(out)
+    assert found.pop("panoptic/001.png") == b"done, so nobody writes it again"
+    assert found.items() <= answers_at(whole).items()
+    with pytest.raises(InputError, match=r"memory://bucket/out/panoptic\.jsonl holds answers of another run or other settings"):
+        predict(str(learnt_run), [bucket], out, skip_done=True, head="heuristic")
+    predict(str(learnt_run), [bucket], out, head="heuristic")
+    assert len(files_below(out.below("panoptic.jsonl"))) == 1, "all anew: the old pieces are gone"
+
+
+def test_what_is_wrong_with_addresses_is_told(learnt_run: Path, bucket: Address, store: Address, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for wanted, message in (
+        (store.below("gone"), "there is no image memory://bucket/gone, nor one below it"),
+        (Address("nowhere://a/b.png"), "cannot reach nowhere://a/b.png: Protocol not known: nowhere"),
+    ):
+        with pytest.raises(InputError, match=message):
+            predict(str(learnt_run), [wanted], out)
+    with pytest.raises(InputError, match="is both where images are and where results go"):
+        predict(str(learnt_run), [bucket], Address(f"{bucket}/"))
+    assert not out.exists()
+    write_bytes(bucket.below("001.png"), b"no image")
+    found = predict(str(learnt_run), [bucket], bucket.below("out"))
+    assert (found.images, found.unreadable) == (4, [f"{bucket}/001.png"])
+    assert predict(str(learnt_run), [bucket], bucket.below("out"), skip_done=True).images == 4, "results are no images"
+
+
+def test_words_are_paths_or_addresses() -> None:
+    assert location_of("a/b.png") == Path("a/b.png")
+    address = location_of("s3://bucket/a/b.png")
+    assert isinstance(address, Address)
+    assert (address.path, address.absolute()) == (Path("/bucket/a/b.png"), address)
+
+
+# --- Ray ---
+
+
+def test_ray_s_options_are_checked() -> None:
+    wrong: tuple[dict[str, Any], ...] = ({"predictors": -1}, {"gpus": -0.5}, {"gpus": 1.5})
+    for options in wrong:
+        with pytest.raises(InputError, match="give a whole number from 0 on, and a part of a GPU or whole ones"):
+            RayOptions(**options)
+
+
+@pytest.mark.slow  # Ray takes a quarter of a minute to start
+def test_ray_finds_what_one_process_finds(
+    learnt_run: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("ray", reason="Ray is missing: pip install 'unipan[ray]'")
+    (folder / "deep/004.png").write_bytes(b"no image")
+    verb = ["predict", str(learnt_run), str(folder), "--json"]
+    with pytest.raises(SystemExit):
+        main([*verb, "--out", str(tmp_path / "here")])
+    expected = capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main([*verb, "--out", str(tmp_path / "ray"), "--engine", "ray", "--ray-predictors", "2"])
+    found = capsys.readouterr()
+    assert found.out == expected.out
+    assert "deep/004.png" in found.err
+    assert files_of(tmp_path / "ray") == files_of(tmp_path / "here")
