@@ -66,6 +66,22 @@ def read_bytes(address: Address) -> bytes:
         return bytes(system.cat_file(path))  # type: ignore[arg-type] (a whole file comes as bytes)
 
 
+def read_range(where: Location, start: int, end: int | None) -> bytes:
+    """A file's bytes from `start` to before `end` (None: to its own); fewer where it ends earlier.
+
+    Raises: InputError where there is no such file.
+    """
+    if isinstance(where, Address):
+        with _system(where) as (system, path):
+            return bytes(system.cat_file(path, start=start, end=end))  # type: ignore[arg-type] (a range comes as bytes)
+    try:
+        with where.open("rb") as file:
+            file.seek(start)
+            return file.read(-1 if end is None else end - start)
+    except OSError as error:
+        raise InputError(f"cannot read {where}: {error.strerror or error}; check the path and the rights.") from error
+
+
 def write_bytes(address: Address, content: bytes) -> None:
     """Write a file, whole or not at all, as stores do."""
     with _system(address) as (system, path):

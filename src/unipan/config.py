@@ -151,16 +151,18 @@ class ModelConfig:
 class DataConfig:
     """Where images come from and how they are prepared."""
 
-    source: Literal["scenes", "coco", "cityscapes"] = "scenes"
+    source: Literal["scenes", "coco", "cityscapes", "shards"] = "scenes"
     """scenes: procedural, no files. coco: the COCO panoptic layout below `root`. cityscapes: its download, unpacked below `root`.
-    Where `train` names a JSON, the JSONs are the source, whatever stands here."""
+    shards: tar files as `convert shards` writes them. Where `train` names a JSON, the JSONs are the source, whatever stands
+    here."""
     root: str = ""
     """Folder with annotations/panoptic_SPLIT.json, annotations/panoptic_SPLIT/ and SPLIT/ (coco), or with leftImg8bit/ and
-    gtFine/ (cityscapes), or where the relative paths below start (JSONs; without it, in the current folder)."""
+    gtFine/ (cityscapes), or with SPLIT.json and its tars, which may be an address such as s3://BUCKET/FOLDER (shards), or where
+    the relative paths below start (JSONs; without it, in the current folder)."""
     train_split: str = "train2017"
-    """Images to learn from (coco, cityscapes)."""
+    """Images to learn from (coco, cityscapes, shards)."""
     val_split: str = "val2017"
-    """Held-out images (coco, cityscapes)."""
+    """Held-out images (coco, cityscapes, shards)."""
     train: str = ""
     """JSON of the images to learn from, in the COCO panoptic format; with `val` and `images` all that your own data need."""
     val: str = ""
@@ -229,7 +231,7 @@ class DataConfig:
         self._check_files()
 
     @property
-    def kind(self) -> Literal["scenes", "coco", "cityscapes", "json"]:
+    def kind(self) -> Literal["scenes", "coco", "cityscapes", "shards", "json"]:
         """What is read: the JSONs where they are named, else the source."""
         return "json" if self.train else self.source
 
@@ -245,8 +247,8 @@ class DataConfig:
             )
         if self.root and self.kind == "scenes":
             raise InputError(
-                f"data.root is {self.root}, but data.source is scenes, which reads no files; set --data.source coco or "
-                "cityscapes, or leave the root out."
+                f"data.root is {self.root}, but data.source is scenes, which reads no files; set --data.source coco, "
+                "cityscapes or shards, or leave the root out."
             )
         absolute = [name for name, path in given.items() if Path(path).is_absolute()]
         if self.root and absolute:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import assert_never
 
+from unipan.addresses import location_of
 from unipan.classes import merge_remark
 from unipan.config import FIRST_TRAINING_SEED, Config, DataConfig
 from unipan.data.cityscapes import TRAIN_IDS_REMEDY, Cityscapes, may_be_train_ids
@@ -10,6 +11,7 @@ from unipan.data.coco import CocoPanoptic, coco_split, json_set
 from unipan.data.dataset import PanopticDataset, evenly_spaced
 from unipan.data.loader import StepBatches
 from unipan.data.scenes.dataset import SceneDataset
+from unipan.data.shards import Shards
 from unipan.data.transforms import Augmentation
 from unipan.errors import InputError, plural
 from unipan.ops.image_range import dim_range
@@ -35,6 +37,8 @@ def training_dataset(config: DataConfig, seed: int) -> PanopticDataset:
             return coco_split(config.root, config.train_split, merge=config.merge)
         case "cityscapes":
             return Cityscapes(Path(config.root), config.train_split, merge=config.merge)
+        case "shards":
+            return Shards(location_of(config.root), config.train_split, merge=config.merge)
         case "json":
             return _training_json(config)
     assert_never(config.kind)
@@ -51,6 +55,8 @@ def validation_dataset(config: DataConfig) -> PanopticDataset:
             return coco_split(config.root, config.val_split, merge=config.merge)
         case "cityscapes":
             return Cityscapes(Path(config.root), config.val_split, merge=config.merge)
+        case "shards":
+            return Shards(location_of(config.root), config.val_split, merge=config.merge)
         case "json":
             return _held_out_json(config)
     assert_never(config.kind)
@@ -62,8 +68,9 @@ def remarks(dataset: PanopticDataset) -> list[str]:
     if isinstance(dataset, CocoPanoptic) and dataset.left_out:
         number = plural(dataset.left_out, "image")
         messages = [f"{dataset.json_path}: {number} without an annotation left out; {len(dataset)} remain."]
-    if isinstance(dataset, (CocoPanoptic, Cityscapes)) and (merging := merge_remark(dataset.own_classes, len(dataset.classes))):
-        messages.append(merging)
+    if isinstance(dataset, (CocoPanoptic, Cityscapes, Shards)):
+        merging = merge_remark(dataset.own_classes, len(dataset.classes))
+        messages += [merging] if merging else []
     indices = evenly_spaced(len(dataset), LOOKED_AT)
     if isinstance(dataset, CocoPanoptic):
         dim = [(path, found) for index in indices if (found := dim_range(path := dataset.image_path(index)))]

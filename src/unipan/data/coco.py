@@ -60,6 +60,10 @@ class CocoPanoptic:
         """Where an image lies."""
         return self._images_dir / self._file.image_names[index]
 
+    def png_path(self, index: int) -> Path:
+        """Where its segments are drawn."""
+        return self._file.png(index)
+
 
 def coco_split(root: Path | str, split: str, *, merge: Merge) -> CocoPanoptic:
     """The data set below `root`: annotations/panoptic_SPLIT.json, annotations/panoptic_SPLIT/*.png and SPLIT/*.jpg."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unipan.classes import VOID_ID, ClassTable
 from unipan.data.coco_json import AnnotationEntry, ImageEntry, PanopticJson, check_consistency, listing, read_json_as
@@ -13,6 +13,9 @@ from unipan.data.id_maps import read_id_map
 from unipan.errors import InputError, about
 from unipan.ops.segments import Label, joined_stuff, panoptic_map, runs_of
 from unipan.types import PanopticMap
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ImageId = int | str
 
@@ -54,13 +57,8 @@ class PanopticFile:
 
     def map(self, position: int) -> PanopticMap:
         """Read one image's segments. Ids that PNG and JSON don't share, and categories without a class, are an InputError."""
-        ids, labels = read_id_map(self.png(position)), self.labels(position)
-        panoptic = panoptic_map(ids, labels, self.classes)
-        found, listed = set(runs_of(ids).ids.tolist()) - {VOID_ID}, {label.id for label in labels}
-        strange = ((found - listed, "the PNG", "the JSON"), (listed - found, "the JSON", "the PNG"))
-        parts = [f"ids {listing(sorted(some))} are in {here} but not in {there}" for some, here, there in strange if some]
-        if parts:
-            raise InputError(f"{self.png(position)} and {self.path} disagree: {'; '.join(parts)}. Write both from one map.")
+        png = self.png(position)
+        panoptic = agreeing_map(read_id_map(png), self.labels(position), self.classes, f"{png} and {self.path}")
         return joined_stuff(panoptic, self.classes) if self.joins_stuff else panoptic
 
     def png(self, position: int) -> Path:
@@ -94,6 +92,19 @@ class PanopticFile:
                 "the same ones."
             )
         return index
+
+
+def agreeing_map(ids: "Tensor", labels: Sequence[Label], classes: ClassTable, files: str) -> PanopticMap:
+    """What the ids (H, W) of a PNG are by the labels of its JSON.
+
+    Raises: InputError, about both `files`, for ids that one of them has alone.
+    """
+    found, listed = set(runs_of(ids).ids.tolist()) - {VOID_ID}, {label.id for label in labels}
+    strange = ((found - listed, "the PNG", "the JSON"), (listed - found, "the JSON", "the PNG"))
+    parts = [f"ids {listing(sorted(some))} are in {here} but not in {there}" for some, here, there in strange if some]
+    if parts:
+        raise InputError(f"{files} disagree: {'; '.join(parts)}. Write both from one map.")
+    return panoptic_map(ids, labels, classes)
 
 
 def read_panoptic_file(path: Path, folder: Path | None = None, classes: ClassTable | None = None) -> PanopticFile:

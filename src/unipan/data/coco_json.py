@@ -64,16 +64,24 @@ PANOPTIC = "a JSON file in the COCO panoptic format"
 
 def read_json_as(form: type[Form], path: Path, what: str = PANOPTIC) -> Form:
     """Read a file and check that it has the form, in words `what`; whether its parts agree is not looked at."""
+    try:
+        return parsed_as(form, json_bytes(path), path, what)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}. Expected {what}.") from error
+    except InputError:
+        if what == PANOPTIC:
+            refuse_instances(path)
+        raise
+
+
+def parsed_as(form: type[Form], content: bytes, source: object, what: str) -> Form:
+    """A JSON's content in the form, which is `what` in words. Raises: InputError about its `source` where it has another."""
     from pydantic import ValidationError
 
     try:
-        return adapter(form).validate_json(json_bytes(path))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}. Expected {what}.") from error
+        return adapter(form).validate_json(content)
     except ValidationError as error:
-        if what == PANOPTIC:
-            refuse_instances(path)
-        raise InputError(f"{path} is not {what}: {_first_fault(error, 'the file')}. Export it again in that form.") from error
+        raise InputError(f"{source} is not {what}: {_first_fault(error, 'the file')}. Export it again in that form.") from error
 
 
 @dataclass(slots=True)
@@ -132,7 +140,7 @@ def stem_below(name: str) -> str:
     return str(path.parent / path.stem)
 
 
-def check_consistency(content: PanopticJson, classes: ClassTable, path: Path) -> None:
+def check_consistency(content: PanopticJson, classes: ClassTable, path: object) -> None:
     """Every annotation has an image, no image two; ids are unique, in range, of known categories; files stay in their folders.
 
     Images without an annotation are no fault: COCO has a few.
@@ -170,6 +178,6 @@ def _repeated(values: Iterable[Hashable]) -> list[Hashable]:
     return [value for value, times in Counter(values).items() if times > 1]
 
 
-def _complain(path: Path, what: str, faulty: list[Any], remedy: str = "Mend or remove these entries.") -> None:
+def _complain(path: object, what: str, faulty: list[Any], remedy: str = "Mend or remove these entries.") -> None:
     if faulty:
         raise InputError(f"{path}: {what}: {listing(faulty)}. {remedy}")

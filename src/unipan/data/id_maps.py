@@ -84,11 +84,22 @@ def read_colors(path: Path | str) -> NDArray[np.uint8]:
         content = path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         raise InputError(f"there is no panoptic PNG {path}; check the path and the annotation's file_name.") from error
+    return _colors_of(content, path)
+
+
+def id_map_of(content: bytes, source: object) -> Tensor:
+    """The (H, W) int32 ids of a PNG's content. source: where it is from, for messages."""
+    import torch
+
+    return torch.from_numpy(ids_from_rgb(_colors_of(content, source)))
+
+
+def _colors_of(content: bytes, source: object) -> NDArray[np.uint8]:
     fast = decode_plain(content)
-    return _decode_carefully(content, path) if fast is None else fast
+    return _decode_carefully(content, source) if fast is None else fast
 
 
-def _decode_carefully(content: bytes, path: Path) -> NDArray[np.uint8]:
+def _decode_carefully(content: bytes, path: object) -> NDArray[np.uint8]:
     try:
         with open_image(BytesIO(content)) as file:
             kind, mode = file.format, file.mode

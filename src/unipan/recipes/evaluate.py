@@ -102,7 +102,7 @@ def evaluation_title(config: Config) -> str:
             where = f"{config.data.difficulty} scenes"
         case "json":
             where = Path(config.data.val).name
-        case "coco" | "cityscapes":
+        case "coco" | "cityscapes" | "shards":
             where = config.data.val_split
     limit = config.inference.min_stuff_area_px
     return f"{where}, stuff under {limit} px trimmed" if limit else where
