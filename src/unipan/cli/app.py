@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 
 from unipan.cli.completion import complete
-from unipan.cli.convert import cityscapes, instances, labelme, pairs
+from unipan.cli.convert import cityscapes, instances, labelme, pairs, shards
 from unipan.cli.data import doctor, inspect, interchange
 from unipan.cli.evaluate import compare, evaluate, report, runs, score
 from unipan.cli.explore import explore
@@ -48,8 +48,8 @@ MENU = Menu(
         "inspect": _with_presets(inspect, "Draw what a training would see: settings as for train, and an image file for --out."),
         "convert": Menu(
             "form",
-            "Write another format in the COCO panoptic layout, which train reads.",
-            {form.__name__: Command(form) for form in (cityscapes, instances, pairs, labelme)},
+            "Write another format in the COCO panoptic layout, which train reads, or that as shards.",
+            {form.__name__: Command(form) for form in (cityscapes, instances, pairs, labelme, shards)},
         ),
         "tables": Menu(
             "table",

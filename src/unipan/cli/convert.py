@@ -160,6 +160,34 @@ def labelme(
     _convert(parts_of(source, split=split, val_share=val_share, seed=seed), out, faulty)
 
 
+def shards(
+    json: Positional[Path],
+    *,
+    images: Path,
+    out: str,
+    masks: Path | None = None,
+    per_shard: int = 1000,
+    split: str = "",
+) -> None:
+    """A COCO panoptic JSON with its images as tar shards, which `--data.source shards` and WebDataset's readers read.
+
+    Args:
+        json: The panoptic JSON; Cityscapes and others become one by the other forms.
+        images: Folder of the images that the JSON names.
+        out: Folder or address (s3://BUCKET/FOLDER) for SPLIT-000000.tar ... and the index SPLIT.json.
+        masks: Folder of the PNGs, where it is not the one beside the JSON that bears its name.
+        per_shard: Samples in a tar.
+        split: Name of the index and the tars; without it, the JSON's without panoptic_.
+    """
+    from unipan.addresses import location_of
+    from unipan.data.coco import json_set
+    from unipan.tools.convert.shards import write_shards
+
+    dataset = json_set(json, images, masks, merge="none")
+    index = write_shards(dataset, location_of(out), split or json.stem.removeprefix("panoptic_"), per_shard=per_shard)
+    print_all(f"{index}: {len(dataset)} samples, {per_shard} in a tar. Train with --data.source shards --data.root {out}")
+
+
 def _convert(parts: "Sequence[Part]", out: Path, faulty: Faulty) -> None:
     from unipan.tools.convert.report import sentences, summary
     from unipan.tools.convert.run import convert
