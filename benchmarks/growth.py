@@ -14,6 +14,11 @@ TITLES = {"pixels": "image, megapixels", "detections": "detections", "classes": 
 QUANTITIES = {"seconds": "processor time, s", "mib": "memory, MiB"}
 
 
+def figures(value: float) -> str:
+    """Three of them, or all before the point."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def exponent(values: Sequence[float], found: Sequence[float]) -> float:
     """The p of found ~ values ** p, by least squares of logarithms; a value of 0 has none and is left out."""
     pairs = [(log(x), log(y)) for x, y in zip(values, found, strict=True) if x > 0]
@@ -40,7 +45,7 @@ def growth_table(axes: Mapping[str, Mapping[str, Any]]) -> list[str]:
     for name, axis in axes.items():
         for quantity, title in QUANTITIES.items():
             found = medians(axis, quantity)
-            pairs = ", ".join(f"{x:g}: {y:.3g}" for x, y in zip(axis["values"], found, strict=True))
+            pairs = ", ".join(f"{x:g}: {figures(y)}" for x, y in zip(axis["values"], found, strict=True))
             of_both = " | ".join(_shown(of(axis["values"], found)) for of in (exponent, steepest))
             lines.append(f"| {TITLES[name]} | {title} | {pairs} | {of_both} |")
     return lines

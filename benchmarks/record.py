@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from growth import CURVES, growth_table
+from growth import CURVES, figures, growth_table
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -77,14 +77,9 @@ def _lines(content: Mapping[str, Any]) -> list[str]:
         first = next(iter(ways.values()))["median"]
         for number, (way, found) in enumerate(ways.items()):
             ratio = f"{first / found['median']:.2g}" if number else ""
-            spread = ", ".join(map(_figures, found["spread"]))
-            lines.append(f"| {case if not number else ''} | {way} | {_figures(found['median'])} | {spread} | {ratio} |")
+            spread = ", ".join(map(figures, found["spread"]))
+            lines.append(f"| {case if not number else ''} | {way} | {figures(found['median'])} | {spread} | {ratio} |")
     return lines
-
-
-def _figures(value: float) -> str:
-    """Three of them, or all before the point."""
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def filled(page: str) -> str:
