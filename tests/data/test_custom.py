@@ -175,7 +175,10 @@ SETTINGS = [
     ({"train": "a.json"}, r"data\.train is given without --data\.val and --data\.images"),
     ({"val": "a.json", "images": "b"}, r"data\.val is given without --data\.train;"),
     ({"val_masks": "m"}, r"data\.val_masks is given without --data\.train and --data\.val and --data\.images"),
-    ({"root": "r"}, r"data\.root is r, but data\.source is scenes, which reads no files; set --data\.source coco, cityscapes or shards"),
+    (
+        {"root": "r"},
+        r"data\.root is r, but data\.source is scenes, which reads no files; set --data\.source coco, cityscapes or shards",
+    ),
     ({"root": "r", "train": "a", "val": "/b", "images": "c"}, r"data\.root is r, but data\.val \(/b\) is absolute"),
 ]
 
