@@ -47,9 +47,16 @@ def named(where: Location) -> Path:
     return where if isinstance(where, Path) else where.path
 
 
-def is_file(address: Address) -> bool:
+def below(folder: Location, name: str) -> Location:
+    """A file or folder in a folder."""
+    return folder.below(name) if isinstance(folder, Address) else folder / name
+
+
+def is_file(where: Location) -> bool:
     """Whether a file is there; a folder is none."""
-    with _system(address) as (system, path):
+    if isinstance(where, Path):
+        return where.is_file()
+    with _system(where) as (system, path):
         return system.isfile(path)
 
 

@@ -8,12 +8,10 @@ costs the same.
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from tarfile import BLOCKSIZE
 from typing import Any
 
-from unipan import addresses
-from unipan.addresses import Address, Location
+from unipan.addresses import Location, below, is_file, read_range
 from unipan.choices import Merge
 from unipan.classes import ClassTable
 from unipan.data.coco import size_text
@@ -100,27 +98,12 @@ class Shards:
         numbers = self._spans[6 * position : 6 * position + 6]
         spans = list(zip(numbers[::2], numbers[1::2], strict=True))
         start, end = spans[0][0], sum(spans[-1])
-        content = addresses.read_range(shard, start, end)
+        content = read_range(shard, start, end)
         if len(content) != end - start:
             raise InputError(
                 f"{shard} is cut off: of sample {position}, bytes {start} to {end}, {len(content)} came. Copy the tar again."
             )
         return [content[offset - start : offset - start + size] for offset, size in spans]
-
-
-def below(folder: Location, name: str) -> Location:
-    """A file in a folder."""
-    return folder.below(name) if isinstance(folder, Address) else folder / name
-
-
-def is_there(where: Location) -> bool:
-    """Whether a file is there."""
-    return addresses.is_file(where) if isinstance(where, Address) else where.is_file()
-
-
-def padded(size: int) -> int:
-    """What a member's content takes in a tar, in whole blocks."""
-    return -(-size // BLOCKSIZE) * BLOCKSIZE
 
 
 def _spans(entry: SampleEntry) -> tuple[Span, Span, Span]:
@@ -130,12 +113,12 @@ def _spans(entry: SampleEntry) -> tuple[Span, Span, Span]:
 def _read_index(folder: Location, split: str) -> ShardIndex:
     """Raises: InputError for a missing or damaged index, and for one that leads out of its folder."""
     path = below(folder, f"{split}.json")
-    if not is_there(path):
+    if not is_file(path):
         raise InputError(
             f"there is no {path}. Expected data.root to be a folder or an address with {split}.json, the index of its tars; "
             "write it by unipan convert shards, or name another split."
         )
-    index = parsed_as(ShardIndex, addresses.read_range(path, 0, None), path, "an index of shards")
+    index = parsed_as(ShardIndex, read_range(path, 0, None), path, "an index of shards")
     if index.version != VERSION:
         raise InputError(f"{path} is an index of version {index.version}, and {VERSION} is read here; write the shards again.")
     if not index.samples:
@@ -155,4 +138,5 @@ def _read_index(folder: Location, split: str) -> ShardIndex:
 def _follow(spans: Sequence[Span]) -> bool:
     """Whether members lie one behind the other, with a header before each: no more is read than belongs to them."""
     sizes_fit = spans[0][0] >= BLOCKSIZE and min(size for _, size in spans) > 0
-    return sizes_fit and all(following == offset + padded(size) + BLOCKSIZE for (offset, size), (following, _) in pairwise(spans))
+    ends = (offset + -(-size // BLOCKSIZE) * BLOCKSIZE for offset, size in spans)  # a tar fills up its blocks
+    return sizes_fit and all(following == end + BLOCKSIZE for end, (following, _) in zip(ends, spans[1:], strict=False))

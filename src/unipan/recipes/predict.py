@@ -98,7 +98,7 @@ def predict(
                 logger.warning(f"left out: {done.unreadable}")
                 unreadable.append(job.source)
                 continue
-            last = (job.source, done.answer) if done.answer else None
+            last = (job.source, done.answer) if done.answer is not None else None
             for what in done.remarks:
                 noted.setdefault(what, []).append(job.name)
             log.add(job.source.absolute(), done.image, done.annotation)

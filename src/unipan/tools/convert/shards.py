@@ -6,11 +6,11 @@ from io import BytesIO
 from pathlib import Path
 from tarfile import BLOCKSIZE, USTAR_FORMAT, TarFile, TarInfo
 
-from unipan.addresses import Location, written_to
+from unipan.addresses import Location, below, is_file, named, written_to
 from unipan.console import counted
 from unipan.data.coco import CocoPanoptic
 from unipan.data.coco_writer import annotation_of
-from unipan.data.shards import VERSION, SampleEntry, ShardIndex, Span, below, is_there
+from unipan.data.shards import VERSION, SampleEntry, ShardIndex, Span
 from unipan.errors import InputError
 from unipan.files import make_folder, write_json
 
@@ -27,7 +27,7 @@ def write_shards(dataset: CocoPanoptic, out: Location, split: str, *, per_shard:
     if not split.isidentifier():
         raise InputError(f"--split {split!r} came; a split's name is letters, digits and underscores, as in train or val.")
     path = below(out, f"{split}.json")
-    if is_there(path):
+    if is_file(path):
         raise InputError(f"{path} is there already; name another --out or --split, or remove it and its tars.")
     samples: list[SampleEntry] = []
     for start in counted(range(0, len(dataset), per_shard), f"shards of {split}", -(-len(dataset) // per_shard)):
@@ -37,7 +37,7 @@ def write_shards(dataset: CocoPanoptic, out: Location, split: str, *, per_shard:
             samples += _write_tar(folder / name, dataset, range(start, min(start + per_shard, len(dataset))))
     index = ShardIndex(version=VERSION, categories=dataset.classes.to_categories(), samples=samples)
     with written_to(out) as folder:
-        write_json(folder / path.name if isinstance(path, Path) else folder / path.path.name, asdict(index), indent=None)
+        write_json(folder / named(path).name, asdict(index), indent=None)
     return path
 
 
