@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from unipan.checkpoint import open_run
 from unipan.config import Config
 from unipan.console import shown_on_terminal
-from unipan.presets import scenes
+from unipan.data.build import validation_dataset
+from unipan.data.dataset import PanopticDataset
+from unipan.predictor import Predictor, load
+from unipan.presets import scenes as scenes_preset
 from unipan.recipes.train import train
 
 
@@ -22,7 +26,7 @@ def messages() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tiny_config() -> Config:
     """The demo's settings, shrunk; so many detections are admitted that answers hold things however little was learnt."""
-    small = scenes()
+    small = scenes_preset()
     detector = replace(
         small.model.detector,
         proposals_before_nms=50,
@@ -69,3 +73,15 @@ def learnt_run(tmp_path_factory: pytest.TempPathFactory, tiny_config: Config) ->
     out = tmp_path_factory.mktemp("learnt") / "run"
     train(replace(tiny_config, train=schedule, inference=replace(tiny_config.inference, min_stuff_area_px=400)), out)
     return out
+
+
+@pytest.fixture(scope="module")
+def scenes(learnt_run: Path) -> PanopticDataset:
+    """Its held-out images."""
+    return validation_dataset(open_run(learnt_run)[1].data)
+
+
+@pytest.fixture(scope="module")
+def predictor(learnt_run: Path) -> Predictor:
+    """Its predictor, which the tests of a file share."""
+    return load(learnt_run, device="cpu")

@@ -11,10 +11,8 @@ import pytest
 import torch
 from class_maps import class_map, confuse
 
-from unipan.checkpoint import open_run
 from unipan.config import Config
 from unipan.console import results
-from unipan.data.build import validation_dataset
 from unipan.data.dataset import PanopticDataset
 from unipan.metrics import average_precision
 from unipan.metrics.confusion import mean_iou
@@ -25,16 +23,6 @@ from unipan.predictor import Predictor, load
 from unipan.recipes.evaluate import evaluate_predictor, marked
 from unipan.recipes.evaluation import image_scores
 from unipan.recipes.evaluation.result import Evaluation
-
-
-@pytest.fixture(scope="module")
-def scenes(learnt_run: Path) -> PanopticDataset:
-    return validation_dataset(open_run(learnt_run)[1].data)
-
-
-@pytest.fixture(scope="module")
-def predictor(learnt_run: Path) -> Predictor:
-    return load(learnt_run)
 
 
 @pytest.fixture(scope="module")

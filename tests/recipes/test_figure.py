@@ -6,25 +6,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from unipan.checkpoint import open_run
-from unipan.data.build import validation_dataset
 from unipan.data.dataset import PanopticDataset
 from unipan.errors import InputError
 from unipan.metrics.pq import count, quality
-from unipan.predictor import Predictor, load
+from unipan.predictor import Predictor
 from unipan.recipes.figure import figure, telling
 
 pytest.importorskip("matplotlib")
-
-
-@pytest.fixture(scope="module")
-def scenes(learnt_run: Path) -> PanopticDataset:
-    return validation_dataset(open_run(learnt_run)[1].data)
-
-
-@pytest.fixture(scope="module")
-def predictor(learnt_run: Path) -> Predictor:
-    return load(learnt_run)
 
 
 def pq(predictor: Predictor, scenes: PanopticDataset, position: int, head) -> float:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from unipan.addresses import named
@@ -27,11 +26,6 @@ from unipan.recipes.predict import predict
 from unipan.viz.overlay import overlay
 
 NAMES = ("001.png", "002.jpg", "b.png")
-
-
-@pytest.fixture(scope="module")
-def predictor(learnt_run: Path) -> Predictor:
-    return load(learnt_run, device=torch.device("cpu"))
 
 
 @pytest.fixture
@@ -61,6 +55,14 @@ def test_options_of_a_call(predictor: Predictor, learnt_run: Path, folder: Path)
     assert load(learnt_run, overrides=Overrides(scale=0.5)).infer(path).network_size == (20, 28)
     one = load(learnt_run, overrides=Overrides(max_detections=1, proposals=5, max_admitted=9)).infer(path)
     assert len(one.detections.scores) == 1
+
+
+def test_an_answer_without_segments_is_an_answer(learnt_run: Path, folder: Path, tmp_path: Path) -> None:
+    nothing = Overrides(threshold=1.0, min_stuff_area_px=10_000)
+    done = predict(str(learnt_run), [folder], tmp_path / "out", overrides=nothing)
+    assert (done.images, done.segments) == (len(NAMES), 0)
+    assert done.last is not None
+    assert not done.last[1].segments
 
 
 @pytest.mark.parametrize(

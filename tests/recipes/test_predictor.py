@@ -62,11 +62,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def predictor(learnt_run: Path) -> Predictor:
-    return load(learnt_run, device=torch.device("cpu"))
-
-
-@pytest.fixture(scope="module")
 def answers(predictor: Predictor, folder: Path) -> dict[str, Answer]:
     """Each file's, given by its path."""
     return {path.name: predictor(path) for path in sorted(folder.iterdir())}

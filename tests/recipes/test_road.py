@@ -13,7 +13,6 @@ from PIL import Image
 
 from unipan.checkpoint import RunFolder, open_run, save_model
 from unipan.classes import ClassTable
-from unipan.data.build import validation_dataset
 from unipan.data.coco_writer import Entry, write_panoptic
 from unipan.data.dataset import PanopticDataset
 from unipan.data.id_maps import read_id_map
@@ -27,11 +26,6 @@ from unipan.recipes.predict import predict
 from unipan.recipes.score import score
 from unipan.types import PanopticMap, Sample
 from unipan.viz.canvas import as_pil
-
-
-@pytest.fixture(scope="module")
-def scenes(learnt_run: Path) -> PanopticDataset:
-    return validation_dataset(open_run(learnt_run)[1].data)
 
 
 @pytest.fixture(scope="module")
