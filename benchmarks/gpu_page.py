@@ -18,6 +18,7 @@ EQUALITY = """## Equal to the CPU
 The largest difference from the CPU, relative: of values and gradients, of each loss and the gradient norm of
 `cityscapes_r50`, and the share of pixels whose ids differ in each head's answer. float32 is without TF32. In half precision
 rounding moves scores, and these decide which proposals the box head samples: a large `box_regression` is a sum over others.
+The compiled backbone is held against the one that is not, both on the GPU with PyTorch's own settings, TF32 in convolutions.
 """
 RESUMED = """## Going on
 
