@@ -54,7 +54,10 @@ def scaled_rate(rate: float, *, batch_size: int, reference_batch_size: int) -> f
 
 
 def build_optimizer(network: nn.Module, kind: Optimizer, *, momentum: float, weight_decay: float) -> torch.optim.Optimizer:
-    """Norms, biases and scales (all with one dimension or none) are not decayed (our choice, as UPSNet does for biases)."""
+    """Norms, biases and scales (all with one dimension or none) are not decayed (our choice, as UPSNet does for biases).
+
+    Fused: one pass over all parameters in place of a dozen small operations for each.
+    """
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     groups = [
         {"params": [p for p in trained if p.dim() > 1], "weight_decay": weight_decay},
@@ -62,9 +65,9 @@ def build_optimizer(network: nn.Module, kind: Optimizer, *, momentum: float, wei
     ]
     match kind:
         case "sgd":
-            return torch.optim.SGD(groups, lr=0.0, momentum=momentum)
+            return torch.optim.SGD(groups, lr=0.0, momentum=momentum, fused=True)
         case "adamw":
-            return torch.optim.AdamW(groups, lr=0.0, betas=(momentum, SQUARES_DECAY))
+            return torch.optim.AdamW(groups, lr=0.0, betas=(momentum, SQUARES_DECAY), fused=True)
     assert_never(kind)
 
 
@@ -104,7 +107,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, network: nn.Module, stat
     for name in names:
         parameter = parameters[name]
         for key, tensors in parts.items():
-            optimizer.state[parameter][key] = tensors[name].to("cpu" if key == "step" else parameter.device)
+            optimizer.state[parameter][key] = tensors[name].to(parameter.device)
 
 
 def _saved(optimizer: torch.optim.Optimizer) -> dict[str, str]:
