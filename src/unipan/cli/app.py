@@ -21,6 +21,7 @@ from unipan.cli.explore import explore
 from unipan.cli.export import export
 from unipan.cli.figure import figure
 from unipan.cli.machine import benchmark, env
+from unipan.cli.memory import keep_freed_memory
 from unipan.cli.parse import Command, Menu, parse
 from unipan.cli.predict import predict
 from unipan.cli.threads import processor_quota, set_threads
@@ -70,6 +71,7 @@ def main(arguments: list[str] | None = None) -> None:
     with ending():
         if "torch" not in sys.modules:
             set_threads(os.environ, quota=processor_quota())
+            keep_freed_memory(os.environ)
         if given[:1] == ["--version"]:
             print(f"unipan {version('unipan')}")
         elif given[:1] == ["--complete"]:
