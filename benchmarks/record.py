@@ -49,6 +49,12 @@ def record_growth(name: str, axes: Mapping[str, Any], *, note: str) -> None:
     _write(name, {"threads": 1, "note": note, "growth": axes})
 
 
+def record_parts(name: str, rounds: Mapping[str, Sequence[Mapping[str, float]]]) -> None:
+    """The same for the parts that a work consists of: for each work the milliseconds of its parts in every round."""
+    every = {work: {part: _summary([ms[part] for ms in own]) for part in own[0]} for work, own in rounds.items()}
+    _write(name, {"threads": 1, "note": "", "parts": every})
+
+
 def _write(name: str, found: Mapping[str, Any]) -> None:
     commit = _git("rev-parse", "--short", "HEAD") + (" with changes" if _git("status", "--porcelain", "--", "src") else "")
     content = {"benchmark": name, "commit": commit, "machine": _machine(), **found}
@@ -61,7 +67,10 @@ def _write(name: str, found: Mapping[str, Any]) -> None:
 def table(content: Mapping[str, Any]) -> str:
     """A record as a page shows it."""
     machine, plural = content["machine"], "s" * (content["threads"] > 1)
-    lines = _growth_lines(content["growth"]) if "growth" in content else _lines(content)
+    if "growth" in content:
+        lines = _growth_lines(content["growth"])
+    else:
+        lines = _part_lines(content["parts"]) if "parts" in content else _lines(content)
     note = f" {content['note']}" if content["note"] else ""
     where = f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']:.1f}, torch {machine['torch']}"
     return "\n".join([*lines, "", f"Commit {content['commit']}, {content['threads']} thread{plural}; {where}.{note}"]) + "\n"
@@ -69,6 +78,22 @@ def table(content: Mapping[str, Any]) -> str:
 
 def _growth_lines(axes: Mapping[str, Any]) -> list[str]:
     return [f"![Curves: time and memory of a prediction](images/{CURVES.name})", "", *growth_table(axes)]
+
+
+def _part_lines(works: Mapping[str, Any]) -> list[str]:
+    """A column for each work; the dearest part of the first work first."""
+    totals = {work: sum(found["median"] for found in parts.values()) for work, parts in works.items()}
+    names = list(dict.fromkeys(part for parts in works.values() for part in parts))
+    first = next(iter(works.values()))
+    names.sort(key=lambda part: -first[part]["median"] if part in first else 0)
+    lines = ["| part | " + " | ".join(f"{work}, ms | share" for work in works) + " |", "|---|" + "---:|---:|" * len(works)]
+    for name in names:
+        cells = [
+            f"{figures(parts[name]['median'])} | {parts[name]['median'] / totals[work]:.1%}" if name in parts else "- | -"
+            for work, parts in works.items()
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return [*lines, "| all | " + " | ".join(f"{figures(total)} | " for total in totals.values()) + " |"]
 
 
 def _lines(content: Mapping[str, Any]) -> list[str]:
