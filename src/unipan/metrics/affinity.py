@@ -15,6 +15,8 @@ from unipan.metrics.additive import Additive
 MARKED_CELLS = 64
 """Cells of things of one image whose affinities to all cells are looked at, evenly spaced among them."""
 
+CELLS_AT_ONCE = 2**12
+"""In double precision: of a large image all cells together would take longer to be given memory than to be multiplied."""
 
 UNITS = 2**40
 """Shares are summed in whole units of 2^-40, which add up to the same sum in any order."""
@@ -65,14 +67,15 @@ def affinity_counts(features: Tensor, things: Tensor, labels: Tensor) -> Affinit
     judged = rival.sum(1) > 1
     count = min(MARKED_CELLS, len(cells))
     marked = torch.arange(count, device=cells.device) * len(cells) // count
-    positive = (own_features[marked] @ features.double().T).clamp(min=0)
-    on_own = (positive * (things == owner[marked][:, None])).sum(1)
+    positive = torch.cat([own_features[marked] @ part.T.double() for part in features.split(CELLS_AT_ONCE)], 1).clamp_(min=0)
+    all_positive = positive.sum(1)
+    on_own = positive.masked_fill_(things != owner[marked][:, None], 0).sum(1)
     return AffinityCounts(
         rival_cells=int(judged.sum()),
         distinguished=int((nearest == owner)[judged].sum()),
         chance=_units(1 / rival.sum(1)[judged]),
         marked=count,
-        own=_units(on_own / positive.sum(1).clamp(min=torch.finfo(torch.float64).tiny)),
+        own=_units(on_own / all_positive.clamp(min=torch.finfo(torch.float64).tiny)),
         area=_units(areas[owner[marked]] / len(things)),
     )
 

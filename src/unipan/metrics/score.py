@@ -3,6 +3,7 @@
 To add a metric: a file with what it takes from an image and how it is read, a field here, and its place in the report.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unipan.classes import ClassTable
@@ -14,7 +15,7 @@ from unipan.metrics.pq import PQCounts, quality
 from unipan.metrics.pq_dagger import ImageIoU, pq_dagger
 from unipan.metrics.report import Report
 from unipan.metrics.segment_errors import SegmentErrors
-from unipan.metrics.segment_matching import Matching
+from unipan.metrics.segment_matching import Matching, side_by_side
 from unipan.metrics.sizes import COCO_LIMITS, NUM_SIZES, count_by_size, own_limits, quality_by_size
 
 
@@ -42,9 +43,21 @@ class Score(Additive):
     @staticmethod
     def of(found: Matching, num_classes: int) -> "Score":
         """One image whose segments are matched."""
-        sizes, pixels = count_by_size(found, num_classes), Confusion.of(found, num_classes)
-        segments, errors = PQCounts.of(found, num_classes), SegmentErrors.of(found, num_classes)
-        return Score(1, segments, sizes, pixels, ImageIoU.of(pixels), errors, ScoreBins.of(found, num_classes))
+        return Score.of_images([found], num_classes)
+
+    @staticmethod
+    def of_images(found: Sequence[Matching], num_classes: int) -> "Score":
+        """Some images whose segments are matched, at least one: what a call costs by itself, they share."""
+        together, pixels = side_by_side(found), [Confusion.of(one, num_classes) for one in found]
+        return Score(
+            num_images=len(found),
+            segments=PQCounts.of(together, num_classes),
+            sizes=count_by_size(together, num_classes),
+            pixels=sum(pixels, Confusion.zero(num_classes)),
+            stuff=sum(map(ImageIoU.of, pixels), ImageIoU.zero(num_classes)),
+            errors=SegmentErrors.of(together, num_classes),
+            scores=ScoreBins.of(together, num_classes),
+        )
 
     def report(self, title: str, classes: ClassTable, *, semantic_head: Confusion | None = None) -> Report:
         """Every measure. semantic_head: its pixels, where the answers are of a network."""

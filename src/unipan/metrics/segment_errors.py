@@ -57,7 +57,7 @@ class SegmentErrors(Additive):
 
     @staticmethod
     def of(found: Matching, num_classes: int) -> "SegmentErrors":
-        """One image whose segments are matched."""
+        """One image whose segments are matched, or several side by side."""
         missed, false, right_class = error_kinds(found)
         sizes = _table(missed, size_index(found.true_areas), NUM_SIZES) + _table(
             false, size_index(found.predicted_areas), NUM_SIZES
@@ -136,6 +136,7 @@ def _repaired(
         (found.true_class + num_classes * kinds).ravel(),
         (predicted_class + num_classes * kinds).ravel(),
         np.tile(found.crowd, len(KINDS)),
+        np.tile(found.absorbs, len(KINDS)),
         np.ones(len(KINDS) * num_columns),
     )
     matched = matched._replace(extra=matched.extra & (matched.predicted_areas > 0))

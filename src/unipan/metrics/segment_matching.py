@@ -14,7 +14,7 @@ from unipan.types import PanopticMap, Segment
 
 
 class Matching(NamedTuple):
-    """Which segments of one image found each other; k pairs."""
+    """Which segments of one image, or of several side by side, found each other; k pairs."""
 
     shared: SharedAreas  # rows are true segments, columns predicted ones, counted from 1; 0 is void
     true_class: NDArray[np.int64]  # (n,)
@@ -23,6 +23,7 @@ class Matching(NamedTuple):
     predicted_areas: NDArray[np.int64]  # (m,) pixels
     void_areas: NDArray[np.int64]  # (m,) pixels of a prediction whose truth is void
     crowd: NDArray[np.bool_]  # (n,)
+    absorbs: NDArray[np.bool_]  # (n,) the last crowd of its class in its image
     scores: NDArray[np.float64]  # (m,)
     pairs: NDArray[np.int64]  # (k,) indices of the matched true segments
     partners: NDArray[np.int64]  # (k,) those of the predicted ones that they match
@@ -63,7 +64,9 @@ def match_segments(
         raise InputError("a panoptic map has ids that none of its segments bears; make it with unipan.ops.segments.panoptic_map.")
     crowd = np.array([segment.is_crowd for segment in true], dtype=bool)
     scores = np.array([segment.score for segment in predicted], dtype=np.float64)
-    return match_shared(shared, _classes(true), _classes(predicted), crowd, scores)
+    absorbs = np.zeros(num_true, dtype=bool)
+    absorbs[list({segment.class_index: index for index, segment in enumerate(true) if segment.is_crowd}.values())] = True
+    return match_shared(shared, _classes(true), _classes(predicted), crowd, absorbs, scores)
 
 
 def match_shared(
@@ -71,6 +74,7 @@ def match_shared(
     true_class: NDArray[np.int64],
     predicted_class: NDArray[np.int64],
     crowd: NDArray[np.bool_],
+    absorbs: NDArray[np.bool_],
     scores: NDArray[np.float64],
 ) -> Matching:
     """Match n true and m predicted segments by the areas that they share; the arguments are those of `Matching`.
@@ -89,9 +93,7 @@ def match_shared(
     of_one_class = true_class[row] == predicted_class[column]
     union = true_areas[row] + predicted_areas[column] - area - void[column]
     match = of_one_class & ~crowd[row] & (2 * area > union)  # at most one of each row and column
-    last_crowd = np.zeros(num_true, dtype=bool)
-    last_crowd[list({true_class[position]: position for position in np.flatnonzero(crowd)}.values())] = True
-    forgiven = of_one_class & last_crowd[row]
+    forgiven = of_one_class & absorbs[row]
     absorbed = void + _sums(column[forgiven] + 1, area[forgiven], num_predicted)
     unmatched, unfound = np.ones(num_predicted, dtype=bool), ~crowd
     unmatched[column[match]], unfound[row[match]] = False, False
@@ -103,6 +105,7 @@ def match_shared(
         predicted_areas=predicted_areas,
         void_areas=void,
         crowd=crowd,
+        absorbs=absorbs,
         scores=scores,
         pairs=row[match],
         partners=column[match],
@@ -110,6 +113,26 @@ def match_shared(
         extra=unmatched & (2 * absorbed <= predicted_areas),
         missed=unfound,
     )
+
+
+def side_by_side(found: Sequence[Matching]) -> Matching:
+    """The matchings of some images, laid side by side: what is counted on it, is counted of all of them at once."""
+    joined = {name: np.concatenate([getattr(one, name) for one in found]) for name in Matching._fields[1:]}
+    num_true, num_predicted = [len(one.true_class) for one in found], [len(one.predicted_class) for one in found]
+    rows, columns = [one.shared.row for one in found], [one.shared.column for one in found]
+    shared = SharedAreas(
+        row=np.where(np.concatenate(rows) > 0, _moved(rows, num_true), 0),
+        column=np.where(np.concatenate(columns) > 0, _moved(columns, num_predicted), 0),
+        area=np.concatenate([one.shared.area for one in found]),
+    )
+    pairs, partners = _moved([one.pairs for one in found], num_true), _moved([one.partners for one in found], num_predicted)
+    return Matching(shared, **joined)._replace(pairs=pairs, partners=partners)
+
+
+def _moved(indices: Sequence[NDArray[np.int64]], counts: Sequence[int]) -> NDArray[np.int64]:
+    """Indices of each image's segments, behind those of the images before it. counts: of each image's segments."""
+    before = np.cumsum([0, *counts])[:-1]
+    return np.concatenate(indices) + np.repeat(before, [len(own) for own in indices])
 
 
 def _sums(position: NDArray[np.int64], areas: NDArray[np.int64], num: int) -> NDArray[np.int64]:

@@ -124,9 +124,9 @@ def judged(predictor: Predictor, dataset: PanopticDataset) -> tuple[Counts, list
     turns = counted(mine, "evaluating", len(mine)) if processes.is_main else mine
     counts, records = Counts.zero(len(predictor.classes)), []
     for batch in judged_batches(predict_image(predictor, dataset[index]) for index in turns):
-        for own_counts, record in judge_images(predictor, batch, propagation):
-            counts += own_counts
-            records.append((mine[len(records)], record))
+        own_counts, own_records = judge_images(predictor, batch, propagation)
+        counts += own_counts
+        records += zip(mine[len(records) :], own_records, strict=False)
     counts = sum(processes.gather_objects([counts]), Counts.zero(len(predictor.classes)))
     in_order = sorted(processes.gather_objects(records), key=lambda entry: entry[0])  # AP breaks ties by the images' order
     return counts, [record for _, record in in_order]

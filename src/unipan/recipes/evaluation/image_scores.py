@@ -1,7 +1,7 @@
 """What an evaluation takes from images. H x W pixels, C classes."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -15,9 +15,10 @@ from unipan.metrics.affinity import AffinityCounts
 from unipan.metrics.aligned_maps import AlignedMaps
 from unipan.metrics.average_precision import ImageInstances, instances_of, is_available
 from unipan.metrics.confusion import Confusion
-from unipan.metrics.pq import mean_pq
+from unipan.metrics.pq import PQCounts, mean_pq
 from unipan.metrics.propagation_effect import PropagationEffect
 from unipan.metrics.score import Score
+from unipan.metrics.segment_matching import Matching
 from unipan.models.decode import best_channel, ids_of_channels, in_image
 from unipan.models.panoptic_head import channel_bias, unary_logits
 from unipan.ops.upsample import STRIDE
@@ -97,38 +98,59 @@ def judged_batches(images: Iterable[Predicted]) -> Iterator[list[Predicted]]:
         yield batch
 
 
+class Judged(NamedTuple):
+    """One image laid beside its truth."""
+
+    answer: Matching
+    semantic_head: Confusion
+    unpropagated: Matching | None  # None where answers come without propagation
+    effect: PropagationEffect
+    affinity: AffinityCounts
+
+
 @torch.inference_mode()
 def judge_images(
     predictor: Predictor, images: Sequence[Predicted], propagation: Propagation | None
-) -> list[tuple[Counts, ImageRecord]]:
-    """Compare what was predicted for some images with their truths."""
+) -> tuple[Counts, list[ImageRecord]]:
+    """Compare what was predicted for some images, at least one, with their truths."""
+    num_classes = len(predictor.classes)
     found = [in_image(one.detections, one.network_size, one.size) for one in (image.inference for image in images)]
     instances = instances_of(found, [image.truth for image in images]) if is_available() else [None] * len(images)
-    judged = []
-    for image, own, its in zip(images, found, instances, strict=True):
-        truth = image_statistics(image.inference.size, image.truth.segments)
-        counts = _judge_image(predictor, image, propagation, own)
-        pq = mean_pq(counts.answer.segments)
-        judged.append((counts, ImageRecord(image.name, pq, its, truth, limits_reached(predictor, image.inference))))
-    return judged
+    judged = [_judge_image(predictor, image, propagation, own) for image, own in zip(images, found, strict=True)]
+    unpropagated = [one.unpropagated for one in judged if one.unpropagated]
+    none = Counts.zero(num_classes)
+    counts = Counts(
+        answer=Score.of_images([one.answer for one in judged], num_classes),
+        semantic_head=sum((one.semantic_head for one in judged), none.semantic_head),
+        unpropagated=Score.of_images(unpropagated, num_classes) if unpropagated else none.unpropagated,
+        effect=sum((one.effect for one in judged), none.effect),
+        affinity=sum((one.affinity for one in judged), none.affinity),
+        mask_free=sum(own.mask_logits is None for own in found),
+    )
+    records = [
+        ImageRecord(
+            name=image.name,
+            pq=mean_pq(PQCounts.of(one.answer, num_classes)),
+            instances=its,
+            truth=image_statistics(image.inference.size, image.truth.segments),
+            limits_reached=limits_reached(predictor, image.inference),
+        )
+        for image, one, its in zip(images, judged, instances, strict=True)
+    ]
+    return counts, records
 
 
-def _judge_image(predictor: Predictor, image: Predicted, propagation: Propagation | None, found: Detections) -> Counts:
+def _judge_image(predictor: Predictor, image: Predicted, propagation: Propagation | None, found: Detections) -> Judged:
     (_, truth, inference, answer), classes = image, predictor.classes
     outputs, network_size, size = inference.outputs, inference.network_size, inference.size
     semantic = best_channel(outputs.semantic[0], network_size, size).cpu()
     maps = AlignedMaps(truth, semantic, answer.ids, *([unpropagated_ids(inference, classes)] if propagation else []))
     matching = maps.match(maps.values[0], answer.segments, classes, min_stuff_area_px=predictor.min_stuff_area_px)
-    counts = replace(
-        Counts.zero(len(classes)),
-        answer=Score.of(matching, len(classes)),
-        semantic_head=maps.semantic_confusion(len(classes)),
-        mask_free=int(found.mask_logits is None),
-    )
+    confusion = maps.semantic_confusion(len(classes))
     if not propagation:
-        return counts
+        return Judged(matching, confusion, None, PropagationEffect(), AffinityCounts())
     unpropagated, effect = propagation.judge(found.take(outputs.admitted[0]), maps)
-    return replace(counts, unpropagated=unpropagated, effect=effect, affinity=affinity_of(inference, truth))
+    return Judged(matching, confusion, unpropagated, effect, affinity_of(inference, truth))
 
 
 def unpropagated_ids(inference: Inference, classes: ClassTable) -> Tensor:

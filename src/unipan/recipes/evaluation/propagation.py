@@ -1,16 +1,16 @@
 """What propagation adds to the answer of one checkpoint; part of an evaluation of the unified head."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unipan.classes import VOID_ID
+from unipan.classes import VOID
 from unipan.console import Table
-from unipan.data.targets import make_target
 from unipan.losses.panoptic import panoptic_truth
 from unipan.losses.pixels import IGNORE
 from unipan.metrics.affinity import AffinityCounts
@@ -18,6 +18,7 @@ from unipan.metrics.aligned_maps import AlignedMaps
 from unipan.metrics.propagation_effect import PropagationEffect
 from unipan.metrics.report import Report, percent, stuff_iou, without_nan
 from unipan.metrics.score import Score
+from unipan.metrics.segment_matching import Matching
 from unipan.models.decode import channels_of, labels_of_channels
 from unipan.models.panoptic_head import UnifiedHead
 from unipan.models.potential import DynamicPotential
@@ -80,8 +81,8 @@ class Propagation(NamedTuple):
     head: UnifiedHead
     potential: DynamicPotential
 
-    def judge(self, admitted: Detections, maps: AlignedMaps) -> tuple[Score, PropagationEffect]:
-        """Of one image, its answer without propagation, and what propagation does to it.
+    def judge(self, admitted: Detections, maps: AlignedMaps) -> tuple[Matching, PropagationEffect]:
+        """Of one image, its answer without propagation matched with the truth, and what propagation does to it.
 
         admitted: boxes in the image's pixels. maps: of the untrimmed answers' ids with and without propagation.
         """
@@ -91,7 +92,7 @@ class Propagation(NamedTuple):
         with_it, off = (channels_of(ids, void=len(labels)) for ids in (answer, without))
         void_channel = self.potential.void_channel
         effect = propagation_effect(with_it, off, admitted, maps, stuff=classes.stuff, void_channel=void_channel)
-        return Score.of(matching, len(classes)), effect
+        return matching, effect
 
     def part(self, title: str, unpropagated: Score, effect: PropagationEffect, affinity: AffinityCounts) -> PropagationPart:
         """Of all images."""
@@ -133,7 +134,12 @@ def propagation_effect(
 
 def one_pixel_each(truth: PanopticMap) -> Target:
     """The truth's target with maps (1, n + 1) of void and of each of the n segments: what is so of one pixel is of all."""
-    pixels = torch.tensor([[VOID_ID, *(segment.id for segment in truth.segments)]], dtype=torch.int32)
-    target = make_target(replace(truth, ids=pixels), min_thing_px=0)
-    boxes = [segment.box for segment in truth.segments if segment.is_thing and not segment.is_crowd]
-    return replace(target, boxes=torch.tensor(boxes, dtype=torch.float32).view(-1, 4))
+    is_thing = [segment.is_thing and not segment.is_crowd for segment in truth.segments]
+    things = [segment for segment, wanted in zip(truth.segments, is_thing, strict=True) if wanted]
+    index = count()
+    return Target(
+        boxes=torch.tensor([thing.box for thing in things], dtype=torch.float32).view(-1, 4),
+        labels=torch.tensor([thing.class_index for thing in things], dtype=torch.int64),
+        instances=torch.tensor([[-1, *(next(index) if wanted else -1 for wanted in is_thing)]], dtype=torch.int32),
+        semantic=torch.tensor([[VOID, *(segment.class_index for segment in truth.segments)]], dtype=torch.int16),
+    )
