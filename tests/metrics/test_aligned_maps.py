@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from unipan.classes import VOID, ClassTable
 from unipan.metrics.aligned_maps import AlignedMaps
 from unipan.metrics.confusion import Confusion
+from unipan.metrics.counts_json import counts_to_json
+from unipan.metrics.score import Score
 from unipan.metrics.segment_matching import match_maps
 from unipan.ops.segments import Label, drop_small_stuff, panoptic_map
 from unipan.types import PanopticMap
@@ -48,3 +50,11 @@ def test_each_map_is_judged_as_by_itself(
         assert all(np.array_equal(one, two) for one, two in zip(found.shared, expected.shared, strict=True))
         assert all(np.array_equal(one, two) for one, two in zip(found[1:], expected[1:], strict=True))
         assert np.array_equal(Confusion.of(found, 3).pixels, confuse(class_map(trimmed), class_map(truth), 3).pixels)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(maps(crowds=True), maps(crowds=False)), min_size=1, max_size=4))
+def test_images_side_by_side_count_as_one_by_one(pairs: list[tuple[PanopticMap, PanopticMap]]) -> None:
+    found = [match_maps(answer, truth) for truth, answer in pairs]
+    one_by_one = sum((Score.of(one, 3) for one in found), Score.zero(3))
+    assert counts_to_json(Score.of_images(found, 3)) == counts_to_json(one_by_one)
