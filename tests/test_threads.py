@@ -33,6 +33,17 @@ def test_what_the_user_said_stays(given: dict[str, str], quota: float, expected:
     assert environment == expected
 
 
+def test_processes_share_the_processors() -> None:
+    here = available_processors()
+    for processes, quota, each in ((2, INF, max(1, here // 2)), (here, INF, 1), (here + 1, INF, 1), (2, 0.5, 1)):
+        environment: dict[str, str] = {}
+        set_threads(environment, quota=quota, processes=processes)
+        assert environment["OMP_NUM_THREADS"] == str(each)
+    asked = {"OMP_NUM_THREADS": "7"}
+    set_threads(asked, quota=INF, processes=2)
+    assert asked["OMP_NUM_THREADS"] == "7"
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "many", "1.5"])
 def test_no_number_of_threads_is_refused(value: str) -> None:
     with pytest.raises(InputError, match="UNIPAN_THREADS"):

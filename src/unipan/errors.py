@@ -12,6 +12,10 @@ class InputError(ValueError):
     """
 
 
+class OthersUnreachable(InputError):
+    """One of the processes that share a command's work has ended or cannot be reached, which its own message explains."""
+
+
 def plural(count: int, noun: str, many: str = "") -> str:
     """So many of something: 1 image, 3 images. many: the noun's plural, where it is not the noun with an s."""
     return f"{count} {noun if count == 1 else many or f'{noun}s'}"

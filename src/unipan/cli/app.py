@@ -20,6 +20,7 @@ from unipan.cli.evaluate import compare, evaluate, report, runs, score
 from unipan.cli.explore import explore
 from unipan.cli.export import export
 from unipan.cli.figure import figure
+from unipan.cli.launch import asked_processes, is_started
 from unipan.cli.machine import benchmark, env
 from unipan.cli.memory import keep_freed_memory
 from unipan.cli.parse import Command, Menu, parse
@@ -27,24 +28,27 @@ from unipan.cli.predict import predict
 from unipan.cli.threads import processor_quota, set_threads
 from unipan.cli.train import demo, table_maker, train
 from unipan.engine.interrupt import Stopped
-from unipan.errors import InputError, is_out_of_memory
+from unipan.errors import InputError, OthersUnreachable, is_out_of_memory
 from unipan.presets import PRESETS
 from unipan.recipes.tables.paper_tables import LETTERS
 
 
-def _with_presets(run, text: str) -> Menu:
-    entries = {name: Command(run, name, help=preset.__doc__ or "") for name, preset in PRESETS.items()}
-    return Menu("preset", text, entries, unnamed=Command(run, ""))
+def _with_presets(run, text: str, *, shared: bool = False) -> Menu:
+    entries = {name: Command(run, name, help=preset.__doc__ or "", shared=shared) for name, preset in PRESETS.items()}
+    return Menu("preset", text, entries, unnamed=Command(run, "", shared=shared))
 
 
-VERBS = (evaluate, report, predict, explore, compare, figure, score, export, interchange, runs, doctor, benchmark, env)
+VERBS = (report, predict, explore, compare, figure, score, export, interchange, runs, doctor, benchmark, env)
 """Those whose settings are a run's, or none."""
 MENU = Menu(
     "verb",
     "Panoptic segmentation through a learnt instance affinity.",
     {
-        "demo": Command(demo, "demo"),
-        "train": _with_presets(train, "Train a network with a preset or --config FILE; --help after it lists every setting."),
+        "demo": Command(demo, "demo", shared=True),
+        "train": _with_presets(
+            train, "Train a network with a preset or --config FILE; --help after it lists every setting.", shared=True
+        ),
+        "evaluate": Command(evaluate, shared=True),
         **{verb.__name__: Command(verb) for verb in VERBS},
         "inspect": _with_presets(inspect, "Draw what a training would see: settings as for train, and an image file for --out."),
         "convert": Menu(
@@ -70,7 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = sys.argv[1:] if arguments is None else arguments
     with ending():
         if "torch" not in sys.modules:
-            set_threads(os.environ, quota=processor_quota())
+            set_threads(os.environ, quota=processor_quota(), processes=asked_processes(given))
             keep_freed_memory(os.environ)
         if given[:1] == ["--version"]:
             print(f"unipan {version('unipan')}")
@@ -96,6 +100,8 @@ def ending() -> Iterator[None]:
             yield
         finally:
             sys.stdout.flush()
+    except OthersUnreachable as error:  # those whom the main process started leave it to that one to say
+        _end("" if is_started() else f"{_process_name()}: {error}", 2)
     except InputError as error:
         _end(f"{_process_name()}: {error}", 2)
     except Stopped as stop:

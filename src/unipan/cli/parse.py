@@ -21,6 +21,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import arg
 
+from unipan.cli.launch import ProcessCount, in_processes
 from unipan.config import Config
 from unipan.errors import InputError
 from unipan.presets import settings_of
@@ -40,6 +41,8 @@ class Command:
     run: Callable[..., None]
     preset: str | None = None
     help: str = ""
+    shared: bool = False
+    """Whether processes can share its work; then it takes --processes N too."""
 
     def text(self) -> str:
         """What it does."""
@@ -99,7 +102,7 @@ def parse(menu: Menu, arguments: list[str]) -> Callable[[], None]:
 
 def _ready(command: Command, words: str, arguments: list[str]) -> Callable[[], None]:
     printed = StringIO()
-    read = partial(tyro.cli, _deferred(command, arguments), prog=words, description=command.text())
+    read = partial(tyro.cli, _deferred(command, words, arguments), prog=words, description=command.text())
     try:
         with redirect_stderr(printed):
             ready, unknown = read(args=arguments, return_unknown_args=True)
@@ -121,7 +124,7 @@ def _ready(command: Command, words: str, arguments: list[str]) -> Callable[[], N
 
 def options_of(command: Command) -> list[str]:
     """The names of all options of a command, in order."""
-    return sorted(_listed(partial(tyro.cli, _deferred(command, []), prog="unipan")))
+    return sorted(_listed(partial(tyro.cli, _deferred(command, "", []), prog="unipan")))
 
 
 def _listed(read: Callable[..., Any]) -> set[str]:
@@ -144,34 +147,34 @@ def _refuse_unknown(arguments: list[str], read: Callable[..., Any], words: str) 
             raise InputError(f"there is no option {word}: {hint}All are listed by {words} --help.") from None
 
 
-def _deferred(command: Command, arguments: list[str]) -> Callable[..., Callable[[], None]]:
+def _deferred(command: Command, words: str, arguments: list[str]) -> Callable[..., Callable[[], None]]:
     """The parser calls a function as soon as it has its arguments; this lets `main` call it, with the preset's settings."""
 
     @wraps(command.run)
     def ready(*args: Any, **options: Any) -> Callable[[], None]:
         options.pop("config_file", None)
+        count = options.pop("processes", 1)
         if options.pop("print_config", False):
             return partial(print, as_json(options["config"]))
+        if command.shared:
+            return partial(in_processes, [*words.split()[1:], *arguments], count, command.run, *args, **options)
         return partial(command.run, *args, **options)
 
+    own = dict(inspect.signature(command.run).parameters)
+    further: dict[str, tuple[Any, Any]] = {"processes": (ProcessCount, 1)} if command.shared else {}
     if command.preset is not None:
-        further = {"config_file": (ConfigFile, None), "print_config": (PrintConfig, False)}
-        own = dict(inspect.signature(command.run).parameters)
+        further |= {"config_file": (ConfigFile, None), "print_config": (PrintConfig, False)}
         own["config"] = own["config"].replace(default=_default_settings(command.preset, arguments))
-        own |= {
-            name: inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
-            for name, (kind, default) in further.items()
-        }
-        if "--print-config" in arguments:  # nothing is written, so no place for it is asked for
-            own |= {name: _optional(parameter) for name, parameter in own.items() if parameter.default is parameter.empty}
-        ready.__signature__ = inspect.Signature([*own.values()])  # type: ignore[attr-defined]
-        ready.__annotations__ = {name: parameter.annotation for name, parameter in own.items()}
-        del ready.__wrapped__  # type: ignore[attr-defined] (the parser would look at that one's)
+    own |= {
+        name: inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+        for name, (kind, default) in further.items()
+    }
+    if "--print-config" in arguments:  # nothing is written, so no place for it is asked for
+        own |= {n: p.replace(annotation=p.annotation | None, default=None) for n, p in own.items() if p.default is p.empty}
+    ready.__signature__ = inspect.Signature([*own.values()])  # type: ignore[attr-defined]
+    ready.__annotations__ = {name: parameter.annotation for name, parameter in own.items()}
+    del ready.__wrapped__  # type: ignore[attr-defined] (the parser would look at that one's)
     return ready
-
-
-def _optional(parameter: inspect.Parameter) -> inspect.Parameter:
-    return parameter.replace(annotation=parameter.annotation | None, default=None)
 
 
 def _default_settings(preset: str, arguments: list[str]) -> Config:

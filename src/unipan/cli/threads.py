@@ -18,10 +18,10 @@ CONTROL_GROUPS = Path("/sys/fs/cgroup")
 OWN_GROUP = Path("/proc/self/cgroup")
 
 
-def set_threads(environment: MutableMapping[str, str], *, quota: float) -> None:
+def set_threads(environment: MutableMapping[str, str], *, quota: float, processes: int = 1) -> None:
     """Threads that soon wait asleep, and no more of them than the processors they may use, unless the user has said otherwise.
 
-    quota: how many processors' time this process may use (`processor_quota`).
+    quota: how many processors' time this process may use (`processor_quota`). processes: how many are to share the processors.
     Raises: InputError where UNIPAN_THREADS is no number.
     """
     asked = environment.get("UNIPAN_THREADS", "")
@@ -31,8 +31,9 @@ def set_threads(environment: MutableMapping[str, str], *, quota: float) -> None:
         environment.update({"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": SPINS})  # the first one for other OpenMPs than GNU's
     if asked:
         environment["OMP_NUM_THREADS"] = asked
-    elif quota < available_processors():  # which OpenMP finds out by itself
-        environment.setdefault("OMP_NUM_THREADS", str(max(1, ceil(quota))))
+    elif quota < available_processors() or processes > 1:  # else OpenMP finds it out by itself
+        usable = ceil(min(quota, available_processors()))
+        environment.setdefault("OMP_NUM_THREADS", str(max(1, usable // processes)))
 
 
 def processor_quota(groups: Path = CONTROL_GROUPS, own: Path = OWN_GROUP) -> float:

@@ -15,9 +15,12 @@ def demo(config: Settings, *, out: Path = Path("runs/demo"), show: bool = False,
         out: Folder for the model, metrics.json and report.html; a demo in it that was stopped goes on.
         show: Only draw a contact sheet of the scenes (OUT/scenes.png) and print what they are like.
     """
+    from unipan.engine.processes import this_process
     from unipan.recipes import demo as recipe
 
     if show:
+        if not this_process().is_main:
+            return
         path, statistics = recipe.show_scenes(config, out)
         print_all(
             recipe.statistics_table(statistics, config.data.difficulty),

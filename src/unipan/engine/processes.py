@@ -1,7 +1,7 @@
 """The processes that work together on one command, and what they say to each other.
 
-A launcher (`torchrun`, `accelerate launch`) starts the same command in each. Numbers and small objects pass on the CPU, gradients
-(engine/gradients.py) where they are.
+A launcher (`torchrun`, `accelerate launch`) or `--processes` starts the same command in each. Numbers and small objects pass on
+the CPU, gradients (engine/gradients.py) where they are.
 """
 
 import atexit
@@ -14,7 +14,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, distributed
 
-from unipan.errors import InputError
+from unipan.errors import OthersUnreachable
 
 T = TypeVar("T")
 
@@ -85,11 +85,11 @@ def _meet() -> None:
     try:
         distributed.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo")
     except (RuntimeError, ValueError) as error:  # ValueError: the environment is incomplete
-        raise InputError(
+        raise OthersUnreachable(
             f"the environment tells of {os.environ['WORLD_SIZE']} processes, but they cannot be reached ({error}); start the "
-            "command with torchrun or accelerate launch, or unset WORLD_SIZE."
+            "command with --processes, torchrun or accelerate launch, or unset WORLD_SIZE."
         ) from error
-    atexit.register(_close)
+    atexit.register(close)
 
 
 def shutdown() -> None:
@@ -98,7 +98,7 @@ def shutdown() -> None:
         distributed.destroy_process_group()
 
 
-def _close() -> None:
+def close() -> None:
     """Close what is still open when this process ends, whatever it ends by.
 
     gloo's threads, left to the interpreter's end after another process has gone, aborted one in eight: its exit status was 134.
@@ -115,6 +115,6 @@ def _others_needed() -> Iterator[None]:
         yield
     except RuntimeError as error:
         reason = str(error).splitlines()[0].removeprefix("[").partition("] ")[-1].partition(". ")[0]  # without gloo's own place
-        raise InputError(
+        raise OthersUnreachable(
             f"another process has ended or cannot be reached, so this one ends too; its own message says why ({reason or error})."
         ) from error

@@ -14,6 +14,7 @@ from unipan.data.build import validation_dataset
 from unipan.data.coco_writer import Entry, write_panoptic
 from unipan.data.scenes.dataset import SceneDataset
 from unipan.data.scenes.statistics import SceneStatistics, measure_scenes
+from unipan.engine.processes import this_process
 from unipan.errors import InputError
 from unipan.files import make_folder, write_json
 from unipan.predictor import Predictor
@@ -35,7 +36,8 @@ MEASURED_SCENES = 200
 def demo(config: Config, out: Path) -> Evaluation:
     """Train on scenes, evaluate on held-out ones, and write OUT/metrics.json and OUT/report.html.
 
-    Where `out` holds a demo of the same settings it goes on with it; one that is done is only evaluated again.
+    Where `out` holds a demo of the same settings it goes on with it; one that is done is only evaluated again. Processes share
+    the training and the evaluation; the main one writes.
     """
     need_matplotlib()
     folder = RunFolder(out)
@@ -46,6 +48,8 @@ def demo(config: Config, out: Path) -> Evaluation:
     dataset = validation_dataset(config.data)
     predictor = Predictor(network, dataset.classes, config)
     evaluation = evaluate_predictor(predictor, dataset, evaluation_title(config))
+    if not this_process().is_main:
+        return evaluation
     write_json(folder.metrics, evaluation.to_json())
     illustrate(
         folder,
