@@ -1,7 +1,11 @@
 """Two processes against one: the same losses and weights, whatever each has to learn from; and one's end is everyone's."""
 
+import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +32,7 @@ from process_cases import (
 from unipan.checkpoint import RunFolder
 from unipan.engine.processes import Processes, this_process
 from unipan.recipes.evaluate import evaluate
+from unipan.recipes.training.checkpoints import saved_steps
 
 ROUNDING = 1e-12
 """Between float64 trainings that add the same numbers in another order."""
@@ -167,6 +172,50 @@ def test_one_failure_ends_both_with_its_message(together: Together) -> None:
     assert "unipan (rank 1 of 2): cannot read b.png." in other_err
     assert "unipan (rank 0 of 2): another process has ended" in err
     assert "b.png" not in err
+
+
+def started(arguments: list[str], out: Path) -> subprocess.Popen[str]:
+    """A command of two processes, of which it starts one itself."""
+    words = [sys.executable, "-m", "unipan", *arguments, *SETTINGS, "--processes", "2", "--out", str(out)]
+    threads = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(words, env=threads, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_the_demo_that_starts_its_own_processes_is_the_launcher_s(together: Together, tmp_path: Path) -> None:
+    """To the byte; the evaluation, which the two share, is that of one process, and is printed once."""
+    demo = started(["demo", "--train.steps", "3", "--train.save-every", "2", "--json"], tmp_path)
+    out, err = demo.communicate(timeout=300)
+    assert demo.returncode == 0, err
+    assert "2 images: 2 processes" in err
+    assert (tmp_path / "model.safetensors").read_bytes() == (together.folder / "run/model.safetensors").read_bytes()
+    assert json.loads(out) == json.loads((tmp_path / "metrics.json").read_text()) == evaluate(str(tmp_path)).to_json()
+    assert (tmp_path / "report.html").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "to", "status", "told"),
+    [
+        (signal.SIGTERM, "main", 143, "unipan: stopped by SIGTERM after step"),
+        (signal.SIGKILL, "other", 2, "unipan: another process has ended"),
+        (signal.SIGKILL, "main", -9, ""),
+    ],
+)
+def test_they_end_together(number: signal.Signals, to: str, status: int, told: str, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    main = started(["train", "demo", "--train.steps", "1000", "--train.save-every", "1"], folder.path)
+    while not saved_steps(folder):
+        assert main.poll() is None
+        time.sleep(0.1)
+    [other] = map(int, Path(f"/proc/{main.pid}/task/{main.pid}/children").read_text().split())
+    os.kill({"main": main.pid, "other": other}[to], number)
+    _, err = main.communicate(timeout=60)
+    assert main.returncode == status
+    assert told in err.splitlines()[-1]
+    ends = time.monotonic() + 5
+    while Path(f"/proc/{other}").exists():
+        assert time.monotonic() < ends, "the other process goes on alone"
+        time.sleep(0.1)
 
 
 @pytest.mark.slow
