@@ -55,7 +55,7 @@ def in_processes(words: Sequence[str], count: int, run: Callable[..., None], /, 
     elif count > 1:
         if "WORLD_SIZE" in os.environ:
             raise InputError(f"--processes {count} came under a launcher, which starts processes itself; leave out either.")
-        with _meeting_place(count), _others(words, count):
+        with _told_by_environment(count), _others(words, count):
             run(*args, **options)
         return
     run(*args, **options)
@@ -69,7 +69,7 @@ def _end_with_main() -> None:
 
 
 @contextmanager
-def _meeting_place(count: int) -> Iterator[None]:
+def _told_by_environment(count: int) -> Iterator[None]:
     """Within, the environment says what a launcher says to the main process: they are on one machine, and meet at a free port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -123,7 +123,7 @@ class _Others:
         ]
         self._ending = threading.Event()
         self._own_ends: list[int | None] = []
-        threading.Thread(target=self._watch, daemon=True).start()
+        threading.Thread(target=self._end_if_one_failed, daemon=True).start()
 
     def have_met(self) -> bool:
         """Whether there are connections between all processes; each notices when another's close."""
@@ -164,7 +164,7 @@ class _Others:
                 process.kill()
                 process.wait()
 
-    def _watch(self) -> None:
+    def _end_if_one_failed(self) -> None:
         """End this process if another has failed and it does not notice: no signal reaches one that waits to meet the others."""
         while not self._ending.wait(LOOK_EVERY_S):
             ended = [status for process in self.processes if (status := process.poll()) is not None]
