@@ -55,7 +55,7 @@ def in_processes(words: Sequence[str], count: int, run: Callable[..., None], /, 
     elif count > 1:
         if "WORLD_SIZE" in os.environ:
             raise InputError(f"--processes {count} came under a launcher, which starts processes itself; leave out either.")
-        with _told_by_environment(count), _others(words, count):
+        with _launched_environment(count), _others(words, count):
             run(*args, **options)
         return
     run(*args, **options)
@@ -69,7 +69,7 @@ def _end_with_main() -> None:
 
 
 @contextmanager
-def _told_by_environment(count: int) -> Iterator[None]:
+def _launched_environment(count: int) -> Iterator[None]:
     """Within, the environment says what a launcher says to the main process: they are on one machine, and meet at a free port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -98,7 +98,7 @@ def _others(words: Sequence[str], count: int) -> Iterator[None]:
         others.end(PATIENCE_S, well=True)
     except OthersUnreachable:
         others.end(PATIENCE_S)
-        others.tell()
+        others.show()
         raise
     except BaseException:
         others.end(PATIENCE_S if others.have_met() else 0)  # before that, they would wait for this one
@@ -145,7 +145,7 @@ class _Others:
                 close()
         self._wait(patience_s)
 
-    def tell(self) -> None:
+    def show(self) -> None:
         """Show what the others wrote on stderr, and which were killed."""
         for rank, (text, status) in enumerate(zip(self.texts, self._own_ends, strict=True), start=1):
             text.seek(0)
@@ -172,7 +172,7 @@ class _Others:
                 self._wait(0)
                 interrupted = bool({130, -SIGINT} & set(ended))
                 if not interrupted:
-                    self.tell()
+                    self.show()
                 why = "interrupted" if interrupted else "another process has ended, so this one ends too"
                 print(f"unipan: {why}.", file=sys.stderr, flush=True)
                 os._exit(130 if interrupted else 2)
