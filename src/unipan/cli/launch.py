@@ -55,7 +55,7 @@ def in_processes(words: Sequence[str], count: int, run: Callable[..., None], /, 
     elif count > 1:
         if "WORLD_SIZE" in os.environ:
             raise InputError(f"--processes {count} came under a launcher, which starts processes itself; leave out either.")
-        with _launched_environment(count), _others(words, count):
+        with _environment(count), _others(words, count):
             run(*args, **options)
         return
     run(*args, **options)
@@ -69,7 +69,7 @@ def _end_with_main() -> None:
 
 
 @contextmanager
-def _launched_environment(count: int) -> Iterator[None]:
+def _environment(count: int) -> Iterator[None]:
     """Within, the environment says what a launcher says to the main process: they are on one machine, and meet at a free port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
