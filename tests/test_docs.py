@@ -26,7 +26,7 @@ STAND_INS = {"PRESET": "demo", "$table": "a", "$seed": "0", "$change": "--train.
 """What a reader puts in for the words of a page."""
 
 
-FOREIGN_OPTIONS = {"--version", "--complete", "--index-url", "--minutes", "--nproc-per-node"}
+FOREIGN_OPTIONS = {"--version", "--complete", "--index-url", "--minutes", "--nproc-per-node", "--standalone"}
 """Of `unipan` itself, pip, our benchmarks and torchrun."""
 
 
