@@ -181,6 +181,7 @@ def started(arguments: list[str], out: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(words, env=threads, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_the_demo_that_starts_its_own_processes_is_the_launcher_s(together: Together, tmp_path: Path) -> None:
     """To the byte; the evaluation, which the two share, is that of one process, and is printed once."""
     demo = started(["demo", "--train.steps", "3", "--train.save-every", "2", "--json"], tmp_path)
