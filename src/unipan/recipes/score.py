@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,8 @@ from unipan.ops.segments import Label, indices_of, joined_labels
 
 PAIRS_EACH = 20
 """From so many pairs on a further process is clearly worth its start."""
+AT_ONCE = 16
+"""Images whose matched segments are counted together."""
 
 
 def score(
@@ -140,8 +143,10 @@ def _score_all(truth: PanopticFile, predictions: PanopticFile, pairs: list[tuple
         return _match_colors(truth, predictions, *pair) or _match_carefully(truth, predictions, *pair)
 
     with shared_out(match_pair, pairs, worthwhile_processes(len(pairs), PAIRS_EACH)) as matchings:
-        scores = (Score.of(found, num_classes) for found in counted(matchings, "scoring", len(pairs), transient=True))
-        return sum(scores, Score.zero(num_classes))
+        turns, total = iter(counted(matchings, "scoring", len(pairs), transient=True)), Score.zero(num_classes)
+        while some := list(islice(turns, AT_ONCE)):
+            total += Score.of_images(some, num_classes)
+        return total
 
 
 def _match_carefully(truth: PanopticFile, predictions: PanopticFile, true_position: int, position: int) -> Matching:
