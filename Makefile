@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= runs/demo
 JOBS ?= 2
+PROCESSES ?= 2
 MINUTES ?= 62
 TABLES ?= a b c d e
 VARIANTS ?= bare position taught taught-existence
@@ -20,7 +21,7 @@ help:  ## this list
 	touch $@
 
 demo: .venv/ready  ## train on procedural scenes, evaluate, write $(OUT)/report.html
-	$(BIN)/unipan demo --out $(OUT)
+	$(BIN)/unipan demo --processes $(PROCESSES) --out $(OUT)
 
 test: .venv/ready  ## the whole suite but for what is marked slow, in $(JOBS) processes
 	$(BIN)/python -m pytest -m 'not slow' -n $(JOBS) --dist loadfile
