@@ -108,7 +108,7 @@ def coco_small() -> Config:
             copy_paste=0.5,
         ),
         loss=replace(small.loss, panoptic=0.2),
-        train=replace(small.train, steps=800, learning_rate=0.0004, warmup_steps=100, ema=0.99),
+        train=replace(small.train, steps=1200, learning_rate=0.0004, warmup_steps=100, ema=0.99),
         inference=InferenceConfig(score_threshold=0.2, min_stuff_area_px=4096),
     )
 
@@ -241,7 +241,7 @@ def finetune_small() -> Config:
             small,
             model=replace(small.model, detector=detector),
             data=replace(small.data, train_split="train", val_split="val", short_side=FROM_DATA, long_side=FROM_DATA),
-            train=replace(small.train, max_admitted=FROM_DATA),
+            train=replace(small.train, steps=800, max_admitted=FROM_DATA),
             inference=replace(small.inference, max_admitted=FROM_DATA),
         )
     )
