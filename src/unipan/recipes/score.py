@@ -143,10 +143,9 @@ def _score_all(truth: PanopticFile, predictions: PanopticFile, pairs: list[tuple
         return _match_colors(truth, predictions, *pair) or _match_carefully(truth, predictions, *pair)
 
     with shared_out(match_pair, pairs, worthwhile_processes(len(pairs), PAIRS_EACH)) as matchings:
-        turns, total = iter(counted(matchings, "scoring", len(pairs), transient=True)), Score.zero(num_classes)
-        while some := list(islice(turns, AT_ONCE)):
-            total += Score.of_images(some, num_classes)
-        return total
+        turns = iter(counted(matchings, "scoring", len(pairs), transient=True))
+        batches = iter(lambda: list(islice(turns, AT_ONCE)), [])
+        return sum((Score.of_images(batch, num_classes) for batch in batches), Score.zero(num_classes))
 
 
 def _match_carefully(truth: PanopticFile, predictions: PanopticFile, true_position: int, position: int) -> Matching:
