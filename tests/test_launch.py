@@ -53,12 +53,13 @@ def program(tmp_path: Path) -> Program:
     return Program(tmp_path)
 
 
-WAITS_FOR_IT = "lambda: [time.sleep(0.02) for _ in range(3000) if not os.path.exists('{}/told')]"
+def first_seen(program: Program, then: str) -> str:
+    """A lambda that waits until the other process works, and then does what `then` says."""
+    return f"lambda: ([time.sleep(0.02) for _ in range(2000) if not os.path.exists('{program.folder}/told')], {then})"
 
 
 def test_it_gets_the_same_words_and_its_rank_and_both_are_awaited(program: Program) -> None:
-    waits = WAITS_FOR_IT.format(program.folder)
-    assert program("sleep 0.3", waits)[:2] == (0, [])
+    assert program("sleep 0.3", first_seen(program, "None"))[:2] == (0, [])
     assert program.told() == "-m unipan train demo 1 1 2"
     assert program.other_is_gone()
 
@@ -81,7 +82,8 @@ def test_ctrl_c_while_they_meet_ends_all(program: Program) -> None:
 
 
 def test_its_message_stands_before_that_of_the_main_one_that_missed_it(program: Program) -> None:
-    status, err, _ = program(f"echo '{OTHERS_SENTENCE}' >&2; exit 2", "lambda: fail(OthersUnreachable('it is gone.'))")
+    unreachable = first_seen(program, "fail(OthersUnreachable('it is gone.'))")
+    status, err, _ = program(f"echo '{OTHERS_SENTENCE}' >&2; exit 2", unreachable)
     assert (status, err) == (2, [OTHERS_SENTENCE, "unipan: it is gone."])
 
 
@@ -95,7 +97,7 @@ def test_its_message_stands_before_that_of_the_main_one_that_missed_it(program: 
 def test_what_both_find_is_said_once_and_one_that_still_waits_is_ended(
     error: str, status: int, message: str, program: Program
 ) -> None:
-    found, err, seconds = program(f"echo '{OTHERS_SENTENCE}' >&2; sleep 50", f"lambda: fail({error})")
+    found, err, seconds = program(f"echo '{OTHERS_SENTENCE}' >&2; sleep 50", first_seen(program, f"fail({error})"))
     assert (found, err) == (status, [message])
     assert program.other_is_gone()
     assert seconds < 30
