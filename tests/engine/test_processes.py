@@ -106,6 +106,7 @@ def test_two_processes_have_the_bits_of_one_that_takes_their_shares_in_turn(
     assert same_bits(together[name][0], in_turn)
 
 
+@pytest.mark.slow
 def test_in_float32_two_processes_stay_near_one_in_a_single_pass(together: Together, alone: Callable[[Case], Trained]) -> None:
     """At the rates with which cityscapes_r50 begins.
 
