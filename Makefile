@@ -24,7 +24,7 @@ demo: .venv/ready  ## train on procedural scenes, evaluate, write $(OUT)/report.
 	$(BIN)/unipan demo --processes $(PROCESSES) --out $(OUT)
 
 test: .venv/ready  ## the whole suite but for what is marked slow, in $(JOBS) processes
-	$(BIN)/python -m pytest -m 'not slow' -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m 'not slow' -n $(JOBS) --dist loadfile
 
 slow: .venv/ready  ## what needs minutes
 	$(BIN)/python -m pytest -m slow
