@@ -135,7 +135,7 @@ class Predictor:
             yield from (predict_tiled(self, source, tile, head=head, trim=trim, threshold=threshold) for source in sources)
             return
         while batch := [read_image(source) for source in islice(sources, batch_size)]:
-            for inference in self._infer(batch, threshold):
+            for inference in self._infer(batch, threshold, every_mask=(head or self.head) != "unified"):
                 yield self.answer(inference, head=head, trim=trim)
 
     def infer(self, image: ImageSource, *, threshold: float | None = None) -> Inference:
@@ -144,15 +144,16 @@ class Predictor:
         threshold: the lowest score, 0..1, of a detection that enters the answers, where it is not the predictor's own; of
         scores under the settings' model.detector.score_threshold there is none.
         """
-        return self._infer([read_image(image)], threshold)[0]
+        return self._infer([read_image(image)], threshold, every_mask=True)[0]
 
     @torch.no_grad()
-    def _infer(self, images: list[Tensor], threshold: float | None) -> list[Inference]:
-        """images: each (3, H, W) uint8."""
+    def _infer(self, images: list[Tensor], threshold: float | None, *, every_mask: bool) -> list[Inference]:
+        """images: each (3, H, W) uint8. every_mask: as in `Admission`."""
         threshold = Overrides(threshold=threshold).threshold  # which refuses one that is none
         sizes = [self.network_size((image.shape[1], image.shape[2])) for image in images]
         batch = network_batch(images, sizes, self.device)
-        admission = self.admission if threshold is None else self.admission._replace(score_threshold=threshold)
+        own = {} if threshold is None else {"score_threshold": threshold}
+        admission = self.admission._replace(every_mask=every_mask, **own)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
             outputs = self.network(batch, sizes, admission=admission)
         return [Inference(outputs.of_image(i), image, sizes[i], admission) for i, image in enumerate(images)]

@@ -171,7 +171,9 @@ class Admission(NamedTuple):
     limit: int
     from_truth: bool = False
     """Admit the truth's boxes with score 1 in place of the network's own detections: for training alone (paper, section A.4)."""
-    every_mask: bool = True  # masks of all detections; else of the admitted ones alone, which is all that training needs
+    every_mask: bool = (
+        True  # masks of all detections; else of the admitted ones alone: all that training and the unified answer need
+    )
 
 
 class Outputs(NamedTuple):

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,19 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from unipan.answer import Answer
+from unipan.choices import PanopticHead
+from unipan.config import Config
+from unipan.data.dataset import PanopticDataset
 from unipan.data.scenes.dataset import SceneDataset
 from unipan.errors import InputError
+from unipan.models.build import untrained_network
 from unipan.ops.images import read_image
 from unipan.overrides import Overrides
 from unipan.predictor import Predictor, load
+from unipan.types import Detections, Size
 
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 56, 4), np.uint8)
 
@@ -189,3 +196,22 @@ def test_a_predictor_can_be_pickled(learnt_run: Path) -> None:
     predictor = load(learnt_run, device="cpu")
     image = NOISE[..., :3]
     assert torch.equal(pickle.loads(pickle.dumps(predictor))(image).ids, predictor(image).ids)
+
+
+@pytest.mark.parametrize(("head", "masks"), [("unified", 4), ("heuristic", 8)])
+def test_an_answer_by_the_unified_head_takes_the_masks_of_admitted_detections_alone(
+    head: PanopticHead, masks: int, tiny_config: Config, scenes: PanopticDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(tiny_config, model=replace(tiny_config.model, masks=True, variant="B"))
+    predictor = Predictor(untrained_network(config, scenes.classes), scenes.classes, config, head=head)
+    detector, made = predictor.network.detector, []
+    add_masks = detector.add_masks
+
+    def counting(pyramid: list[Tensor], sizes: list[Size], detections: list[Detections]) -> list[Detections]:
+        made.append(len(detections[0].scores))
+        return add_masks(pyramid, sizes, detections)
+
+    monkeypatch.setattr(detector, "add_masks", counting)
+    answer, inference = predictor(scenes[0].image), predictor.infer(scenes[0].image)
+    assert made == [masks, 8]  # of 8 detections 4 may be admitted; `infer` gives what AP needs
+    assert torch.equal(answer.ids, predictor.answer(inference).ids)
