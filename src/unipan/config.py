@@ -90,7 +90,7 @@ class ModelConfig:
     backbone: str = "resnet50"
     """Any timm model with features at strides 4, 8, 16 and 32."""
     pretrained: bool = True
-    """Start from ImageNet weights (from a local package for tf_efficientnet_lite0, else from timm's hub)."""
+    """Start from ImageNet weights (from a local package for tf_efficientnet_lite0, _lite1 and _lite2, else from timm's hub)."""
     fpn_channels: int = 256
     """Width of the feature pyramid."""
     fpn_norm: bool | None = None

