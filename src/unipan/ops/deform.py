@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from torchvision.ops import deform_conv2d
 
 from unipan.ops.precision import full_precision
+from unipan.ops.row_sums import sum_rows
 
 TAPS = 9
 
@@ -47,8 +48,7 @@ def project_then_gather(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
     taps = weight.permute(1, 2, 3, 0).reshape(cin, TAPS * cout)
     rows = (cells @ taps).view(-1, cout).to(offsets.dtype)  # (B*P*9, cout); autocast may have lowered the product
     index, share = _neighbours(*_positions(offsets))
-    summed = F.embedding_bag(index, rows, per_sample_weights=share, mode="sum")
-    return summed.view(batch, height, width, cout).permute(0, 3, 1, 2)
+    return sum_rows(rows, index, share).view(batch, height, width, cout).permute(0, 3, 1, 2)
 
 
 def sample_then_project(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
@@ -78,20 +78,20 @@ def _positions(offsets: Tensor) -> tuple[Tensor, Tensor]:
 def _neighbours(y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     """The 36 rows that make up each output cell: their index among (B, P, 9) and their bilinear shares, each (B*P, 36)."""
     batch, _, height, width = y.shape
-    y_cells, y_shares = _along_axis(y, height)
-    x_cells, x_shares = _along_axis(x, width)
-    first = torch.arange(batch, device=y.device)[:, None, None, None] * (height * width)
-    tap = torch.arange(TAPS, device=y.device)[:, None, None]
-    index = ((first + y_cells[:, None] * width + x_cells) * TAPS) + tap  # (2, 2, B, 9, H, W)
-    share = y_shares[:, None] * x_shares
-    order = (2, 4, 5, 3, 0, 1)
-    return index.permute(order).reshape(-1, 4 * TAPS), share.permute(order).reshape(-1, 4 * TAPS)
+    y_cells, y_shares = _along_axis(y.permute(0, 2, 3, 1).contiguous(), height)  # taps last: all that follows lies in order
+    x_cells, x_shares = _along_axis(x.permute(0, 2, 3, 1).contiguous(), width)
+    first = torch.arange(batch, device=y.device)[:, None, None, None] * (height * width * TAPS)
+    tap = torch.arange(TAPS, device=y.device)
+    starts, columns = [cells * (width * TAPS) + (first + tap) for cells in y_cells], [cells * TAPS for cells in x_cells]
+    index = torch.stack([start + column for start in starts for column in columns], -1)  # (B, H, W, 9, 4)
+    share = torch.stack([y_share * x_share for y_share in y_shares for x_share in x_shares], -1)
+    return index.view(-1, 4 * TAPS), share.view(-1, 4 * TAPS)
 
 
-def _along_axis(position: Tensor, length: int) -> tuple[Tensor, Tensor]:
-    """The two neighbours of each position along one axis and their shares, stacked in front; outside the share is 0."""
+def _along_axis(position: Tensor, length: int) -> tuple[list[Tensor], list[Tensor]]:
+    """The two neighbours of each position along one axis and their shares; outside the share is 0."""
     low = position.detach().floor()
-    pair = torch.stack([low, low + 1])
     fraction = position - low
-    shares = torch.stack([1 - fraction, fraction]) * ((pair >= 0) & (pair < length))
-    return pair.long().clamp(0, length - 1), shares  # clamped last: a NaN turns into any integer
+    pair = ((low, 1 - fraction), (low + 1, fraction))
+    shares = [share * ((cell >= 0) & (cell < length)) for cell, share in pair]
+    return [cell.long().clamp(0, length - 1) for cell, _ in pair], shares  # clamped last: a NaN turns into any integer

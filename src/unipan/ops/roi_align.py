@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torchvision.ops import roi_align as torchvision_roi_align
 
+from unipan.ops.row_sums import spread_rows
+
 SAMPLES = 2
 """Along each side of a bin, as in Mask R-CNN."""
 
@@ -37,19 +39,8 @@ class _RowSums(torch.autograd.Function):
         batch, channels, height, width = ctx.shape
         index, share = neighbours(regions, ctx.output_size, ctx.scale, height, width)
         rows = gradient.permute(0, 2, 3, 1).reshape(-1, channels)  # one row for each bin
-        bins = torch.arange(len(rows)).repeat_interleave(index.shape[1])
-        bag = torch.ops.aten._embedding_bag_dense_backward(  # the gradient of F.embedding_bag(index, cells, share), mode "sum"
-            rows,
-            index.flatten(),
-            bins,
-            rows.new_empty(0).long(),
-            rows.new_empty(0).long(),
-            batch * height * width,
-            False,
-            0,
-            share.flatten(),
-        )
-        return bag.view(batch, height, width, channels).permute(0, 3, 1, 2), None, None, None
+        cells = spread_rows(rows, index, share, batch * height * width)
+        return cells.view(batch, height, width, channels).permute(0, 3, 1, 2), None, None, None
 
 
 def neighbours(regions: Tensor, output_size: int, scale: float, height: int, width: int) -> tuple[Tensor, Tensor]:
