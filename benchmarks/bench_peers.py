@@ -1,7 +1,8 @@
 """A training step and a prediction beside the peers' on the same scene: processor seconds of one thread and peak memory.
 
 Every measurement is a process of its own, so that peaks are its own; the networks take turns, so that a busy moment hits all.
-Weights are random; at inference each keeps 100 detections. A peer that is not installed is named and left out.
+Weights are random; at inference each keeps 100 detections. A peer that is not installed is named and left out. unipan's commands
+keep freed memory for the next image, a program around a predictor does not by itself: both are measured, of Mask R-CNN too.
 """
 
 import importlib
@@ -14,12 +15,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from time import process_time
 
+from unipan.cli.memory import KEPT_BYTES
+
 CASES = {
     "training step, 512 x 1024": ("training_step", (512, 1024)),
     "prediction, 800 x 1216": ("prediction", (800, 1216)),
     "prediction, 1024 x 2048": ("prediction", (1024, 2048)),
 }
-WAYS = ("unipan_r50", "torchvision_maskrcnn", "detectron2_panoptic_fpn", "mask2former_r50")
+PEERS = ("unipan_r50", "torchvision_maskrcnn", "detectron2_panoptic_fpn", "mask2former_r50")
+KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(KEPT_BYTES)}
+"""glibc's names for what unipan's commands ask of it."""
+WAYS = {peer: (peer, {}) for peer in PEERS} | {f"{peer}, freed memory kept": (peer, KEPT) for peer in PEERS[:2]}
+"""Peers, and what the environment of their process adds."""
 ROUNDS = 3
 
 
@@ -57,10 +64,10 @@ def main() -> None:
     peaks: dict[str, dict[str, float]] = {case: {} for case in CASES}
     for case in CASES:
         for _ in range(ROUNDS):
-            for way in WAYS:
-                found = measured_apart(way, case)
+            for way, (peer, environment) in WAYS.items():
+                found = measured_apart(peer, case, environment)
                 if found is None:
-                    print(f"{way} is not installed: left out")
+                    print(f"{peer} is not installed: left out")
                     continue
                 times[case].setdefault(way, []).append(found["ms"])
                 peaks[case][way] = max(peaks[case].get(way, 0.0), found["peak"])
