@@ -13,7 +13,7 @@ def sum_rows(rows: Tensor, index: Tensor, share: Tensor) -> Tensor:
     """(N, C): output n is the sum over k of share[n, k] * rows[index[n, k]].
 
     rows: (R, C). index: (N, K) int64. share: (N, K). Values and the gradient of `share` are torch's embedding bag's; so is the
-    gradient of `rows` to the bit, but in a third of the time.
+    gradient of `rows`, up to rounding, but in a third of the time.
     """
     summed = F.embedding_bag(index, rows.detach(), per_sample_weights=share, mode="sum")
     return _GradientOfRows.apply(summed, rows, index, share.detach())  # pyright: ignore[reportReturnType]
@@ -22,12 +22,12 @@ def sum_rows(rows: Tensor, index: Tensor, share: Tensor) -> Tensor:
 def spread_rows(rows: Tensor, index: Tensor, share: Tensor, count: int) -> Tensor:
     """(count, C): the transpose of `sum_rows`; output r is the sum of share[n, k] * rows[n] over all n, k with index[n, k] = r.
 
-    rows: (N, C). index: (N, K) int64, below count. share: (N, K). Index and place in one integer sort faster than with a
-    permutation beside them, and leave each sum in the order of places, so that it is the same in every run.
+    rows: (N, C). index: (N, K) int64, below count. share: (N, K). An entry's index and number in one integer sort faster than
+    with a permutation beside them, and leave each sum in the order of entries: the same bits in every run and any threads.
     """
-    places = index.numel()
-    bits = places.bit_length()
-    keys = np.sort(((index.flatten() << bits) | torch.arange(places)).numpy())
+    entries = index.numel()
+    bits = entries.bit_length()
+    keys = np.sort(((index.flatten() << bits) | torch.arange(entries)).numpy())
     order = torch.from_numpy(keys).bitwise_and_((1 << bits) - 1)
     found = torch.bincount(index.flatten(), minlength=count)
     starts = found.cumsum(0) - found
