@@ -7,31 +7,25 @@ reused, stopped runs resumed; two calls with other variants or seeds may share O
 
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from json import JSONDecodeError, loads
 from pathlib import Path
 from statistics import mean
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
-import numpy as np
-import torch
+from judge import Judged, judged
 
-from unipan.choices import Difficulty, PanopticHead
+from unipan.choices import Difficulty
 from unipan.classes import ClassTable
-from unipan.config import Config, DataConfig, InferenceConfig
-from unipan.console import counted
+from unipan.config import Config, DataConfig
 from unipan.data.build import validation_dataset
-from unipan.data.dataset import PanopticDataset
 from unipan.errors import InputError, plural
 from unipan.files import make_folder, replace_atomically
-from unipan.metrics.affinity import AffinityCounts
 from unipan.metrics.bootstrap import difference_interval, draw_images
-from unipan.metrics.pq import PQCounts, count, quality
-from unipan.predictor import Predictor
+from unipan.metrics.pq import PQCounts, quality
 from unipan.presets import PRESETS
-from unipan.recipes.evaluation.affinity import affinity_of
 from unipan.recipes.tables.make import Figure
-from unipan.recipes.tables.trials import kept_or, predictor_of, trained_run
+from unipan.recipes.tables.trials import trained_run
 from unipan.settings import with_values
 
 SELECT_SEED = 500
@@ -66,13 +60,6 @@ def variant_config(name: str, base: Config, *, seed: int) -> Config:
     if name not in VARIANTS:
         raise InputError(f"variant {name} is unknown; choose from {', '.join(VARIANTS)}, or add it to VARIANTS.")
     return with_values(base, {**VARIANTS[name], "train.seed": seed})
-
-
-class Judged(NamedTuple):
-    """One checkpoint on all images, in their order."""
-
-    heads: dict[PanopticHead, list[PQCounts]]
-    affinity: AffinityCounts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,44 +119,6 @@ def ablate(names: Sequence[str], base: Config, out: Path, seeds: Sequence[int], 
     page = out / f"ablation-{on.difficulty}-{on.val_seed}-{threshold:g}.md"
     replace_atomically(page, lambda path: path.write_text(found.markdown()))
     return found
-
-
-def judged(run: Path, inference: InferenceConfig, data: DataConfig) -> Judged:
-    """Every head of a finished run on the held-out images of `data`; kept in the run's folder."""
-
-    def judge() -> dict[str, Any]:
-        return _to_json(_judge(predictor_of(run, inference, data, trim=True), validation_dataset(data)))
-
-    name = f"judged-{data.difficulty}-{data.val_seed}-{inference.score_threshold:g}"
-    return _from_json(kept_or(run, name, (inference, data), judge))
-
-
-@torch.inference_mode()
-def _judge(predictor: Predictor, dataset: PanopticDataset) -> Judged:
-    found = Judged({head: [] for head in predictor.heads}, AffinityCounts())
-    for index in counted(range(len(dataset)), "judging", len(dataset)):
-        sample = dataset[index]
-        inference = predictor.infer(sample.image)
-        for head, images in found.heads.items():
-            images.append(count(predictor.answer(inference, head=head), sample.truth, len(predictor.classes)))
-        found = found._replace(affinity=found.affinity + affinity_of(inference, sample.truth))
-    return found
-
-
-def _to_json(found: Judged) -> dict[str, Any]:
-    heads = {
-        head: [{field.name: getattr(image, field.name).tolist() for field in fields(PQCounts)} for image in images]
-        for head, images in found.heads.items()
-    }
-    return {"heads": heads, "affinity": asdict(found.affinity)}
-
-
-def _from_json(content: dict[str, Any]) -> Judged:
-    heads = {
-        head: [PQCounts(**{name: np.array(numbers) for name, numbers in image.items()}) for image in images]
-        for head, images in content["heads"].items()
-    }
-    return Judged(heads, AffinityCounts(**content["affinity"]))
 
 
 def setting(text: str) -> tuple[str, Any]:

@@ -14,6 +14,8 @@ class Overrides:
 
     threshold: float | None = None
     """Lowest score of a detection that enters the answer, 0..1."""
+    nms: float | None = None
+    """Two boxes of one class that overlap by more than this IoU, 0..1, are one detection: the weaker one is dropped."""
     max_admitted: int | None = None
     """Detections of one image that may enter the answer."""
     max_detections: int | None = None
@@ -34,6 +36,8 @@ class Overrides:
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise InputError(f"the threshold is {self.threshold:g}; a score lies in [0, 1].")
+        if self.nms is not None and not 0 <= self.nms <= 1:
+            raise InputError(f"the limit of nms is {self.nms:g}; an IoU lies in [0, 1].")
         if self.scale is not None and not 0 < self.scale < float("inf"):
             raise InputError(f"the scale is {self.scale:g}; a factor lies above 0: 0.5 halves the sides.")
         if self.scale is not None and (self.short_side is not None or self.long_side is not None):
@@ -47,6 +51,7 @@ class Overrides:
         detector, lowest = config.model.detector, config.model.detector.score_threshold
         detector = _with(
             detector,
+            nms=self.nms,
             max_detections=self.max_detections,
             proposals=self.proposals,
             proposals_before_nms=self.proposals and max(self.proposals, detector.proposals_before_nms),

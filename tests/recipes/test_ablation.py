@@ -1,17 +1,20 @@
 """Ablations on a tiny budget: what is trained, what is reused, and what a row says."""
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
+import methods
 import pytest
 import torch
-from ablation import COLUMNS, VARIANTS, Ablation, ablate, variant_config
+from ablation import COLUMNS, SELECT_SEED, VARIANTS, Ablation, ablate, variant_config
 
 from unipan.classes import VOID_ID, ClassTable
 from unipan.config import Config
 from unipan.data.build import validation_dataset
 from unipan.errors import InputError
 from unipan.metrics.pq import PQCounts, count, quality
+from unipan.overrides import Overrides
 from unipan.predictor import load
 from unipan.recipes.evaluation.affinity import things_of_cells
 from unipan.recipes.tables import trials
@@ -70,6 +73,29 @@ def test_finished_runs_and_judgements_are_reused(
     monkeypatch.setattr(trials, "Predictor", refuse)
     again = ablate(["bare", "taught-existence"], base, out, [3], selecting.data)
     assert again.markdown() == ablation.markdown()
+
+
+def test_a_head_is_read_as_suits_it_best_on_other_scenes(
+    ablation: Ablation, base: Config, selecting: Config, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(methods, "SELECT_SCENES", 2)
+    monkeypatch.setattr(methods, "THRESHOLDS", (0.0, 0.5))
+    runs, limits = [out / "bare-seed3"], (0.1, 0.9)
+    found = methods.compared({"masks-b": runs}, base, selecting.data, limits)
+    other = replace(selecting.data, val_seed=SELECT_SEED, val_scenes=2)
+    for head in ("unified", "upsnet", "heuristic"):
+        scores = {}
+        for threshold, nms in product(methods.THRESHOLDS, limits):
+            predictor = load(runs[0], overrides=Overrides(threshold=threshold, nms=nms))
+            dataset = validation_dataset(other)
+            counts = [
+                count(predictor(dataset[i].image, head=head), dataset[i].truth, len(dataset.classes)) for i in range(len(dataset))
+            ]
+            scores[f"masks-b at {threshold:g}, NMS {nms:g}"] = quality(
+                sum(counts, PQCounts.zero(len(dataset.classes))), dataset.classes
+            ).all.pq
+        (row,) = [row for row in found.rows if head in found.rows[row][0].heads]
+        assert scores[row] == max(scores.values())
 
 
 def test_every_variant_is_a_valid_change(base: Config) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from torchvision.ops import box_iou
 
 from unipan.addresses import named
 from unipan.cli import main
@@ -23,6 +24,7 @@ from unipan.recipes import predict_image
 from unipan.recipes.evaluation.limits import limits_reached
 from unipan.recipes.images import image_files
 from unipan.recipes.predict import predict
+from unipan.types import Detections
 from unipan.viz.overlay import overlay
 
 NAMES = ("001.png", "002.jpg", "b.png")
@@ -57,6 +59,15 @@ def test_options_of_a_call(predictor: Predictor, learnt_run: Path, folder: Path)
     assert len(one.detections.scores) == 1
 
 
+def test_boxes_of_a_class_overlap_by_the_limit_at_most(learnt_run: Path, folder: Path) -> None:
+    def most(detections: Detections) -> float:
+        same = (detections.labels[:, None] == detections.labels).fill_diagonal_(False)
+        return float(box_iou(detections.boxes, detections.boxes)[same].max())
+
+    own, apart = load(learnt_run), load(learnt_run, overrides=Overrides(nms=0.01))
+    assert most(apart.infer(folder / "b.png").detections) <= 0.01 < most(own.infer(folder / "b.png").detections)
+
+
 def test_an_answer_without_segments_is_an_answer(learnt_run: Path, folder: Path, tmp_path: Path) -> None:
     nothing = Overrides(threshold=1.0, min_stuff_area_px=10_000)
     done = predict(str(learnt_run), [folder], tmp_path / "out", overrides=nothing)
@@ -69,6 +80,8 @@ def test_an_answer_without_segments_is_an_answer(learnt_run: Path, folder: Path,
     ("values", "message"),
     [
         ({"threshold": 2.0}, "a score lies in"),
+        ({"nms": -0.1}, "an IoU lies in"),
+        ({"nms": float("nan")}, "an IoU lies in"),
         ({"scale": 0.0}, "a factor lies above 0"),
         ({"scale": 1.0, "short_side": 9}, "give one or the other"),
     ],

@@ -55,10 +55,12 @@ def measured(run: Path, base: Config, *, trim: bool) -> dict[str, Any]:
     return kept_or(run, f"measured-{'trimmed' if trim else 'untrimmed'}", (base.inference, base.data, trim), evaluate)
 
 
-def predictor_of(run: Path, inference: InferenceConfig, data: DataConfig, *, trim: bool) -> Predictor:
-    """A finished run's predictor, which reads answers off and resizes as these settings say."""
+def predictor_of(
+    run: Path, inference: InferenceConfig, data: DataConfig, *, trim: bool, overrides: Overrides = NO_OVERRIDES
+) -> Predictor:
+    """A finished run's predictor, which reads answers off and resizes as these settings say, but for the overrides."""
     folder, found, classes = open_run(run)
-    config = _trimmed(replace(found, inference=inference, data=data), trim=trim)
+    config = overrides.applied_to(_trimmed(replace(found, inference=inference, data=data), trim=trim))
     network = untrained_network(config, classes)
     load_model(folder.model, network)
     return Predictor(network, classes, config)
