@@ -78,7 +78,7 @@ def test_finished_runs_and_judgements_are_reused(
 
 def test_each_head_is_read_as_suits_it_best_on_the_average_of_seeds(base: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     classes = validation_dataset(base.data).classes
-    matched = {  # of ten segments a class, by threshold and NMS; two seeds
+    matched: dict[str, dict[methods.Reading, tuple[int, int]]] = {  # of ten segments a class, by threshold and NMS; two seeds
         "unified": {(0.15, 0.3): (5, 5), (0.15, 0.6): (9, 0), (0.3, 0.3): (6, 5), (0.3, 0.6): (4, 8)},
         "heuristic": {(0.15, 0.3): (5, 6), (0.15, 0.6): (5, 5), (0.3, 0.3): (4, 4), (0.3, 0.6): (3, 5)},
     }
