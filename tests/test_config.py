@@ -11,7 +11,7 @@ import pytest
 
 from unipan.config import Config, DataConfig, DetectorConfig, InferenceConfig, LossConfig, ModelConfig, TrainConfig
 from unipan.errors import InputError
-from unipan.presets import PRESETS
+from unipan.presets import PRESETS, as_panoptic_fpn, as_upsnet, demo
 from unipan.settings_file import load_config, save_config
 
 NO_LOSS = {"semantic": 0, "panoptic": 0, "rpn": 0, "box": 0, "mask": 0}
@@ -35,6 +35,13 @@ def test_every_preset_is_valid_and_survives_the_disk(name: str, path: Path) -> N
     assert load_config(path) == config
     assert PRESETS[name].__name__ == name
     assert PRESETS[name].__doc__, "the command line shows it"
+
+
+def test_baselines_learn_by_their_own_losses() -> None:
+    """Whatever the unified head learns by: UPSNet's head by cross-entropy alone, Panoptic FPN's merger by nothing."""
+    losses = [as_preset(demo()).loss for as_preset in (lambda base: base, as_upsnet, as_panoptic_fpn)]
+    assert [loss.panoptic > 0 for loss in losses] == [True, True, False]
+    assert [loss.panoptic_lovasz > 0 for loss in losses] == [True, False, False]
 
 
 def test_every_kind_of_setting_survives_the_disk(path: Path) -> None:
