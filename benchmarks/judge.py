@@ -32,7 +32,7 @@ def judged(run: Path, inference: InferenceConfig, data: DataConfig, nms: float |
 
     def judge() -> dict[str, Any]:
         predictor = predictor_of(run, inference, data, trim=True, overrides=Overrides(nms=nms))
-        return _to_json(_judge(predictor.to(predictor.config.train.device), validation_dataset(data)))
+        return _to_json(_judge(predictor.to("auto"), validation_dataset(data)))
 
     name = f"judged-{data.difficulty}-{data.val_seed}-{inference.score_threshold:g}" + ("" if nms is None else f"-nms-{nms:g}")
     return _from_json(kept_or(run, name, (inference, data), judge))

@@ -1,8 +1,7 @@
 """Ours and the baselines, each trained as itself: `python benchmarks/methods.py demo --steps 600 --out runs/methods`.
 
-Every head of every training gets the score threshold, and of --nms the limit, that are best for it on scenes of another seed than
-those reported.
-Finished trainings and judgements in OUT are reused, stopped ones resumed; `ablation.py` says how they are judged.
+Every head of every training gets the score threshold, and of --nms the limit, that are best for it on scenes of another seed
+than those reported. Finished trainings and judgements in OUT are reused, stopped ones resumed; `judge.py` judges them.
 """
 
 from argparse import ArgumentParser

@@ -269,7 +269,7 @@ class LossConfig:
     panoptic: float = 0.5
     """Cross-entropy over the panoptic channels."""
     panoptic_lovasz: float = 0.0
-    """Lovasz-softmax over the panoptic channels of an image (our choice): it counts segments, as PQ does, and not pixels."""
+    """Lovasz-softmax over the panoptic channels of an image (our choice): each segment's IoU, which PQ asks for."""
     rpn: float = 1.0
     """Both losses of the region proposal network."""
     box: float = 1.0
