@@ -98,6 +98,8 @@ class ModelConfig:
     normalised, such as EfficientNet's linear bottlenecks. ResNet does without, as published."""
     decoder_channels: tuple[int, ...] = (128, 128)
     """Widths of the deformable blocks shared by the pyramid levels, in each of the two feature decoders."""
+    shared_blocks: int = 0
+    """How many of these blocks, from the first on, the two decoders have in common (our choice): less work."""
     affinity_dim: int = 128
     """D, the length of an affinity feature (our choice; the paper's stored text is silent)."""
     masks: bool = True
@@ -144,7 +146,12 @@ class ModelConfig:
                 "model.panoptic heuristic has no panoptic channels, so no void channel; set --model.no-void-channel."
             )
         _positive(self, "model", "fpn_channels", "affinity_dim")
-        _not_negative(self, "model", "stuff_cells")
+        _not_negative(self, "model", "stuff_cells", "shared_blocks")
+        if self.shared_blocks > len(self.decoder_channels):
+            raise InputError(
+                f"model.shared_blocks is {self.shared_blocks}, but a decoder has {len(self.decoder_channels)} blocks "
+                "(model.decoder_channels)."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

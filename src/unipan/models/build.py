@@ -1,5 +1,6 @@
 """From settings to a network: here configuration stops."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -11,7 +12,7 @@ from unipan.config import Config, ModelConfig
 from unipan.models.backbone import Backbone, needs_norms
 from unipan.models.detector import Detector, NoDetector
 from unipan.models.existence import ExistenceHead, NoExistence
-from unipan.models.feature_decoder import AffinityHead, SemanticHead, group_norm
+from unipan.models.feature_decoder import AffinityHead, FeatureDecoder, SemanticHead, group_norm
 from unipan.models.network import PanopticNetwork
 from unipan.models.one_stage import OneStageDetector
 from unipan.models.panoptic_head import (
@@ -43,6 +44,8 @@ def build_network(config: ModelConfig, classes: ClassTable) -> PanopticNetwork:
         freeze_batchnorm=config.freeze_batchnorm,
         checkpointing=config.checkpointing,
     )
+    shared, own = config.decoder_channels[: config.shared_blocks], config.decoder_channels[config.shared_blocks :]
+    width = shared[-1] if shared else config.fpn_channels
     return PanopticNetwork(
         backbone=backbone,
         fpn=FeaturePyramidNetwork(
@@ -51,15 +54,16 @@ def build_network(config: ModelConfig, classes: ClassTable) -> PanopticNetwork:
             LastLevelMaxPool(),
             norm_layer=group_norm if _norms(config, config.fpn_norm) else None,
         ),
+        shared_decoder=FeatureDecoder(in_channels=config.fpn_channels, channels=shared, checkpointing=config.checkpointing),
         semantic_head=SemanticHead(
-            in_channels=config.fpn_channels,
-            channels=config.decoder_channels,
+            in_channels=width,
+            channels=own,
             num_classes=len(classes),
             checkpointing=config.checkpointing,
         ),
         detector=build_detector(config, classes),
         potential=build_potential(config, classes),
-        affinity_head=build_affinity_head(config),
+        affinity_head=build_affinity_head(config, width, own),
         existence_head=build_existence_head(config, classes),
         panoptic_head=build_panoptic_head(config, classes),
     )
@@ -87,13 +91,13 @@ def build_potential(config: ModelConfig, classes: ClassTable) -> Potential:
     assert_never(config.panoptic)
 
 
-def build_affinity_head(config: ModelConfig) -> AffinityFeatures:
-    """The affinity head; only the unified head has one."""
+def build_affinity_head(config: ModelConfig, in_channels: int, channels: Sequence[int]) -> AffinityFeatures:
+    """The affinity head, with blocks of its own of these widths; only the unified head has one."""
     if config.panoptic != "unified":
         return NoAffinity()
     return AffinityHead(
-        in_channels=config.fpn_channels,
-        channels=config.decoder_channels,
+        in_channels=in_channels,
+        channels=channels,
         affinity_dim=config.affinity_dim,
         position=config.affinity_position,
         checkpointing=config.checkpointing,

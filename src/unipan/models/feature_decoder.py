@@ -71,7 +71,7 @@ class FeatureDecoder(nn.Module):
         self.checkpointing = checkpointing
         widths = [in_channels, *channels]
         self.blocks = nn.Sequential(*(DeformBlock(i, o) for i, o in pairwise(widths)))
-        self.out_channels = 4 * channels[-1]
+        self.out_channels = 4 * widths[-1]
 
     def forward(self, pyramid: Sequence[Tensor]) -> list[Tensor]:
         """pyramid: P2..P5, (B, in_channels, h / 2**i, w / 2**i) -> each (B, out_channels / 4, h / 2**i, w / 2**i)."""

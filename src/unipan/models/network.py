@@ -10,7 +10,7 @@ from torchvision.ops import FeaturePyramidNetwork, box_area
 from unipan.errors import InputError
 from unipan.models.backbone import Backbone
 from unipan.models.detector import Detector
-from unipan.models.feature_decoder import SemanticHead
+from unipan.models.feature_decoder import FeatureDecoder, SemanticHead
 from unipan.models.panoptic_head import AffinityFeatures, Existence, PanopticLogits, Potential
 from unipan.ops.precision import full_precision
 from unipan.ops.upsample import STRIDE
@@ -29,6 +29,7 @@ class PanopticNetwork(nn.Module):
         *,
         backbone: Backbone,
         fpn: FeaturePyramidNetwork,
+        shared_decoder: FeatureDecoder,
         semantic_head: SemanticHead,
         detector: Detector,
         potential: Potential,
@@ -40,6 +41,7 @@ class PanopticNetwork(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.fpn = fpn
+        self.shared_decoder = shared_decoder
         self.semantic_head = semantic_head
         self.detector = detector
         self.potential = potential
@@ -75,8 +77,9 @@ class PanopticNetwork(nn.Module):
         """images: (B, 3, H, W) without padding."""
         sizes = [(images.shape[-2], images.shape[-1])] * len(images)
         pyramid = self._pyramid(images)
-        semantic = _true_cells(full_precision(self.semantic_head(pyramid[:4])), sizes[0])
-        affinity = _true_cells(full_precision(self.affinity_head(pyramid[:4])), sizes[0])
+        decoded = self.shared_decoder(pyramid[:4])
+        semantic = _true_cells(full_precision(self.semantic_head(decoded)), sizes[0])
+        affinity = _true_cells(full_precision(self.affinity_head(decoded)), sizes[0])
         with torch.autocast(images.device.type, enabled=False):  # boxes in pixels and sums over cells don't fit into 16 bits
             pyramid = [full_precision(level) for level in pyramid]
             detections, detector_losses = self.detector(pyramid, sizes, targets)
