@@ -10,13 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from peers import torchvision_maskrcnn, unipan_r50
+from peers import torchvision_maskrcnn, unipan_r50, unipan_r50_shared
 from peers.scene import class_table, draw_scene
 from torch.utils.flop_counter import FlopCounterMode
 
 from unipan.models.build import build_network
 
-PARTS = ("backbone", "fpn", "semantic_head", "affinity_head", "detector", "potential", "panoptic_head")
+PARTS = ("backbone", "fpn", "shared_decoder", "semantic_head", "affinity_head", "detector", "potential", "panoptic_head")
 TRAININGS = {
     "Cityscapes, 65,000 steps of 32 crops": (512 * 1024, 65_000 * 32),
     "COCO, 90,000 steps of 16": (800 * 1216, 90_000 * 16),
@@ -60,7 +60,9 @@ def main() -> None:
     counts = {
         "unipan, training step": operations(unipan_r50.training_step(scene)),
         "torchvision's Mask R-CNN, training step": operations(torchvision_maskrcnn.training_step(scene)),
+        "unipan, first block shared, training step": operations(unipan_r50_shared.training_step(scene)),
         "unipan, prediction": operations(unipan_r50.prediction(scene)),
+        "unipan, first block shared, prediction": operations(unipan_r50_shared.prediction(scene)),
         "torchvision's Mask R-CNN, prediction": operations(torchvision_maskrcnn.prediction(scene)),
     }
     content = {

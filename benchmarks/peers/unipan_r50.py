@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 
 from peers.scene import Scene, class_table, descending
+from unipan.config import Config
 from unipan.losses.build import criterion_of
 from unipan.models.build import build_network
 from unipan.predictor import Predictor
@@ -16,13 +17,13 @@ CONFIG = cityscapes_r50()
 DETECTIONS = 100
 
 
-def training_step(scene: Scene) -> Callable[[], object]:
+def training_step(scene: Scene, config: Config = CONFIG) -> Callable[[], object]:
     """A step of stochastic gradient descent on the scene."""
     classes = class_table()
-    network = build_network(replace(CONFIG.model, pretrained=False), classes).to(scene.image.device).train()
-    criterion = criterion_of(CONFIG, classes)
+    network = build_network(replace(config.model, pretrained=False), classes).to(scene.image.device).train()
+    criterion = criterion_of(config, classes)
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9, weight_decay=1e-4)
-    admission = Admission(0.0, CONFIG.train.max_admitted, every_mask=False)  # random weights reach no other threshold
+    admission = Admission(0.0, config.train.max_admitted, every_mask=False)  # random weights reach no other threshold
 
     def loss() -> torch.Tensor:
         outputs = network(scene.image[None], [scene.size], [scene.target], admission=admission)
@@ -31,11 +32,11 @@ def training_step(scene: Scene) -> Callable[[], object]:
     return descending(optimizer, loss)
 
 
-def prediction(scene: Scene) -> Callable[[], object]:
+def prediction(scene: Scene, config: Config = CONFIG) -> Callable[[], object]:
     """From pixels to the panoptic map, with as many detections as may be kept; under autocast in bf16."""
-    detector = replace(CONFIG.model.detector, score_threshold=0.0, max_detections=DETECTIONS)
-    inference = replace(CONFIG.inference, score_threshold=0.0, max_admitted=DETECTIONS)
-    config = replace(CONFIG, model=replace(CONFIG.model, pretrained=False, detector=detector), inference=inference)
+    detector = replace(config.model.detector, score_threshold=0.0, max_detections=DETECTIONS)
+    inference = replace(config.inference, score_threshold=0.0, max_admitted=DETECTIONS)
+    config = replace(config, model=replace(config.model, pretrained=False, detector=detector), inference=inference)
     classes = class_table()
     network, pixels = build_network(config.model, classes).to(scene.image.device), (scene.image * 255).to(torch.uint8)
     full = Predictor(network, classes, config)
