@@ -1,10 +1,13 @@
 """The decoder of the semantic head and of the affinity's, as the paper's Fig. A draws it."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torchvision.ops import deform_conv2d
 
-from unipan.models.feature_decoder import AffinityHead, DeformBlock, SemanticHead
+from unipan.models.feature_decoder import AffinityHead, DeformBlock, FeatureDecoder, SemanticHead
+from unipan.models.network import PanopticNetwork
 
 
 def test_a_block_is_deformable_convolution_group_norm_relu() -> None:
@@ -22,7 +25,7 @@ def test_a_block_is_deformable_convolution_group_norm_relu() -> None:
 def test_the_levels_share_their_blocks() -> None:
     """Two equal levels give equal features; a coarser one is enlarged and stands behind them; then comes the classifier."""
     torch.manual_seed(0)
-    head = SemanticHead(in_channels=8, channels=(16, 16), num_classes=3, checkpointing=False)
+    head = SemanticHead(decoder=FeatureDecoder(in_channels=8, channels=(16, 16), checkpointing=False), num_classes=3)
     fine, coarse = torch.randn(1, 8, 8, 12), torch.randn(1, 8, 4, 6)
     levels = head.decoder([fine, fine, coarse, coarse])
     assert torch.equal(levels[0], levels[1])
@@ -33,11 +36,15 @@ def test_the_levels_share_their_blocks() -> None:
     torch.testing.assert_close(logits, joined)
 
 
-def test_the_affinity_head_has_a_decoder_of_its_own() -> None:
-    settings = dict(in_channels=8, channels=(16, 16), checkpointing=False)
-    semantic, affinity = SemanticHead(num_classes=3, **settings), AffinityHead(affinity_dim=5, position=False, **settings)  # type: ignore[arg-type]
-    shapes = [{name: value.shape for name, value in head.decoder.state_dict().items()} for head in (semantic, affinity)]
+def test_the_affinity_head_has_a_decoder_of_its_own(small_network: Callable[..., PanopticNetwork]) -> None:
+    network = small_network()
+    decoders = [network.semantic_head.decoder, network.affinity_head.decoder]
+    shapes = [{name: value.shape for name, value in decoder.state_dict().items()} for decoder in decoders]
     assert shapes[0] == shapes[1]
-    pairs = zip(semantic.decoder.blocks, affinity.decoder.blocks, strict=True)
-    assert not any(torch.equal(one.weight, other.weight) for one, other in pairs)  # type: ignore[arg-type]
-    assert affinity([torch.zeros(1, 8, 4, 4)] * 4).shape == (1, 5, 4, 4)
+    pairs = zip(*(decoder.blocks for decoder in decoders), strict=True)
+    assert not any(torch.equal(one.weight, other.weight) for one, other in pairs)
+
+
+def test_the_affinity_head_projects_its_decoders_features() -> None:
+    decoder = FeatureDecoder(in_channels=8, channels=(16, 16), checkpointing=False)
+    assert AffinityHead(decoder=decoder, affinity_dim=5, position=False)([torch.zeros(1, 8, 4, 4)] * 4).shape == (1, 5, 4, 4)

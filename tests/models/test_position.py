@@ -5,7 +5,7 @@ from math import cos, pi, sin
 import pytest
 import torch
 
-from unipan.models.feature_decoder import WAVELENGTHS, AffinityHead, position_waves
+from unipan.models.feature_decoder import WAVELENGTHS, AffinityHead, FeatureDecoder, position_waves
 
 
 def test_waves_are_sines_and_cosines_of_row_and_column() -> None:
@@ -28,7 +28,8 @@ def test_like_things_in_two_places_differ_by_position_alone() -> None:
     pyramid = [torch.ones(2, 8, 6, 6) for _ in range(4)]
     for position in (False, True):
         torch.manual_seed(0)
-        head = AffinityHead(in_channels=8, channels=(16,), affinity_dim=5, position=position, checkpointing=False)
+        decoder = FeatureDecoder(in_channels=8, channels=(16,), checkpointing=False)
+        head = AffinityHead(decoder=decoder, affinity_dim=5, position=position)
         inner = head(pyramid)[..., 2:4, 2:4].flatten(2)  # borders apart, a constant image has the same features everywhere
         assert inner.shape == (2, 5, 4)
         assert torch.allclose(inner, inner[..., :1]) != position

@@ -6,27 +6,20 @@ import pytest
 import torch
 from torch import Tensor
 
+from unipan.classes import ClassTable
 from unipan.config import ModelConfig
 from unipan.errors import InputError
+from unipan.models.inherit import inherit
 from unipan.models.network import PanopticNetwork
 from unipan.types import Admission, Target
 
 HEADS = ("semantic_head", "affinity_head")
 
 
-def apart(weights: dict[str, Tensor], shared: int) -> dict[str, Tensor]:
-    """The weights of a network that shares blocks, as those of one with two whole decoders."""
-    found = {}
-    for name, tensor in weights.items():
-        part, _, rest = name.partition(".")
-        if part == "shared_decoder":
-            found |= {f"{head}.decoder.{rest}": tensor for head in HEADS}
-        elif part in HEADS and rest.startswith("decoder.blocks."):
-            number, _, of_block = rest.removeprefix("decoder.blocks.").partition(".")
-            found[f"{part}.decoder.blocks.{int(number) + shared}.{of_block}"] = tensor
-        else:
-            found[name] = tensor
-    return found
+def apart(name: str) -> list[str]:
+    """What a tensor of a network that shares blocks is called in one with two whole decoders."""
+    part, _, rest = name.partition(".")
+    return [f"{head}.decoder.{rest}" for head in HEADS] if part == "shared_decoder" else [name]
 
 
 def loss_and_gradients(network: PanopticNetwork, image: Tensor, target: Target) -> tuple[Tensor, dict[str, Tensor]]:
@@ -49,15 +42,26 @@ def test_the_answer_and_the_gradients_are_those_of_equal_decoders(
     image, target = noise(64, 96), scene((64, 96), 0, [(1, (8, 8, 40, 40)), (3, (50, 20, 90, 60))])
     widths = {"decoder_channels": (16, 8)}
     one, two = small_network(shared_blocks=shared, checkpointing=checkpointing, **widths), small_network(**widths)
-    two.load_state_dict(apart(one.state_dict(), shared))
+    two.load_state_dict({other: tensor for name, tensor in one.state_dict().items() for other in apart(name)})
     loss, gradients = loss_and_gradients(one, image, target)
     expected, of_two = loss_and_gradients(two, image, target)
     torch.testing.assert_close(loss, expected)
     for name, gradient in gradients.items():
-        sources = [f"{head}.decoder.{name.removeprefix('shared_decoder.')}" for head in HEADS]
-        total = sum(of_two[source] for source in sources) if name.startswith("shared_decoder.") else None
-        renamed = next(iter(apart({name: gradient}, shared)))
-        torch.testing.assert_close(gradient, of_two[renamed] if total is None else total, rtol=1e-4, atol=1e-6, msg=name)
+        total = torch.stack([of_two[other] for other in apart(name)]).sum(0)
+        torch.testing.assert_close(gradient, total, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_a_run_with_two_whole_decoders_gives_its_own_blocks(
+    small_network: Callable[..., PanopticNetwork], classes: ClassTable
+) -> None:
+    """Only the shared block starts anew: a block has one name, whether those before it are shared or not."""
+    widths = {"decoder_channels": (16, 16)}
+    given, network = small_network(**widths), small_network(shared_blocks=1, **widths)
+    found = inherit(network, given.state_dict(), classes=classes, given_classes=classes, same_anchors=True)
+    assert {layer.partition(".")[0] for layer in found.left} == {"shared_decoder"}
+    for head in HEADS:
+        name = f"{head}.decoder.blocks.1.weight"
+        assert torch.equal(network.state_dict()[name], given.state_dict()[name])
 
 
 def test_there_are_no_more_blocks_to_share_than_there_are() -> None:

@@ -1,6 +1,5 @@
 """From settings to a network: here configuration stops."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -44,8 +43,6 @@ def build_network(config: ModelConfig, classes: ClassTable) -> PanopticNetwork:
         freeze_batchnorm=config.freeze_batchnorm,
         checkpointing=config.checkpointing,
     )
-    shared, own = config.decoder_channels[: config.shared_blocks], config.decoder_channels[config.shared_blocks :]
-    width = shared[-1] if shared else config.fpn_channels
     return PanopticNetwork(
         backbone=backbone,
         fpn=FeaturePyramidNetwork(
@@ -54,16 +51,11 @@ def build_network(config: ModelConfig, classes: ClassTable) -> PanopticNetwork:
             LastLevelMaxPool(),
             norm_layer=group_norm if _norms(config, config.fpn_norm) else None,
         ),
-        shared_decoder=FeatureDecoder(in_channels=config.fpn_channels, channels=shared, checkpointing=config.checkpointing),
-        semantic_head=SemanticHead(
-            in_channels=width,
-            channels=own,
-            num_classes=len(classes),
-            checkpointing=config.checkpointing,
-        ),
+        shared_decoder=_decoder(config, 0, config.shared_blocks),
+        semantic_head=SemanticHead(decoder=_own_decoder(config), num_classes=len(classes)),
         detector=build_detector(config, classes),
         potential=build_potential(config, classes),
-        affinity_head=build_affinity_head(config, width, own),
+        affinity_head=build_affinity_head(config),
         existence_head=build_existence_head(config, classes),
         panoptic_head=build_panoptic_head(config, classes),
     )
@@ -91,16 +83,23 @@ def build_potential(config: ModelConfig, classes: ClassTable) -> Potential:
     assert_never(config.panoptic)
 
 
-def build_affinity_head(config: ModelConfig, in_channels: int, channels: Sequence[int]) -> AffinityFeatures:
-    """The affinity head, with blocks of its own of these widths; only the unified head has one."""
+def build_affinity_head(config: ModelConfig) -> AffinityFeatures:
+    """The affinity head; only the unified head has one."""
     if config.panoptic != "unified":
         return NoAffinity()
-    return AffinityHead(
-        in_channels=in_channels,
-        channels=channels,
-        affinity_dim=config.affinity_dim,
-        position=config.affinity_position,
-        checkpointing=config.checkpointing,
+    return AffinityHead(decoder=_own_decoder(config), affinity_dim=config.affinity_dim, position=config.affinity_position)
+
+
+def _own_decoder(config: ModelConfig) -> FeatureDecoder:
+    """A head's decoder: the blocks that are not shared."""
+    return _decoder(config, config.shared_blocks, len(config.decoder_channels))
+
+
+def _decoder(config: ModelConfig, first: int, end: int) -> FeatureDecoder:
+    """Blocks `first` up to `end` of a feature decoder."""
+    widths = [config.fpn_channels, *config.decoder_channels]
+    return FeatureDecoder(
+        in_channels=widths[first], channels=widths[first + 1 : end + 1], checkpointing=config.checkpointing, first=first
     )
 
 

@@ -1,5 +1,6 @@
 """The feature decoder of the semantic head and of the affinity head (paper, Fig. A)."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
 from math import gcd, pi
@@ -65,12 +66,16 @@ class FeatureDecoder(nn.Module):
     convolves each level first, where there are fewer cells. out_channels is the concatenation's width.
     """
 
-    def __init__(self, *, in_channels: int, channels: Sequence[int], checkpointing: bool) -> None:
-        """checkpointing: recompute each level's activations in the backward pass; losses and gradients stay the same."""
+    def __init__(self, *, in_channels: int, channels: Sequence[int], checkpointing: bool, first: int = 0) -> None:
+        """checkpointing: recompute each level's activations in the backward pass; losses and gradients stay the same.
+
+        first: the first block's number. Behind shared blocks it is how many those are, so that a block's weights have one name.
+        """
         super().__init__()
         self.checkpointing = checkpointing
         widths = [in_channels, *channels]
-        self.blocks = nn.Sequential(*(DeformBlock(i, o) for i, o in pairwise(widths)))
+        blocks = [DeformBlock(inputs, outputs) for inputs, outputs in pairwise(widths)]
+        self.blocks = nn.Sequential(OrderedDict((str(number), block) for number, block in enumerate(blocks, first)))
         self.out_channels = 4 * widths[-1]
 
     def forward(self, pyramid: Sequence[Tensor]) -> list[Tensor]:
@@ -98,12 +103,12 @@ def project(levels: Sequence[Tensor], projection: nn.Conv2d) -> Tensor:
 
 
 class SemanticHead(nn.Module):
-    """Feature decoder and a 1x1 classifier: (B, C, h, w) logits."""
+    """A feature decoder and a 1x1 classifier: (B, C, h, w) logits."""
 
-    def __init__(self, *, in_channels: int, channels: Sequence[int], num_classes: int, checkpointing: bool) -> None:
+    def __init__(self, *, decoder: FeatureDecoder, num_classes: int) -> None:
         super().__init__()
-        self.decoder = FeatureDecoder(in_channels=in_channels, channels=channels, checkpointing=checkpointing)
-        self.classifier = nn.Conv2d(self.decoder.out_channels, num_classes, 1)
+        self.decoder = decoder
+        self.classifier = nn.Conv2d(decoder.out_channels, num_classes, 1)
         nn.init.normal_(self.classifier.weight, std=0.01)
         nn.init.zeros_(self.classifier.bias)  # pyright: ignore[reportArgumentType]
 
@@ -112,17 +117,15 @@ class SemanticHead(nn.Module):
 
 
 class AffinityHead(nn.Module):
-    """A second decoder with its own weights and a 1x1 projection: affinity features Q, (B, D, h, w)."""
+    """A second decoder and a 1x1 projection: affinity features Q, (B, D, h, w)."""
 
-    def __init__(
-        self, *, in_channels: int, channels: Sequence[int], affinity_dim: int, position: bool, checkpointing: bool
-    ) -> None:
+    def __init__(self, *, decoder: FeatureDecoder, affinity_dim: int, position: bool) -> None:
         """position: the projection also sees where a cell lies; else two things that look alike have the same features."""
         super().__init__()
         self.position = position
-        self.decoder = FeatureDecoder(in_channels=in_channels, channels=channels, checkpointing=checkpointing)
+        self.decoder = decoder
         waves = 4 * len(WAVELENGTHS) if position else 0
-        self.projection = nn.Conv2d(self.decoder.out_channels + waves, affinity_dim, 1)
+        self.projection = nn.Conv2d(decoder.out_channels + waves, affinity_dim, 1)
         # Small, so that the potential leads at first: random affinities of full size would drown it and the gradients with it.
         nn.init.normal_(self.projection.weight, std=0.01)
         nn.init.zeros_(self.projection.bias)  # pyright: ignore[reportArgumentType]
