@@ -38,6 +38,7 @@ def test_the_levels_share_their_blocks() -> None:
 
 def test_the_affinity_head_has_a_decoder_of_its_own(small_network: Callable[..., PanopticNetwork]) -> None:
     network = small_network()
+    assert isinstance(network.affinity_head, AffinityHead)
     decoders = [network.semantic_head.decoder, network.affinity_head.decoder]
     shapes = [{name: value.shape for name, value in decoder.state_dict().items()} for decoder in decoders]
     assert shapes[0] == shapes[1]
