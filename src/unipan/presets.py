@@ -85,7 +85,7 @@ def coco_small() -> Config:
     """COCO panoptic data at a small scale: 27 super-categories, masks, variant C, about 256 px; a first look on a laptop.
 
     Variant C and the stuff limit of 4096 px are the paper's and UPSNet's for COCO; all else is ours, sized for a CPU and for few
-    images: what demo has beyond scenes, but for Lovasz-softmax of the answer (not tried on photographs), at a lower rate, copied
+    images: what demo has beyond scenes, but for Lovasz-softmax of the answer (no gain on photographs), at a lower rate, copied
     things, resizing by 0.5 to 1.5, the void channel, and the average of the weights, over about the last 100 steps.
     With --data.train JSON no class is merged and no stuff trimmed, unless it is asked for.
     """
