@@ -120,9 +120,9 @@ class ModelConfig:
     residual: bool = True
     """Add the logarithm of the unpropagated potential, with a learnt weight (our choice)."""
     panoptic: PanopticHead = "unified"
-    """unified: potential, affinity and propagation (the paper's); it alone has use for affinity_dim, affinity_position, variant,
-    score_factor, existence, propagation, stuff_cells and residual. upsnet: UPSNet's parameter-free head, trained with its own
-    loss. heuristic: Panoptic FPN, no panoptic loss, a merger of finished parts."""
+    """unified: potential, affinity and propagation (the paper's); it alone has use for shared_blocks, affinity_dim,
+    affinity_position, variant, score_factor, existence, propagation, stuff_cells and residual. upsnet: UPSNet's parameter-free
+    head, trained with its own loss. heuristic: Panoptic FPN, no panoptic loss, a merger of finished parts."""
     freeze_batchnorm: bool = True
     """Keep the backbone's batch-norm statistics (paper, section B); off, they are fine-tuned."""
     checkpointing: bool = False
