@@ -46,8 +46,10 @@ def position_waves(height: int, width: int, like: Tensor) -> Tensor:
 class DeformBlock(nn.Module):
     """3x3 deformable convolution, GroupNorm, ReLU. Offsets start at zero, so it starts as a plain convolution."""
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, *, checkpointed: bool = False) -> None:
+        """checkpointed: it is called within `torch.utils.checkpoint`."""
         super().__init__()
+        self.checkpointed = checkpointed
         self.offsets = nn.Conv2d(in_channels, 2 * 9, 3, padding=1)
         nn.init.zeros_(self.offsets.weight)
         nn.init.zeros_(self.offsets.bias)  # pyright: ignore[reportArgumentType]
@@ -56,7 +58,7 @@ class DeformBlock(nn.Module):
         self.norm = group_norm(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.norm(deform_conv(x, self.offsets(x), self.weight)))
+        return F.relu(self.norm(deform_conv(x, self.offsets(x), self.weight, checkpointed=self.checkpointed)))
 
 
 class FeatureDecoder(nn.Module):
@@ -74,7 +76,7 @@ class FeatureDecoder(nn.Module):
         super().__init__()
         self.checkpointing = checkpointing
         widths = [in_channels, *channels]
-        blocks = [DeformBlock(inputs, outputs) for inputs, outputs in pairwise(widths)]
+        blocks = [DeformBlock(inputs, outputs, checkpointed=checkpointing) for inputs, outputs in pairwise(widths)]
         self.blocks = nn.Sequential(OrderedDict((str(number), block) for number, block in enumerate(blocks, first)))
         self.out_channels = 4 * widths[-1]
 

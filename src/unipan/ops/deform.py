@@ -8,21 +8,25 @@ Where a position is whole, bilinear sampling has a kink. All forms take the cell
 gradient there is the one-sided difference towards larger positions (`sample_then_project` only up to rounding).
 """
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.ops import deform_conv2d
 
 from unipan.ops.precision import full_precision
+from unipan.ops.recompute import made_again
 from unipan.ops.row_sums import sum_rows
 
 TAPS = 9
 
 
-def deform_conv(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
+def deform_conv(x: Tensor, offsets: Tensor, weight: Tensor, *, checkpointed: bool = False) -> Tensor:
     """Convolve x (B, cin, H, W), each tap moved by its offset in cells, to (B, cout, H, W).
 
     offsets: (B, 18, H, W). weight: (cout, cin, 3, 3). Reduced precision is computed in float32 and returned in x's own type.
+    checkpointed: this runs within `torch.utils.checkpoint`, which by itself keeps nothing of it for the backward pass.
     """
     full = full_precision(x)
     arguments = (full, offsets.to(full.dtype), weight.to(full.dtype))
@@ -32,23 +36,30 @@ def deform_conv(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
     elif x.device.type == "cuda":
         convolved = deform_conv2d(*arguments, padding=(1, 1))
     else:
-        convolved = project_then_gather(*arguments)
+        convolved = project_then_gather(*arguments, checkpointed=checkpointed)
     return convolved.to(x.dtype)
 
 
-def project_then_gather(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
+def project_then_gather(x: Tensor, offsets: Tensor, weight: Tensor, *, checkpointed: bool = False) -> Tensor:
     """The form for a CPU, many times faster than torchvision's. Arguments as in `deform_conv`, float32 or float64.
 
     Sampling is linear, so every cell is first multiplied by the weights of all taps, in one matrix product; each output cell
-    then is a weighted sum of 36 of these rows (9 taps, 4 neighbours).
+    then is a weighted sum of 36 of these rows (9 taps, 4 neighbours). The product is nine times as large as the output, so the
+    backward pass multiplies again what the forward pass does not keep.
     """
     batch, cin, height, width = x.shape
     cout = weight.shape[0]
     cells = x.permute(0, 2, 3, 1).reshape(-1, cin)
     taps = weight.permute(1, 2, 3, 0).reshape(cin, TAPS * cout)
-    rows = (cells @ taps).view(-1, cout).to(offsets.dtype)  # (B*P*9, cout); autocast may have lowered the product
+
+    def product() -> Tensor:
+        return (cells @ taps).view(-1, cout).to(offsets.dtype)  # (B*P*9, cout); autocast may have lowered the product
+
+    rows = product()
     index, share = _neighbours(*_positions(offsets))
-    return sum_rows(rows, index, share).view(batch, height, width, cout).permute(0, 3, 1, 2)
+    with nullcontext() if checkpointed else made_again(rows, product):
+        summed = sum_rows(rows, index, share)
+    return summed.view(batch, height, width, cout).permute(0, 3, 1, 2)
 
 
 def sample_then_project(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
