@@ -7,6 +7,7 @@ import torch
 from detectron2 import model_zoo  # pyright: ignore[reportMissingImports]
 from detectron2.modeling import build_model  # pyright: ignore[reportMissingImports]
 from detectron2.structures import BitMasks, Boxes, Instances  # pyright: ignore[reportMissingImports]
+from detectron2.utils.events import EventStorage  # pyright: ignore[reportMissingImports]
 
 from peers.scene import STUFF, THINGS, Scene, descending
 
@@ -24,7 +25,12 @@ def training_step(scene: Scene) -> Callable[[], object]:
     semantic = scene.target.semantic.long()
     merged = torch.where(semantic < STUFF, semantic + 1, torch.where(semantic < STUFF + THINGS, 0, 255))  # 0: any thing
     inputs = {"image": scene.image * 255, "instances": instances, "sem_seg": merged}
-    return descending(optimizer, lambda: torch.stack(list(model([inputs]).values())).sum())
+
+    def loss() -> torch.Tensor:
+        with EventStorage():  # its heads write figures of the step there
+            return torch.stack(list(model([inputs]).values())).sum()
+
+    return descending(optimizer, loss)
 
 
 def prediction(scene: Scene) -> Callable[[], object]:
@@ -43,6 +49,7 @@ def _model() -> Any:
     config = model_zoo.get_config("COCO-PanopticSegmentation/panoptic_fpn_R_50_1x.yaml")
     config.MODEL.DEVICE = "cpu"
     config.MODEL.WEIGHTS = ""
+    config.MODEL.BACKBONE.FREEZE_AT = 0  # every stage is trained, as the others' are; its norms stay as they are
     config.MODEL.ROI_HEADS.NUM_CLASSES = THINGS
     config.MODEL.ROI_HEADS.SCORE_THRESH_TEST = 0.0
     config.MODEL.SEM_SEG_HEAD.NUM_CLASSES = STUFF + 1

@@ -14,13 +14,13 @@ def made_again(value: Tensor, make: Callable[[], Tensor]) -> Iterator[None]:
     make: returns `value` once more, to the bit, under the autocast of here. What it needs it holds: small things, or such as are
     kept anyway. Not for use within `torch.utils.checkpoint`: only the innermost hooks see a tensor, so what is kept here stays.
     """
-    place, shape = value.data_ptr(), value.shape
+    pointer, shape = value.data_ptr(), value.shape
     device = value.device.type
     lowered = {"enabled": torch.is_autocast_enabled(device), "dtype": torch.get_autocast_dtype(device)}
     del value  # what is to be freed may not be held here
 
     def pack(kept: Tensor) -> Tensor | Callable[[], Tensor]:
-        return make if kept.data_ptr() == place and kept.shape == shape else kept
+        return make if kept.data_ptr() == pointer and kept.shape == shape else kept
 
     def unpack(kept: Tensor | Callable[[], Tensor]) -> Tensor:
         if isinstance(kept, Tensor):
