@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unipan.classes import VOID
-from unipan.losses.affinity import SCALE, affinity_terms, membership_losses, true_segments
+from unipan.losses.affinity import NEAR_PX, SCALE, affinity_terms, membership_losses, pixel_weights, true_segments
 from unipan.losses.pixels import IGNORE
 from unipan.ops.upsample import upsample_logits
 from unipan.types import Target
@@ -27,7 +27,7 @@ def draw(*rows: str) -> Target:
     return Target(boxes=torch.zeros(len(things), 4), labels=labels, instances=instances, semantic=semantic)
 
 
-def loop_losses(features: Tensor, segments: Tensor) -> list[float]:
+def loop_losses(features: Tensor, segments: Tensor) -> list[list[float]]:
     """Segment by segment and pixel by pixel, in Python."""
     height, width = segments.shape
     ids = [segment for segment in segments.unique().tolist() if segment != IGNORE]
@@ -43,11 +43,22 @@ def loop_losses(features: Tensor, segments: Tensor) -> list[float]:
         descriptor = (features * own).sum((1, 2)) / own.sum()
         evidence.append((features * descriptor[:, None, None]).sum(0) / len(features) ** 0.5)
     logits = upsample_logits(SCALE * torch.stack(evidence), (height, width))
-    means = []
-    for position, segment in enumerate(ids):
-        pixels = (segments == segment).nonzero().tolist()
-        means.append(sum(-float(logits[:, y, x].log_softmax(0)[position]) for y, x in pixels) / len(pixels))
-    return means
+    losses = [[0.0] * width for _ in range(height)]
+    for y, x in product(range(height), range(width)):
+        if segments[y, x] != IGNORE:
+            losses[y][x] = -float(logits[:, y, x].log_softmax(0)[ids.index(int(segments[y, x]))])
+    return losses
+
+
+def loop_weights(segments: Tensor) -> list[list[float]]:
+    """Pixel by pixel, over all others."""
+    height, width = segments.shape
+    weights = [[0.0] * width for _ in range(height)]
+    for y, x in product(range(height), range(width)):
+        if segments[y, x] != IGNORE:
+            near = segments[max(y - NEAR_PX, 0) : y + NEAR_PX + 1, max(x - NEAR_PX, 0) : x + NEAR_PX + 1]
+            weights[y][x] = 1 / min(int((segments == one).sum()) for one in near.unique().tolist() if one != IGNORE)
+    return weights
 
 
 def test_the_truth_of_pixels() -> None:
@@ -62,7 +73,23 @@ def test_losses_are_those_of_loops(size: tuple[int, int]) -> None:
     whole = true_segments(draw("..a#", " bb_"), stuff=STUFF).roll((1, 2), (0, 1))  # cells are shared between segments
     segments = whole[: size[0], : size[1]]
     features = torch.randn(6, 2, 4, dtype=torch.float64)
-    assert membership_losses(features, segments).tolist() == pytest.approx(loop_losses(features, segments))
+    expected = torch.tensor(loop_losses(features, segments), dtype=torch.float64)
+    torch.testing.assert_close(membership_losses(features, segments), expected)
+
+
+def test_weights_are_those_of_loops() -> None:
+    whole = true_segments(draw("..a##....", ". bb_....", "....._c..", "........."), stuff=STUFF)
+    segments = whole.roll((1, 2), (0, 1))[:15, :34]
+    torch.testing.assert_close(pixel_weights(segments), torch.tensor(loop_weights(segments)))
+
+
+def test_on_both_sides_of_an_outline_pixels_count_the_same() -> None:
+    segments = true_segments(draw("........", "...a....", "........", "........"), stuff=STUFF)
+    weights = pixel_weights(segments)
+    near = torch.zeros_like(segments, dtype=torch.bool)
+    near[0 : 8 + NEAR_PX, 12 - NEAR_PX : 16 + NEAR_PX] = True
+    assert torch.equal(weights[near].unique(), torch.tensor([1 / 16]))
+    assert torch.equal(weights[~near].unique(), torch.tensor([1 / (32 * 16 - 16)]))
 
 
 def test_features_of_instances_cost_little_and_features_of_classes_much() -> None:

@@ -18,15 +18,22 @@ from unipan.types import Target
 
 SCALE = 10.0
 """Of the evidence, as the unified head's scale starts: without it no softmax over means could be confident."""
+NEAR_PX = 2 * STRIDE
+"""How far from a small segment what surrounds it still counts as much as it does."""
 
 
 def affinity_terms(affinity: Sequence[Tensor], targets: Sequence[Target], *, stuff: Sequence[int]) -> dict[str, Term]:
-    """The term "affinity": the sum of `membership_losses` over the segments of all images. affinity: (D, h, w) of each image."""
+    """The term "affinity": each image's weighted mean of `membership_losses`, counted once for each of its segments.
+
+    affinity: (D, h, w) of each image.
+    """
     parts: list[dict[str, Term]] = []
     for features, target in zip(affinity, targets, strict=True):
         segments = true_segments(target, stuff=stuff)
-        losses = membership_losses(features, segments) if (segments != IGNORE).any() else features.flatten()[:0]
-        parts.append({"affinity": Term(losses.sum(), losses.new_tensor(float(len(losses))))})
+        number = (segments.max() + 1).clamp(min=0).to(features.dtype)
+        weights = pixel_weights(segments).to(features.dtype)
+        loss = (weights * membership_losses(features, segments)).sum() / weights.sum() if number else features.sum() * 0
+        parts.append({"affinity": Term(number * loss, number)})
     return add_terms(parts)
 
 
@@ -42,15 +49,28 @@ def true_segments(target: Target, *, stuff: Sequence[int]) -> Tensor:
 
 
 def membership_losses(features: Tensor, segments: Tensor) -> Tensor:
-    """(G,) mean cross-entropy of each segment's pixels, each counting the same: things would be lost beside stuff.
+    """(H, W) cross-entropy of each pixel, 0 where it is not counted.
 
-    features: (D, h, w). segments: (H, W), 0..G-1 or IGNORE. The logits are what `pooled` propagation alone would say if the
-    potential were the truth, by the share of each cell that a segment has, brought to pixels as the answer's are.
+    features: (D, h, w). segments: (H, W), 0..G-1 or IGNORE, G at least 1. The logits are what `pooled` propagation alone would
+    say if the potential were the truth, by the share of each cell that a segment has, brought to pixels as the answer's are.
     """
-    counted = segments != IGNORE
-    own = F.one_hot(segments.clamp(min=0)).movedim(-1, 0).to(features.dtype) * counted  # (G, H, W)
+    own = F.one_hot(segments.clamp(min=0)).movedim(-1, 0).to(features.dtype) * (segments != IGNORE)  # (G, H, W)
     shares = F.avg_pool2d(own, STRIDE, ceil_mode=True, count_include_pad=False)
     evidence = pooled(shares.flatten(1), features.flatten(1).T).view_as(shares)
     logits = upsample_logits(SCALE * evidence, (segments.shape[0], segments.shape[1]))
-    losses = F.cross_entropy(logits[None], segments[None], ignore_index=IGNORE, reduction="none")[0]
-    return (own.flatten(1) @ losses.flatten()) / own.flatten(1).sum(1)
+    return F.cross_entropy(logits[None], segments[None], ignore_index=IGNORE, reduction="none")[0]
+
+
+def pixel_weights(segments: Tensor) -> Tensor:
+    """(H, W) float32: 1 over the area of the smallest segment within NEAR_PX rows and columns; 0 where not counted.
+
+    Counted all alike, the pixels of small things would be lost beside stuff. Weighed by their own segment's area, a pixel of a
+    small thing would count a hundred times as much as one of the stuff beside it, and what is in doubt between the two would go
+    to the thing: things grow. So beside one another both count the same.
+    """
+    counted = segments != IGNORE
+    areas = torch.bincount(segments[counted])
+    own = torch.zeros(segments.shape, device=segments.device)
+    own[counted] = 1 / areas[segments[counted]]
+    rows = F.max_pool2d(own[None, None], (2 * NEAR_PX + 1, 1), stride=1, padding=(NEAR_PX, 0))
+    return F.max_pool2d(rows, (1, 2 * NEAR_PX + 1), stride=1, padding=(0, NEAR_PX))[0, 0] * counted
