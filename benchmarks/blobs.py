@@ -29,7 +29,7 @@ CLASSES = ClassTable(
     )
 )
 BESIDE = 0.65
-"""How many blobs are drawn beside another one."""
+"""Share of the blobs that are tried beside another one."""
 Ids = NDArray[np.int32]
 
 

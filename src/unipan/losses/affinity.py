@@ -32,8 +32,8 @@ def affinity_terms(affinity: Sequence[Tensor], targets: Sequence[Target], *, stu
         segments = true_segments(target, stuff=stuff)
         number = (segments.max() + 1).clamp(min=0).to(features.dtype)
         weights = pixel_weights(segments).to(features.dtype)
-        loss = (weights * membership_losses(features, segments)).sum() / weights.sum() if number else features.sum() * 0
-        parts.append({"affinity": Term(number * loss, number)})
+        losses = weights * membership_losses(features, segments) / weights.sum() if number else features.flatten()[:0]
+        parts.append({"affinity": Term(number * losses.sum(), number)})
     return add_terms(parts)
 
 
