@@ -5,6 +5,7 @@ from typing import Literal
 Propagation = Literal["none", "dot", "pooled", "normalised", "softmax"]
 Variant = Literal["A", "B", "C"]
 PanopticHead = Literal["unified", "upsnet", "heuristic"]
+Upsampling = Literal["bilinear", "convex"]
 DetectorKind = Literal["two_stage", "one_stage"]
 TrainingDetections = Literal["predicted", "truth"]
 Precision = Literal["fp32", "bf16", "fp16"]

@@ -61,12 +61,13 @@ def demo() -> Config:
     """The whole road in minutes on two CPU cores: scenes' network, with all that we added to the paper's, and longer.
 
     [ours] All, but beyond scenes: the affinity sees position and is taught the segments, detections' existence is learnt, and so
-    weaker ones enter; the answer learns by Lovasz-softmax too; AdamW on a cosine; stuff under 64 px is trimmed.
+    weaker ones enter; logits reach pixels by learnt shares; the answer learns by Lovasz-softmax too; AdamW on a cosine; stuff
+    under 64 px is trimmed.
     """
     base = scenes()
     return replace(
         base,
-        model=replace(base.model, affinity_position=True, existence=True),
+        model=replace(base.model, affinity_position=True, existence=True, upsampling="convex"),
         loss=replace(base.loss, panoptic_lovasz=1.0, affinity=0.5),
         train=replace(
             base.train,

@@ -96,7 +96,7 @@ def test_features_of_instances_cost_little_and_features_of_classes_much() -> Non
     target = draw("..aa", "ccbb")
     apart = F.one_hot(torch.tensor([[0, 0, 1, 1], [2, 2, 3, 3]]), 8).movedim(-1, 0).double() * 3
     by_class = F.one_hot(torch.tensor([[0, 0, 1, 1], [1, 1, 2, 2]]), 8).movedim(-1, 0).double() * 3
-    losses = [affinity_terms([q], [target], stuff=STUFF)["affinity"].mean.item() for q in (apart, by_class)]
+    losses = [affinity_terms([q], [target], [None], stuff=STUFF)["affinity"].mean.item() for q in (apart, by_class)]
     assert losses[0] < 0.2
     assert losses[1] > losses[0] + 0.3  # a and c are of one class: of four segments two are drawn by lot
 
@@ -105,9 +105,9 @@ def test_segments_of_all_images_count_alike_and_void_and_crowds_not_at_all() -> 
     torch.manual_seed(0)
     targets = [draw("..a", "cc_"), draw("   ", "###"), draw("bbb", "bbb")]
     features = [torch.randn(4, 2, 3, requires_grad=True) for _ in targets]
-    term = affinity_terms(features, targets, stuff=STUFF)["affinity"]
+    term = affinity_terms(features, targets, [None] * 3, stuff=STUFF)["affinity"]
     assert term.count == 4 + 0 + 1
-    single = [affinity_terms([q], [t], stuff=STUFF)["affinity"].sum for q, t in zip(features, targets, strict=True)]
+    single = [affinity_terms([q], [t], [None], stuff=STUFF)["affinity"].sum for q, t in zip(features, targets, strict=True)]
     torch.testing.assert_close(term.sum, single[0] + single[2])
     term.mean.backward()
     assert all(q.grad is not None and q.grad.isfinite().all() for q in features)

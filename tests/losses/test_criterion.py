@@ -26,7 +26,8 @@ def scene(seed: int, **detector: Term) -> tuple[Outputs, list[Target]]:
     box = torch.tensor([[0.0, 0.0, 8.0, 8.0]])
     target = Target(boxes=box, labels=torch.tensor([1]), instances=torch.where(labels == 1, 0, -1).int(), semantic=labels.byte())
     detections = Detections(box, torch.ones(1), torch.tensor([1]), None)
-    outputs = Outputs([semantic], [detections], [torch.tensor([0])], [panoptic], [panoptic], [panoptic], {**DETECTOR, **detector})
+    lists = [semantic], [detections], [torch.tensor([0])], [panoptic], [panoptic], [panoptic]
+    outputs = Outputs(*lists, {**DETECTOR, **detector}, upsampling=[None])
     return outputs, [target]
 
 
@@ -59,7 +60,7 @@ def test_terms_of_halves_add_to_the_terms_of_the_whole() -> None:
     criterion = build_criterion(LossConfig(semantic_lovasz=1.0, panoptic_lovasz=1.0), CLASSES, void_channel=False)
     (first, first_targets), (second, second_targets) = scene(1), scene(2)
     lists = [a + b for a, b in zip(first[:6], second[:6], strict=True)]
-    whole = Outputs(*lists, detector_losses=add_terms([DETECTOR, DETECTOR]))  # type: ignore[arg-type]
+    whole = Outputs(*lists, detector_losses=add_terms([DETECTOR, DETECTOR]), upsampling=[None, None])  # type: ignore[arg-type]
     halves = add_terms([criterion.terms(first, first_targets), criterion.terms(second, second_targets)])
     torch.testing.assert_close(dict(criterion.weigh(halves)), dict(criterion(whole, first_targets + second_targets)))
 

@@ -52,7 +52,7 @@ def found(target: Target, things: Sequence[int], cells: Tensor) -> Outputs:
     backwards = torch.arange(len(target.boxes)).flip(0)
     detections = Detections(target.boxes[backwards], torch.ones(len(backwards)), target.labels[backwards], None)
     admitted = len(backwards) - 1 - torch.tensor(things).long()
-    return Outputs([cells], [detections], [admitted], [cells], [cells], [cells], {})
+    return Outputs([cells], [detections], [admitted], [cells], [cells], [cells], {}, upsampling=[None])
 
 
 def terms(outputs: Outputs, target: Target, *, void_channel: bool = False) -> dict[str, Term]:
@@ -112,7 +112,7 @@ def test_losses_on_explicit_tensors() -> None:
 def test_images_of_a_batch_may_have_different_channels() -> None:
     empty = draw("....", "_   ")
     one, other = found(SCENE, [1], random_cells(3, SCENE)), found(empty, [], random_cells(2, empty))
-    both = Outputs(*(a + b for a, b in zip(one[:6], other[:6], strict=True)), {})  # type: ignore[call-arg]
+    both = Outputs(*(a + b for a, b in zip(one[:6], other[:6], strict=True)), {}, upsampling=[None, None])  # type: ignore[call-arg]
     joint = panoptic_terms(both, [SCENE, empty], stuff=STUFF, void_channel=False, cross_entropy=True, lovasz=True)
     for name, term in joint.items():
         added = terms(one, SCENE)[name] + terms(other, empty)[name]

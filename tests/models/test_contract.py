@@ -138,7 +138,7 @@ def test_every_network_keeps_the_contract(
 
 
 @pytest.mark.parametrize(("kind", "variant"), [("two_stage", "A"), ("one_stage", "B"), ("two_stage", "C")])
-def test_position_and_existence_keep_the_contract(
+def test_what_we_added_keeps_the_contract(
     small_network: Networks,
     small_config: Callable[..., ModelConfig],
     classes: ClassTable,
@@ -148,13 +148,17 @@ def test_position_and_existence_keep_the_contract(
     variant: Variant,
 ) -> None:
     settings = settings_of(kind, variant, small_config())
-    network = small_network(**settings, void_channel=True, affinity_position=True, existence=True)
+    network = small_network(**settings, void_channel=True, affinity_position=True, existence=True, upsampling="convex")
     criterion = build_criterion(replace(EVERY_TERM, affinity=0.5), classes, void_channel=True, existence=True)
     for num_images, (num_admitted, admission) in product((1, 2), ADMISSIONS.items()):
         case = Case(noise, scene, num_images)
         inferred = case.run(network, admission, training=False, taught=False)
         assert_shapes(inferred, case, num_admitted=num_admitted, masks=variant != "A", void_channel=True)
         assert [len(logits) for logits in inferred.existence] == [num_admitted] * num_images
+        for weights, logits in zip(inferred.upsampling, inferred.panoptic, strict=True):
+            assert weights is not None
+            assert weights.shape == (9, 16, *logits.shape[1:])
+            torch.testing.assert_close(weights.sum(0), torch.ones_like(weights[0]))
         trained = case.run(network, admission, training=True, taught=True)
         assert_same(trained, inferred)
         losses = criterion(trained, case.targets)

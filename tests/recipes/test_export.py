@@ -40,7 +40,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "masks": {"masks": True, "variant": "C"},
     "one stage": {"kind": "one_stage"},
     "one stage, masks": {"kind": "one_stage", "masks": True, "variant": "B", "affinity_position": True},
-    "existence": {"existence": True, "propagation": "normalised", "void_channel": True},
+    "existence": {"existence": True, "upsampling": "convex", "propagation": "normalised", "void_channel": True},
     "another backbone": {"backbone": "tf_efficientnet_lite0", "propagation": "dot", "residual": False},
 }
 

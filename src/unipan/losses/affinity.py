@@ -22,17 +22,19 @@ NEAR_PX = 2 * STRIDE
 """How far from a small segment what surrounds it still counts as much as it does."""
 
 
-def affinity_terms(affinity: Sequence[Tensor], targets: Sequence[Target], *, stuff: Sequence[int]) -> dict[str, Term]:
+def affinity_terms(
+    affinity: Sequence[Tensor], targets: Sequence[Target], upsampling: Sequence[Tensor | None], *, stuff: Sequence[int]
+) -> dict[str, Term]:
     """The term "affinity": each image's weighted mean of `membership_losses`, counted once for each of its segments.
 
-    affinity: (D, h, w) of each image.
+    affinity: (D, h, w) of each image. upsampling: as in `Outputs`.
     """
     parts: list[dict[str, Term]] = []
-    for features, target in zip(affinity, targets, strict=True):
+    for features, shares, target in zip(affinity, upsampling, targets, strict=True):
         segments = true_segments(target, stuff=stuff)
         number = (segments.max() + 1).clamp(min=0).to(features.dtype)
         weights = pixel_weights(segments).to(features.dtype)
-        losses = weights * membership_losses(features, segments) / weights.sum() if number else features.flatten()[:0]
+        losses = weights * membership_losses(features, segments, shares) / weights.sum() if number else features.flatten()[:0]
         parts.append({"affinity": Term(number * losses.sum(), number)})
     return add_terms(parts)
 
@@ -48,7 +50,7 @@ def true_segments(target: Target, *, stuff: Sequence[int]) -> Tensor:
     return index
 
 
-def membership_losses(features: Tensor, segments: Tensor) -> Tensor:
+def membership_losses(features: Tensor, segments: Tensor, upsampling: Tensor | None = None) -> Tensor:
     """(H, W) cross-entropy of each pixel, 0 where it is not counted.
 
     features: (D, h, w). segments: (H, W), 0..G-1 or IGNORE, G at least 1. The logits are what `pooled` propagation alone would
@@ -57,7 +59,7 @@ def membership_losses(features: Tensor, segments: Tensor) -> Tensor:
     own = F.one_hot(segments.clamp(min=0)).movedim(-1, 0).to(features.dtype) * (segments != IGNORE)  # (G, H, W)
     shares = F.avg_pool2d(own, STRIDE, ceil_mode=True, count_include_pad=False)
     evidence = pooled(shares.flatten(1), features.flatten(1).T).view_as(shares)
-    logits = upsample_logits(SCALE * evidence, (segments.shape[0], segments.shape[1]))
+    logits = upsample_logits(SCALE * evidence, (segments.shape[0], segments.shape[1]), upsampling)
     return F.cross_entropy(logits[None], segments[None], ignore_index=IGNORE, reduction="none")[0]
 
 

@@ -52,7 +52,7 @@ class Criterion:
             lovasz=self.weights["panoptic_lovasz"] > 0,
         )
         if self.weights["affinity"] > 0:
-            panoptic |= affinity_terms(outputs.affinity, targets, stuff=self.stuff)
+            panoptic |= affinity_terms(outputs.affinity, targets, outputs.upsampling, stuff=self.stuff)
         if self.weights["existence"] > 0:
             panoptic |= existence_terms(outputs, targets)
         detector = {name: term for name, term in outputs.detector_losses.items() if self.weights[name] > 0}

@@ -45,13 +45,13 @@ def panoptic_terms(
     if not (cross_entropy or lovasz):
         return {}
     parts: list[dict[str, Term]] = []
-    images = zip(outputs.panoptic, outputs.detections, outputs.admitted, targets, strict=True)
-    for cells, detections, admitted, target in images:
+    images = zip(outputs.panoptic, outputs.detections, outputs.admitted, outputs.upsampling, targets, strict=True)
+    for cells, detections, admitted, weights, target in images:
         boxes, labels = detections.boxes[admitted], detections.labels[admitted]
         num_channels = len(stuff) + len(boxes) + void_channel
         assert len(cells) == num_channels, f"{len(cells)} panoptic channels came, but the detections make {num_channels}"
         channels = panoptic_truth(target, boxes, labels, stuff=stuff, void_channel=void_channel)
-        logits = upsample_logits(cells, channels.shape)
+        logits = upsample_logits(cells, channels.shape, weights)
         if cross_entropy:
             parts.append({"panoptic": pixel_cross_entropy(logits, channels)})
         if lovasz:

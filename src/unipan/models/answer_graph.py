@@ -31,7 +31,7 @@ class AnswerGraph(nn.Module):
         height, width = image.shape[1:]
         outputs = self.network.forward_one_size(image[None].float() / 255, None, self.admission)
         admitted = outputs.detections[0].take(outputs.admitted[0])
-        logits = upsample_logits(outputs.panoptic[0], (height, width))
+        logits = upsample_logits(outputs.panoptic[0], (height, width), outputs.upsampling[0])
         nothing = logits.new_full((1, height, width), -torch.inf)  # wins where there is no channel at all
         channel = torch.cat([logits, nothing]).argmax(0)
         ids = ids_of_channels(channel, self.num_stuff + admitted.scores.shape[0])

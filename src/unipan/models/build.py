@@ -27,6 +27,7 @@ from unipan.models.panoptic_head import (
 from unipan.models.potential import DynamicPotential
 from unipan.models.proposals import ProposalNetwork
 from unipan.models.two_stage import TwoStageDetector
+from unipan.models.upsampling import BilinearUpsampling, ConvexUpsampling, Upsampling
 from unipan.models.upsnet import UpsnetPotential
 
 
@@ -58,6 +59,7 @@ def build_network(config: ModelConfig, classes: ClassTable) -> PanopticNetwork:
         affinity_head=build_affinity_head(config),
         existence_head=build_existence_head(config, classes),
         panoptic_head=build_panoptic_head(config, classes),
+        upsampling=build_upsampling(config),
     )
 
 
@@ -120,6 +122,13 @@ def build_panoptic_head(config: ModelConfig, classes: ClassTable) -> PanopticLog
         num_stuff=len(classes.stuff),
         stuff_cells=config.stuff_cells,
     )
+
+
+def build_upsampling(config: ModelConfig) -> Upsampling:
+    """What brings the panoptic logits to pixels; the baselines have it as published."""
+    if config.panoptic != "unified" or config.upsampling == "bilinear":
+        return BilinearUpsampling()
+    return ConvexUpsampling(channels=config.fpn_channels)
 
 
 def build_detector(config: ModelConfig, classes: ClassTable) -> Detector:

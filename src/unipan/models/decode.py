@@ -1,4 +1,4 @@
-"""From what the network predicts to the answer. Here the unified way: bilinear to pixels, arg max, and nothing after it.
+"""From what the network predicts to the answer. Here the unified way: logits to pixels, arg max, and nothing after it.
 
 And what it shares with the baselines (`heuristic.py`, `upsnet.py`), which decode the same outputs.
 
@@ -14,19 +14,29 @@ from torch import Tensor
 from unipan.classes import VOID_ID, ClassTable
 from unipan.ops.argmax import resized_argmax, upsampled_argmax
 from unipan.ops.boxes import coverage
+from unipan.ops.convex_argmax import convex_argmax, resized_convex_argmax
 from unipan.ops.precision import full_precision
 from unipan.ops.segments import Label, panoptic_map
 from unipan.ops.upsample import upsample_logits
 from unipan.types import Detections, PanopticMap, Size
 
 
-def decode(panoptic_logits: Tensor, admitted: Detections, *, network_size: Size, size: Size, classes: ClassTable) -> PanopticMap:
+def decode(
+    panoptic_logits: Tensor,
+    admitted: Detections,
+    upsampling: Tensor | None = None,
+    *,
+    network_size: Size,
+    size: Size,
+    classes: ClassTable,
+) -> PanopticMap:
     """The answer at `size`, the image's own; `network_size` is what the network saw, before its padding.
 
     panoptic_logits: (K, h, w). admitted: the N detections of the thing channels, in order. A channel past them is void.
+    upsampling: how the logits get to pixels, as in `Outputs`.
     """
     labels = labels_of_channels(admitted, classes)
-    channel = best_channel(panoptic_logits, network_size, size)
+    channel = best_channel(panoptic_logits, network_size, size, upsampling)
     return panoptic_map(ids_of_channels(channel, len(labels)).cpu(), labels, classes)
 
 
@@ -57,17 +67,22 @@ def channels_of(ids: NDArray[np.integer], *, void: int) -> NDArray[np.integer]:
     return np.where(ids == VOID_ID, void, ids - 1)
 
 
-def best_channel(logits: Tensor, network_size: Size, size: Size) -> Tensor:
+def best_channel(logits: Tensor, network_size: Size, size: Size, upsampling: Tensor | None = None) -> Tensor:
     """(H, W) int32: the first of the highest channels of `at_size`; K where nothing could be chosen."""
     if not len(logits):
         return torch.zeros(size, dtype=torch.int32, device=logits.device)
     logits = full_precision(logits)
+    if upsampling is not None:
+        weights = upsampling.to(logits.dtype)
+        if network_size == size:
+            return convex_argmax(logits, weights, size)
+        return resized_convex_argmax(logits, weights, network_size, size)
     return upsampled_argmax(logits, size) if network_size == size else resized_argmax(logits, network_size, size)
 
 
-def at_size(logits: Tensor, network_size: Size, size: Size) -> Tensor:
-    """(K, h, w) -> (K, H, W), bilinear: from cells to the network's pixels as in training, then to the image's."""
-    pixels = upsample_logits(logits, network_size)
+def at_size(logits: Tensor, network_size: Size, size: Size, upsampling: Tensor | None = None) -> Tensor:
+    """(K, h, w) -> (K, H, W): from cells to the network's pixels as in training, then bilinearly to the image's."""
+    pixels = upsample_logits(logits, network_size, upsampling)
     if network_size == size:
         return pixels
     return F.interpolate(pixels[None], size, mode="bilinear", align_corners=False)[0]

@@ -21,7 +21,8 @@ def answer_by(
     detections = outputs.detections[0]
     if head == "unified":
         admitted = detections.take(outputs.admitted[0])
-        return decode(outputs.panoptic[0], admitted, network_size=network_size, size=size, classes=classes)
+        logits, upsampling = outputs.panoptic[0], outputs.upsampling[0]
+        return decode(logits, admitted, upsampling, network_size=network_size, size=size, classes=classes)
     merge, most = (decode_upsnet, upsnet.MAX_OVERLAP) if head == "upsnet" else (heuristic.merge, heuristic.MAX_OVERLAP)
     semantic = at_size(outputs.semantic[0], network_size, size)
     found = in_image(detections, network_size, size)

@@ -12,6 +12,7 @@ from unipan.models.backbone import Backbone
 from unipan.models.detector import Detector
 from unipan.models.feature_decoder import FeatureDecoder, SemanticHead
 from unipan.models.panoptic_head import AffinityFeatures, Existence, PanopticLogits, Potential
+from unipan.models.upsampling import Upsampling
 from unipan.ops.precision import full_precision
 from unipan.ops.upsample import STRIDE
 from unipan.terms import add_terms
@@ -36,6 +37,7 @@ class PanopticNetwork(nn.Module):
         affinity_head: AffinityFeatures,
         existence_head: Existence,
         panoptic_head: PanopticLogits,
+        upsampling: Upsampling,
     ) -> None:
         """Fpn gives P2..P6."""
         super().__init__()
@@ -48,6 +50,7 @@ class PanopticNetwork(nn.Module):
         self.affinity_head = affinity_head
         self.existence_head = existence_head
         self.panoptic_head = panoptic_head
+        self.upsampling = upsampling
 
     def forward(
         self, images: Tensor, sizes: Sequence[Size], targets: Sequence[Target] | None = None, *, admission: Admission
@@ -76,10 +79,12 @@ class PanopticNetwork(nn.Module):
     def forward_one_size(self, images: Tensor, targets: Sequence[Target] | None, admission: Admission) -> Outputs:
         """images: (B, 3, H, W) without padding."""
         sizes = [(images.shape[-2], images.shape[-1])] * len(images)
-        pyramid = self._pyramid(images)
+        padded = _padded(self.backbone.normalise(images))
+        pyramid = self._pyramid(padded)
         decoded = self.shared_decoder(pyramid[:4])
         semantic = _true_cells(full_precision(self.semantic_head(decoded)), sizes[0])
         affinity = _true_cells(full_precision(self.affinity_head(decoded)), sizes[0])
+        upsampling = [None if x is None else _true_cells(x, sizes[0]) for x in self.upsampling(padded, pyramid[0])]
         with torch.autocast(images.device.type, enabled=False):  # boxes in pixels and sums over cells don't fit into 16 bits
             pyramid = [full_precision(level) for level in pyramid]
             detections, detector_losses = self.detector(pyramid, sizes, targets)
@@ -94,14 +99,20 @@ class PanopticNetwork(nn.Module):
             potentials = [self.potential(logits, found) for logits, found in zip(semantic, chosen, strict=True)]
             existence = [self.existence_head(*image) for image in zip(potentials, affinity, chosen, strict=True)]
             panoptic = [self.panoptic_head(*image) for image in zip(potentials, affinity, existence, strict=True)]
-        return Outputs(list(semantic), detections, admitted, potentials, list(affinity), panoptic, detector_losses, existence)
+        return Outputs(
+            list(semantic), detections, admitted, potentials, list(affinity), panoptic, detector_losses, existence, upsampling
+        )
 
-    def _pyramid(self, images: Tensor) -> list[Tensor]:
-        """P2..P6."""
-        most = EXTENT_MULTIPLE - 1  # padded by it and then cut: an exported graph pads by a constant alone
-        height, width = ((side + most) // EXTENT_MULTIPLE * EXTENT_MULTIPLE for side in images.shape[-2:])
-        features = self.backbone(F.pad(self.backbone.normalise(images), (0, most, 0, most))[..., :height, :width])
-        return list(self.fpn({str(level): x for level, x in enumerate(features)}).values())
+    def _pyramid(self, padded: Tensor) -> list[Tensor]:
+        """P2..P6 of normalised images, padded."""
+        return list(self.fpn({str(level): x for level, x in enumerate(self.backbone(padded))}).values())
+
+
+def _padded(images: Tensor) -> Tensor:
+    """With zeros at the right and bottom, to multiples of EXTENT_MULTIPLE."""
+    most = EXTENT_MULTIPLE - 1  # padded by it and then cut: an exported graph pads by a constant alone
+    height, width = ((side + most) // EXTENT_MULTIPLE * EXTENT_MULTIPLE for side in images.shape[-2:])
+    return F.pad(images, (0, most, 0, most))[..., :height, :width]
 
 
 def true_detections(targets: Sequence[Target] | None) -> list[Detections]:
@@ -143,4 +154,5 @@ def _join(parts: Sequence[Outputs], groups: Sequence[Sequence[int]]) -> Outputs:
         panoptic=lists("panoptic"),
         detector_losses=add_terms([part.detector_losses for part in parts]),
         existence=lists("existence"),
+        upsampling=lists("upsampling"),
     )

@@ -26,11 +26,11 @@ def upsampled_argmax(logits: Tensor, size: Size) -> Tensor:
     check_cells(logits, size)
     (num, rows, columns), (height, width) = logits.shape, size
     framed = F.pad(logits[None], (1, 1, 1, 1), mode="replicate")[0]  # so that every pixel lies between four cells
-    best = _best_channel(framed.clone(), 0)
+    best = highest(framed.clone(), 0)
     between = best[:-1, :-1]
-    differ = _differ(best)[:-1, :-1]
+    mixed = differ(best)[:-1, :-1]
     chosen = between.flatten()[:, None].repeat(1, STRIDE**2)
-    position = differ.flatten().nonzero()[:, 0]
+    position = mixed.flatten().nonzero()[:, 0]
     first_cell = position + position // (columns + 1)  # a row of cells has one more than a row of gaps between them
     others = first_cell.new_tensor([0, 1, columns + 2, columns + 3])
     flat, weights = framed.flatten(1), _weights(logits)
@@ -38,7 +38,7 @@ def upsampled_argmax(logits: Tensor, size: Size) -> Tensor:
     for start in range(0, len(position), step):
         here = slice(start, start + step)
         four = flat.index_select(1, (first_cell[here, None] + others).flatten()).view(num, -1, 4)
-        chosen[position[here]] = _best_channel(_product(four, weights), 0)
+        chosen[position[here]] = highest(product(four, weights), 0)
     pixels = chosen.view(rows + 1, columns + 1, STRIDE, STRIDE).transpose(1, 2).flatten(2).flatten(0, 1)
     half = STRIDE // 2
     return pixels[half : half + height, half : half + width]
@@ -51,7 +51,7 @@ def resized_argmax(logits: Tensor, middle: Size, size: Size) -> Tensor:
     """
     nearest = upsampled_argmax(logits, middle)
     rows, columns = (_axis(*lengths, logits) for lengths in zip(logits.shape[1:], middle, size, strict=True))
-    agreed = nearest.masked_fill(_differ(nearest), -1)
+    agreed = nearest.masked_fill(differ(nearest), -1)
     chosen = agreed.index_select(1, columns.low).index_select(0, rows.low)
     position = (chosen.flatten() < 0).nonzero()[:, 0]
     y, x = position // size[1], position % size[1]
@@ -62,17 +62,17 @@ def resized_argmax(logits: Tensor, middle: Size, size: Size) -> Tensor:
         cells = rows.cells[y[here], :, None] * logits.shape[2] + columns.cells[x[here], None]  # (n, 3, 3)
         weights = rows.weights[y[here], :, None] * columns.weights[x[here], None]
         nine = of_cell.index_select(0, cells.flatten()).view(-1, 9, len(logits))
-        flat[position[here]] = _best_channel(_product(weights.flatten(1)[:, None], nine)[:, 0], 1)
+        flat[position[here]] = highest(product(weights.flatten(1)[:, None], nine)[:, 0], 1)
     return chosen
 
 
-def _differ(channel: Tensor) -> Tensor:
+def differ(channel: Tensor) -> Tensor:
     """(H, W) bool: whether the one to the right, the one below or the one between these has another channel."""
-    differ = torch.zeros_like(channel, dtype=torch.bool)
-    differ[:-1] = channel[1:] != channel[:-1]
-    differ[:, :-1] |= channel[:, 1:] != channel[:, :-1]
-    differ[:-1, :-1] |= channel[1:, 1:] != channel[:-1, :-1]
-    return differ
+    found = torch.zeros_like(channel, dtype=torch.bool)
+    found[:-1] = channel[1:] != channel[:-1]
+    found[:, :-1] |= channel[:, 1:] != channel[:, :-1]
+    found[:-1, :-1] |= channel[1:, 1:] != channel[:-1, :-1]
+    return found
 
 
 class _Axis(NamedTuple):
@@ -84,9 +84,9 @@ class _Axis(NamedTuple):
 
 
 def _axis(cells: int, middle: int, size: int, like: Tensor) -> _Axis:
-    low, far = _neighbours(size, middle / size, middle, like)
+    low, far = neighbours(size, middle / size, middle, like)
     high = (low + 1).clamp(max=middle - 1)
-    cell, share = _neighbours(middle, 1 / STRIDE, cells, like)
+    cell, share = neighbours(middle, 1 / STRIDE, cells, like)
     weights = torch.zeros(size, 3, dtype=like.dtype, device=like.device)
     for pixel, part in ((low, 1 - far), (high, far)):
         shift = (cell[pixel] - cell[low])[:, None]  # 0 or 1
@@ -98,7 +98,7 @@ def _axis(cells: int, middle: int, size: int, like: Tensor) -> _Axis:
     return _Axis(low, cell[low, None] + named, shares)
 
 
-def _neighbours(size: int, factor: float, others: int, like: Tensor) -> tuple[Tensor, Tensor]:
+def neighbours(size: int, factor: float, others: int, like: Tensor) -> tuple[Tensor, Tensor]:
     """Of `size` points along an axis the first of the two other points around each, and how far it is on to the second."""
     centres = torch.arange(size, dtype=like.dtype, device=like.device) + 0.5
     position = (centres * factor - 0.5).clamp(0, others - 1)
@@ -106,7 +106,7 @@ def _neighbours(size: int, factor: float, others: int, like: Tensor) -> tuple[Te
     return first.long(), position - first
 
 
-def _best_channel(logits: Tensor, dim: int) -> Tensor:
+def highest(logits: Tensor, dim: int) -> Tensor:
     """The first of the highest along one dimension; their number where none is above minus infinity, or one is nan.
 
     Overwrites the logits, in passes that the processor's vector units take: `max`, which finds both in one, takes 2 to 5 times as
@@ -119,7 +119,7 @@ def _best_channel(logits: Tensor, dim: int) -> Tensor:
     return channel.where(best.squeeze(dim) > -torch.inf, num_candidates)
 
 
-def _product(left: Tensor, right: Tensor) -> Tensor:
+def product(left: Tensor, right: Tensor) -> Tensor:
     """The matrix product in its operands' own precision, under autocast too."""
     with torch.autocast(left.device.type, enabled=False):
         return left @ right

@@ -113,7 +113,7 @@ def explored(
     if isinstance(panoptic_head, UnifiedHead) and panoptic_head.form != "none":
         affinity = affinity_products(outputs.affinity[0].flatten(1).T, panoptic_head.form)
     if affinity and (head or predictor.head) == "unified":
-        channel = best_channel(outputs.potentials[0], network_size, size)
+        channel = best_channel(outputs.potentials[0], network_size, size, outputs.upsampling[0])
         untrimmed = map_of_channels(channel, inference.admitted, predictor.classes)
         unpropagated = drop_small_stuff(untrimmed, min_area_px=limit)
     return Explored(

@@ -158,4 +158,5 @@ def unpropagated_ids(inference: Inference, classes: ClassTable) -> Tensor:
     outputs, network_size, size = inference.outputs, inference.network_size, inference.size
     psi, num_stuff = outputs.potentials[0], len(classes.stuff)
     logits = unary_logits(psi) + channel_bias(outputs.existence[0], num_stuff, len(psi))
-    return ids_of_channels(best_channel(logits, network_size, size), num_stuff + len(outputs.admitted[0])).cpu()
+    channel = best_channel(logits, network_size, size, outputs.upsampling[0])
+    return ids_of_channels(channel, num_stuff + len(outputs.admitted[0])).cpu()
