@@ -1,8 +1,8 @@
 """Time the arg max of upsampled logits against upsampling all and taking `max(0)`: python benchmarks/bench_argmax.py [ROUNDS].
 
 One thread, one run, interleaved: every round times both. The logits are those of a confident network: the segments of procedural
-scenes, averaged over the cells; and, the worst case, noise, where all neighbours differ. Pixels in which the two ways differ are
-counted: channels within a rounding error of each other.
+scenes, averaged over the cells, brought to pixels bilinearly and by drawn shares (convex); and, the worst case, noise, where all
+neighbours differ. Pixels in which the two ways differ are counted: channels within a rounding error of each other.
 """
 
 import sys
@@ -44,10 +44,15 @@ def noise(size: Size, channels: int) -> Tensor:
     return torch.randn(channels, -(-size[0] // 4), -(-size[1] // 4))
 
 
-def plainly(logits: Tensor, network_size: Size, size: Size) -> Tensor:
-    best, channel = at_size(logits[:CHUNK], network_size, size).max(0)
+def drawn_shares(size: Size) -> Tensor:
+    """(9, 16, h, w): positive shares of the 3 x 3 cells around, no two cells' the same."""
+    return torch.randn(9, 16, -(-size[0] // 4), -(-size[1] // 4)).softmax(0)
+
+
+def plainly(logits: Tensor, network_size: Size, size: Size, shares: Tensor | None) -> Tensor:
+    best, channel = at_size(logits[:CHUNK], network_size, size, shares).max(0)
     for start in range(CHUNK, len(logits), CHUNK):
-        value, index = at_size(logits[start : start + CHUNK], network_size, size).max(0)
+        value, index = at_size(logits[start : start + CHUNK], network_size, size, shares).max(0)
         channel = torch.where(value > best, index + start, channel)
         best = torch.maximum(best, value)
     return channel
@@ -58,9 +63,9 @@ def main() -> None:
     torch.set_num_threads(1)
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
     measured, differ = {}, 0
-    for name, draw in (("scenes", confident), ("noise", noise)):
+    for name, draw, convex in (("scenes", confident, False), ("scenes, convex", confident, True), ("noise", noise, False)):
         for network_size, size, channels in CASES:
-            case = draw(network_size, channels), network_size, size
+            case = draw(network_size, channels), network_size, size, drawn_shares(network_size) if convex else None
             differ += int((best_channel(*case) != plainly(*case)).sum())
             seen, shown = (f"{height} x {width}" for height, width in (network_size, size))
             title = f"{name}, {seen}{f' for {shown}' if size != network_size else ''}, {channels} channels"
