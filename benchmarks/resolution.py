@@ -1,7 +1,7 @@
 """How good an answer of cells can be: `python benchmarks/resolution.py`.
 
-The truth of held-out scenes, as the share of each cell that each segment has, goes to pixels as bilinear logits do, and the highest
-wins. What its segments' IoU loses is lost to the cells' size. That is no strict limit: logits may say more than shares do.
+The truth of held-out scenes, as the share of each cell that each segment has, goes to pixels as bilinear logits do, and the
+highest wins. What its segments' IoU loses is lost to the cells' size. No strict limit: logits may say more than shares do.
 """
 
 from argparse import ArgumentParser
