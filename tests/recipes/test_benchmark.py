@@ -40,7 +40,7 @@ def test_parts_add_up_to_the_whole(tiny_run: Path, monkeypatch: pytest.MonkeyPat
     looks = iter(range(10_000))
     monkeypatch.setattr(benchmark_file, "perf_counter", lambda: float(next(looks)))
     measured = benchmark(str(tiny_run), samples=1, size=(96, 64), device="cpu")
-    modules = 9  # of the network, each looked at twice, and twice the network itself, and three looks around them
+    modules = 10  # of the network, each looked at twice, and twice the network itself, and three looks around them
     assert sum(measured.parts[0].values()) == 2 * (modules + 1) + 2
     assert measured.sizes == [(96, 64)]
 
