@@ -18,6 +18,7 @@ from unipan.config import Config
 from unipan.data.scenes.materials import scene_classes
 from unipan.models.build import build_network
 from unipan.predictor import Predictor, load
+from unipan.recipes.evaluation.image_scores import unpropagated_ids
 from unipan.viz.canvas import as_pil
 
 
@@ -99,7 +100,7 @@ def test_truth_of_named_images(tiny_run: Path, tmp_path: Path, image: Path, monk
 @pytest.mark.parametrize(
     ("changes", "parts", "channels"),
     [
-        ({"masks": True, "variant": "B", "existence": True}, ["evidence", "potential", "unary"], 8),
+        ({"masks": True, "variant": "B", "existence": True, "upsampling": "convex"}, ["evidence", "potential", "unary"], 8),
         ({"propagation": "normalised", "residual": False}, ["evidence", "potential"], 8),
         ({"propagation": "none"}, ["potential", "unary"], 8),
         ({"panoptic": "upsnet", "void_channel": True}, ["unary"], 9),
@@ -119,6 +120,9 @@ def test_every_kind_of_network_has_a_page(
     learnt = config.model.panoptic == "unified" and config.model.propagation != "none"
     assert (shown["affinity"] is not None) == learnt
     assert ("unpropagated" in shown["maps"]) == learnt
+    if learnt:  # by one definition, evaluation's
+        expected = unpropagated_ids(predictor.infer(image), predictor.classes)
+        assert np.array_equal(pixels(shown, "unpropagated"), expected.numpy())
     assert (shown["detections"]["masks"] is not None) == config.model.masks
     assert sum(entry["admitted"] for entry in shown["detections"]["entries"]) == 4
 

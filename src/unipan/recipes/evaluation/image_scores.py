@@ -154,9 +154,14 @@ def _judge_image(predictor: Predictor, image: Predicted, propagation: Propagatio
 
 
 def unpropagated_ids(inference: Inference, classes: ClassTable) -> Tensor:
-    """(H, W) ids of the answer by the dynamic potential and the existence alone: what propagation adds shows against it."""
+    """(H, W) ids of `unpropagated_channel`."""
+    num_channels = len(classes.stuff) + len(inference.outputs.admitted[0])
+    return ids_of_channels(unpropagated_channel(inference, classes), num_channels).cpu()
+
+
+def unpropagated_channel(inference: Inference, classes: ClassTable) -> Tensor:
+    """(H, W): the answer by the dynamic potential and the existence alone: what propagation adds shows against it."""
     outputs, network_size, size = inference.outputs, inference.network_size, inference.size
     psi, num_stuff = outputs.potentials[0], len(classes.stuff)
     logits = unary_logits(psi) + channel_bias(outputs.existence[0], num_stuff, len(psi))
-    channel = best_channel(logits, network_size, size, outputs.upsampling[0])
-    return ids_of_channels(channel, num_stuff + len(outputs.admitted[0])).cpu()
+    return best_channel(logits, network_size, size, outputs.upsampling[0])
