@@ -8,13 +8,23 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unipan.classes import VOID
-from unipan.losses.affinity import NEAR_PX, SCALE, affinity_terms, membership_losses, pixel_weights, true_segments
+from unipan.losses.affinity import (
+    NEAR_PX,
+    RIVALS,
+    SCALE,
+    affinity_terms,
+    pixel_weights,
+    rival_loss,
+    segment_logits,
+    thing_classes,
+    true_segments,
+)
 from unipan.losses.pixels import IGNORE
 from unipan.ops.upsample import upsample_logits
 from unipan.types import Target
 
 STUFF = (0, 3)
-CLASS_OF = {".": 0, "_": 3, "#": 1, " ": VOID, "a": 1, "b": 2, "c": 1}
+CLASS_OF = {".": 0, "_": 3, "#": 1, " ": VOID, "a": 1, "b": 2, "c": 1, "d": 1}
 
 
 def draw(*rows: str) -> Target:
@@ -27,8 +37,8 @@ def draw(*rows: str) -> Target:
     return Target(boxes=torch.zeros(len(things), 4), labels=labels, instances=instances, semantic=semantic)
 
 
-def loop_losses(features: Tensor, segments: Tensor) -> list[list[float]]:
-    """Segment by segment and pixel by pixel, in Python."""
+def loop_logits(features: Tensor, segments: Tensor) -> Tensor:
+    """(G, H, W), segment by segment and pixel by pixel, in Python."""
     height, width = segments.shape
     ids = [segment for segment in segments.unique().tolist() if segment != IGNORE]
     rows, columns = features.shape[1:]
@@ -42,12 +52,17 @@ def loop_losses(features: Tensor, segments: Tensor) -> list[list[float]]:
     for own in weights:
         descriptor = (features * own).sum((1, 2)) / own.sum()
         evidence.append((features * descriptor[:, None, None]).sum(0) / len(features) ** 0.5)
-    logits = upsample_logits(SCALE * torch.stack(evidence), (height, width))
-    losses = [[0.0] * width for _ in range(height)]
-    for y, x in product(range(height), range(width)):
-        if segments[y, x] != IGNORE:
-            losses[y][x] = -float(logits[:, y, x].log_softmax(0)[ids.index(int(segments[y, x]))])
-    return losses
+    return upsample_logits(SCALE * torch.stack(evidence), (height, width))
+
+
+def loop_loss(logits: Tensor, segments: Tensor, among: list[int], weights: Tensor) -> tuple[float, float]:
+    """Weighted sum of the cross-entropies, among these segments alone, of their own pixels, and the sum of the weights."""
+    total, weight = 0.0, 0.0
+    for y, x in product(range(segments.shape[0]), range(segments.shape[1])):
+        if int(segments[y, x]) in among:
+            own = logits[among, y, x].log_softmax(0)[among.index(int(segments[y, x]))]
+            total, weight = total - float(weights[y, x] * own), weight + float(weights[y, x])
+    return total, weight
 
 
 def loop_weights(segments: Tensor) -> list[list[float]]:
@@ -68,13 +83,39 @@ def test_the_truth_of_pixels() -> None:
 
 
 @pytest.mark.parametrize("size", [(8, 16), (7, 13), (5, 16)])
-def test_losses_are_those_of_loops(size: tuple[int, int]) -> None:
+def test_logits_are_those_of_loops(size: tuple[int, int]) -> None:
     torch.manual_seed(0)
     whole = true_segments(draw("..a#", " bb_"), stuff=STUFF).roll((1, 2), (0, 1))  # cells are shared between segments
     segments = whole[: size[0], : size[1]]
     features = torch.randn(6, 2, 4, dtype=torch.float64)
-    expected = torch.tensor(loop_losses(features, segments), dtype=torch.float64)
-    torch.testing.assert_close(membership_losses(features, segments), expected)
+    torch.testing.assert_close(segment_logits(features, segments), loop_logits(features, segments))
+
+
+def test_the_term_is_the_mean_among_all_and_the_mean_among_rivals() -> None:
+    """Grass, sand, a, b, c and d are segments 0 to 5; a, c and d are of one class, b has no rival."""
+    torch.manual_seed(0)
+    target = draw("..a#d", " bb_c", "ccb_c")
+    segments, features = true_segments(target, stuff=STUFF), torch.randn(6, 3, 5, dtype=torch.float64)
+    logits, weights = loop_logits(features, segments), pixel_weights(segments).double()
+    (all_sum, all_weight), (sum_, weight) = (loop_loss(logits, segments, among, weights) for among in ([*range(6)], [2, 4, 5]))
+    term = affinity_terms([features], [target], [None], stuff=STUFF)["affinity"]
+    assert term.mean.item() == pytest.approx(all_sum / all_weight + RIVALS * sum_ / weight)
+
+
+def test_classes_of_things() -> None:
+    target = draw("..a#", " bb_")
+    assert thing_classes(true_segments(target, stuff=STUFF), target).tolist() == [IGNORE, IGNORE, 1, 2]
+
+
+def test_rivals_of_each_class_count_by_their_pixels() -> None:
+    """Two classes of two things each, and one of one; without two of any class there is nothing to tell apart."""
+    torch.manual_seed(0)
+    segments = torch.tensor([[0, 0, 1, 2, 3, 4, IGNORE]])
+    logits, weights = torch.randn(5, 1, 7, dtype=torch.float64), torch.rand(1, 7, dtype=torch.float64)
+    sums = [loop_loss(logits, segments, among, weights) for among in ([0, 2], [1, 4])]
+    found = rival_loss(logits, segments, torch.tensor([5, 6, 5, 7, 6]), weights)
+    assert found.item() == pytest.approx((sums[0][0] + sums[1][0]) / (sums[0][1] + sums[1][1]))
+    assert rival_loss(logits, segments, torch.tensor([5, 6, IGNORE, 7, IGNORE]), weights) == 0
 
 
 def test_weights_are_those_of_loops() -> None:

@@ -18,6 +18,8 @@ from unipan.types import Target
 
 SCALE = 10.0
 """Of the evidence, as the unified head's scale starts: without it no softmax over means could be confident."""
+RIVALS = 1.0
+"""What the loss among things of one class counts beside that among all segments."""
 NEAR_PX = 2 * STRIDE
 """How far from a small segment what surrounds it still counts as much as it does."""
 
@@ -25,7 +27,7 @@ NEAR_PX = 2 * STRIDE
 def affinity_terms(
     affinity: Sequence[Tensor], targets: Sequence[Target], upsampling: Sequence[Tensor | None], *, stuff: Sequence[int]
 ) -> dict[str, Term]:
-    """The term "affinity": each image's weighted mean of `membership_losses`, counted once for each of its segments.
+    """The term "affinity": each image's mean losses among all segments, and among rivals, counted once for each of its segments.
 
     affinity: (D, h, w) of each image. upsampling: as in `Outputs`.
     """
@@ -33,9 +35,14 @@ def affinity_terms(
     for features, shares, target in zip(affinity, upsampling, targets, strict=True):
         segments = true_segments(target, stuff=stuff)
         number = (segments.max() + 1).clamp(min=0).to(features.dtype)
-        weights = pixel_weights(segments).to(features.dtype)
-        losses = weights * membership_losses(features, segments, shares) / weights.sum() if number else features.flatten()[:0]
-        parts.append({"affinity": Term(number * losses.sum(), number)})
+        if number:
+            logits = segment_logits(features, segments, shares)
+            losses = F.cross_entropy(logits[None], segments[None], ignore_index=IGNORE, reduction="none")[0]
+            weights = pixel_weights(segments).to(features.dtype)
+            loss = _mean(losses, weights) + RIVALS * rival_loss(logits, segments, thing_classes(segments, target), weights)
+        else:
+            loss = features[:0].sum()  # of nothing, but in the graph
+        parts.append({"affinity": Term(number * loss, number)})
     return add_terms(parts)
 
 
@@ -50,17 +57,46 @@ def true_segments(target: Target, *, stuff: Sequence[int]) -> Tensor:
     return index
 
 
-def membership_losses(features: Tensor, segments: Tensor, upsampling: Tensor | None = None) -> Tensor:
-    """(H, W) cross-entropy of each pixel, 0 where it is not counted.
+def thing_classes(segments: Tensor, target: Target) -> Tensor:
+    """(G,) int64: the class of each segment that is a thing; IGNORE for stuff. segments: those of `true_segments`."""
+    classes = torch.full((int(segments.max()) + 1,), IGNORE, device=segments.device)
+    things = (segments != IGNORE) & (target.instances >= 0)
+    classes[segments[things]] = target.semantic.long()[things]
+    return classes
 
-    features: (D, h, w). segments: (H, W), 0..G-1 or IGNORE, G at least 1. The logits are what `pooled` propagation alone would
-    say if the potential were the truth, by the share of each cell that a segment has, brought to pixels as the answer's are.
+
+def segment_logits(features: Tensor, segments: Tensor, upsampling: Tensor | None = None) -> Tensor:
+    """(G, H, W): what `pooled` propagation alone would say if the potential were the truth.
+
+    features: (D, h, w). segments: (H, W), 0..G-1 or IGNORE, G at least 1. The potential is the share of each cell that a segment
+    has; the logits are brought to pixels as the answer's are.
     """
     own = F.one_hot(segments.clamp(min=0)).movedim(-1, 0).to(features.dtype) * (segments != IGNORE)  # (G, H, W)
     shares = F.avg_pool2d(own, STRIDE, ceil_mode=True, count_include_pad=False)
     evidence = pooled(shares.flatten(1), features.flatten(1).T).view_as(shares)
-    logits = upsample_logits(SCALE * evidence, (segments.shape[0], segments.shape[1]), upsampling)
-    return F.cross_entropy(logits[None], segments[None], ignore_index=IGNORE, reduction="none")[0]
+    return upsample_logits(SCALE * evidence, (segments.shape[0], segments.shape[1]), upsampling)
+
+
+def rival_loss(logits: Tensor, segments: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
+    """Mean cross-entropy of the things' pixels among the things of their own class; 0 where no class has two.
+
+    logits: (G, H, W). segments, weights: (H, W). classes: (G,) as by `thing_classes`. What surrounds a thing is of other classes
+    mostly, so among all segments alone little is asked of what tells two of one class apart, which no other head can say.
+    """
+    losses, counted = [logits.new_zeros(0)], [weights.new_zeros(0)]
+    kinds, members = classes[classes != IGNORE].unique(return_counts=True)
+    for kind in kinds[members > 1]:
+        among = torch.where(classes == kind)[0]
+        pixels = torch.isin(segments, among)
+        own = torch.searchsorted(among, segments[pixels])
+        losses.append(F.cross_entropy(logits[among][:, pixels].T, own, reduction="none"))
+        counted.append(weights[pixels])
+    return _mean(torch.cat(losses), torch.cat(counted))
+
+
+def _mean(losses: Tensor, weights: Tensor) -> Tensor:
+    """Weighted; 0 where there is nothing to weigh."""
+    return (weights * losses).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
 
 
 def pixel_weights(segments: Tensor) -> Tensor:

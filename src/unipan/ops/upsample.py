@@ -44,7 +44,7 @@ def convex_upsample(logits: Tensor, weights: Tensor) -> Tensor:
     num, rows, columns = logits.shape
     framed = F.pad(logits[None], (1, 1, 1, 1), mode="replicate")[0]
     nine = torch.stack([framed[:, y : y + rows, x : x + columns] for y in range(3) for x in range(3)], -1)
-    by_cell = nine.permute(1, 2, 0, 3).contiguous()  # (h, w, K, 9); in any other order torch multiplies cell by cell, at half the speed
+    by_cell = nine.permute(1, 2, 0, 3).contiguous()  # (h, w, K, 9); torch multiplies views cell by cell, at half the speed
     shares = weights.permute(2, 3, 0, 1).to(nine.dtype).contiguous()
     with torch.autocast(logits.device.type, enabled=False):
         pixels = by_cell @ shares  # (h, w, K, STRIDE**2)
