@@ -119,13 +119,14 @@ class ModelConfig:
     """Evidence of a stuff class that holds fewer cells of an image fades in proportion (our choice): descriptors are means, so a
     class that is hardly there would have as much to say as any other. 0 never."""
     upsampling: Upsampling = "bilinear"
-    """How panoptic logits get from cells to pixels: bilinear, as published, or convex, by learnt shares of the 3 x 3 cells around
-    (our choice), which sees in the image where within a cell an outline runs."""
+    """How logits get from cells to pixels: bilinear, as published, or convex, by shares of the 3 x 3 cells around (our choice),
+    which sees in the image where within a cell an outline runs. The panoptic losses teach the shares; every head's answer uses
+    them. Without such a loss (panoptic heuristic) it is bilinear always."""
     residual: bool = True
     """Add the logarithm of the unpropagated potential, with a learnt weight (our choice)."""
     panoptic: PanopticHead = "unified"
     """unified: potential, affinity and propagation (the paper's); it alone has use for shared_blocks, affinity_dim,
-    affinity_position, variant, score_factor, existence, propagation, stuff_cells, upsampling and residual. upsnet: UPSNet's
+    affinity_position, variant, score_factor, existence, propagation, stuff_cells and residual. upsnet: UPSNet's
     parameter-free head, trained with its own loss. heuristic: Panoptic FPN, no panoptic loss, a merger of finished parts."""
     freeze_batchnorm: bool = True
     """Keep the backbone's batch-norm statistics (paper, section B); off, they are fine-tuned."""

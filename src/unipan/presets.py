@@ -289,20 +289,20 @@ def upsnet_coco() -> Config:
 
 
 def as_panoptic_fpn(base: Config) -> Config:
-    """Panoptic FPN on a unified run's network and schedule."""
+    """Panoptic FPN on a unified run's network and schedule, as published: with bilinear logits."""
     return replace(
         base,
-        model=replace(base.model, panoptic="heuristic", void_channel=False),
+        model=replace(base.model, panoptic="heuristic", void_channel=False, upsampling="bilinear"),
         loss=replace(base.loss, panoptic=0.0, panoptic_lovasz=0.0),
         inference=replace(base.inference, score_threshold=0.5),
     )
 
 
 def as_upsnet(base: Config) -> Config:
-    """UPSNet's head on a unified run's network and schedule, with its own loss, the cross-entropy."""
+    """UPSNet's head on a unified run's network and schedule, as published: cross-entropy alone, bilinear logits."""
     return replace(
         base,
-        model=replace(base.model, panoptic="upsnet", void_channel=True),
+        model=replace(base.model, panoptic="upsnet", void_channel=True, upsampling="bilinear"),
         loss=replace(base.loss, panoptic_lovasz=0.0),
         train=replace(base.train, detections="truth"),
         inference=replace(base.inference, score_threshold=0.6),

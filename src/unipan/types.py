@@ -188,7 +188,7 @@ class Outputs(NamedTuple):
     panoptic: list[Tensor]  # (K, h, w) panoptic logits, channels as in potentials
     detector_losses: dict[str, Term]  # empty when no truth was given
     existence: Sequence[Tensor] = ()  # (N,) logits that an admitted detection stands for a thing of its own; (0,) if not learnt
-    upsampling: Sequence[Tensor | None] = ()  # (9, 16, h, w) weights that bring the panoptic logits to pixels; None: bilinear
+    upsampling: Sequence[Tensor | None] = ()  # (9, 16, h, w) weights that bring logits to pixels; None: bilinear
 
     def of_image(self, index: int) -> Outputs:
         """What was predicted for one of the batch's images, as of a batch of that image alone."""

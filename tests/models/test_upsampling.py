@@ -7,14 +7,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unipan.choices import PanopticHead
 from unipan.classes import ClassTable
 from unipan.config import ModelConfig
 from unipan.models.build import build_upsampling
 from unipan.models.decode import at_size, best_channel
+from unipan.models.heads import answer_by
 from unipan.models.network import PanopticNetwork
 from unipan.models.upsampling import START, BilinearUpsampling, ConvexUpsampling, bilinear_shares
 from unipan.ops.upsample import upsample_logits
+from unipan.presets import as_panoptic_fpn, as_upsnet, demo
 from unipan.types import Admission
 
 Networks = Callable[..., PanopticNetwork]
@@ -72,10 +73,30 @@ def test_the_answer_is_that_of_all_logits(small_network: Networks, noise: Callab
     assert not torch.equal(expected, best_channel(logits, seen, size))
 
 
-@pytest.mark.parametrize("head", ["heuristic", "upsnet"])
-def test_baselines_stay_as_published(small_config: Callable[..., ModelConfig], head: PanopticHead) -> None:
-    config = small_config(panoptic=head, upsampling="convex", void_channel=head == "upsnet")
-    assert isinstance(build_upsampling(config), BilinearUpsampling)
+def test_the_merger_reads_the_semantic_map_as_the_answer_is_read(
+    small_network: Networks, noise: Callable[..., Tensor], classes: ClassTable
+) -> None:
+    network, size = small_network(upsampling="convex"), (64, 96)
+    torch.nn.init.normal_(network.upsampling.shares.weight)  # pyright: ignore[reportAttributeAccessIssue]
+    nothing = Admission(1.1, 5)  # no detection: the merger's answer is the semantic map's, things' pixels void
+    with torch.no_grad():
+        outputs = network(noise(*size)[None], [size], admission=nothing)
+    answer = answer_by("heuristic", outputs, nothing, network_size=size, size=size, classes=classes)
+    stuff = torch.tensor(classes.stuff)
+    for weights, same in ((outputs.upsampling[0], True), (None, False)):
+        best = at_size(outputs.semantic[0], size, size, weights).argmax(0)
+        drawn = [segment.id for segment in answer.segments]
+        assert drawn
+        expected = torch.isin(best, stuff)
+        assert torch.equal(torch.isin(answer.ids, torch.tensor(drawn)), expected) == same
+
+
+def test_the_published_baselines_are_bilinear(small_config: Callable[..., ModelConfig]) -> None:
+    assert as_upsnet(demo()).model.upsampling == as_panoptic_fpn(demo()).model.upsampling == "bilinear"
+    config = small_config(panoptic="heuristic", upsampling="convex", void_channel=False)
+    assert isinstance(build_upsampling(config), BilinearUpsampling), "nothing would teach the shares"
+    config = small_config(panoptic="upsnet", upsampling="convex", void_channel=True)
+    assert isinstance(build_upsampling(config), ConvexUpsampling)
 
 
 def test_a_run_without_it_gives_all_else(small_network: Networks, classes: ClassTable) -> None:

@@ -125,8 +125,8 @@ def build_panoptic_head(config: ModelConfig, classes: ClassTable) -> PanopticLog
 
 
 def build_upsampling(config: ModelConfig) -> Upsampling:
-    """What brings the panoptic logits to pixels; the baselines have it as published."""
-    if config.panoptic != "unified" or config.upsampling == "bilinear":
+    """What brings logits to pixels; Panoptic FPN has no panoptic loss that could teach it anything."""
+    if config.panoptic == "heuristic" or config.upsampling == "bilinear":
         return BilinearUpsampling()
     return ConvexUpsampling(channels=config.fpn_channels)
 

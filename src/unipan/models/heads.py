@@ -17,14 +17,16 @@ from unipan.types import Admission, Outputs, PanopticMap, Size
 def answer_by(
     head: PanopticHead, outputs: Outputs, admission: Admission, *, network_size: Size, size: Size, classes: ClassTable
 ) -> PanopticMap:
-    """The untrimmed answer at `size` by one of the heads; outputs: of one image, which the network saw at `network_size`."""
-    detections = outputs.detections[0]
+    """The untrimmed answer at `size` by one of the heads; outputs: of one image, which the network saw at `network_size`.
+
+    Every head has its cells brought to pixels in the network's own way, so that heads are compared by what they decide.
+    """
+    detections, upsampling = outputs.detections[0], outputs.upsampling[0]
     if head == "unified":
         admitted = detections.take(outputs.admitted[0])
-        logits, upsampling = outputs.panoptic[0], outputs.upsampling[0]
-        return decode(logits, admitted, upsampling, network_size=network_size, size=size, classes=classes)
+        return decode(outputs.panoptic[0], admitted, upsampling, network_size=network_size, size=size, classes=classes)
     merge, most = (decode_upsnet, upsnet.MAX_OVERLAP) if head == "upsnet" else (heuristic.merge, heuristic.MAX_OVERLAP)
-    semantic = at_size(outputs.semantic[0], network_size, size)
+    semantic = at_size(outputs.semantic[0], network_size, size, upsampling)
     found = in_image(detections, network_size, size)
     return merge(semantic, found, score_threshold=admission.score_threshold, max_overlap=most, classes=classes)
 

@@ -1,4 +1,4 @@
-"""How the unified answer gets from cells to pixels: bilinearly, as published, or by shares that are learnt.
+"""How answers get from cells to pixels: bilinearly, as published, or by shares that are learnt.
 
 B images, h x w cells.
 """
@@ -20,7 +20,7 @@ START = 0.01
 
 
 class Upsampling(Protocol):
-    """Says how each image's panoptic logits are brought to pixels."""
+    """Says how each image's logits are brought to pixels."""
 
     def __call__(self, images: Tensor, finest: Tensor) -> Sequence[Tensor | None]:
         """Each image's weights of `convex_upsample`, (9, STRIDE**2, h, w), or None for bilinear.

@@ -128,7 +128,7 @@ def explored(
         ],
         network_size=network_size,
         answer=predictor.answer(inference, head=head, trim=trim),
-        semantic=best_channel(outputs.semantic[0], network_size, size).cpu(),
+        semantic=best_channel(outputs.semantic[0], network_size, size, outputs.upsampling[0]).cpu(),
         detections=in_image(inference.detections, network_size, size),
         admitted=outputs.admitted[0],
         parts=parts,

@@ -143,7 +143,7 @@ def judge_images(
 def _judge_image(predictor: Predictor, image: Predicted, propagation: Propagation | None, found: Detections) -> Judged:
     (_, truth, inference, answer), classes = image, predictor.classes
     outputs, network_size, size = inference.outputs, inference.network_size, inference.size
-    semantic = best_channel(outputs.semantic[0], network_size, size).cpu()
+    semantic = best_channel(outputs.semantic[0], network_size, size, outputs.upsampling[0]).cpu()
     maps = AlignedMaps(truth, semantic, answer.ids, *([unpropagated_ids(inference, classes)] if propagation else []))
     matching = maps.match(maps.values[0], answer.segments, classes, min_stuff_area_px=predictor.min_stuff_area_px)
     confusion = maps.semantic_confusion(len(classes))

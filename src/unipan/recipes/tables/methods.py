@@ -7,14 +7,15 @@ from unipan.choices import Variant
 from unipan.config import Config
 from unipan.presets import as_panoptic_fpn, as_upsnet
 
-Method = Literal["boxes", "boxes-truth", "masks-b", "masks-c", "panoptic-fpn", "upsnet"]
+Method = Literal["boxes", "boxes-truth", "masks-b", "masks-c", "panoptic-fpn", "upsnet", "upsnet-as-ours"]
 
 
 def method_config(method: Method, base: Config, *, seed: int) -> Config:
     """The settings of one training.
 
     boxes: mask-free, variant A; boxes-truth: the same, trained with the truth's boxes (paper, Table C). masks-b, masks-c: with
-    masks, variant B or C. panoptic-fpn, upsnet: the baselines on masks-b's network.
+    masks, variant B or C. panoptic-fpn, upsnet: the baselines on masks-b's network, as published; upsnet-as-ours: UPSNet's head
+    with masks-b's loss and upsampling, which says what of a difference is the head's.
     """
     seeded = replace(base, train=replace(base.train, seed=seed))
     match method:
@@ -31,6 +32,10 @@ def method_config(method: Method, base: Config, *, seed: int) -> Config:
             return as_panoptic_fpn(_with(seeded, masks=True, variant="B"))
         case "upsnet":
             return as_upsnet(_with(seeded, masks=True, variant="B"))
+        case "upsnet-as-ours":
+            ours = _with(seeded, masks=True, variant="B")
+            published = as_upsnet(ours)
+            return replace(published, loss=ours.loss, model=replace(published.model, upsampling=ours.model.upsampling))
     assert_never(method)
 
 
