@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from unipan.ops.precision import product
 from unipan.ops.upsample import STRIDE, check_cells
 from unipan.types import Size
 
@@ -117,12 +118,6 @@ def highest(logits: Tensor, dim: int) -> Tensor:
     from_last = from_last.view(-1, *[1] * (logits.ndim - 1 - dim))
     channel = num_candidates - logits.eq_(best).mul_(from_last).amax(dim).int()
     return channel.where(best.squeeze(dim) > -torch.inf, num_candidates)
-
-
-def product(left: Tensor, right: Tensor) -> Tensor:
-    """The matrix product in its operands' own precision, under autocast too."""
-    with torch.autocast(left.device.type, enabled=False):
-        return left @ right
 
 
 def _weights(logits: Tensor) -> Tensor:

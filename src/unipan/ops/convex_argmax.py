@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unipan.ops.argmax import AT_ONCE, differ, highest, neighbours, product
+from unipan.ops.argmax import AT_ONCE, differ, highest, neighbours
+from unipan.ops.precision import product
 from unipan.ops.upsample import STRIDE, check_cells
 from unipan.types import Size
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unipan.ops.precision import full_precision
+from unipan.ops.precision import full_precision, product
 
 STRIDE = 4
 """Pixels along each side of a cell: the resolution at which the network predicts."""
@@ -44,9 +44,6 @@ def convex_upsample(logits: Tensor, weights: Tensor) -> Tensor:
     num, rows, columns = logits.shape
     framed = F.pad(logits[None], (1, 1, 1, 1), mode="replicate")[0]
     nine = torch.stack([framed[:, y : y + rows, x : x + columns] for y in range(3) for x in range(3)], -1)
-    by_cell = nine.permute(1, 2, 0, 3).contiguous()  # (h, w, K, 9); torch multiplies views cell by cell, at half the speed
-    shares = weights.permute(2, 3, 0, 1).to(nine.dtype).contiguous()
-    with torch.autocast(logits.device.type, enabled=False):
-        pixels = by_cell @ shares  # (h, w, K, STRIDE**2)
+    pixels = product(nine.permute(1, 2, 0, 3), weights.permute(2, 3, 0, 1).to(nine.dtype))  # (h, w, K, STRIDE**2)
     own = pixels.view(rows, columns, num, STRIDE, STRIDE).permute(2, 0, 3, 1, 4)
     return own.reshape(num, rows * STRIDE, columns * STRIDE)
