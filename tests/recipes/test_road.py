@@ -230,11 +230,19 @@ def test_the_report_shows_the_run(copied_run: Path, scenes: PanopticDataset) -> 
 
 
 def test_the_worst_images_come_first_and_the_best_after_them() -> None:
-    images = [ImagePQ(position, f"{position}.jpg", position / 20) for position in range(20)]
+    images = [ImagePQ(position, f"{position}.jpg", position / 20, things=0) for position in range(20)]
     worst, best = extremes(images)
     assert [image.position for image in worst[2]] == [0, 1, 2, 3, 4, 5]
     assert [image.position for image in best[2]] == [19, 18, 17, 16, 15, 14]
     assert [image for _, _, shown in extremes(images[:12]) for image in shown] == images[:12]
+
+
+def test_the_best_images_hold_things_where_any_does() -> None:
+    images = [ImagePQ(position, f"{position}.jpg", position / 20, things=position in (2, 9, 12)) for position in range(20)]
+    worst, best = extremes(images)
+    assert [image.position for image in worst[2]] == [0, 1, 2, 3, 4, 5]
+    assert [image.position for image in best[2]] == [12, 9]
+    assert best[1] == "The 2 of those with things with the greatest PQ, the best first."
 
 
 def test_any_run_has_a_report(copied_run: Path, scenes: PanopticDataset) -> None:

@@ -146,6 +146,6 @@ def summed_up(predictor: Predictor, counts: Counts, records: Sequence[ImageRecor
         decoder=predictor.head,
         mask_free=counts.mask_free > 0,
         limits=Limits.of(predictor, SetStatistics(tuple(record.truth for record in records)), reached),
-        images=tuple(ImagePQ(index, record.name, record.pq) for index, record in enumerate(records)),
+        images=tuple(ImagePQ(i, one.name, one.pq, len(one.truth.thing_sides)) for i, one in enumerate(records)),
         propagation=propagation and propagation.part(title, counts.unpropagated, counts.effect, counts.affinity),
     )

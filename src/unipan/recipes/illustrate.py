@@ -106,12 +106,19 @@ def illustrate(
 
 
 def extremes(by_pq: list[ImagePQ]) -> list[tuple[str, str, list[ImagePQ]]]:
-    """Headings, sentences, and the worst images and the best; where there are few, all of them as one. by_pq: worst first."""
+    """Headings, sentences, and the worst images and the best; where there are few, all of them as one. by_pq: worst first.
+
+    The best are of those that hold a thing, where there are any: a picture of sky and water is easy, and shows little.
+    """
     if len(by_pq) <= 2 * EXTREMES:
         return [("All images", "From the worst PQ to the best.", by_pq)]
+    worst, others = by_pq[:EXTREMES], by_pq[EXTREMES:]
+    with_things = [image for image in others if image.things]
+    best = (with_things or others)[: -EXTREMES - 1 : -1]
+    among = " of those with things" if with_things else ""
     return [
-        ("Worst images", f"The {EXTREMES} of {len(by_pq)} with the least PQ, the worst first.", by_pq[:EXTREMES]),
-        ("Best images", f"The {EXTREMES} with the greatest PQ, the best first.", by_pq[: -EXTREMES - 1 : -1]),
+        ("Worst images", f"The {len(worst)} of {len(by_pq)} with the least PQ, the worst first.", worst),
+        ("Best images", f"The {len(best)}{among} with the greatest PQ, the best first.", best),
     ]
 
 

@@ -28,6 +28,7 @@ class ImagePQ(NamedTuple):
     position: int  # in its data set
     name: str  # of its file
     pq: float  # 0..1, the mean over the classes in it
+    things: int  # of its truth
 
 
 @dataclass(frozen=True, kw_only=True)
