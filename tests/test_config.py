@@ -12,6 +12,7 @@ import pytest
 from unipan.config import Config, DataConfig, DetectorConfig, InferenceConfig, LossConfig, ModelConfig, TrainConfig
 from unipan.errors import InputError
 from unipan.presets import PRESETS, as_panoptic_fpn, as_upsnet, demo
+from unipan.recipes.tables.methods import method_config
 from unipan.settings_file import load_config, save_config
 
 NO_LOSS = {"semantic": 0, "panoptic": 0, "rpn": 0, "box": 0, "mask": 0}
@@ -42,6 +43,14 @@ def test_baselines_learn_by_their_own_losses() -> None:
     losses = [as_preset(demo()).loss for as_preset in (lambda base: base, as_upsnet, as_panoptic_fpn)]
     assert [loss.panoptic > 0 for loss in losses] == [True, True, False]
     assert [loss.panoptic_lovasz > 0 for loss in losses] == [True, False, False]
+
+
+def test_upsnets_head_may_learn_as_ours_does() -> None:
+    ours, published, as_ours = (method_config(method, demo(), seed=0) for method in ("masks-b", "upsnet", "upsnet-as-ours"))
+    assert as_ours.loss == ours.loss != published.loss
+    assert as_ours.model.upsampling == ours.model.upsampling != published.model.upsampling
+    assert as_ours.train == published.train
+    assert as_ours.model.panoptic == published.model.panoptic
 
 
 def test_every_kind_of_setting_survives_the_disk(path: Path) -> None:
