@@ -242,7 +242,7 @@ def test_the_best_images_hold_things_where_any_does() -> None:
     worst, best = extremes(images)
     assert [image.position for image in worst[2]] == [0, 1, 2, 3, 4, 5]
     assert [image.position for image in best[2]] == [12, 9]
-    assert best[1] == "The 2 of those with things with the greatest PQ, the best first."
+    assert best[1] == "The 2 with the greatest PQ among those with things, the best first."
 
 
 def test_any_run_has_a_report(copied_run: Path, scenes: PanopticDataset) -> None:

@@ -115,10 +115,10 @@ def extremes(by_pq: list[ImagePQ]) -> list[tuple[str, str, list[ImagePQ]]]:
     worst, others = by_pq[:EXTREMES], by_pq[EXTREMES:]
     with_things = [image for image in others if image.things]
     best = (with_things or others)[: -EXTREMES - 1 : -1]
-    among = " of those with things" if with_things else ""
+    among = " among those with things" if with_things else ""
     return [
         ("Worst images", f"The {len(worst)} of {len(by_pq)} with the least PQ, the worst first.", worst),
-        ("Best images", f"The {len(best)}{among} with the greatest PQ, the best first.", best),
+        ("Best images", f"The {len(best)} with the greatest PQ{among}, the best first.", best),
     ]
 
 
