@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from unipan.ops.row_sums import spread_rows, sum_rows
+from unipan.ops.row_sums import order_elsewhere, order_on_cpu, spread_rows, sum_rows
 
 
 def arguments(seed: int, outputs: int, each: int, rows: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor]:
@@ -29,6 +29,13 @@ def test_both_are_products_with_one_matrix(seed: int, outputs: int, each: int, r
     torch.testing.assert_close(sum_rows(table, index, share), dense @ table)
     back = torch.randn(outputs, 5, dtype=torch.float64)
     torch.testing.assert_close(spread_rows(back, index, share.detach(), rows), dense.detach().T @ back)
+
+
+@given(seed=st.integers(0, 9999), outputs=st.integers(0, 9), each=st.integers(1, 6), rows=st.integers(1, 12))
+def test_entries_are_ordered_alike_on_every_device(seed: int, outputs: int, each: int, rows: int) -> None:
+    _, index, _ = arguments(seed, outputs, each, rows)
+    assert torch.equal(order_elsewhere(index), order_on_cpu(index))
+    assert torch.equal(index.flatten()[order_on_cpu(index)], index.flatten().sort().values)
 
 
 def test_gradcheck() -> None:

@@ -22,17 +22,30 @@ def sum_rows(rows: Tensor, index: Tensor, share: Tensor) -> Tensor:
 def spread_rows(rows: Tensor, index: Tensor, share: Tensor, count: int) -> Tensor:
     """(count, C): the transpose of `sum_rows`; output r is the sum of share[n, k] * rows[n] over all n, k with index[n, k] = r.
 
-    rows: (N, C). index: (N, K) int64, below count. share: (N, K). An entry's index and number in one integer sort faster than
-    with a permutation beside them, and leave each sum in the order of entries: the same bits in every run and any threads.
+    rows: (N, C). index: (N, K) int64, below count. share: (N, K). Each sum is in the order of entries: the same bits in every run
+    and any threads.
     """
-    entries = index.numel()
-    bits = entries.bit_length()
-    keys = np.sort(((index.flatten() << bits) | torch.arange(entries)).numpy())
-    order = torch.from_numpy(keys).bitwise_and_((1 << bits) - 1)
+    order = order_on_cpu(index) if index.device.type == "cpu" else order_elsewhere(index)
     found = torch.bincount(index.flatten(), minlength=count)
     starts = found.cumsum(0) - found
     shares = share.flatten()[order]
     return F.embedding_bag(order // index.shape[1], rows, starts, per_sample_weights=shares, mode="sum")
+
+
+def order_on_cpu(index: Tensor) -> Tensor:
+    """Positions among the entries of `index` in the order of their values, equal ones as they come.
+
+    An entry's value and position in one integer sort faster than with a permutation beside them.
+    """
+    entries = index.numel()
+    bits = entries.bit_length()
+    keys = np.sort(((index.flatten() << bits) | torch.arange(entries)).numpy())
+    return torch.from_numpy(keys).bitwise_and_((1 << bits) - 1)
+
+
+def order_elsewhere(index: Tensor) -> Tensor:
+    """As `order_on_cpu`, on any device."""
+    return index.flatten().sort(stable=True).indices
 
 
 class _GradientOfRows(torch.autograd.Function):
