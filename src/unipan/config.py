@@ -60,6 +60,9 @@ class DetectorConfig:
     only; FCOS, which samples no regions for its boxes, lets as many into the mask loss."""
     box_channels: int = 1024
     """Width of the box head's two hidden layers (two_stage)."""
+    class_agnostic: bool = False
+    """One box and one mask of a region for all classes instead of one for each (two_stage; of FCOS's, the masks alone): classes
+    with few examples learn from the others' outlines."""
     mask_channels: int = 256
     """Width of the mask head's four convolutions."""
     mask_norm: bool | None = None

@@ -157,6 +157,13 @@ def test_parts_that_do_not_fit_are_left_whole_and_say_why(tmp_path: Path) -> Non
     assert all(torch.equal(ours.state_dict()[name], tensor) for name, tensor in before.items())
 
 
+def test_heads_for_all_classes_take_none_of_theirs(tmp_path: Path) -> None:
+    report = start(network(class_agnostic=True), saved(mask_rcnn().state_dict(), tmp_path / "weights.pth"))
+    assert set(report.taken) == {"backbone", "pyramid", "proposals"}
+    assert "in the file, but (4, 1024) here" in report.left["box head"]
+    assert "in the file, but (1, 256, 1, 1) here" in report.left["mask head"]
+
+
 def test_labels_that_are_not_coco_s_share_the_background_alone(tmp_path: Path) -> None:
     state = dict(mask_rcnn().state_dict())
     for name, rows in (("box_predictor.cls_score", 5), ("box_predictor.bbox_pred", 20), ("mask_predictor.mask_fcn_logits", 5)):

@@ -36,15 +36,20 @@ SEMANTIC_ROWS = {0: 3, 3: 2, 4: 1}
 THING_ROWS = {0: 1, 2: 0}  # our things GULL, SKY, BOAT; theirs BOAT, GULL
 
 
-def inherited(config: Config, *, masks: bool, kind: str, same_anchors: bool = True) -> tuple[dict, dict, dict, Inheritance]:
-    """State dicts: theirs, ours before, ours after."""
-    detector = replace(config.model.detector, kind=kind)
-    model = replace(config.model, masks=masks, detector=detector)
+def inherited(
+    config: Config, *, masks: bool, kind: str, same_anchors: bool = True, agnostic: tuple[bool, bool] = (False, False)
+) -> tuple[dict, dict, dict, Inheritance]:
+    """State dicts: theirs, ours before, ours after. agnostic: whether theirs, and ours, have one box and mask for all classes."""
+    theirs, ours = (
+        replace(config.model, masks=masks, detector=replace(config.model.detector, kind=kind, class_agnostic=one))
+        for one in agnostic
+    )
     torch.manual_seed(1)
     given = {
-        name: torch.randn_like(t) if t.is_floating_point() else t for name, t in build_network(model, THEIRS).state_dict().items()
+        name: torch.randn_like(t) if t.is_floating_point() else t
+        for name, t in build_network(theirs, THEIRS).state_dict().items()
     }
-    network = build_network(model, OURS)
+    network = build_network(ours, OURS)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     report = inherit(network, given, classes=OURS, given_classes=THEIRS, same_anchors=same_anchors)
     return given, before, dict(network.state_dict()), report
@@ -74,6 +79,15 @@ def test_classes_keep_their_rows_by_name(tiny_config: Config) -> None:
     assert all(torch.equal(after[name], given[name]) for name in whole)
     assert (report.classes_taken, report.classes_left) == (("GULL", "sea", "BOAT"), ("reed", "SKY"))
     assert report.left == {}
+
+
+@pytest.mark.parametrize("agnostic", [(True, False), (False, True), (True, True)])
+def test_what_is_for_all_classes_is_no_class_s(tiny_config: Config, agnostic: tuple[bool, bool]) -> None:
+    given, before, after, report = inherited(tiny_config, masks=True, kind="two_stage", agnostic=agnostic)
+    layers = {"detector.roi_heads.box_predictor.bbox_pred", "detector.roi_heads.mask_predictor.mask_fcn_logits"}
+    assert set(report.left) == (set() if all(agnostic) else layers)
+    for name in (f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")):
+        assert torch.equal(after[name], given[name] if all(agnostic) else before[name])
 
 
 def test_the_one_stage_detector_has_no_row_for_the_background(tiny_config: Config) -> None:

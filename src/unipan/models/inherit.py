@@ -54,7 +54,7 @@ def inherit(
             reason = "the run has none"
         elif name.startswith(OF_ANCHORS) and not same_anchors:
             reason = "the run's anchors are others"
-        elif layer in rows and value.shape[1:] == tensor.shape[1:]:
+        elif layer in rows and value.shape[1:] == tensor.shape[1:] and not _for_all_classes(layer, tensor, value):
             value = _mixed(tensor, value, *rows[layer])
         if not reason and value is not None and value.shape != tensor.shape:
             reason = f"{_shape(given[name])} there, {_shape(tensor)} here"
@@ -88,6 +88,11 @@ def _class_rows(classes: ClassTable, given: ClassTable) -> dict[str, tuple[int, 
     behind_background = {0: 0} | {mine + 1: its + 1 for mine, its in things.items()}
     kinds = ((SEMANTIC, same_kind), (THINGS, things), (BACKGROUND_AND_THINGS, behind_background))
     return {layer: (each, blocks) for layers, blocks in kinds for layer, each in layers.items()}
+
+
+def _for_all_classes(layer: str, *weights: Tensor) -> bool:
+    """Whether one of the two has a single block of rows, which is no class's (`class_agnostic`)."""
+    return layer in BACKGROUND_AND_THINGS and any(len(weight) == BACKGROUND_AND_THINGS[layer] for weight in weights)
 
 
 def _matched(ours: list[str], theirs: list[str]) -> dict[int, int]:

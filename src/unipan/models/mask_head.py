@@ -25,14 +25,17 @@ from unipan.types import Detections, Size, Target
 
 
 class MaskHead(nn.Module):
-    """The mask head's weights: RoIAlign on P2..P5, four convolutions, and a predictor with one mask for each class."""
+    """The mask head's weights: RoIAlign on P2..P5, four convolutions, and a predictor with a mask for each class or for all."""
 
-    def __init__(self, *, channels: int, mask_channels: int, norm: bool, num_things: int, anchor_scale: float) -> None:
-        """channels: of the pyramid. mask_channels: width of the convolutions. norm: GroupNorm after each of the four."""
+    def __init__(self, *, channels: int, mask_channels: int, norm: bool, num_masks: int, anchor_scale: float) -> None:
+        """channels: of the pyramid. mask_channels: width of the convolutions. norm: GroupNorm after each of the four.
+
+        num_masks: 1 for all classes, or T + 1.
+        """
         super().__init__()
         self.mask_roi_pool = PyramidRoIAlign(14, anchor_scale)
         self.mask_head = MaskRCNNHeads(channels, (mask_channels,) * 4, 1, group_norm if norm else None)
-        self.mask_predictor = MaskRCNNPredictor(mask_channels, mask_channels, num_things + 1)
+        self.mask_predictor = MaskRCNNPredictor(mask_channels, mask_channels, num_masks)
 
 
 class MaskRegions(NamedTuple):
@@ -79,13 +82,21 @@ def own_labels(things: Tensor, labels: Tensor) -> Tensor:
     return (things < labels[:, None]).sum(1) + 1  # searchsorted's, for which exported graphs have no operator
 
 
+def of_own_class(predicted: Tensor, regions: Tensor, labels: Tensor) -> Tensor:
+    """(n, ...): what was predicted for n regions' own classes, or, where there is one prediction for all classes, that one.
+
+    predicted: (R, T + 1 or 1, ...). regions: (n,) indices. labels: (n,), 1..T.
+    """
+    return predicted[regions, labels if predicted.shape[1] > 1 else torch.zeros_like(labels)]
+
+
 def mask_logits(
     head: MaskHead | RoIHeads, pyramid: Sequence[Tensor], boxes: Sequence[Tensor], labels: Tensor, sizes: Sequence[Size]
 ) -> Tensor:
-    """(sum of R, M, M) logits, for each region those of its own class. boxes: B times (R, 4). labels: (sum of R,), 1..T."""
+    """(sum of R, M, M) logits, for each region those that `of_own_class` takes. boxes: B times (R, 4). labels: (sum of R,)."""
     pooled = head.mask_roi_pool(roi_levels(pyramid), list(boxes), list(sizes))  # pyright: ignore[reportOptionalCall]
     logits = head.mask_predictor(head.mask_head(pooled))  # pyright: ignore[reportOptionalCall]
-    return logits[torch.arange(labels.shape[0], device=labels.device), labels]
+    return of_own_class(logits, torch.arange(labels.shape[0], device=labels.device), labels)
 
 
 def mask_loss(

@@ -52,6 +52,7 @@ class OneStageDetector(nn.Module):
         anchor_scale: float,
         before_nms: int,
         mask_samples: int,
+        class_agnostic: bool,
         mask_channels: int | None,
         mask_norm: bool,
         score_threshold: float,
@@ -62,6 +63,7 @@ class OneStageDetector(nn.Module):
 
         anchor_scale: a level learns things whose farthest side is half to one `anchor_scale` of its strides away.
         mask_channels: width of the mask head's convolutions, None for no mask head. mask_norm: GroupNorm after each.
+        class_agnostic: a mask is drawn in one way for all classes, as boxes always are here.
         """
         super().__init__()
         self.register_buffer("things", torch.tensor(things), persistent=False)
@@ -73,7 +75,7 @@ class OneStageDetector(nn.Module):
                 channels=channels,
                 mask_channels=mask_channels,
                 norm=mask_norm,
-                num_things=len(things),
+                num_masks=1 if class_agnostic else len(things) + 1,
                 anchor_scale=anchor_scale,
             )
         self.cells = AnchorGenerator(tuple((stride,) for stride in LEVELS), ((1.0,),) * len(LEVELS))

@@ -13,7 +13,16 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.models.detection.roi_heads import RoIHeads
 
 from unipan.models.detector import best_detections
-from unipan.models.mask_head import MaskHead, MaskRegions, PyramidRoIAlign, add_masks, mask_loss, own_labels, roi_levels
+from unipan.models.mask_head import (
+    MaskHead,
+    MaskRegions,
+    PyramidRoIAlign,
+    add_masks,
+    mask_loss,
+    of_own_class,
+    own_labels,
+    roi_levels,
+)
 from unipan.models.proposals import SMOOTH_L1_BETA, ProposalNetwork
 from unipan.models.sampling import sample_balanced
 from unipan.terms import Term, add_terms
@@ -42,26 +51,32 @@ class TwoStageDetector(nn.Module):
         anchor_scale: float,
         roi_samples: int,
         box_channels: int,
+        class_agnostic: bool,
         mask_channels: int | None,
         mask_norm: bool,
         score_threshold: float,
         nms: float,
         max_detections: int,
     ) -> None:
-        """mask_channels: width of the mask head's convolutions, None for no mask head. mask_norm: GroupNorm after each."""
+        """mask_channels: width of the mask head's convolutions, None for no mask head. mask_norm: GroupNorm after each.
+
+        class_agnostic: a region's box is moved, and its mask drawn, in one way for all classes.
+        """
         super().__init__()
         self.samples = roi_samples
         self.register_buffer("things", torch.tensor(things), persistent=False)
         self.proposals = proposals
         box_head = TwoMLPHead(channels * 7 * 7, box_channels)
         box_predictor = FastRCNNPredictor(box_channels, len(things) + 1)
+        if class_agnostic:
+            box_predictor.bbox_pred = nn.Linear(box_channels, 4)
         masks = None
         if mask_channels is not None:
             masks = MaskHead(
                 channels=channels,
                 mask_channels=mask_channels,
                 norm=mask_norm,
-                num_things=len(things),
+                num_masks=1 if class_agnostic else len(things) + 1,
                 anchor_scale=anchor_scale,
             )
         self.roi_heads = RoIHeads(
@@ -102,17 +117,18 @@ class TwoStageDetector(nn.Module):
         return self.roi_heads if self.roi_heads.has_mask() else None
 
     def _box_head(self, pyramid: Sequence[Tensor], boxes: list[Tensor], sizes: Sequence[Size]) -> tuple[Tensor, Tensor]:
-        """(sum of R, T + 1) class logits and (sum of R, 4 (T + 1)) box deltas."""
+        """(sum of R, T + 1) class logits and (sum of R, 4 (T + 1), or 4 for all classes) box deltas."""
         pooled = self.roi_heads.box_roi_pool(roi_levels(pyramid), boxes, list(sizes))
         return self.roi_heads.box_predictor(self.roi_heads.box_head(pooled))
 
     def _select(self, class_logits: Tensor, deltas: Tensor, proposals: Tensor, size: Size) -> Detections:
         """The detections of one image, best first: every proposal stands once for each class."""
         scores = class_logits.softmax(1)[:, 1:]  # (R, T)
-        boxes = self.roi_heads.box_coder.decode_single(deltas, proposals).unflatten(1, (-1, 4))[:, 1:]
+        boxes = self.roi_heads.box_coder.decode_single(deltas, proposals).unflatten(1, (-1, 4))
         region, thing = torch.where(scores > self.roi_heads.score_thresh)
         limits = {"nms": self.roi_heads.nms_thresh, "limit": self.roi_heads.detections_per_img}
-        return best_detections(boxes[region, thing], scores[region, thing], thing + 1, size, self.things, **limits)
+        own = of_own_class(boxes, region, thing + 1)
+        return best_detections(own, scores[region, thing], thing + 1, size, self.things, **limits)
 
     def _losses(
         self,
@@ -153,11 +169,11 @@ class TwoStageDetector(nn.Module):
         return Regions(chosen, labels[0][chosen], matched[0][chosen])
 
     def _box_losses(self, logits: Tensor, deltas: Tensor, boxes: Tensor, regions: Regions, target: Target) -> dict[str, Term]:
-        """Cross-entropy over all sampled regions; smooth L1 over the positive ones' deltas of their own class."""
+        """Cross-entropy over all sampled regions; smooth L1 over the positive ones' deltas, of their own class or of all."""
         count = logits.new_tensor(float(len(regions.chosen)))
         positive = torch.where(regions.labels > 0)[0]
         class_loss = F.cross_entropy(logits, regions.labels, reduction="sum")
         wanted = self.roi_heads.box_coder.encode_single(target.boxes[regions.matched[positive]], boxes[positive])
-        predicted = deltas.view(len(deltas), -1, 4)[positive, regions.labels[positive]]
+        predicted = of_own_class(deltas.view(len(deltas), -1, 4), positive, regions.labels[positive])
         box_loss = F.smooth_l1_loss(predicted, wanted, beta=SMOOTH_L1_BETA, reduction="sum")
         return {"box_class": Term(class_loss, count), "box_regression": Term(box_loss, count)}

@@ -160,8 +160,8 @@ def _fitted(given: Mapping[str, Tensor], own: Mapping[str, Tensor], rows: Mappin
 
 
 def _class_rows(given: Tensor, own: Tensor, rows: Mapping[int, int], each: int) -> Tensor:
-    """`own` with the rows of the classes that the file knows too; as given where rows are of another shape."""
-    if given.shape[1:] != own.shape[1:]:
+    """`own` with the rows of the classes that the file knows too; as given where rows are of another shape, or of all classes."""
+    if given.shape[1:] != own.shape[1:] or len(own) == each:
         return given
     mixed = own.clone().unflatten(0, (-1, each))
     source = given.to(own).unflatten(0, (-1, each))
