@@ -22,6 +22,7 @@ def confirmed(device: torch.device, size: tuple[int, int]) -> dict[str, Any]:
     scene = draw_scene(size)
     found: dict[str, Any] = {
         "deformable forms": gpu_checks.deformable_forms(device),
+        "learnt upsampling": gpu_checks.convex_forms(device),
         "losses and gradient norm, float32": gpu_checks.losses_and_gradients(scene, device),
         "losses and gradient norm, bf16": gpu_checks.losses_and_gradients(scene, device, torch.bfloat16),
         "pixels that differ": gpu_checks.answers(scene, device),

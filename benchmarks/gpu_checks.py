@@ -11,7 +11,9 @@ from unipan.choices import PanopticHead
 from unipan.losses.build import criterion_of
 from unipan.models.build import build_network
 from unipan.models.network import PanopticNetwork
+from unipan.ops.convex_argmax import convex_argmax
 from unipan.ops.deform import deform_conv, project_then_gather, sample_then_project
+from unipan.ops.upsample import convex_upsample
 from unipan.predictor import Predictor
 from unipan.presets import cityscapes_r50
 from unipan.types import Admission
@@ -32,6 +34,19 @@ def deformable_forms(device: torch.device) -> dict[str, float]:
         got = _with_gradients(form, [t.to(device) for t in (x, offsets, weight)])
         found[form.__name__] = max(_relative(a, b) for a, b in zip(got, want, strict=True))
     return found
+
+
+def convex_forms(device: torch.device) -> dict[str, float]:
+    """Learnt upsampling on the device against the CPU's in float64, as for the deformable forms; and its arg max's pixels."""
+    torch.manual_seed(0)
+    logits, shares = torch.randn(12, 40, 60), torch.randn(9, 16, 40, 60).softmax(0)
+    want = _with_gradients(convex_upsample, [logits.double(), shares.double()])
+    got = _with_gradients(convex_upsample, [logits.to(device), shares.to(device)])
+    best = convex_argmax(logits.to(device), shares.to(device), (160, 240)).cpu()
+    return {
+        "convex_upsample": max(_relative(a, b) for a, b in zip(got, want, strict=True)),
+        "convex_argmax, pixels": float((best != want[0].argmax(0)).float().mean()),
+    }
 
 
 def losses_and_gradients(scene: Scene, device: torch.device, dtype: torch.dtype | None = None) -> dict[str, float]:

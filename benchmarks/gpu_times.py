@@ -12,7 +12,12 @@ from bench_deform import FORMS, OFFSET_CELLS, SHAPES, forward_and_backward
 from peers.scene import draw_scene
 from torch.profiler import ProfilerActivity, profile
 
-WAYS = {"unipan": "unipan_r50", "torchvision's Mask R-CNN": "torchvision_maskrcnn", "Mask2Former": "mask2former_r50"}
+WAYS = {
+    "unipan": "unipan_r50",
+    "unipan, convex upsampling": "unipan_r50_convex",
+    "torchvision's Mask R-CNN": "torchvision_maskrcnn",
+    "Mask2Former": "mask2former_r50",
+}
 """Each a module of peers/."""
 PRECISIONS = {"TF32": None, "bf16": torch.bfloat16}
 """What autocast computes in; TF32 is float32 as PyTorch's users run it on such a GPU."""
