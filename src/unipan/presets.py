@@ -87,7 +87,8 @@ def coco_small() -> Config:
 
     Variant C and the stuff limit of 4096 px are the paper's and UPSNet's for COCO; all else is ours, sized for a CPU and for few
     images: what demo has beyond scenes, but for Lovasz-softmax of the answer (no gain on photographs), at a lower rate, copied
-    things, resizing by 0.5 to 1.5, the void channel, and the average of the weights, over about the last 100 steps.
+    things, resizing by 0.5 to 1.5, one box and mask for all classes, the void channel, and the average of the weights, over about
+    the last 100 steps.
     With --data.train JSON no class is merged and no stuff trimmed, unless it is asked for.
     """
     small = demo()
@@ -97,7 +98,7 @@ def coco_small() -> Config:
             small.model,
             masks=True,
             variant="C",
-            detector=replace(_SMALL_DETECTOR, proposals=200, roi_samples=128, box_channels=512),
+            detector=replace(_SMALL_DETECTOR, proposals=200, roi_samples=128, box_channels=512, class_agnostic=True),
         ),
         data=DataConfig(
             source="coco",
