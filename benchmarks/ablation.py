@@ -31,12 +31,12 @@ from unipan.settings import with_values
 SELECT_SEED = 500
 """Of the scenes that settings are chosen on; results are reported on those of seed 0."""
 
-_TAUGHT = {"model.affinity_position": True, "loss.affinity": 0.5}
+_TAUGHT = {"model.affinity_position": True, "loss.affinity": 0.5, "loss.affinity_rivals": 0.5}
 _EXISTENCE = {"model.existence": True}
 
 VARIANTS: dict[str, Mapping[str, Any]] = {
     "preset": {},
-    "bare": {"model.affinity_position": False, "loss.affinity": 0.0, "model.existence": False},
+    "bare": {"model.affinity_position": False, "loss.affinity": 0.0, "loss.affinity_rivals": 0.0, "model.existence": False},
     "position": {"model.affinity_position": True},
     "supervised": {"loss.affinity": 0.5},
     "taught": _TAUGHT,

@@ -291,6 +291,8 @@ class LossConfig:
     """The box head's losses: class, regression and, one-stage, centerness."""
     affinity: float = 0.0
     """Which segment a pixel belongs to, by the affinity alone (our choice)."""
+    affinity_rivals: float = 0.0
+    """The same among the things of one class only, which no other head tells apart (our choice)."""
     existence: float = 2.0
     """Whether an admitted detection stands for a true thing, with model.existence (our choice)."""
     mask: float = 1.0

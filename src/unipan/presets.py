@@ -68,7 +68,7 @@ def demo() -> Config:
     return replace(
         base,
         model=replace(base.model, affinity_position=True, existence=True, upsampling="convex"),
-        loss=replace(base.loss, panoptic_lovasz=1.0, affinity=0.5),
+        loss=replace(base.loss, panoptic_lovasz=1.0, affinity=0.5, affinity_rivals=0.5),
         train=replace(
             base.train,
             steps=1000,
@@ -225,7 +225,8 @@ def finetune() -> Config:
 def finetune_small() -> Config:
     """Your own images, in the COCO panoptic format, on a CPU: coco_small's network, with sizes that follow from the data.
 
-    [ours] All. Variant B and Lovasz-softmax of the answer are what won on many touching things of one class. By 100 training
+    [ours] All. Variant B, Lovasz-softmax of the answer and no affinity loss among the things of one class are what won on many
+    touching things of one class. By 100 training
     images: the short side (half of the things are at least 16 px wide, 256 to 512 px), the anchors (smaller where 512 px don't
     make things 16 px wide; the proportions that the things have), and how many detections, proposals and channels an image may
     have (half as many again as it holds things). No class is merged, no stuff trimmed. 800 steps of 4.
@@ -243,7 +244,7 @@ def finetune_small() -> Config:
         replace(
             small,
             model=replace(small.model, variant="B", detector=detector),
-            loss=replace(small.loss, panoptic_lovasz=1.0),
+            loss=replace(small.loss, panoptic_lovasz=1.0, affinity_rivals=0.0),
             data=replace(small.data, train_split="train", val_split="val", short_side=FROM_DATA, long_side=FROM_DATA),
             train=replace(small.train, steps=800, max_admitted=FROM_DATA),
             inference=replace(small.inference, max_admitted=FROM_DATA),

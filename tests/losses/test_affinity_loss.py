@@ -10,7 +10,6 @@ from torch import Tensor
 from unipan.classes import VOID
 from unipan.losses.affinity import (
     NEAR_PX,
-    RIVALS,
     SCALE,
     affinity_terms,
     pixel_weights,
@@ -91,15 +90,20 @@ def test_logits_are_those_of_loops(size: tuple[int, int]) -> None:
     torch.testing.assert_close(segment_logits(features, segments), loop_logits(features, segments))
 
 
-def test_the_term_is_the_mean_among_all_and_the_mean_among_rivals() -> None:
+def test_the_terms_are_the_mean_among_all_and_the_mean_among_rivals() -> None:
     """Grass, sand, a, b, c and d are segments 0 to 5; a, c and d are of one class, b has no rival."""
     torch.manual_seed(0)
     target = draw("..a#d", " bb_c", "ccb_c")
     segments, features = true_segments(target, stuff=STUFF), torch.randn(6, 3, 5, dtype=torch.float64)
     logits, weights = loop_logits(features, segments), pixel_weights(segments).double()
     (all_sum, all_weight), (sum_, weight) = (loop_loss(logits, segments, among, weights) for among in ([*range(6)], [2, 4, 5]))
-    term = affinity_terms([features], [target], [None], stuff=STUFF)["affinity"]
-    assert term.mean.item() == pytest.approx(all_sum / all_weight + RIVALS * sum_ / weight)
+    expected = {"affinity": all_sum / all_weight, "affinity_rivals": sum_ / weight}
+    for among_all, rivals in product((False, True), repeat=2):
+        terms = affinity_terms([features], [target], [None], stuff=STUFF, among_all=among_all, rivals=rivals)
+        wanted = {name for name, on in zip(expected, (among_all, rivals), strict=True) if on}
+        assert {name: term.mean.item() for name, term in terms.items()} == pytest.approx(
+            {name: expected[name] for name in wanted}
+        )
 
 
 def test_classes_of_things() -> None:
@@ -137,7 +141,10 @@ def test_features_of_instances_cost_little_and_features_of_classes_much() -> Non
     target = draw("..aa", "ccbb")
     apart = F.one_hot(torch.tensor([[0, 0, 1, 1], [2, 2, 3, 3]]), 8).movedim(-1, 0).double() * 3
     by_class = F.one_hot(torch.tensor([[0, 0, 1, 1], [1, 1, 2, 2]]), 8).movedim(-1, 0).double() * 3
-    losses = [affinity_terms([q], [target], [None], stuff=STUFF)["affinity"].mean.item() for q in (apart, by_class)]
+    losses = [
+        affinity_terms([q], [target], [None], stuff=STUFF, among_all=True, rivals=False)["affinity"].mean.item()
+        for q in (apart, by_class)
+    ]
     assert losses[0] < 0.2
     assert losses[1] > losses[0] + 0.3  # a and c are of one class: of four segments two are drawn by lot
 
@@ -146,9 +153,12 @@ def test_segments_of_all_images_count_alike_and_void_and_crowds_not_at_all() -> 
     torch.manual_seed(0)
     targets = [draw("..a", "cc_"), draw("   ", "###"), draw("bbb", "bbb")]
     features = [torch.randn(4, 2, 3, requires_grad=True) for _ in targets]
-    term = affinity_terms(features, targets, [None] * 3, stuff=STUFF)["affinity"]
+    term = affinity_terms(features, targets, [None] * 3, stuff=STUFF, among_all=True, rivals=False)["affinity"]
     assert term.count == 4 + 0 + 1
-    single = [affinity_terms([q], [t], [None], stuff=STUFF)["affinity"].sum for q, t in zip(features, targets, strict=True)]
+    single = [
+        affinity_terms([q], [t], [None], stuff=STUFF, among_all=True, rivals=False)["affinity"].sum
+        for q, t in zip(features, targets, strict=True)
+    ]
     torch.testing.assert_close(term.sum, single[0] + single[2])
     term.mean.backward()
     assert all(q.grad is not None and q.grad.isfinite().all() for q in features)

@@ -75,5 +75,6 @@ def test_a_detector_term_without_a_weight_is_refused() -> None:
 def test_only_the_unified_head_learns_an_affinity_and_an_existence(head: PanopticHead) -> None:
     """So that any head can be chosen on a preset whose own has both."""
     model = ModelConfig(panoptic=head, void_channel=head == "upsnet", existence=True)
-    names = criterion_of(Config(model=model, loss=LossConfig(affinity=0.5, panoptic=float(head != "heuristic"))), CLASSES).names
-    assert {"affinity", "existence"} & set(names) == ({"affinity", "existence"} if head == "unified" else set())
+    loss = LossConfig(affinity=0.5, affinity_rivals=0.5, panoptic=float(head != "heuristic"))
+    learnt = {"affinity", "affinity_rivals", "existence"}
+    assert learnt & set(criterion_of(Config(model=model, loss=loss), CLASSES).names) == (learnt if head == "unified" else set())

@@ -149,7 +149,9 @@ def test_what_we_added_keeps_the_contract(
 ) -> None:
     settings = settings_of(kind, variant, small_config())
     network = small_network(**settings, void_channel=True, affinity_position=True, existence=True, upsampling="convex")
-    criterion = build_criterion(replace(EVERY_TERM, affinity=0.5), classes, void_channel=True, existence=True)
+    criterion = build_criterion(
+        replace(EVERY_TERM, affinity=0.5, affinity_rivals=0.5), classes, void_channel=True, existence=True
+    )
     for num_images, (num_admitted, admission) in product((1, 2), ADMISSIONS.items()):
         case = Case(noise, scene, num_images)
         inferred = case.run(network, admission, training=False, taught=False)
@@ -162,7 +164,7 @@ def test_what_we_added_keeps_the_contract(
         trained = case.run(network, admission, training=True, taught=True)
         assert_same(trained, inferred)
         losses = criterion(trained, case.targets)
-        assert {"affinity", "existence"} <= dict(losses).keys()
+        assert {"affinity", "affinity_rivals", "existence"} <= dict(losses).keys()
         assert_learns(network, losses, affinity=True, existence=num_admitted > 0)
 
 

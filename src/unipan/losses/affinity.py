@@ -18,31 +18,40 @@ from unipan.types import Target
 
 SCALE = 10.0
 """Of the evidence, as the unified head's scale starts: without it no softmax over means could be confident."""
-RIVALS = 1.0
-"""What the loss among things of one class counts beside that among all segments."""
 NEAR_PX = 2 * STRIDE
 """How far from a small segment what surrounds it still counts as much as it does."""
 
 
 def affinity_terms(
-    affinity: Sequence[Tensor], targets: Sequence[Target], upsampling: Sequence[Tensor | None], *, stuff: Sequence[int]
+    affinity: Sequence[Tensor],
+    targets: Sequence[Target],
+    upsampling: Sequence[Tensor | None],
+    *,
+    stuff: Sequence[int],
+    among_all: bool,
+    rivals: bool,
 ) -> dict[str, Term]:
-    """The term "affinity": each image's mean losses among all segments, and among rivals, counted once for each of its segments.
+    """The terms that are switched on: "affinity" (among all segments) and "affinity_rivals" (among the things of one class).
 
-    affinity: (D, h, w) of each image. upsampling: as in `Outputs`.
+    Each is an image's mean, counted once for each of its segments. affinity: (D, h, w) of each image; upsampling as in `Outputs`.
     """
+    if not (among_all or rivals):
+        return {}
+    names = [name for name, wanted in (("affinity", among_all), ("affinity_rivals", rivals)) if wanted]
     parts: list[dict[str, Term]] = []
     for features, shares, target in zip(affinity, upsampling, targets, strict=True):
         segments = true_segments(target, stuff=stuff)
         number = (segments.max() + 1).clamp(min=0).to(features.dtype)
+        losses = dict.fromkeys(names, features[:0].sum())  # of nothing, but in the graph
         if number:
             logits = segment_logits(features, segments, shares)
-            losses = F.cross_entropy(logits[None], segments[None], ignore_index=IGNORE, reduction="none")[0]
             weights = pixel_weights(segments).to(logits.dtype)  # fp16 keeps 6 bits of 1 over a large area
-            loss = _mean(losses, weights) + RIVALS * rival_loss(logits, segments, thing_classes(segments, target), weights)
-        else:
-            loss = features[:0].sum()  # of nothing, but in the graph
-        parts.append({"affinity": Term(number * loss, number)})
+            if among_all:
+                by_pixel = F.cross_entropy(logits[None], segments[None], ignore_index=IGNORE, reduction="none")[0]
+                losses["affinity"] = _mean(by_pixel, weights)
+            if rivals:
+                losses["affinity_rivals"] = rival_loss(logits, segments, thing_classes(segments, target), weights)
+        parts.append({name: Term(number * loss, number) for name, loss in losses.items()})
     return add_terms(parts)
 
 

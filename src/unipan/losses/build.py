@@ -10,7 +10,7 @@ from unipan.losses.criterion import Criterion
 def criterion_of(config: Config, classes: ClassTable) -> Criterion:
     """The criterion of a run; only the unified head has an affinity and an existence to learn."""
     unified = config.model.panoptic == "unified"
-    loss = config.loss if unified else replace(config.loss, affinity=0.0)
+    loss = config.loss if unified else replace(config.loss, affinity=0.0, affinity_rivals=0.0)
     existence = unified and config.model.existence
     return build_criterion(loss, classes, void_channel=config.model.void_channel, existence=existence)
 
@@ -23,6 +23,7 @@ def build_criterion(config: LossConfig, classes: ClassTable, *, void_channel: bo
         "panoptic": config.panoptic,
         "panoptic_lovasz": config.panoptic_lovasz,
         "affinity": config.affinity,
+        "affinity_rivals": config.affinity_rivals,
         "existence": config.existence if existence else 0.0,
         "rpn_objectness": config.rpn,
         "rpn_box": config.rpn,

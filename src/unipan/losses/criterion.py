@@ -51,8 +51,14 @@ class Criterion:
             cross_entropy=self.weights["panoptic"] > 0,
             lovasz=self.weights["panoptic_lovasz"] > 0,
         )
-        if self.weights["affinity"] > 0:
-            panoptic |= affinity_terms(outputs.affinity, targets, outputs.upsampling, stuff=self.stuff)
+        panoptic |= affinity_terms(
+            outputs.affinity,
+            targets,
+            outputs.upsampling,
+            stuff=self.stuff,
+            among_all=self.weights["affinity"] > 0,
+            rivals=self.weights["affinity_rivals"] > 0,
+        )
         if self.weights["existence"] > 0:
             panoptic |= existence_terms(outputs, targets)
         detector = {name: term for name, term in outputs.detector_losses.items() if self.weights[name] > 0}
