@@ -24,6 +24,7 @@ def test_on_the_cpu_nothing_differs_from_the_cpu(tmp_path):
     assert set(confirmed["losses and gradient norm, float32"].values()) == {0.0}
     assert set(confirmed["pixels that differ"].values()) == {0.0}
     assert max(confirmed["deformable forms"].values()) < 1e-5  # float32 against float64
+    assert max(confirmed["learnt upsampling"].values()) < 1e-5  # likewise; of 38,400 pixels none may differ
     assert 0 < confirmed["losses and gradient norm, bf16"]["gradient_norm"] < 0.05  # bf16 has 8 bits: it is not float32
     assert "| pixels that differ | upsnet | 0 |" in printed
 
