@@ -11,7 +11,7 @@ RESULT, PAGE = ROOT / "benchmarks" / "results" / "gpu.json", ROOT / "docs" / "gp
 INTRODUCTION = """# What a GPU confirmed
 
 `make gpu` on {device}, torch {torch}; one image, drawn by `benchmarks/peers/scene.py`, random weights, the networks one
-after the other. `make gpu` rewrites this page.
+after the other. `make gpu` rewrites this page; a part that a run leaves out keeps what an earlier one found.
 """
 EQUALITY = """## Equal to the CPU
 
