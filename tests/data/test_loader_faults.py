@@ -3,18 +3,21 @@
 import gc
 import os
 import signal
+import threading
 import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch.utils.data import Dataset
 
 from unipan.classes import ClassInfo, ClassTable
+from unipan.data import workers
 from unipan.data.dataset import PanopticDataset
 from unipan.data.loader import MAX_FAULTY_IN_A_ROW, StepBatches, epoch_order, training_batches
 from unipan.data.transforms import Augmentation
-from unipan.data.workers import dead_workers_named
+from unipan.data.workers import dead_workers_named, loaded
 from unipan.errors import InputError
 from unipan.ops.segments import Label, panoptic_map
 from unipan.types import Batch, Sample
@@ -122,6 +125,41 @@ def test_a_dead_worker_is_named_in_a_sentence(dataset: type[Images]) -> None:
     with pytest.raises(InputError, match=r"loads training data has died \(DataLoader worker.*train\.workers") as caught:
         batches(dataset(5, deadly=2), workers=2)
     assert "\n" not in str(caught.value)
+
+
+class BreaksInTransit:
+    """An entry that can't be read where it arrives, as when its sender dies on the way; it dies a little later, if at all."""
+
+    def __init__(self, dies: bool) -> None:
+        self.sender = os.getpid() if dies else 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return break_in_transit, (self.sender,)
+
+
+def break_in_transit(sender: int) -> None:
+    if sender:
+        threading.Timer(0.3, os.kill, (sender, signal.SIGKILL)).start()
+    raise ConnectionResetError("Connection reset by peer")
+
+
+class InTransit(Dataset):
+    def __init__(self, dies: bool) -> None:
+        self.dies = dies
+
+    def __getitem__(self, step: int) -> BreaksInTransit:
+        return BreaksInTransit(self.dies)
+
+
+def test_a_connection_that_breaks_before_the_death_is_told_is_that_death() -> None:
+    with pytest.raises(InputError, match=r"has died \(DataLoader worker.*Killed"), dead_workers_named():
+        next(loaded(InTransit(dies=True), range(4), workers=1))
+
+
+def test_a_connection_that_breaks_by_itself_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "NEWS_S", 0.01)
+    with pytest.raises(ConnectionResetError), dead_workers_named():
+        next(loaded(InTransit(dies=False), range(4), workers=1))
 
 
 def test_other_errors_keep_their_traceback() -> None:

@@ -3,6 +3,7 @@
 import atexit
 import multiprocessing
 import signal
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +15,26 @@ from torch.utils.data import DataLoader, Dataset
 
 from unipan.errors import InputError
 
+NEWS_S = 5.0
+"""So many seconds the system may take to tell that a worker has died, after a connection to it broke."""
+
 
 def loaded(batches: Dataset, steps: range, workers: int) -> Iterator[Any]:
-    """The entries of these steps, from so many processes; 0 loads them in this one."""
+    """Yield the entries of these steps, from so many processes; 0 loads them in this one."""
+    entries = _started(batches, steps, workers)
+    while True:
+        try:
+            entry = next(entries)
+        except StopIteration:
+            return
+        except (OSError, EOFError):
+            if workers:  # a dying worker breaks its connections first; then PyTorch's signal raises the error that tells
+                time.sleep(NEWS_S)
+            raise
+        yield entry
+
+
+def _started(batches: Dataset, steps: range, workers: int) -> Iterator[Any]:
     end_workers_at_exit()
     with warnings.catch_warnings():  # of more workers than cores, which the training's summary tells in our own words
         warnings.filterwarnings("ignore", "This DataLoader will create")
