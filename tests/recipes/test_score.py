@@ -113,6 +113,32 @@ def test_further_predictions_are_left_out(truth: Path, tmp_path: Path) -> None:
     assert score(truth, predictions).quality.all.pq == 1
 
 
+def _listed(path: Path, names: dict[int, str]) -> Path:
+    """As `predict` lists images: each id with its file's name."""
+    edit(path, lambda content: content.update(images=[{"id": id, "file_name": name} for id, name in names.items()]))
+    return path
+
+
+def test_a_prediction_of_another_image_never_takes_its_place_by_a_number(truth: Path, tmp_path: Path) -> None:
+    """The truth numbers some images of a folder from 1; the predictions, of the whole folder, bear the files' numbers."""
+    _listed(truth, {1: "0002.jpg", 2: "0004.jpg"})
+    whole = write(tmp_path / "whole.json", {1: "ssssssss", 2: "ccccssss", 3: "ssssssss", 4: "ddddllll"})
+    assert score(truth, _listed(whole, {n: f"000{n}.jpg" for n in (1, 2, 3, 4)})).quality.all.pq == 1
+    lacking = _listed(write(tmp_path / "lacking.json", {1: "ccccssss", 4: "ddddllll"}), {1: "0001.jpg", 4: "0004.jpg"})
+    with pytest.raises(InputError, match=r"lacks 1 of the 2 images in truth\.json, first 1\.png"):
+        score(truth, lacking)
+
+
+def test_a_file_in_another_folder_is_another_image(truth: Path, tmp_path: Path) -> None:
+    _listed(truth, {1: "val/1.jpg", 2: "val/2.jpg"})
+    rows = {11: "ssssssss", 12: "ccccssss", 13: "ddddllll"}
+    names = {11: "train/1.jpg", 12: "data/val/1.jpg", 13: "2.jpg"}  # a leading folder more or less is the same file
+    assert score(truth, _listed(write(tmp_path / "both.json", rows), names)).quality.all.pq == 1
+    del rows[12], names[12]
+    with pytest.raises(InputError, match=r"lacks 1 of the 2 images"):
+        score(truth, _listed(write(tmp_path / "lacking.json", rows), names))
+
+
 # --- merging ---
 
 

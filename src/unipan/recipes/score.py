@@ -1,6 +1,5 @@
 """Panoptic quality and IoU of two sets of files in the COCO panoptic format; no model, no images."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,7 +11,6 @@ from unipan.choices import Merge
 from unipan.classes import VOID_ID
 from unipan.console import counted
 from unipan.data.coco_files import PanopticFile, read_panoptic_file
-from unipan.data.coco_json import stem_below
 from unipan.data.id_maps import ids_at, read_colors, shared_runs
 from unipan.engine.forks import shared_out, worthwhile_processes
 from unipan.errors import InputError, about
@@ -20,6 +18,7 @@ from unipan.metrics.report import Report
 from unipan.metrics.score import Score
 from unipan.metrics.segment_matching import Matching, match_maps, match_segments
 from unipan.ops.segments import Label, indices_of, joined_labels
+from unipan.recipes.image_pairs import pair_images
 
 PAIRS_EACH = 20
 """From so many pairs on a further process is clearly worth its start."""
@@ -41,8 +40,8 @@ def score(
     merge: `supercategory` compares with the merged truth, as training with `data.merge` does; predictions in the unmerged
         categories are merged likewise. Categories are told apart by name; predictions that list none use the truth's ids.
 
-    Images are joined by the names of their files, where both JSONs list them and they fit; else by image id, or, where a
-    prediction's id is not in the truth, by the stem of its PNG.
+    Images are joined by the names of their files, if both JSONs list them and any fits; else by image id, or, where a
+    prediction's id is not in the truth, by the stem of its PNG. Names fit that differ in leading folders that one of them lacks.
     """
     sides = read_sides(truth_json, predictions_json, truth_dir=truth_dir, predictions_dir=predictions_dir, merge=merge)
     return sides.report(sides.score(sides.pairs()))
@@ -86,50 +85,6 @@ def read_sides(
     if _names(predictions) == _names(merged):
         return Sides(merged, _translated(predictions, merged), merge)
     return Sides(merged, _translated(predictions, truth).merged(), merge)
-
-
-def pair_images(truth: PanopticFile, predictions: PanopticFile) -> list[tuple[int, int]]:
-    """For every image of the truth, in its order: its position and its prediction's."""
-    if not truth.image_ids:
-        raise InputError(f"{truth.path} has no annotations, so there is nothing to compare with; name the right file.")
-    by_id = {image_id: position for position, image_id in enumerate(truth.image_ids)}
-    by_image = _unique_stems([{name} - {""} for name in truth.image_names])
-    by_any = _unique_stems([{png, name or png} for png, name in zip(truth.png_names, truth.image_names, strict=True)])
-    found: dict[int, int] = {}
-    columns = zip(predictions.image_ids, predictions.image_names, predictions.png_names, strict=True)
-    for position, (image_id, name, png) in enumerate(columns):
-        true = _named(name, by_image)
-        if true is None:
-            true = by_id[image_id] if image_id in by_id else _named(png, by_any)
-        if true in found:
-            raise InputError(
-                f"{predictions.path} has two predictions for the image {truth.image_ids[true]}: "
-                f"{predictions.image_ids[found[true]]} and {image_id}; keep one."
-            )
-        if true is not None:
-            found[true] = position
-    absent = [position for position in by_id.values() if position not in found]
-    if absent:
-        first = f"{truth.png_names[absent[0]]} (image id {truth.image_ids[absent[0]]})"
-        raise InputError(
-            f"{predictions.path} lacks {len(absent)} of the {len(by_id)} images in {truth.path.name}, first {first}; "
-            "predict them too (an image may have no segments), or take them out of the truth."
-        )
-    return [(position, found[position]) for position in by_id.values()]
-
-
-def _named(file_name: str, by_stem: dict[str, int]) -> int | None:
-    return by_stem.get(stem_below(file_name), by_stem.get(Path(file_name).stem))
-
-
-def _unique_stems(names: Sequence[set[str]]) -> dict[str, int]:
-    """The stems of each position's names, with and without their folders, where they name one position only."""
-    owners: dict[str, set[int]] = {}
-    for position, own in enumerate(names):
-        for name in own:
-            for stem in (stem_below(name), Path(name).stem):
-                owners.setdefault(stem, set()).add(position)
-    return {stem: next(iter(positions)) for stem, positions in owners.items() if len(positions) == 1}
 
 
 def _score_all(truth: PanopticFile, predictions: PanopticFile, pairs: list[tuple[int, int]]) -> Score:
