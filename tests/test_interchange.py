@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from unipan.choices import Form
 from unipan.classes import ClassTable
 from unipan.cli import main
 from unipan.data.coco_files import read_panoptic_file
@@ -26,6 +27,7 @@ from unipan.interchange import (
     write_panoptic,
 )
 from unipan.ops.segments import Label, panoptic_map
+from unipan.recipes.interchange import write_form
 from unipan.types import PanopticMap
 
 CLASSES = ClassTable.from_categories(
@@ -143,6 +145,13 @@ def test_coco_instances(panoptic: PanopticMap, empty: PanopticMap, tmp_path: Pat
     assert coco.loadCats([300])[0]["name"] == "dog"
 
 
+def test_images_named_by_texts_and_by_numbers_have_numbers_of_their_own(empty: PanopticMap) -> None:
+    content = to_coco_instances([Entry(id, f"{id}.jpg", empty) for id in (2, "cover", 1, 4, "3", "back")])
+    assert [(one["id"], one["file_name"]) for one in content["images"]] == [
+        (2, "2.jpg"), (3, "cover.jpg"), (1, "1.jpg"), (4, "4.jpg"), (5, "3.jpg"), (6, "back.jpg"),
+    ]  # fmt: skip
+
+
 def test_label_studio(panoptic: PanopticMap, empty: PanopticMap) -> None:
     brush = pytest.importorskip("label_studio_converter.brush", reason="label-studio-converter is not installed")
     task = json.loads(json.dumps(to_label_studio(panoptic, "/data/upload/a.jpg")))
@@ -221,6 +230,22 @@ def test_files_of_predictions_in_every_form(
     main(["interchange", form, str(written(panoptic, tmp_path)), "--out", str(tmp_path / "out")])
     assert json.loads((tmp_path / "out" / name).read_text()) == json.loads(json.dumps(expected(panoptic)))
     assert "1 image, 4 segments" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [("labelme", "a.json"), ("geojson", "a.geojson"), ("coco-instances", "instances.json"), ("label-studio", "tasks.json")],
+)
+def test_what_was_perhaps_corrected_by_hand_is_not_overwritten(
+    panoptic: PanopticMap, tmp_path: Path, form: Form, name: str
+) -> None:
+    source, corrected = written(panoptic, tmp_path), tmp_path / "out" / name
+    corrected.parent.mkdir()
+    corrected.write_text("hours of work")
+    with pytest.raises(InputError, match=rf"{name} is there already, perhaps with corrections; name another --out"):
+        write_form(form, source, tmp_path / "out")
+    assert corrected.read_text() == "hours of work"
+    assert [*corrected.parent.iterdir()] == [corrected]
 
 
 def test_a_form_that_there_is_not_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,9 +9,15 @@ from typing import assert_never
 from unipan.choices import Form
 from unipan.console import counted
 from unipan.data.coco_files import PanopticFile, read_panoptic_file
-from unipan.data.coco_json import json_bytes, stem_below
+from unipan.data.coco_json import json_bytes, listing, stem_below
+from unipan.data.image_paths import check_apart
+from unipan.errors import InputError
 from unipan.files import make_folder, write_json
 from unipan.interchange import Entry, to_coco_instances, to_geojson, to_label_studio, to_labelme
+from unipan.ops.images import is_file
+
+ONE_FILE: dict[Form, str] = {"coco-instances": "instances.json", "label-studio": "tasks.json"}
+EACH_SUFFIX: dict[Form, str] = {"labelme": ".json", "geojson": ".geojson"}
 
 
 @dataclass
@@ -27,24 +33,40 @@ def write_form(form: Form, path: Path, out: Path, *, folder: Path | None = None)
 
     coco-instances: instances.json. label-studio: tasks.json. labelme, geojson: a file for each image, in its subfolder.
     folder: where the PNGs are; without it, the folder beside the JSON that has its name without `.json`.
+
+    Raises: InputError, before anything is written, where one of these files is there: people correct them by hand.
     """
     source, written = read_panoptic_file(path, folder), Written()
-    entries = _entries(source, written)
+    entries, targets = _entries(source, written), _targets(form, source, out)
     make_folder(out)
     match form:
         case "coco-instances":
-            write_json(out / "instances.json", to_coco_instances(entries), indent=None)
+            write_json(targets[0], to_coco_instances(entries), indent=None)
         case "label-studio":
-            write_json(out / "tasks.json", [to_label_studio(one.panoptic, one.file_name) for one in entries], indent=None)
+            write_json(targets[0], [to_label_studio(one.panoptic, one.file_name) for one in entries], indent=None)
         case "labelme":
-            for png, one in zip(source.png_names, entries, strict=True):
-                _write_below(out, png, ".json", to_labelme(one.panoptic, Path(one.file_name).name))
+            for target, one in zip(targets, entries, strict=True):
+                _write_below(target, to_labelme(one.panoptic, Path(one.file_name).name))
         case "geojson":
-            for png, one in zip(source.png_names, entries, strict=True):
-                _write_below(out, png, ".geojson", to_geojson(one.panoptic))
+            for target, one in zip(targets, entries, strict=True):
+                _write_below(target, to_geojson(one.panoptic))
         case _:
             assert_never(form)
     return written
+
+
+def _targets(form: Form, source: PanopticFile, out: Path) -> list[Path]:
+    """What will be written; beside the names of the PNGs, which were found to lead out of no folder."""
+    if form in ONE_FILE:
+        targets = [out / ONE_FILE[form]]
+    else:
+        names = [stem_below(png) + EACH_SUFFIX[form] for png in source.png_names]
+        check_apart(source.png_names, names)
+        targets = [out / name for name in names]
+    there = [target for target in targets if is_file(target)]
+    if there:
+        raise InputError(f"{listing(there)} is there already, perhaps with corrections; name another --out, or remove it.")
+    return targets
 
 
 def _entries(source: PanopticFile, written: Written) -> Iterator[Entry]:
@@ -62,8 +84,6 @@ def _entries(source: PanopticFile, written: Written) -> Iterator[Entry]:
         yield Entry(source.image_ids[position], name, replace(panoptic, segments=segments))
 
 
-def _write_below(out: Path, png: str, suffix: str, content: object) -> None:
-    """Beside the names of the PNGs, which were found to lead out of no folder."""
-    path = out / (stem_below(png) + suffix)
+def _write_below(path: Path, content: object) -> None:
     make_folder(path.parent)
     write_json(path, content, indent=None)
