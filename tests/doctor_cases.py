@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
+from raw_png import GRAY, RGB, packed, write_png
 
 HEIGHT, WIDTH = 24, 32
 CATEGORIES = [
@@ -138,6 +139,22 @@ def _gray_ids(train: Train) -> None:
     Image.fromarray(ids.astype(np.uint8)).save(train.png)
     for segment in train.first["segments_info"]:
         segment["id"] = small[segment["id"]]
+
+
+def _four_bits(train: Train) -> None:
+    """Small ids as gray values of 4 bits, which Pillow multiplies by 17."""
+    row = np.vectorize({SEA: 11, 0: 0}.get)(drawn()[0])
+    train.redraw(np.tile(drawn()[0], (HEIGHT, 1)))
+    write_png(train.png, width=WIDTH, height=HEIGHT, depth=4, color=GRAY, row=packed(row.tolist(), 4))
+    train.first["segments_info"][0].update(id=11)
+
+
+def _sixteen_bits(train: Train) -> None:
+    """As OpenCV writes colors from numbers of 16 bits: Pillow keeps the upper byte, which is 0."""
+    row = drawn()[0]
+    train.redraw(np.tile(row, (HEIGHT, 1)))
+    colors = [value for id in row for value in (id % 256, id // 256, 0)]
+    write_png(train.png, width=WIDTH, height=HEIGHT, depth=16, color=RGB, row=packed(colors, 16))
 
 
 def _palette(train: Train) -> None:
@@ -279,6 +296,8 @@ CASES = {
     "cut PNG": Case(lambda t: t.png.write_bytes(t.png.read_bytes()[:60]), {"png-unreadable": 1}),
     "gray PNG": Case(_gray, {"png-mode": 1}),
     "gray ids": Case(_gray_ids, {"png-mode": 1}),
+    "gray ids of 4 bits": Case(_four_bits, {"png-mode": 1}),
+    "colors of 16 bits": Case(_sixteen_bits, {"png-mode": 1}),
     "palette ids": Case(_palette, {"png-mode": 1}),
     "alpha": Case(lambda t: Image.open(t.png).convert("RGBA").save(t.png), {"png-mode": 1}),
     "palette of ids": Case(_palette_of_ids, {"id-only-in-png": 1}),

@@ -1,15 +1,19 @@
 """Ids to colors, to PNG files and back: nothing is lost for any id that three bytes hold."""
 
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
+from raw_png import RGB, packed, write_png
 
 from unipan.data.id_maps import MAX_ID, ids_from_rgb, read_id_map, rgb_from_ids, write_id_map
+from unipan.errors import InputError
 
 id_maps = arrays(
     np.int32,
@@ -39,3 +43,9 @@ def test_a_png_holds_every_id(tmp_path_factory, ids: np.ndarray) -> None:
     assert np.array_equal(read_id_map(path).numpy(), ids)
     plain = np.asarray(Image.open(BytesIO(path.read_bytes()))).astype(np.int64) @ [1, 256, 65_536]
     assert np.array_equal(plain, ids)
+
+
+def test_colors_of_16_bits_are_refused_since_half_of_each_would_be_lost(tmp_path: Path) -> None:
+    path = write_png(tmp_path / "deep.png", width=2, depth=16, color=RGB, row=packed([1, 0, 0, 2, 0, 0], 16))
+    with pytest.raises(InputError, match=r"deep\.png is a PNG file of mode RGB, 16 bits a channel; .* 8 bits a channel"):
+        read_id_map(path)

@@ -1,6 +1,5 @@
 import json
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +7,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, features
+from raw_png import GRAY, GRAY_ALPHA, PALETTE, RGB, RGB_ALPHA, packed, write_png
 
 from unipan.data.id_maps import MAX_ID, ids_from_rgb, read_id_map, rgb_from_ids, write_id_map
 from unipan.errors import InputError
-from unipan.ops.images import read_image
+from unipan.ops.images import open_image, plain_numbers, read_image
 
 
 def pixel(path: Path, row: int = 0, column: int = 0) -> list[int]:
@@ -66,19 +66,6 @@ def test_all_eight_orientations(orientation: int, kind: str, tmp_path: Path) -> 
             assert abs(seen[at["top"], at["left"]] - int(stored[row, column])) <= 2
 
 
-def write_png(path: Path, *, width: int, depth: int, color: int, row: bytes, **chunks: bytes) -> Path:
-    """A PNG of one row, byte by byte, for Pillow writes few of the forms that the standard knows."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, 1, depth, color, 0, 0, 0))
-    extra = b"".join(chunk(kind.encode(), content) for kind, content in chunks.items())
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + extra + chunk(b"IDAT", zlib.compress(b"\0" + row)) + chunk(b"IEND", b""))
-    return path
-
-
-GRAY, RGB, PALETTE, GRAY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
 LEVELS = np.array([0, 257, 1000, 32896, 40000, 65535])
 """16-bit ones."""
 
@@ -233,3 +220,26 @@ def test_wrong_id_maps_are_refused(tmp_path: Path) -> None:
             write_id_map(tmp_path / "out.png", torch.tensor([[wrong]]))
     with pytest.raises(InputError, match="cannot write"):
         write_id_map(tmp_path / "nowhere" / "out.png", torch.tensor([[1]]))
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("color", [GRAY, PALETTE])
+def test_numbers_of_every_depth_are_those_in_the_file(color: int, depth: int, tmp_path: Path) -> None:
+    """Pillow multiplies gray of 2 and 4 bits, so that white is 255."""
+    if color == PALETTE and depth == 16:
+        pytest.skip("the standard has no such palette")
+    numbers = [0, 1, 2**depth - 1, 2**depth // 3]
+    palette = {"PLTE": bytes(range(3)) * 2 ** min(depth, 8)} if color == PALETTE else {}
+    path = write_png(tmp_path / "numbers.png", width=4, depth=depth, color=color, row=packed(numbers, depth), **palette)
+    with open_image(path) as image:
+        assert plain_numbers(image).tolist() == [numbers]
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
+def test_a_damaged_avif_is_told_though_its_decoder_has_errors_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "a.avif"
+    Image.new("RGB", (64, 64), (10, 200, 30)).save(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-5] + bytes(5))  # a download broken off, its room on the disk taken before
+    with pytest.raises(InputError, match=r"cannot read the image .*a\.avif"):
+        read_image(path)

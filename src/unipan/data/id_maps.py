@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unipan.errors import InputError
-from unipan.ops.images import UNREADABLE, open_image
+from unipan.ops.images import UNREADABLE, has_deep_colors, open_image
 from unipan.ops.plain_png import decode_plain
 from unipan.ops.segments import true_positions
 
@@ -102,13 +102,13 @@ def _colors_of(content: bytes, source: object) -> NDArray[np.uint8]:
 def _decode_carefully(content: bytes, path: object) -> NDArray[np.uint8]:
     try:
         with open_image(BytesIO(content)) as file:
-            kind, mode = file.format, file.mode
+            kind, mode = file.format, file.mode + (", 16 bits a channel" if has_deep_colors(file) else "")
             rgb = np.asarray(file.convert("RGB"))
     except UNREADABLE as error:
         raise InputError(f"cannot read the panoptic PNG {path}: {error}. Expected a complete PNG file.") from error
     if kind != "PNG" or mode not in ("RGB", "P"):
         raise InputError(
-            f"{path} is a {kind} file of mode {mode}; a panoptic PNG must be a PNG file of mode RGB, "
+            f"{path} is a {kind} file of mode {mode}; a panoptic PNG must be a PNG file of mode RGB, 8 bits a channel, "
             "with id = R + 256 G + 65536 B. Write it again in that form."
         )
     return rgb

@@ -5,7 +5,7 @@ from typing import IO
 
 import numpy as np
 
-from unipan.ops.images import UNREADABLE, open_image
+from unipan.ops.images import UNREADABLE, has_deep_colors, open_image
 
 FULL_RANGE = 2**16 - 1
 """Where white lies in 16 bits; 32-bit integers are read as such, too."""
@@ -17,8 +17,7 @@ def dim_range(path: Path | IO[bytes]) -> str:
     """What range a readable file of over 8 bits uses, in words, where all of it will look nearly black; empty otherwise."""
     try:
         with open_image(path) as file:
-            deep_color = file.format == "PNG" and any(";16" in str(tile[3]) for tile in getattr(file, "tile", ()))
-            if not deep_color and not file.mode.startswith("I"):
+            if not has_deep_colors(file) and not file.mode.startswith("I"):
                 return ""
             values, form = np.asarray(file), "32-bit" if file.mode == "I" else "16-bit"
             if not file.mode.startswith("I"):  # Pillow keeps the upper byte

@@ -30,12 +30,23 @@ TAKEN = (
     "(1, H, W), (3, H, W) or (4, H, W); arrays and tensors are RGB of uint8, or of floats in 0..1"
 )
 
-UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    RuntimeError,  # AVIF's decoder
+    AttributeError,  # SPIDER's
+    Image.DecompressionBombError,
+)
 """What Pillow raises, depending on the format, for a file that is damaged, no image, or unreasonably large."""
 
 MAX_PIXELS = 2**30
 """Of an image; a larger one is taken for a file that means to fill the memory. Pillow's own limit is a sixth of it."""
 MAX_16_BIT = 2**16 - 1
+STRETCHED = {"L;2": 85, "L;4": 17}
+"""Pillow's names for gray of less than 8 bits: what it multiplies by, so that white is 255."""
 _OPENING = Lock()
 
 
@@ -120,6 +131,22 @@ def open_image(source: Any, formats: list[str] | None = None) -> Image.Image:
     if image.width * image.height > MAX_PIXELS:
         raise Image.DecompressionBombError(f"it has {image.width} x {image.height} pixels, and at most {MAX_PIXELS} are read")
     return image
+
+
+def has_deep_colors(image: Image.Image) -> bool:
+    """Whether a PNG that is not yet loaded has colors of 16 bits, of which Pillow keeps the upper 8."""
+    return image.format == "PNG" and any(";16" in form for form in _raw_forms(image)) and not image.mode.startswith("I")
+
+
+def plain_numbers(image: Image.Image) -> NDArray[np.int32]:
+    """The numbers (H, W) as a file of gray or of a palette, not yet loaded, has them: Pillow stretches gray of 2 and 4 bits."""
+    step = next((STRETCHED[form] for form in _raw_forms(image) if form in STRETCHED), 1)
+    return np.asarray(image).astype(np.int32) // step
+
+
+def _raw_forms(image: Image.Image) -> list[str]:
+    """Pillow's names for how the pixels lie in the file."""
+    return [str(tile[3]) for tile in getattr(image, "tile", ())]
 
 
 def _load(image: Image.Image) -> None:

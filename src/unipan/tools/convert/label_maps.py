@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from unipan.classes import VOID, ClassTable
 from unipan.data.coco_json import listing
 from unipan.errors import InputError
-from unipan.ops.images import UNREADABLE, is_file, open_image
+from unipan.ops.images import UNREADABLE, is_file, open_image, plain_numbers
 
 LARGEST = 2**16 - 1
 
@@ -24,7 +24,7 @@ def read_label_map(path: Path) -> NDArray[np.int32]:
     try:
         with open_image(path) as file:
             kind, mode = file.format, file.mode
-            numbers = np.array(file).astype(np.int32) if mode in PLAIN_MODES else None
+            numbers = plain_numbers(file) if mode in PLAIN_MODES else None
     except UNREADABLE as error:
         raise InputError(f"cannot read {path}: {error}. Expected a complete PNG file.") from error
     if kind != "PNG" or numbers is None:

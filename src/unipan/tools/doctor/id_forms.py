@@ -11,7 +11,7 @@ from torch import Tensor
 from unipan.classes import VOID_ID
 from unipan.data.id_maps import ids_from_rgb, read_id_map
 from unipan.errors import InputError
-from unipan.ops.images import UNREADABLE, is_file, open_image
+from unipan.ops.images import UNREADABLE, has_deep_colors, is_file, open_image, plain_numbers
 from unipan.ops.segments import runs_of
 from unipan.tools.doctor.entries import LabelledImage
 from unipan.tools.doctor.faults import Kind
@@ -35,19 +35,21 @@ def read_ids(image: LabelledImage, path: Path) -> tuple[Tensor | None, Fault | N
         pass
     try:
         with open_image(path) as file:
-            kind, mode = str(file.format), file.mode
-            readings = _readings(file)
+            form = f"{file.format} of mode {file.mode}{' with 16 bits a channel' if has_deep_colors(file) else ''}"
+            mode, readings = file.mode, _readings(file)
     except UNREADABLE as error:
         return ids, Fault(Kind.PNG_UNREADABLE, f"{path}: {error}") if ids is None else None
     if ids is not None and mode != "P":
         return ids, None
     fitting = next((ids for ids in readings if set(np.unique(ids).tolist()) - {VOID_ID} == listed), None)
-    return None if fitting is None else torch.from_numpy(fitting), Fault(Kind.PNG_MODE, f"{path.name} is a {kind} of mode {mode}")
+    return None if fitting is None else torch.from_numpy(fitting), Fault(Kind.PNG_MODE, f"{path.name} is a {form}")
 
 
 def _readings(file: Image.Image) -> list[NDArray[np.int32]]:
-    """What a PNG's pixels may mean as ids: its colors, or its gray values or indices of the palette."""
+    """What a PNG's pixels may mean as ids: its colors, or its gray values or indices of the palette. None of half-read colors."""
+    if has_deep_colors(file):
+        return []
     if file.mode in GRAY:
-        return [np.asarray(file).astype(np.int32)]
+        return [plain_numbers(file)]
     colors = ids_from_rgb(np.asarray(file.convert("RGB")))
-    return [colors, np.asarray(file).astype(np.int32)] if file.mode == "P" else [colors]
+    return [colors, plain_numbers(file)] if file.mode == "P" else [colors]
