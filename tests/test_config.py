@@ -125,6 +125,7 @@ def test_a_missing_file_is_named(path: Path) -> None:
         (lambda: TrainConfig(warmup_steps=-1), "train.warmup_steps .-1. must be 0 or more"),
         (lambda: TrainConfig(warmup_factor=0.0), "train.warmup_factor .0. above 0"),
         (lambda: TrainConfig(seed=-1), "train.seed"),
+        (lambda: TrainConfig(seed=2**63), "train.seed .* below 2\\^63"),
         (lambda: TrainConfig(workers=-1), "train.workers"),
         (lambda: TrainConfig(reference_batch_size=-1), "train.reference_batch_size is -1; it must be 0 or more"),
         (lambda: TrainConfig(panels_every=-1), "train.panels_every is -1; it must be 0 or more"),

@@ -387,6 +387,8 @@ class TrainConfig:
         _positive_or_from_data(self, "train", "max_admitted")
         _not_negative(self, "train", "seed", "workers", "reference_batch_size", "weight_decay")
         _not_negative(self, "train", "evaluate_every", "evaluate_images", "panels_every")
+        if self.seed >= 2**63:
+            raise InputError(f"train.seed is {self.seed}; it must be below 2^63 ({2**63}), for PyTorch counts no further.")
         if not 0 <= self.momentum < 1:
             raise InputError(f"train.momentum is {self.momentum:g}; it must lie in [0, 1).")
         if not 0 <= self.ema < 1:

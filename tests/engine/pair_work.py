@@ -5,8 +5,10 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from math import inf
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -19,7 +21,10 @@ from unipan.engine.gradients import add_gradients
 from unipan.engine.processes import this_process
 from unipan.engine.runtime import Runtime
 from unipan.errors import InputError
+from unipan.predictor import Predictor
+from unipan.presets import demo
 from unipan.recipes.train import train
+from unipan.recipes.training import validation
 from unipan.recipes.training.checkpoints import saved_steps
 from unipan.settings_file import load_config
 
@@ -100,6 +105,28 @@ def trains(folder: Path) -> tuple[int, str, str]:
     return command(["train", "demo", *SETTINGS, "--train.steps", "3", "--train.save-every", "2", "--out", str(folder / "run")])
 
 
+def judges(folder: Path) -> list[float]:
+    """A training that fine-tunes its batch norms; sums of the statistics with which this process judges."""
+    evaluate, sums = validation.evaluate_predictor, list[float]()
+
+    def judged(predictor: Predictor, *rest: Any) -> Any:
+        sums.append(sum(buffer.double().sum().item() for buffer in predictor.network.buffers()))
+        return evaluate(predictor, *rest)
+
+    config = demo()
+    small = {"pretrained": False, "backbone": "resnet10t", "fpn_channels": 16, "decoder_channels": (16, 16)}
+    schedule = {"steps": 2, "batch_size": 2, "workers": 0, "warmup_steps": 1, "device": "cpu", "evaluate_every": 1}
+    config = replace(
+        config,
+        model=replace(config.model, freeze_batchnorm=False, **small),
+        data=replace(config.data, scene_size=(40, 48), val_scenes=3),
+        train=replace(config.train, **schedule),
+    )
+    with patch.object(validation, "evaluate_predictor", judged):
+        train(config, folder / "judged")
+    return sums
+
+
 def at_the_second_image_of_process_1(happens: Callable[[], object]) -> AbstractContextManager[object]:
     """Within, it happens there and nowhere else."""
     from unipan.data.scenes.dataset import SceneDataset
@@ -141,4 +168,4 @@ def fails(folder: Path) -> tuple[int, str, str, float]:
     return *result, time.monotonic() - began
 
 
-WORK = [talk, sums, overflow, shared, one_sided, in_float32, in_passes, lowered, trains, stops, fails]
+WORK = [talk, sums, overflow, shared, one_sided, in_float32, in_passes, lowered, judges, trains, stops, fails]

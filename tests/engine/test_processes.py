@@ -156,6 +156,13 @@ def test_the_command_writes_one_run_that_can_be_evaluated(together: Together) ->
     assert evaluate(str(folder.path), device="cpu").to_json()
 
 
+def test_both_judge_one_network_though_each_has_statistics_of_its_own(together: Together) -> None:
+    sums, other_sums = together["judges"]
+    assert len(sums) == 2
+    assert sums[0] != sums[1], "its batch norms learn"
+    assert sums == other_sums
+
+
 def test_a_signal_to_one_stops_both_and_they_go_on_to_the_same_bytes(together: Together) -> None:
     (message, steps), (other_message, other_steps) = together["stops"]
     assert (message[0], other_message[0]) == (143, 143)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from unipan.predictor import load
 from unipan.recipes.evaluate import evaluate_predictor
 from unipan.recipes.train import train
 from unipan.recipes.training.log import VARYING, read_log
+from unipan.tensor_file import read_facts
 
 SCORES = {"pq", "pq_things", "pq_stuff"}
 
@@ -75,6 +77,35 @@ def test_a_stopped_run_goes_on_with_its_average_and_its_best(checked: Path, tiny
     assert comparable(out) == comparable(checked)
     for name in ("model.safetensors", "best.safetensors", "checkpoints/step-00000006.safetensors"):
         assert (out / name).read_bytes() == (checked / name).read_bytes(), name
+
+
+def test_best_weights_of_steps_that_are_gone_are_not_taken_for_those_in_the_log(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Stopped after a step that was better than the last checkpoint's, the run goes on elsewhere, and is worse from then on."""
+    out, config = tmp_path / "run", with_validation(tiny_config)
+    config = replace(config, train=replace(config.train, evaluate_every=1, save_every=2, panels_every=0))
+
+    def scored(quality: dict[int, float]) -> None:
+        values = iter(quality.values())
+        monkeypatch.setattr("unipan.recipes.training.validation.evaluate_predictor", lambda *_: answer_of(next(values)))
+
+    scored({1: 0.1, 2: 0.2, 3: 0.5})
+    with pytest.MonkeyPatch.context() as patch:
+        plant(patch, At(3, RuntimeError("killed")))
+        with pytest.raises(RuntimeError, match="killed"):
+            train(config, out)
+    assert read_facts(out / "best.safetensors")["step"] == "3"
+    scored({3: 0.15, 4: 0.16, 5: 0.12, 6: 0.11})
+    train(config, out, resume=True)
+    assert read_facts(out / "best.safetensors")["step"] == "4"
+    model, average = load_file(out / "model.safetensors"), load_training(out / "checkpoints" / "step-00000004.safetensors").ema
+    assert all(torch.equal(tensor, model[name]) for name, tensor in average.items())
+
+
+def answer_of(pq: float) -> SimpleNamespace:
+    part = SimpleNamespace(pq=pq)
+    return SimpleNamespace(answer=SimpleNamespace(quality=SimpleNamespace(all=part, things=part, stuff=part)))
 
 
 def test_the_drawing_shows_four_images(checked: Path) -> None:

@@ -107,7 +107,7 @@ class Trainer:
         return step
 
     def _terms(self, index: int, batch: Batch) -> dict[str, Term]:
-        torch.manual_seed(self.seed * 1_000_003 + index)
+        torch.manual_seed((self.seed * 1_000_003 + index) % 2**63)
         batch = batch.to(self.runtime.device)
         outputs = self.network(batch.images, batch.sizes, batch.targets, admission=self.admission)
         return self.criterion.terms(outputs, batch.targets)

@@ -6,6 +6,7 @@ touched, and in mixed precision the score is that of `evaluate`.
 
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite, nan
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,18 +20,22 @@ from unipan.console import logger
 from unipan.data.build import validation_dataset
 from unipan.data.dataset import Part, evenly_spaced
 from unipan.engine.fit import Hook, Step
+from unipan.engine.processes import this_process
 from unipan.engine.trackers import Tracker
+from unipan.errors import InputError
 from unipan.files import make_folder, replace_atomically
 from unipan.metrics.report import percent
 from unipan.models.build import untrained_network
 from unipan.predictor import Predictor
 from unipan.recipes.evaluate import evaluate_predictor, evaluation_title
-from unipan.tensor_file import TensorFile, write_tensor_file
+from unipan.tensor_file import TensorFile, read_facts, write_tensor_file
 from unipan.types import Sample
 from unipan.viz.canvas import as_pil, enlarge, readable_scale
 from unipan.viz.overlay import overlay
 from unipan.viz.sheet import contact_sheet
 
+NONE_YET = (-1.0, 0)
+"""PQ and step before any evaluation."""
 PANELS = 4
 """Held-out images of a panel."""
 
@@ -68,14 +73,28 @@ class Validation(Hook):
         self.held_out = held_out
         self.evaluated = held_out.part(config.train.evaluate_images)
         self.is_main = is_main
-        earlier = [(line["pq"], line["step"]) for line in log if line.get("pq") is not None]
-        self.best_pq, self.best_step = max(earlier, key=lambda entry: (entry[0], -entry[1]), default=(-1.0, 0))
+        self.best_pq, self.best_step = self._best_before(log)
         self.last_pq = nan
+
+    def _best_before(self, log: Sequence[Mapping[str, Any]]) -> tuple[float, int]:
+        """The best PQ so far and its step, if its weights are still there; they are not where a stopped run had gone further."""
+        earlier = [(line["pq"], line["step"]) for line in log if line.get("pq") is not None]
+        pq, step = max(earlier, key=lambda entry: (entry[0], -entry[1]), default=NONE_YET)
+        if not step or _step_of(self.folder.best) == str(step):
+            return pq, step
+        logger.warning(
+            f"the weights of step {step}, the best until here, are gone: the run had gone on, and kept others. "
+            "The best of the steps to come are kept."
+        )
+        return NONE_YET
 
     def after_step(self, step: Step) -> None:
         if not due(step.index, self.config.train.evaluate_every, self.config.train.steps):
             return
-        quality = evaluate_predictor(self.held_out.predictor(), self.evaluated, evaluation_title(self.config)).answer.quality
+        predictor = self.held_out.predictor()
+        for statistics in predictor.network.buffers():  # where batch norms are fine-tuned, each process has its own
+            this_process().broadcast(statistics)
+        quality = evaluate_predictor(predictor, self.evaluated, evaluation_title(self.config)).answer.quality
         self.last_pq = quality.all.pq
         if self.last_pq > self.best_pq:
             self.best_pq, self.best_step = self.last_pq, step.index
@@ -129,6 +148,14 @@ def _row(predictor: Predictor, sample: Sample) -> list[Image.Image]:
         overlay(sample.truth, image, predictor.classes, scale=None),
         overlay(predictor(sample.image), image, scale=None),
     ]
+
+
+def _step_of(best: Path) -> str | None:
+    """Of which step the weights in a file are, if they can be read."""
+    try:
+        return read_facts(best).get("step")
+    except InputError:
+        return None
 
 
 def due(step: int, every: int, steps: int) -> bool:
