@@ -33,6 +33,14 @@ def test_it_is_gone_through_by_segments(answer: Answer) -> None:
     assert [(segment.id, segment.category_id) for segment in answer] == [(40, 7), (9, 90), (3, 90)]
 
 
+def test_answers_can_be_looked_for_in_a_list(answer: Answer) -> None:
+    """An answer is itself alone, though another may be of equal pixels."""
+    other = Answer(answer.ids, answer.segments, answer.classes, IMAGE)
+    assert answer == answer != other
+    assert [other, answer].index(answer) == 1
+    assert {answer: "a key"}[answer]
+
+
 def test_masks_by_segment_and_by_id(answer: Answer) -> None:
     for segment in answer:
         assert torch.equal(answer.mask(segment), IDS.eq(segment.id))

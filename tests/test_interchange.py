@@ -93,6 +93,19 @@ def test_transformers(panoptic: PanopticMap, empty: PanopticMap) -> None:
         assert again.segments == one.segments
 
 
+def test_eomt_counts_its_segments_from_0_and_void_is_below() -> None:
+    """As its own function says of two things at the left, and of nobody's pixels at the right."""
+    eomt = pytest.importorskip("transformers.models.eomt.image_processing_eomt", reason="transformers has no EoMT")
+    masks = torch.full((2, 4, 6), -9.0)
+    masks[0, :2, :3] = masks[1, 2:, :3] = 9
+    segmentation, info = eomt.compute_segments(
+        masks, torch.tensor([0.75, 0.5]), torch.tensor([1, 2]), stuff_classes=[0], mask_threshold=0.5, target_size=(4, 6)
+    )
+    read = from_transformers({"segmentation": segmentation, "segments_info": info}, CLASSES)
+    assert read.ids.tolist() == [[1, 1, 1, 0, 0, 0]] * 2 + [[2, 2, 2, 0, 0, 0]] * 2
+    assert [(one.id, one.name, one.score, one.area) for one in read] == [(1, "cat", 0.75, 6), (2, "dog", 0.5, 6)]
+
+
 def test_dictionaries_that_are_none_of_transformers_are_refused() -> None:
     with pytest.raises(InputError, match="no segmentation and no segments_info"):
         from_transformers({}, CLASSES)

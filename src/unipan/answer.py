@@ -51,7 +51,7 @@ class Inference(NamedTuple):
         return self.detections.take(self.outputs.admitted[0])
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Answer(PanopticMap):
     """What a `Predictor` answers."""
 

@@ -14,7 +14,7 @@ from unipan.console import logger
 from unipan.engine.fit import Hook
 from unipan.engine.processes import this_process
 from unipan.errors import InputError
-from unipan.files import new_numbered_folder, remove_if_empty
+from unipan.files import new_numbered_folder, paths_of, remove_if_empty
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor, load
 from unipan.presets import settings_of
@@ -63,7 +63,7 @@ class Run:
 
     def compare(
         self,
-        images: Sequence[str | Path] = (),
+        images: str | Path | Sequence[str | Path] = (),
         *,
         out: str | Path,
         samples: int = 0,
@@ -74,7 +74,7 @@ class Run:
         """Its heads' answers side by side, drawn into `out`; see `recipes.compare.compare`."""
         from unipan.recipes.compare import compare
 
-        files = [Path(path) for path in images]
+        files = paths_of(images)
         return compare(str(self.path), files, Path(out), samples=samples, root=root, overrides=overrides, device=device)
 
     def report(

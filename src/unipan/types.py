@@ -46,7 +46,7 @@ class Segment:
     """(x1, y1, x2, y2), tight: x2 and y2 lie one past the last pixel."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)  # of two maps torch.equal tells, and only of their pixels
 class PanopticMap:
     """Every pixel's segment: ground truth and prediction alike. Its length is that of `segments`, through which it iterates."""
 

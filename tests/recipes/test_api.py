@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from cli_files import write_cat
+from PIL import Image
 
 import unipan
 from unipan.cli import main
@@ -48,6 +49,8 @@ def test_what_a_run_can_do(tiny_run: Path, tmp_path: Path) -> None:
     comparison = run.compare(samples=2, out=tmp_path / "compared")
     assert len(comparison.drawings) == 2
     assert {*comparison.reports} == {*run.predictor().heads}
+    Image.new("RGB", (48, 40)).save(tmp_path / "one.png")
+    assert len(run.compare(str(tmp_path / "one.png"), out=tmp_path / "one").drawings) == 1
     assert run.predictor(head="heuristic").head == "heuristic"
     assert run.classes == run.predictor().classes
 
@@ -95,6 +98,7 @@ def test_score_and_doctor_give_values(tmp_path: Path, capsys: pytest.CaptureFixt
     report = unipan.score(str(truth), predictions)
     assert report.quality.things.pq == pytest.approx(12 / 20)
     found = unipan.doctor(truth, images=[tmp_path])
+    assert unipan.doctor(str(truth), images=str(tmp_path)).to_json() == found.to_json(), "one path is none of its letters"
     assert (found.trainable, found.copy) == (False, None)
     with pytest.raises(SystemExit):
         main(["doctor", str(truth), "--images", str(tmp_path), "--json"])

@@ -134,6 +134,7 @@ def test_every_kind_of_network_has_a_page(
         (["--samples", "-1"], "name images, or give --samples"),
         (["--samples", "99"], "has 4 held-out images"),
         (["--samples", "1", "--truth", "t.json"], "leave --truth out"),
+        (["a.png", "--data.root", "d"], "only --samples reads one"),
         (["missing.png"], "there is no image file missing.png"),
     ],
 )

@@ -80,6 +80,11 @@ def test_a_bucket_works_as_a_folder_does(
     assert len(json.loads(expected)["images"]) == 5
 
 
+def test_results_may_go_above_the_images(learnt_run: Path, folder: Path, bucket: Address, store: Address) -> None:
+    assert predict(str(learnt_run), [bucket], store).images == 5
+    assert predict(str(learnt_run), [folder], folder.parent).images == 5
+
+
 def test_files_and_folders_here_and_there_mix(learnt_run: Path, folder: Path, bucket: Address, tmp_path: Path) -> None:
     wanted = [folder / "001.png", bucket.below("deep"), bucket.below("deep/003.png")]
     assert predict(str(learnt_run), wanted, tmp_path / "out").images == 4

@@ -255,4 +255,5 @@ def test_any_run_has_a_report(copied_run: Path, scenes: PanopticDataset) -> None
     assert (copied_run / "metrics_heuristic.json").is_file()
     links = re.findall(r'<a href="([^"]+)"', page.read_text())
     assert len(links) == len(scenes)
+    assert all(link.startswith("explorer_heuristic/") for link in links), "another head's report leads to pages of its own"
     assert all('id="stage"' in (copied_run / link).read_text() for link in links)

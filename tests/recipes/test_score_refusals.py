@@ -61,6 +61,11 @@ REFUSALS: dict[str, tuple[Callable[[Content], object], str]] = {
 }
 
 
+def test_a_merge_that_there_is_not_is_no_merge_by_super_category(truth: Path, predictions: Path) -> None:
+    with pytest.raises(InputError, match="there is no merge 'None'; choose one of none, supercategory"):
+        score(truth, predictions, merge="None")  # pyright: ignore[reportArgumentType]
+
+
 @pytest.mark.parametrize(("change", "message"), REFUSALS.values(), ids=REFUSALS)
 def test_wrong_predictions_are_refused(truth: Path, predictions: Path, change: Callable[[Content], object], message: str) -> None:
     edit(predictions, change)

@@ -18,6 +18,7 @@ def explore(
     out: Annotated[Path, arg(metavar="FILE.html")],
     samples: int = 0,
     truth: Path | None = None,
+    root: Annotated[str | None, arg(name="data.root")] = None,
     head: PanopticHead | None = None,
     trim: bool = True,
     overrides: Overriding = NO_OVERRIDES,
@@ -32,6 +33,7 @@ def explore(
         out: The page.
         samples: Explore so many of the run's held-out images, with their truth.
         truth: A panoptic JSON, with its PNG folder beside it, that has the images' truth.
+        root: The data set's folder for --samples, where it is not the one that the run was trained on.
         head: The way to the answer, where it is not the one trained for.
         trim: Turn small stuff segments into void, by the run's own limit.
     """
@@ -39,7 +41,7 @@ def explore(
     from unipan.recipes.images import check_all_read
 
     options = untrimmed_unless(trim, overrides)
-    found = explore_run(run, images, out, samples=samples, truth=truth, head=head, overrides=options, device=device)
+    found = explore_run(run, images, out, samples=samples, truth=truth, root=root, head=head, overrides=options, device=device)
     megabytes = found.path.stat().st_size / 1e6
     print_all(f"Open {found.path} in a browser: {plural(found.images, 'image')}, {megabytes:.1f} MB.")
     check_all_read(found.unreadable)

@@ -23,7 +23,9 @@ def to_transformers(panoptic: PanopticMap) -> dict[str, Any]:
 
 
 def from_transformers(result: dict[str, Any], classes: ClassTable) -> PanopticMap:
-    """The map of such a dictionary. classes: the model's, in the order of its label ids. Ids below 1 are void.
+    """The map of such a dictionary. classes: the model's, in the order of its label ids.
+
+    Void are ids below 1, or below 0 where a segment has the id 0, as EoMT counts; all ids are greater by 1 then.
 
     Raises: InputError where its parts are missing, or a label id is not among the classes.
     """
@@ -35,6 +37,7 @@ def from_transformers(result: dict[str, Any], classes: ClassTable) -> PanopticMa
     strange = [one["label_id"] for one in result["segments_info"] if not 0 <= one["label_id"] < len(classes)]
     if strange:
         raise InputError(f"label id {strange[0]} is none of {len(classes)} classes, counted from 0; give the model's classes.")
-    ids = torch.as_tensor(result["segmentation"]).to("cpu", torch.int32).clamp(min=VOID_ID)
-    labels = {one["id"]: Label(one["id"], one["label_id"], score=one.get("score", 1.0)) for one in result["segments_info"]}
-    return panoptic_map(ids, list(labels.values()), classes)
+    shift = int(any(one["id"] == VOID_ID for one in result["segments_info"]))
+    ids = (torch.as_tensor(result["segmentation"]).to("cpu", torch.int32) + shift).clamp(min=VOID_ID)
+    found = {one["id"] + shift: one for one in result["segments_info"]}
+    return panoptic_map(ids, [Label(id, one["label_id"], score=one.get("score", 1.0)) for id, one in found.items()], classes)

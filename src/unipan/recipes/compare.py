@@ -10,7 +10,6 @@ from unipan.choices import PanopticHead
 from unipan.data.coco_json import stem_below
 from unipan.data.image_ids import names_apart
 from unipan.data.image_paths import check_apart
-from unipan.errors import InputError
 from unipan.files import make_folder, write_json
 from unipan.metrics.pq import quality
 from unipan.metrics.report import Report, percent
@@ -45,9 +44,7 @@ def compare(
     ones of the run; their scores also go to OUT/comparison.json. root: their data set's folder where it is no longer the one
     trained on. overrides: limits and sizes other than the run's.
     """
-    check_either(images, samples)
-    if root is not None and not samples:
-        raise InputError("--data.root names a data set, but only --samples reads one; give --samples, or leave it out.")
+    check_either(images, samples, root)
     unreadable: list[Path] = []
     if samples:
         entries = held_out_entries(run, samples, "comparing", root=root)

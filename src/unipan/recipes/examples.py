@@ -44,19 +44,19 @@ def source_of(predictor: Predictor, run: str, *, every_head: bool = False) -> st
     return f"Run {run}, {head}, detections from a score of {threshold:g} on, {trimmed}."
 
 
-def example(predictor: Predictor, sample: Sample, folder: Path) -> Example:
-    """Everything about one held-out image. folder: the page's, where the image may have an explorer page."""
+def example(predictor: Predictor, sample: Sample, page: Path) -> Example:
+    """Everything about one held-out image. page: the report, beside which the image may have an explorer page."""
     inference = predictor.infer(sample.image)
     answer = predictor.answer(inference)
     pil_image = as_pil(sample.image)
     height, width = inference.network_size
     seen = pil_image.resize((width, height))  # boxes and cells refer to what the network saw
     score = Score.of(match_maps(answer, sample.truth), len(predictor.classes))
-    explorer = explorer_of(sample.file_name)
+    explorer = explorer_of(page, sample.file_name)
     return Example(
         name=sample.file_name,
         summary=summary_of(score, predictor.classes),
-        explorer=quote(explorer.as_posix()) if (folder / explorer).is_file() else "",
+        explorer=quote(explorer.as_posix()) if (page.parent / explorer).is_file() else "",
         image=enlarge(pil_image, readable_scale(*pil_image.size)),
         truth=overlay(sample.truth, pil_image, predictor.classes, scale=None),
         detections=draw_detections(seen, inference.detections, predictor.classes, inference.outputs.admitted[0]),
@@ -65,9 +65,9 @@ def example(predictor: Predictor, sample: Sample, folder: Path) -> Example:
     )
 
 
-def explorer_of(name: str) -> Path:
-    """Where an image's explorer page is, from the report's folder."""
-    return Path("explorer", f"{stem_below(name)}.html")
+def explorer_of(page: Path, name: str) -> Path:
+    """Where an image's explorer page is, from the report's folder: each report, `report_MARKS.html`, has its own."""
+    return Path(page.stem.replace("report", "explorer", 1), f"{stem_below(name)}.html")
 
 
 def summary_of(score: Score, classes: ClassTable) -> str:

@@ -63,6 +63,7 @@ def explore_run(
     *,
     samples: int = 0,
     truth: Path | None = None,
+    root: str | None = None,
     head: PanopticHead | None = None,
     overrides: Overrides = NO_OVERRIDES,
     device: str = "auto",
@@ -70,9 +71,10 @@ def explore_run(
     """Write the page of one image or several to the file `out`.
 
     images: files, or folders of them; one that can't be read is named and left out. samples: instead of images, so many held-out
-    ones of the run, with their truth. truth: a JSON in the COCO panoptic format that has the images' truth.
+    ones of the run, with their truth. truth: a JSON in the COCO panoptic format that has the images' truth. root: the folder of
+    the run's data set where it is no longer the one trained on.
     """
-    check_either(images, samples)
+    check_either(images, samples, root)
     if truth is not None and samples:
         raise InputError("--truth and --samples came; held-out images bring their own truth: leave --truth out.")
     if out.is_dir():
@@ -80,7 +82,7 @@ def explore_run(
     predictor = load(run, head=head, device=device, overrides=overrides)
     unreadable: list[Path] = []
     if samples:
-        entries = held_out_entries(run, samples, "exploring")
+        entries = held_out_entries(run, samples, "exploring", root=root)
     else:
         entries = _files(image_files(images, out), truth, predictor, unreadable)
     name = run if run.startswith("hf:") else open_run(run)[0].path.resolve().name

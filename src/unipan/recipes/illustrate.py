@@ -43,7 +43,7 @@ def report(
     """Evaluate a run, as `evaluate` does, and write RUN/report.html, whose path is returned, and RUN/examples.jpg.
 
     The page of another head or of other images bears their names, as the metrics do. explore: make an explorer page of each image
-    that is shown, in RUN/explorer; the report leads to such pages wherever they are.
+    that is shown, in RUN/explorer (marked likewise); the report leads to such pages wherever they are.
     """
     need_matplotlib()
     evaluation = evaluate(run, root=root, val=val, images=images, head=head, device=device)
@@ -80,9 +80,9 @@ def illustrate(
     parts = extremes(evaluation.by_pq())
     if explore:
         for position in (image.position for _, _, images in parts for image in images):
-            _explore(predictor, dataset[position], folder.path.name, page.parent)
+            _explore(predictor, dataset[position], folder.path.name, page)
     shown = [
-        Gallery(heading, sentence, [example(predictor, dataset[image.position], page.parent) for image in images])
+        Gallery(heading, sentence, [example(predictor, dataset[image.position], page) for image in images])
         for heading, sentence, images in parts
     ]
     write_report(
@@ -122,9 +122,9 @@ def extremes(by_pq: list[ImagePQ]) -> list[tuple[str, str, list[ImagePQ]]]:
     ]
 
 
-def _explore(predictor: Predictor, sample: Sample, run: str, folder: Path) -> None:
+def _explore(predictor: Predictor, sample: Sample, run: str, page: Path) -> None:
     entry = Entry(sample.file_name, sample.image, sample.truth)
-    explorer_page([explored(predictor, entry, run=run)]).save(folder / explorer_of(sample.file_name))
+    explorer_page([explored(predictor, entry, run=run)]).save(page.parent / explorer_of(page, sample.file_name))
 
 
 def sheet(examples: Sequence[Example], source: str) -> Image.Image:

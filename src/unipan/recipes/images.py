@@ -26,11 +26,13 @@ class Entry(NamedTuple):
     truth: PanopticMap | None
 
 
-def check_either(images: Sequence[Path], samples: int) -> None:
-    """Raises: InputError unless images are named or so many held-out ones are asked for, and not both."""
+def check_either(images: Sequence[Path], samples: int, root: str | None) -> None:
+    """Raises: InputError unless images are named or so many held-out ones are asked for, whose data set is at `root`."""
     if bool(images) == bool(samples) or samples < 0:
         came = f"{plural(len(images), 'image path')} and --samples {samples}"
         raise InputError(f"{came} came; name images, or give --samples above 0.")
+    if root is not None and not samples:
+        raise InputError("--data.root names a data set, but only --samples reads one; give --samples, or leave it out.")
 
 
 def held_out_entries(run: str, samples: int, what: str, *, root: str | None = None) -> Iterator[Entry]:
@@ -61,11 +63,11 @@ def image_files(paths: Sequence[Path], out: Path | None) -> list[Path]:
 
 
 def _images_in(folder: Path, out: Path | None) -> list[Path]:
-    results = out and out.resolve()
-    if folder.resolve() == results:
+    real, results = folder.resolve(), out and out.resolve()
+    if real == results:
         raise InputError(f"{folder} is both where images are and where results go; name another --out.")
-    found = find_files(folder)
-    paths = [path for path in found.paths if results not in path.resolve().parents]
+    found, inside = find_files(folder), results and not real.is_relative_to(results)  # with `--out .` all images lie below it
+    paths = [path for path in found.paths if not inside or results not in path.resolve().parents]
     left_out = [f"{len(found.paths) - len(paths)} in {out}, where results go"] if len(paths) < len(found.paths) else []
     left_out += [found.left_out] if found.left_out else []
     if left_out:

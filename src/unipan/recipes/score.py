@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +78,8 @@ def read_sides(
     merge: Merge = "none",
 ) -> Sides:
     """Read both files, as `score` takes them."""
+    if merge not in get_args(Merge):
+        raise InputError(f"there is no merge {merge!r}; choose one of {', '.join(get_args(Merge))}.")
     truth = read_panoptic_file(Path(truth_json), Path(truth_dir) if truth_dir else None)
     predictions = read_panoptic_file(Path(predictions_json), Path(predictions_dir) if predictions_dir else None, truth.classes)
     if merge == "none":

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unipan.console import Renderable
+from unipan.files import paths_of
 from unipan.presets import for_own_data, preset_named
 from unipan.tools.doctor import repair
 from unipan.tools.doctor import report as doctor_report
@@ -45,8 +46,8 @@ class Examination:
 def doctor(
     data: str | Path | Sequence[str | Path],
     *,
-    images: Sequence[str | Path] = (),
-    masks: Sequence[str | Path] = (),
+    images: str | Path | Sequence[str | Path] = (),
+    masks: str | Path | Sequence[str | Path] = (),
     split: Sequence[str] = (),
     preset: str = "finetune",
     fix_into: str | Path | None = None,
@@ -56,9 +57,9 @@ def doctor(
     data: its folder, or panoptic JSONs, the training set first; images, masks: the JSONs' folders, one for all or one each.
     split: these alone. preset: whose settings the data are compared with. fix_into: a new folder for a mended copy of the labels.
     """
-    paths = [Path(path) for path in ([data] if isinstance(data, str | Path) else data)]
+    paths = paths_of(data)
     settings = preset_named(preset) if all(path.is_dir() for path in paths) else for_own_data(preset_named(preset))
-    splits = find_splits(paths, images=list(map(Path, images)), masks=list(map(Path, masks)), names=list(split))
+    splits = find_splits(paths, images=paths_of(images), masks=paths_of(masks), names=list(split))
     if fix_into is not None:
         repair.check_target(splits, Path(fix_into))
     diagnosis = examine(splits)
