@@ -1,6 +1,8 @@
 """Predicting many images: nothing is lost, nothing is silent, memory stays flat, and files say which image is which."""
 
 import json
+import os
+import re
 import shutil
 import signal
 import subprocess
@@ -220,6 +222,41 @@ def test_names_that_meet_are_told_before_anything_is_predicted(learnt_run: Path,
 )
 def test_files_are_called_so_that_they_differ(files: list[str], names: list[str]) -> None:
     assert names_apart([Path(file) for file in files]) == names
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names themselves")
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        (os.fsdecode(b"caf\xe9.png"), r"caf\\udce9\.png: its name is no UTF-8; rename the file"),
+        (r"\1.png", "leads out of its folder; rename the file"),
+        ("n" * 239 + ".png", "without its suffix, is longer than 238 bytes; rename the file"),
+    ],
+)
+def test_a_name_that_no_result_can_bear_costs_nothing_else(
+    learnt_run: Path, folder: Path, tmp_path: Path, name: str, fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As old archives leave it: told at once, and all others are predicted."""
+    shutil.copy(folder / "b.png", folder / name)
+    found = predict(str(learnt_run), [folder], tmp_path / "out")
+    assert (found.images, found.unreadable) == (len(NAMES), [folder / name])
+    assert re.search(fault, caplog.text)
+    assert (tmp_path / "out/panoptic.json").is_file()
+    longest = folder / ("n" * 238 + ".png")
+    shutil.copy(folder / "b.png", longest)
+    assert predict(str(learnt_run), [longest], tmp_path / "longest").images == 1
+
+
+def test_further_images_get_ids_and_files_of_their_own(learnt_run: Path, folder: Path, tmp_path: Path) -> None:
+    for name in ("1.png", "01.png", "deep/1.jpg"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        Image.open(folder / "b.png").convert("RGB").save(folder / name)
+    out = tmp_path / "out"
+    predict(str(learnt_run), [folder / "1.png"], out)
+    predict(str(learnt_run), [folder / "01.png"], out, skip_done=True)
+    assert [image["id"] for image in json.loads((out / "panoptic.json").read_text())["images"]] == [1, "01"]
+    with pytest.raises(InputError, match=r"holds 1\.png, whose files 1\.jpg would overwrite; name another --out"):
+        predict(str(learnt_run), [folder / "deep/1.jpg"], out, skip_done=True)
 
 
 def test_results_are_no_images(folder: Path, tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from unipan.classes import ClassTable
-from unipan.data.coco_json import leads_out, stem_below
+from unipan.data.coco_json import stem_below
 from unipan.data.id_maps import write_id_map
+from unipan.data.image_ids import shown, unfit
 from unipan.errors import InputError
 from unipan.files import make_folder, write_json
 from unipan.types import PanopticMap
@@ -53,8 +54,9 @@ def write_entry(
 
     Raises: InputError where the file's name leads out of the folder, or it can't be written.
     """
-    if leads_out(entry.file_name):
-        raise InputError(f"the image's name {entry.file_name} leads out of its folder; rename the file.")
+    fault = unfit(entry.file_name)
+    if fault:
+        raise InputError(f"nothing can be named after the image {shown(entry.file_name)}: {fault}; rename the file.")
     png = png or png_of(entry.file_name)
     path = folder / png
     make_folder(path.parent)

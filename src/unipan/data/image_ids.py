@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from unipan.data.cityscapes_labels import image_id_of, image_name
-from unipan.data.coco_json import ImageEntry, listing, read_json_as, stem_below
+from unipan.data.coco_json import ImageEntry, leads_out, listing, read_json_as, stem_below
 from unipan.errors import InputError
 
 MAX_WHOLE = 2**53
 """Readers of JSON keep whole numbers below it."""
+
+LONGEST = 255 - len("." + "_overlay.jpg" + ".tmp")
+"""Bytes of a name without its suffix after which all can be named that is written, in part under a temporary name."""
 
 
 @dataclass(slots=True)
@@ -32,6 +35,22 @@ def names_apart(files: Sequence[Path]) -> list[str]:
         if len({stem_below(name) for name in names}) == len(names):
             return names
     return [file.name for file in files]
+
+
+def shown(name: object) -> str:
+    """A name for a message; bytes that are no UTF-8 by their numbers."""
+    return str(name).encode(errors="backslashreplace").decode()
+
+
+def unfit(name: str) -> str:
+    """What is wrong with a file's name, if files can't be named after it; empty where they can."""
+    try:
+        length = len(PurePosixPath(stem_below(name)).name.encode())
+    except UnicodeEncodeError:
+        return "its name is no UTF-8"
+    if leads_out(name):
+        return "its name leads out of its folder"
+    return f"its name, without its suffix, is longer than {LONGEST} bytes" if length > LONGEST else ""
 
 
 def ids_of_names(names: Sequence[str]) -> list[int | str]:

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from unipan.addresses import Location
 from unipan.classes import ClassTable
+from unipan.data.coco_json import stem_below
 from unipan.errors import InputError
 from unipan.files import replace_atomically
 from unipan.ops.images import is_file
@@ -23,6 +24,8 @@ class PredictionLog:
         self.path, self.called = path, called or str(path)
         self.sources: dict[str, str] = {}
         """The images done, by the name that they go by: which file each was."""
+        self._stems: dict[str, str] = {}
+        self._ids: set[int | str] = set()
         self.segments = 0
         resume = resume and is_file(path)
         try:
@@ -45,10 +48,22 @@ class PredictionLog:
 
         Raises: InputError where another one of its name is.
         """
-        known = self.sources.get(name)
+        known, same_stem = self.sources.get(name), self._stems.get(stem_below(name), name)
+        if same_stem != name:
+            raise InputError(f"{self.called} holds {same_stem}, whose files {name} would overwrite; name another --out.")
         if known not in (None, str(source)):
             raise InputError(f"{self.called} holds {known} under the name {name}, which {source} is to get; name another --out.")
         return known is not None
+
+    def free_id(self, id: int | str, otherwise: int | str | None) -> int | str:
+        """The id for a further image, or the other one, if any, where an image that is done has the first.
+
+        Raises: InputError where there is none left.
+        """
+        free = next((one for one in (id, otherwise) if one is not None and one not in self._ids), None)
+        if free is None:
+            raise InputError(f"{self.called} holds an image of the id {id}, which another is to get; name another --out.")
+        return free
 
     def add(self, source: Location, image: Mapping[str, Any], annotation: Mapping[str, Any]) -> None:
         """An image is done; `source` is its file."""
@@ -71,6 +86,8 @@ class PredictionLog:
 
     def _note(self, source: str, image: Mapping[str, Any], annotation: Mapping[str, Any]) -> None:
         self.sources[image["file_name"]] = source
+        self._stems[stem_below(image["file_name"])] = image["file_name"]
+        self._ids.add(image["id"])
         self.segments += len(annotation["segments_info"])
 
     def _write(self, line: Mapping[str, Any]) -> None:

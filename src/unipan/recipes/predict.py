@@ -13,10 +13,10 @@ from unipan.checkpoint import open_run
 from unipan.choices import OverlayForm, PanopticHead
 from unipan.console import Table, counted, logger
 from unipan.data.address_log import AddressLog
-from unipan.data.cityscapes_labels import with_label_ids
+from unipan.data.cityscapes_labels import image_id_of, with_label_ids
 from unipan.data.coco_json import listing
 from unipan.data.coco_writer import png_of
-from unipan.data.image_ids import ids_in_json, ids_of_names, names_apart
+from unipan.data.image_ids import ids_in_json, ids_of_names, names_apart, shown, unfit
 from unipan.data.image_paths import check_apart
 from unipan.data.prediction_log import PredictionLog
 from unipan.errors import plural
@@ -73,7 +73,7 @@ def predict(
     Small stuff is trimmed exactly as `evaluate` does. For Cityscapes' images and classes this is the form that its official
     evaluation reads: image ids are CITY_SEQUENCE_FRAME and categories label ids, whatever the run learnt from.
     """
-    files = image_locations(images, out)
+    files, unreadable = _fit_to_name_after(image_locations(images, out))
     names = names_apart([*map(named, files)])
     overlays = [overlay_name(name, overlay_form) for name in names]
     check_apart([*files, *files], [*overlays, *(f"panoptic/{png_of(name)}" for name in names)])
@@ -82,7 +82,6 @@ def predict(
     worker = partial(ImageWorker, head=head, overrides=overrides, overlay_form=overlay_form, tile=tile)
     predicted = _engine(worker, run, out, device=device, ray=ray)
     last: tuple[Location, PanopticMap] | None = None
-    unreadable: list[Location] = []
     noted: dict[str, list[str]] = {}
     settings = {
         "head": head or config.model.panoptic,
@@ -92,7 +91,7 @@ def predict(
         "tile": None if tile is None else list(tiling_of(tile)),
     }
     with _log(out, origin_of(run, settings), resume=skip_done) as log:
-        left = [job for job in map(ImageJob, files, names, ids) if not log.has(job.name, job.source.absolute())]
+        left = _left(log, [*map(ImageJob, files, names, ids)], given_ids=truth is not None)
         for job, done in zip(left, counted(predicted(left), "predicting", len(left)), strict=True):
             if done.image is None or done.annotation is None:
                 logger.warning(f"left out: {done.unreadable}")
@@ -107,6 +106,25 @@ def predict(
         with written_to(out) as folder:
             log.write_json(folder / "panoptic.json", with_label_ids(classes))
     return Predictions(images=len(log.sources), segments=log.segments, last=last, unreadable=unreadable, noted=noted)
+
+
+def _left(log: PredictionLog, jobs: Sequence[ImageJob], *, given_ids: bool) -> list[ImageJob]:
+    """What is not done; with another id, the name, where one that is done has its number, unless ids are given."""
+    left = [job for job in jobs if not log.has(job.name, job.source.absolute())]
+    others = [None if given_ids else image_id_of(job.name) for job in left]
+    return [job._replace(image_id=log.free_id(job.image_id, other)) for job, other in zip(left, others, strict=True)]
+
+
+def _fit_to_name_after(files: Sequence[Location]) -> tuple[list[Location], list[Location]]:
+    """The files that results can be named after, and the others, which are told."""
+    fit: list[Location] = []
+    others: list[Location] = []
+    for file, name in zip(files, names_apart([*map(named, files)]), strict=True):
+        fault = unfit(name)
+        if fault:
+            logger.warning(f"left out: {shown(file)}: {fault}; rename the file.")
+        (others if fault else fit).append(file)
+    return fit, others
 
 
 def _engine(
