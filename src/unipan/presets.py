@@ -86,9 +86,9 @@ def coco_small() -> Config:
     """COCO panoptic data at a small scale: 27 super-categories, masks, variant C, about 256 px; a first look on a laptop.
 
     Variant C and the stuff limit of 4096 px are the paper's and UPSNet's for COCO; all else is ours, sized for a CPU and for few
-    images: what demo has beyond scenes, but for Lovasz-softmax of the answer (no gain on photographs), at a lower rate, copied
-    things, resizing by 0.5 to 1.5, one box and mask for all classes, the void channel, and the average of the weights, over about
-    the last 100 steps.
+    images: what demo has beyond scenes, but for Lovasz-softmax of the answer and the affinity loss among the things of one class
+    (no gain on photographs), a larger weight of the answer's loss, at a lower rate, copied things, resizing by 0.5 to 1.5, one box
+    and mask for all classes, the void channel, and the average of the weights, over about the last 100 steps.
     With --data.train JSON no class is merged and no stuff trimmed, unless it is asked for.
     """
     small = demo()
@@ -109,8 +109,8 @@ def coco_small() -> Config:
             jitter=0.2,
             copy_paste=0.5,
         ),
-        loss=replace(small.loss, panoptic=0.2, panoptic_lovasz=0.0),
-        train=replace(small.train, steps=1200, learning_rate=0.0004, warmup_steps=100, ema=0.99),
+        loss=replace(small.loss, panoptic=0.6, panoptic_lovasz=0.0, affinity_rivals=0.0),
+        train=replace(small.train, steps=1800, learning_rate=0.0004, warmup_steps=100, ema=0.99),
         inference=InferenceConfig(score_threshold=0.2, min_stuff_area_px=4096),
     )
 
@@ -225,8 +225,7 @@ def finetune() -> Config:
 def finetune_small() -> Config:
     """Your own images, in the COCO panoptic format, on a CPU: coco_small's network, with sizes that follow from the data.
 
-    [ours] All. Variant B, Lovasz-softmax of the answer and no affinity loss among the things of one class are what won on many
-    touching things of one class. By 100 training
+    [ours] All. Variant B and Lovasz-softmax of the answer are what won on many touching things of one class. By 100 training
     images: the short side (half of the things are at least 16 px wide, 256 to 512 px), the anchors (smaller where 512 px don't
     make things 16 px wide; the proportions that the things have), and how many detections, proposals and channels an image may
     have (half as many again as it holds things). No class is merged, no stuff trimmed. 800 steps of 4.
@@ -244,7 +243,7 @@ def finetune_small() -> Config:
         replace(
             small,
             model=replace(small.model, variant="B", detector=detector),
-            loss=replace(small.loss, panoptic_lovasz=1.0, affinity_rivals=0.0),
+            loss=replace(small.loss, panoptic=0.2, panoptic_lovasz=1.0),
             data=replace(small.data, train_split="train", val_split="val", short_side=FROM_DATA, long_side=FROM_DATA),
             train=replace(small.train, steps=800, max_admitted=FROM_DATA),
             inference=replace(small.inference, max_admitted=FROM_DATA),
