@@ -87,7 +87,7 @@ def coco_small() -> Config:
 
     Variant C and the stuff limit of 4096 px are the paper's and UPSNet's for COCO; all else is ours, sized for a CPU and for few
     images: what demo has beyond scenes, but for Lovasz-softmax of the answer and the affinity loss among the things of one class
-    (no gain on photographs), a larger weight of the loss of the answer, at a lower rate, copied things, resizing by 0.5 to 1.5, one
+    (no gain on photographs), a larger weight of the answer's loss, at a lower rate, copied things, resizing by 0.5 to 1.5, one
     box and mask for all classes, the void channel, and the average of the weights, over about the last 100 steps.
     With --data.train JSON no class is merged and no stuff trimmed, unless it is asked for.
     """
