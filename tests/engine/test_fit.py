@@ -111,6 +111,10 @@ def test_gradients_are_clipped_and_their_norm_told_before() -> None:
     assert network.weight.item() == pytest.approx(5 - 0.1 * 2, abs=1e-6)
 
 
+def test_a_seed_may_be_the_time_in_nanoseconds() -> None:
+    run([batch(1.0)] * 2, seed=1_700_000_000_000_000_000)
+
+
 def test_randomness_follows_from_seed_and_step_alone() -> None:
     whole, _ = run([batch(1.0)] * 4, seed=3)
     torch.rand(99)
