@@ -3,7 +3,7 @@
 fsspec itself comes with PyTorch; what it needs for S3 and Google's store are in the extra `cloud`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,6 +35,11 @@ class Address(str):
 
 
 Location: TypeAlias = Path | Address
+
+
+def paths_of(one_or_several: str | Path | Iterable[str | Path]) -> list[Path]:
+    """The paths, or the one."""
+    return [Path(path) for path in ([one_or_several] if isinstance(one_or_several, str | Path) else one_or_several)]
 
 
 def location_of(text: str) -> Location:

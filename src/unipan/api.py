@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unipan.addresses import paths_of
 from unipan.checkpoint import open_run
 from unipan.choices import PanopticHead
 from unipan.classes import ClassTable
@@ -14,7 +15,7 @@ from unipan.console import logger
 from unipan.engine.fit import Hook
 from unipan.engine.processes import this_process
 from unipan.errors import InputError
-from unipan.files import new_numbered_folder, paths_of, remove_if_empty
+from unipan.files import new_numbered_folder, remove_if_empty
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor, load
 from unipan.presets import settings_of

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,6 @@ TEMPORARY = ".tmp"
 """End of the names that files have while they are written; such names begin with a dot."""
 SAFETENSORS_TEMPORARY = ".tmp??????"
 """What safetensors 0.8 writes beside the file that it is asked for, and then moves over it; a kill in between leaves it."""
-
-
-def paths_of(one_or_several: str | Path | Iterable[str | Path]) -> list[Path]:
-    """The paths, or the one."""
-    return [Path(path) for path in ([one_or_several] if isinstance(one_or_several, str | Path) else one_or_several)]
 
 
 def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:

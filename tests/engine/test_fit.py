@@ -112,7 +112,8 @@ def test_gradients_are_clipped_and_their_norm_told_before() -> None:
 
 
 def test_a_seed_may_be_the_time_in_nanoseconds() -> None:
-    run([batch(1.0)] * 2, seed=1_700_000_000_000_000_000)
+    network, _ = run([batch(1.0)] * 2, seed=1_700_000_000_000_000_000)
+    assert len(set(network.drawn)) == 2
 
 
 def test_randomness_follows_from_seed_and_step_alone() -> None:

@@ -52,9 +52,9 @@ def write_entry(
 
     png: the PNG's name below the folder, where it is another.
 
-    Raises: InputError where the file's name leads out of the folder, or it can't be written.
+    Raises: InputError where no file can be named after the image, or it can't be written.
     """
-    fault = unfit(entry.file_name)
+    fault = unfit(entry.file_name, ".png")
     if fault:
         raise InputError(f"nothing can be named after the image {shown(entry.file_name)}: {fault}; rename the file.")
     png = png or png_of(entry.file_name)

@@ -102,13 +102,14 @@ def _colors_of(content: bytes, source: object) -> NDArray[np.uint8]:
 def _decode_carefully(content: bytes, path: object) -> NDArray[np.uint8]:
     try:
         with open_image(BytesIO(content)) as file:
-            kind, mode = file.format, file.mode + (", 16 bits a channel" if has_deep_colors(file) else "")
+            kind, mode, is_deep = file.format, file.mode, has_deep_colors(file)
             rgb = np.asarray(file.convert("RGB"))
     except UNREADABLE as error:
         raise InputError(f"cannot read the panoptic PNG {path}: {error}. Expected a complete PNG file.") from error
-    if kind != "PNG" or mode not in ("RGB", "P"):
+    if kind != "PNG" or mode not in ("RGB", "P") or is_deep:
+        depth = ", 16 bits a channel" if is_deep else ""
         raise InputError(
-            f"{path} is a {kind} file of mode {mode}; a panoptic PNG must be a PNG file of mode RGB, 8 bits a channel, "
+            f"{path} is a {kind} file of mode {mode}{depth}; a panoptic PNG must be a PNG file of mode RGB, 8 bits a channel, "
             "with id = R + 256 G + 65536 B. Write it again in that form."
         )
     return rgb

@@ -13,8 +13,8 @@ from unipan.errors import InputError
 MAX_WHOLE = 2**53
 """Readers of JSON keep whole numbers below it."""
 
-LONGEST = 255 - len("." + "_overlay.jpg" + ".tmp")
-"""Bytes of a name without its suffix after which all can be named that is written, in part under a temporary name."""
+MAX_NAME_BYTES = 255
+"""Of a file, on all usual file systems."""
 
 
 @dataclass(slots=True)
@@ -42,15 +42,19 @@ def shown(name: object) -> str:
     return str(name).encode(errors="backslashreplace").decode()
 
 
-def unfit(name: str) -> str:
-    """What is wrong with a file's name, if files can't be named after it; empty where they can."""
+def unfit(name: str, around: str) -> str:
+    """What is wrong with a file's name, if files can't be named after it; empty where they can.
+
+    around: all that the longest of these names has around this name's stem.
+    """
+    longest = MAX_NAME_BYTES - len(around)
     try:
         length = len(PurePosixPath(stem_below(name)).name.encode())
     except UnicodeEncodeError:
         return "its name is no UTF-8"
     if leads_out(name):
         return "its name leads out of its folder"
-    return f"its name, without its suffix, is longer than {LONGEST} bytes" if length > LONGEST else ""
+    return f"its name, without its suffix, is longer than {longest} bytes" if length > longest else ""
 
 
 def ids_of_names(names: Sequence[str]) -> list[int | str]:

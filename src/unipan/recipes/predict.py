@@ -29,6 +29,9 @@ from unipan.recipes.predict_image import ImageDone, ImageJob, ImageWorker, overl
 from unipan.recipes.predict_ray import RayOptions, named_absolutely, predicted_by_ray
 from unipan.types import PanopticMap
 
+LONGEST_NAME = "." + "_overlay.jpg" + ".tmp"
+"""An overlay's name while it is written, around the stem of the image's."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
@@ -120,7 +123,7 @@ def _fit_to_name_after(files: Sequence[Location]) -> tuple[list[Location], list[
     fit: list[Location] = []
     others: list[Location] = []
     for file, name in zip(files, names_apart([*map(named, files)]), strict=True):
-        fault = unfit(name)
+        fault = unfit(name, LONGEST_NAME)
         if fault:
             logger.warning(f"left out: {shown(file)}: {fault}; rename the file.")
         (others if fault else fit).append(file)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unipan.addresses import paths_of
 from unipan.console import Renderable
-from unipan.files import paths_of
 from unipan.presets import for_own_data, preset_named
 from unipan.tools.doctor import repair
 from unipan.tools.doctor import report as doctor_report
