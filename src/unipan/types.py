@@ -157,11 +157,12 @@ class Detections(NamedTuple):
     scores: Tensor  # (N,) 0..1, differentiable
     labels: Tensor  # (N,) int64 class indices, things only
     mask_logits: Tensor | None = None  # (N, M, M) over each box, or None without a mask head, or before it
+    image_size: tuple[int, int] | None = None  # (H, W) in pixels; None: its sides are multiples of a cell's
 
     def take(self, index: Tensor) -> Detections:
         """The detections at `index` (int64 or bool), in that order."""
         masks = None if self.mask_logits is None else self.mask_logits[index]
-        return Detections(self.boxes[index], self.scores[index], self.labels[index], masks)
+        return Detections(self.boxes[index], self.scores[index], self.labels[index], masks, self.image_size)
 
 
 class Admission(NamedTuple):

@@ -206,3 +206,14 @@ def test_truth_without_a_panoptic_loss_is_refused() -> None:
     with pytest.raises(InputError, match="changes only the panoptic loss"):
         Config(train=TrainConfig(detections="truth"), loss=LossConfig(panoptic=0.0))
     Config(train=TrainConfig(detections="truth"), loss=LossConfig(panoptic=0.0, panoptic_lovasz=1.0))
+
+
+@pytest.mark.parametrize("size", [(61, 75), (64, 78)])
+def test_a_box_as_large_as_the_image_covers_its_last_cells(
+    size: tuple[int, int], small_network: Networks, noise: Images, scene: Scenes
+) -> None:
+    """The network's cells of 4 x 4 pixels reach over these images' borders."""
+    height, width = size
+    truth = scene(size, 0, [(3, (0, 0, width, height))])
+    outputs = small_network(variant="A")(noise(height, width)[None], [size], [truth], admission=TRUTH)
+    torch.testing.assert_close(outputs.potentials[0][3], outputs.semantic[0].softmax(0)[3])

@@ -33,6 +33,17 @@ def test_coverage_equals_counting(stride: int) -> None:
     torch.testing.assert_close(coverage(boxes, 6, 9, stride), counted_coverage(boxes, 6, 9, stride, fine=8))
 
 
+@pytest.mark.parametrize("image_size", [(21, 34), (24, 33), (23, 36)])
+def test_of_a_last_cell_only_the_part_within_the_image_counts(image_size: tuple[int, int]) -> None:
+    """Boxes on whole pixels, so the share of a cell's pixels that lie in the image and in the box is exact."""
+    height, width = image_size
+    boxes = torch.cat([random_boxes(12, height, width).round(), torch.tensor([[0, 0, width, height]])])
+    pixels = coverage(boxes, height, width, stride=1)
+    padded = torch.nn.functional.pad(torch.cat([pixels, torch.ones_like(pixels[:1])]), (0, 36 - width, 0, 24 - height))
+    sums = padded.view(-1, 6, 4, 9, 4).sum((2, 4))
+    torch.testing.assert_close(coverage(boxes, 6, 9, image_size=image_size), sums[:-1] / sums[-1])
+
+
 def test_coverage_is_one_inside_zero_outside_and_a_fraction_between() -> None:
     cover = coverage(torch.tensor([[4.0, 0, 14, 6]]), 3, 5)
     assert cover[0].tolist() == [[0, 1, 1, 0.5, 0], [0, 0.5, 0.5, 0.25, 0], [0, 0, 0, 0, 0]]

@@ -92,7 +92,7 @@ def in_image(detections: Detections, network_size: Size, size: Size) -> Detectio
     """The same detections, with boxes in the image's pixels instead of the network's."""
     (from_height, from_width), (height, width) = network_size, size
     factors = [width / from_width, height / from_height] * 2
-    return detections._replace(boxes=detections.boxes * detections.boxes.new_tensor(factors))
+    return detections._replace(boxes=detections.boxes * detections.boxes.new_tensor(factors), image_size=size)
 
 
 def confident(detections: Detections, score_threshold: float) -> Detections:

@@ -60,7 +60,7 @@ def dynamic_potential(
     semantic_probs: (C, h, w). stuff: (S,) and things: (T,) class indices. N = 0 is a normal value.
     """
     height, width = semantic_probs.shape[-2:]
-    inside = coverage(detections.boxes, height, width, STRIDE)  # (N, h, w), b_i(k)
+    inside = coverage(detections.boxes, height, width, STRIDE, detections.image_size)  # (N, h, w), b_i(k)
     semantic = semantic_probs[detections.labels] * inside  # V_i(c_k) inside the box
     match variant:
         case "A":

@@ -55,7 +55,7 @@ def instance_logits(semantic_logits: Tensor, detections: Detections, stride: int
     Cells at the box's border count by the share that it covers. Without masks X_mask is 0.
     """
     height, width = semantic_logits.shape[-2:]
-    inside = coverage(detections.boxes, height, width, stride)
+    inside = coverage(detections.boxes, height, width, stride, detections.image_size)
     segment = semantic_logits[detections.labels] * inside
     if detections.mask_logits is None:
         return segment, torch.zeros_like(segment)

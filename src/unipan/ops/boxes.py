@@ -13,12 +13,16 @@ MASK_PROBABILITY = 0.5
 """A pixel above it belongs to the mask (Mask R-CNN)."""
 
 
-def coverage(boxes: Tensor, height_cells: int, width_cells: int, stride: int = 4) -> Tensor:
-    """(N, h, w): the fraction of each cell that each box (N, 4) covers; 1 inside, 0 outside."""
+def coverage(
+    boxes: Tensor, height_cells: int, width_cells: int, stride: int = 4, image_size: tuple[int, int] | None = None
+) -> Tensor:
+    """(N, h, w): the fraction of each cell that each box (N, 4) covers; 1 inside, 0 outside.
+
+    image_size: (H, W) in pixels. Of a last cell that reaches over its border only the part within the image counts.
+    """
+    height, width = image_size or (height_cells * stride, width_cells * stride)
     x1, y1, x2, y2 = boxes.unbind(1)
-    columns = _covered(x1, x2, width_cells, stride)
-    rows = _covered(y1, y2, height_cells, stride)
-    return _length(rows)[:, :, None] * _length(columns)[:, None, :] / stride**2
+    return _share(y1, y2, height_cells, stride, height)[:, :, None] * _share(x1, x2, width_cells, stride, width)[:, None, :]
 
 
 def paste_masks(mask_logits: Tensor, boxes: Tensor, height_cells: int, width_cells: int, stride: int = 4) -> Tensor:
@@ -48,9 +52,11 @@ def _covered(low: Tensor, high: Tensor, cells: int, stride: int) -> tuple[Tensor
     return torch.maximum(low[:, None], edges), torch.minimum(high[:, None], edges + stride)
 
 
-def _length(part: tuple[Tensor, Tensor]) -> Tensor:
-    begin, end = part
-    return (end - begin).clamp(min=0)
+def _share(low: Tensor, high: Tensor, cells: int, stride: int, side: int) -> Tensor:
+    """Along one axis, of which the image has `side` pixels, the covered share of each cell: (N, cells)."""
+    begin, end = _covered(low, high.clamp(max=side), cells, stride)
+    sides = (side - torch.arange(cells, device=low.device, dtype=low.dtype) * stride).clamp(max=stride)
+    return (end - begin).clamp(min=0) / sides
 
 
 def _sampling(low: Tensor, high: Tensor, cells: int, stride: int, points: int) -> Tensor:

@@ -56,8 +56,8 @@ class PropagationPart:
         )
         return [
             f"Learnt factors: {self.scale:.2f} on the propagated evidence, {self.unary_scale:.2f} on the potential's logarithm.",
-            f"Propagation changes {share['changed']:.2%} of the pixels: it corrects {share['corrected']:.2%} "
-            f"and spoils {share['spoiled']:.2%}.",
+            f"Propagation changes {100 * share['changed']:.2f} % of the pixels: it corrects {100 * share['corrected']:.2f} % "
+            f"and spoils {100 * share['spoiled']:.2f} %.",
             f"With propagation this checkpoint is {ahead} itself without.",
             f"Among things of one class the affinity tells {percent(instances['told_apart'])} % of their cells apart "
             f"({percent(instances['told_apart_by_chance'])} % by chance); {percent(instances['affinity_on_own'])} % of a cell's "

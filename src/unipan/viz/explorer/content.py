@@ -85,7 +85,7 @@ class Explored:
         return {"pixels": bytes_text(self.semantic.numpy().astype("<u2") + 1), "segments": named}
 
     def _detections(self) -> dict[str, Any]:
-        boxes, scores, labels, masks = self.detections
+        boxes, scores, labels, masks, _ = self.detections
         admitted = self.admitted.tolist()
         colors = self._thing_colors()
         entries = [
