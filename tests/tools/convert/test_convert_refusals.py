@@ -230,13 +230,14 @@ def test_a_cityscapes_root_without_splits(tmp_path: Path) -> None:
         splits_with_truth(tmp_path)
 
 
-def test_images_are_measured_upright(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["turned.jpg", "turned.tif"])
+def test_images_are_measured_upright(name: str, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.new("RGB", (8, 6)).save(tmp_path / "turned.jpg", exif=exif)
-    check_size(tmp_path / "turned.jpg", (8, 6), "it")
+    Image.new("RGB", (8, 6)).save(tmp_path / name, exif=exif)
+    check_size(tmp_path / name, (8, 6), "it")
     with pytest.raises(InputError, match="is 6x8"):
-        check_size(tmp_path / "turned.jpg", (6, 8), "it")
+        check_size(tmp_path / name, (6, 8), "it")
 
 
 def test_safe_names() -> None:

@@ -16,15 +16,11 @@ from unipan.data.image_paths import check_apart, find_files
 from unipan.errors import InputError
 from unipan.ops.images import UNREADABLE, is_file, open_image
 from unipan.ops.segments import Label, joined_stuff, panoptic_map
+from unipan.ops.upright import upright_size
 from unipan.types import PanopticMap, Size
 
 Unclaimed = Literal["crowd", "void"]
 """What becomes of pixels that the semantic map gives to a thing class and no instance claims."""
-
-SIDEWAYS = (5, 6, 7, 8)
-"""EXIF orientations that exchange width and height."""
-
-EXIF_ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,17 +112,15 @@ def checked_folder(folder: Path, what: str) -> Path:
     return folder
 
 
-def upright_size(image: Path) -> Size:
+def size_of_file(image: Path) -> Size:
     """An image's height and width as a person sees it. Reads its header alone."""
     if not is_file(image):
         raise InputError(f"there is no image {image}; check the folder, or remove what names it.")
     try:
         with open_image(image) as file:
-            width, height = file.size
-            is_turned = file.getexif().get(EXIF_ORIENTATION) in SIDEWAYS
+            return upright_size(file)
     except UNREADABLE as error:
         raise InputError(f"cannot read the image {image}: {error}. Expected a complete image file (JPEG, PNG, ...).") from error
-    return (width, height) if is_turned else (height, width)
 
 
 def check_size(image: Path, size: tuple[int | None, int | None], source: str) -> Size:
@@ -134,7 +128,7 @@ def check_size(image: Path, size: tuple[int | None, int | None], source: str) ->
 
     source: the annotation in words.
     """
-    found = upright_size(image)
+    found = size_of_file(image)
     wanted = tuple(its if stated is None else stated for its, stated in zip(found, size, strict=True))
     if found != wanted:
         raise InputError(
