@@ -259,6 +259,28 @@ def test_further_images_get_ids_and_files_of_their_own(learnt_run: Path, folder:
         predict(str(learnt_run), [folder / "deep/1.jpg"], out, skip_done=True)
 
 
+def test_a_folder_that_has_grown_keeps_its_old_names(learnt_run: Path, folder: Path, tmp_path: Path) -> None:
+    """Also where the log was written before, with lines of one image under two names."""
+    grow, out = tmp_path / "grow", tmp_path / "out"
+    for name in ("a/1.png", "a/2.png", "b/1.png"):
+        (grow / name).parent.mkdir(parents=True, exist_ok=True)
+        if name == "b/1.png":
+            predict(str(learnt_run), [grow], out)
+        shutil.copy(folder / "b.png", grow / name)
+    found = predict(str(learnt_run), [grow], out, skip_done=True)
+    assert found.images == 3
+    listed = [(image["file_name"], image["id"]) for image in content(out)["images"]]
+    assert listed == [("1.png", 1), ("2.png", 2), ("b/1.png", "b/1")]
+    assert found.segments == sum(len(one["segments_info"]) for one in content(out)["annotations"])
+    log = out / "panoptic.jsonl"
+    first = json.loads(log.read_text().splitlines()[1])
+    first["image"] |= {"file_name": "a/1.png", "id": "a/1"}
+    log.write_text(log.read_text() + json.dumps(first) + "\n")
+    again = predict(str(learnt_run), [grow], out, skip_done=True)
+    assert (again.images, again.segments, again.last) == (3, found.segments, None)
+    assert [image["file_name"] for image in content(out)["images"]] == ["2.png", "b/1.png", "a/1.png"]
+
+
 def test_results_are_no_images(folder: Path, tmp_path: Path) -> None:
     (folder / "out").mkdir()
     shutil.copy(folder / "b.png", folder / "out/b_overlay.png")

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from unipan.addresses import Location
 from unipan.classes import ClassTable
@@ -11,6 +11,14 @@ from unipan.data.coco_json import stem_below
 from unipan.errors import InputError
 from unipan.files import replace_atomically
 from unipan.ops.images import is_file
+
+
+class DoneImage(NamedTuple):
+    """An image that is done."""
+
+    name: str  # that it goes by
+    segments: int
+    line: int  # of the lines of images
 
 
 class PredictionLog:
@@ -22,11 +30,12 @@ class PredictionLog:
         Raises: InputError where the file can't be written, or its lines are of another origin.
         """
         self.path, self.called = path, called or str(path)
-        self.sources: dict[str, str] = {}
-        """The images done, by the name that they go by: which file each was."""
-        self._stems: dict[str, str] = {}
+        self.done: dict[str, DoneImage] = {}
+        """By the file that each was; of two lines of one file the later one counts."""
+        self._taken: dict[str, tuple[str, str]] = {}
+        """Stems of files that are written -> the image's name and its file."""
         self._ids: set[int | str] = set()
-        self.segments = 0
+        self._lines = 0
         resume = resume and is_file(path)
         try:
             self._file = path.open("r+b" if resume else "w+b")
@@ -43,17 +52,24 @@ class PredictionLog:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def has(self, name: str, source: Location) -> bool:
-        """Whether the image is done.
+    @property
+    def segments(self) -> int:
+        """Of all images that are done."""
+        return sum(image.segments for image in self.done.values())
 
-        Raises: InputError where another one of its name is.
-        """
-        known, same_stem = self.sources.get(name), self._stems.get(stem_below(name), name)
-        if same_stem != name:
-            raise InputError(f"{self.called} holds {same_stem}, whose files {name} would overwrite; name another --out.")
-        if known not in (None, str(source)):
-            raise InputError(f"{self.called} holds {known} under the name {name}, which {source} is to get; name another --out.")
-        return known is not None
+    def is_done(self, source: Location) -> bool:
+        """Whether the image of a file is done, under whichever name."""
+        return str(source) in self.done
+
+    def check_free(self, name: str, source: Location) -> None:
+        """Refuse a further image whose files would be those of another. Raises: InputError."""
+        taken = self._taken.get(stem_below(name))
+        if taken is None:
+            return
+        known_name, known = taken
+        if known_name != name:
+            raise InputError(f"{self.called} holds {known_name}, whose files {name} would overwrite; name another --out.")
+        raise InputError(f"{self.called} holds {known} under the name {name}, which {source} is to get; name another --out.")
 
     def free_id(self, id: int | str, otherwise: int | str | None) -> int | str:
         """The id for a further image, or the other one, if any, where an image that is done has the first.
@@ -71,24 +87,27 @@ class PredictionLog:
         self._note(str(source), image, annotation)
 
     def write_json(self, path: Path, classes: ClassTable) -> None:
-        """Write all images of all lines, in the lines' order, as one JSON."""
+        """Write all images that are done, in their lines' order, as one JSON."""
         replace_atomically(path, lambda temporary: self._copy(temporary, classes))
 
     def _copy(self, path: Path, classes: ClassTable) -> None:
+        wanted = {image.line for image in self.done.values()}
         with path.open("w") as out:
             for opening, key in (('{"images": [', "image"), ('], "annotations": [', "annotation")):
                 out.write(opening)
                 self._file.seek(0)
                 next(self._file)
-                for index, line in enumerate(self._file):
+                lines = (line for number, line in enumerate(self._file) if number in wanted)
+                for index, line in enumerate(lines):
                     out.write((", " if index else "") + json.dumps(json.loads(line)[key]))
             out.write(f'], "categories": {json.dumps(classes.to_categories())}}}')
 
     def _note(self, source: str, image: Mapping[str, Any], annotation: Mapping[str, Any]) -> None:
-        self.sources[image["file_name"]] = source
-        self._stems[stem_below(image["file_name"])] = image["file_name"]
+        name = image["file_name"]
+        self.done[source] = DoneImage(name, len(annotation["segments_info"]), self._lines)
+        self._taken[stem_below(name)] = (name, source)
         self._ids.add(image["id"])
-        self.segments += len(annotation["segments_info"])
+        self._lines += 1
 
     def _write(self, line: Mapping[str, Any]) -> None:
         try:

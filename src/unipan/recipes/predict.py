@@ -16,7 +16,7 @@ from unipan.data.address_log import AddressLog
 from unipan.data.cityscapes_labels import image_id_of, with_label_ids
 from unipan.data.coco_json import listing
 from unipan.data.coco_writer import png_of
-from unipan.data.image_ids import ids_in_json, ids_of_names, names_apart, shown, unfit
+from unipan.data.image_ids import ids_in_json, ids_of_names, names_apart
 from unipan.data.image_paths import check_apart
 from unipan.data.prediction_log import PredictionLog
 from unipan.errors import plural
@@ -24,7 +24,7 @@ from unipan.files import make_folder
 from unipan.ops.tiles import TileSize, tiling_of
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.recipes.image_locations import image_locations
-from unipan.recipes.images import check_all_read
+from unipan.recipes.images import check_all_read, fit_to_name_after
 from unipan.recipes.predict_image import ImageDone, ImageJob, ImageWorker, overlay_name
 from unipan.recipes.predict_ray import RayOptions, named_absolutely, predicted_by_ray
 from unipan.types import PanopticMap
@@ -76,7 +76,7 @@ def predict(
     Small stuff is trimmed exactly as `evaluate` does. For Cityscapes' images and classes this is the form that its official
     evaluation reads: image ids are CITY_SEQUENCE_FRAME and categories label ids, whatever the run learnt from.
     """
-    files, unreadable = _fit_to_name_after(image_locations(images, out))
+    files, unreadable = fit_to_name_after(image_locations(images, out), LONGEST_NAME)
     names = names_apart([*map(named, files)])
     overlays = [overlay_name(name, overlay_form) for name in names]
     check_apart([*files, *files], [*overlays, *(f"panoptic/{png_of(name)}" for name in names)])
@@ -104,30 +104,23 @@ def predict(
             for what in done.remarks:
                 noted.setdefault(what, []).append(job.name)
             log.add(job.source.absolute(), done.image, done.annotation)
-        if not log.sources:
+        if not log.done:
             check_all_read(unreadable)
         with written_to(out) as folder:
             log.write_json(folder / "panoptic.json", with_label_ids(classes))
-    return Predictions(images=len(log.sources), segments=log.segments, last=last, unreadable=unreadable, noted=noted)
+    return Predictions(images=len(log.done), segments=log.segments, last=last, unreadable=unreadable, noted=noted)
 
 
 def _left(log: PredictionLog, jobs: Sequence[ImageJob], *, given_ids: bool) -> list[ImageJob]:
-    """What is not done; with another id, the name, where one that is done has its number, unless ids are given."""
-    left = [job for job in jobs if not log.has(job.name, job.source.absolute())]
+    """What is not done; with another id, the name, where one that is done has its number, unless ids are given.
+
+    What is done keeps its name: as folders grow, further images may need more of their folders to be told apart.
+    """
+    left = [job for job in jobs if not log.is_done(job.source.absolute())]
+    for job in left:
+        log.check_free(job.name, job.source.absolute())
     others = [None if given_ids else image_id_of(job.name) for job in left]
     return [job._replace(image_id=log.free_id(job.image_id, other)) for job, other in zip(left, others, strict=True)]
-
-
-def _fit_to_name_after(files: Sequence[Location]) -> tuple[list[Location], list[Location]]:
-    """The files that results can be named after, and the others, which are told."""
-    fit: list[Location] = []
-    others: list[Location] = []
-    for file, name in zip(files, names_apart([*map(named, files)]), strict=True):
-        fault = unfit(name, LONGEST_NAME)
-        if fault:
-            logger.warning(f"left out: {shown(file)}: {fault}; rename the file.")
-        (others if fault else fit).append(file)
-    return fit, others
 
 
 def _engine(
