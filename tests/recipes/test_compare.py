@@ -117,6 +117,22 @@ def test_what_cannot_be_compared_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_name_that_no_drawing_can_bear_costs_nothing_else(
+    learnt_run: Path, image_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = ["b.png", "n" * 243 + ".png", "n" * 244 + ".png"]
+    files = [Path(shutil.copy(image_folder / "b.png", tmp_path / name)) for name in names]
+    found = compare(str(learnt_run), files, tmp_path / "out")
+    assert (len(found.drawings), found.unreadable) == (2, files[2:])
+    assert "its name, without its suffix, is longer than 243 bytes; rename the file" in caplog.text
+
+
+def test_where_no_image_can_be_read_that_is_all_that_is_told(learnt_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.jpg").touch()
+    with pytest.raises(InputError, match=r"1 image could not be read; left out: .*bad\.jpg"):
+        compare(str(learnt_run), [tmp_path / "bad.jpg"], tmp_path / "out")
+
+
 @pytest.mark.parametrize("decoder", ["upsnet", "heuristic"])
 def test_a_run_trained_for_a_baseline(decoder: PanopticHead, tiny_config: Config, image_folder: Path, tmp_path: Path) -> None:
     """From training to the report; it answers by its own decoder, has the other, and no unified one."""

@@ -21,11 +21,14 @@ from unipan.recipes.comparison import Comparison, Content, content_of, title
 from unipan.recipes.evaluate import evaluation_title
 from unipan.recipes.evaluation.result import MASK_FREE
 from unipan.recipes.examples import source_of
-from unipan.recipes.images import Entry, check_either, held_out_entries, image_files, readable
+from unipan.recipes.images import Entry, check_all_read, check_either, fit_to_name_after, held_out_entries, image_files, readable
 from unipan.types import PanopticMap
 from unipan.viz.canvas import as_pil, enlarge, readable_scale, save_image
 from unipan.viz.overlay import overlay
 from unipan.viz.sheet import contact_sheet
+
+DRAWING = "_compare.png"
+"""Behind the stem of the image's name."""
 
 
 def compare(
@@ -40,16 +43,16 @@ def compare(
 ) -> Comparison:
     """Write OUT/STEM_compare.png for each image: itself, its truth where known, and every head's answer.
 
-    images: files, or folders of them; one that can't be read is named and left out. samples: instead of images, so many held-out
-    ones of the run; their scores also go to OUT/comparison.json. root: their data set's folder where it is no longer the one
-    trained on. overrides: limits and sizes other than the run's.
+    images: files, or folders of them; one that can't be read, or that no drawing can be named after, is named and left out.
+    samples: instead of images, so many held-out ones of the run; their scores also go to OUT/comparison.json. root: their data
+    set's folder where it is no longer the one trained on. overrides: limits and sizes other than the run's.
     """
     check_either(images, samples, root)
     unreadable: list[Path] = []
     if samples:
         entries = held_out_entries(run, samples, "comparing", root=root)
     else:
-        files = image_files(images, out)
+        files, unreadable = fit_to_name_after(image_files(images, out), DRAWING)
         names = names_apart(files)
         check_apart(files, [*map(_drawing_name, names)])
         entries = (Entry(names[index], pixels, None) for index, pixels in readable(files, "comparing", unreadable))
@@ -69,6 +72,8 @@ def compare_predictor(
     """Compare on all entries.
 
     where, source: what the reports and the drawings say they are of. unreadable: filled while the entries are read.
+
+    Raises: InputError that names them where no image can be compared.
     """
     contents: dict[PanopticHead, Content] = {head: Content() for head in predictor.heads}
     totals: dict[PanopticHead, Score] = {}
@@ -85,6 +90,8 @@ def compare_predictor(
                 totals[head] = totals.get(head, Score.zero(num_classes)) + scores[head]
         drawings.append(out / _drawing_name(entry.name))
         save_image(drawing(predictor, entry, answers, scores, source), drawings[-1])
+    if not drawings:
+        check_all_read(unreadable)
     reports: dict[PanopticHead, Report] = {head: total.report(where, predictor.classes) for head, total in totals.items()}
     return Comparison(
         contents=contents, reports=reports, drawings=drawings, notes=notes(predictor, mask_free), unreadable=unreadable
@@ -120,4 +127,4 @@ def notes(predictor: Predictor, mask_free: bool) -> list[str]:
 
 
 def _drawing_name(image: str) -> str:
-    return f"{stem_below(image)}_compare.png"
+    return stem_below(image) + DRAWING

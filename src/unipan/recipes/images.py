@@ -3,19 +3,22 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from torch import Tensor
 
-from unipan.addresses import Location
+from unipan.addresses import Location, named
 from unipan.checkpoint import open_run
 from unipan.console import counted, logger
 from unipan.data.coco_json import listing
+from unipan.data.image_ids import names_apart, shown, unfit
 from unipan.data.image_paths import find_files
 from unipan.errors import InputError, plural
 from unipan.ops.images import is_file, read_image
 from unipan.recipes.evaluate import evaluated, held_out
 from unipan.types import PanopticMap
+
+AnyLocation = TypeVar("AnyLocation", bound=Location)
 
 
 class Entry(NamedTuple):
@@ -75,6 +78,18 @@ def _images_in(folder: Path, out: Path | None) -> list[Path]:
     if not paths:
         raise InputError(f"the folder {folder} holds no image; name one that does.")
     return paths
+
+
+def fit_to_name_after(files: Sequence[AnyLocation], around: str) -> tuple[list[AnyLocation], list[AnyLocation]]:
+    """The files that results can be named after, and the others, which are told. around: as in `unfit`."""
+    fit: list[AnyLocation] = []
+    others: list[AnyLocation] = []
+    for file, name in zip(files, names_apart([*map(named, files)]), strict=True):
+        fault = unfit(name, around)
+        if fault:
+            logger.warning(f"left out: {shown(file)}: {fault}; rename the file.")
+        (others if fault else fit).append(file)
+    return fit, others
 
 
 def readable(files: Sequence[Path], what: str, unreadable: list[Path]) -> Iterator[tuple[int, Tensor]]:

@@ -1,6 +1,7 @@
 """What everything here is drawn on: an image as PIL, at a readable size, with text on plates that never overlap."""
 
 from collections.abc import Iterator
+from errno import ENOSPC
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -40,7 +41,8 @@ def save_image(image: Image.Image, path: Path) -> None:
     except ValueError as error:
         raise InputError(f"cannot write {path}: its suffix names no kind of image; name it .png or .jpg.") from error
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}. See that the disk has room.") from error
+        remedy = "See that the disk has room." if error.errno == ENOSPC else "Name another file, or another folder."
+        raise InputError(f"cannot write {path}: {error.strerror or error}. {remedy}") from error
 
 
 def readable_scale(width: int, height: int) -> int:
