@@ -2,7 +2,9 @@
 
 import base64
 import json
+import os
 import re
+import sys
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -85,6 +87,14 @@ def test_options_of_a_call_reach_the_page(predictor: Predictor, image: Path) -> 
     assert [value for _, value in shown["facts"]] == ["this predictor", "heuristic", "1", "none"]
     assert "unpropagated" not in shown["maps"], "that is asked of the unified head alone"
     assert not any(segment["thing"] for segment in shown["maps"]["answer"]["segments"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names themselves")
+def test_a_name_that_is_no_utf8_is_shown_by_its_numbers(tiny_run: Path, tmp_path: Path, image: Path) -> None:
+    odd = image.rename(tmp_path / os.fsdecode(b"caf\xe9.png"))
+    main(["explore", str(tiny_run), str(odd), "--out", str(tmp_path / "page.html")])
+    (shown,) = images_in((tmp_path / "page.html").read_text())
+    assert shown["name"] == r"caf\udce9.png"
 
 
 def test_truth_of_named_images(tiny_run: Path, tmp_path: Path, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from unipan.answer import Inference
 from unipan.checkpoint import open_run
 from unipan.choices import PanopticHead
 from unipan.data.coco_files import read_panoptic_file
-from unipan.data.image_ids import ids_in_json, names_apart
+from unipan.data.image_ids import ids_in_json, names_apart, shown
 from unipan.errors import InputError, plural
 from unipan.models.decode import best_channel, in_image, map_of_channels
 from unipan.models.panoptic_head import PanopticLogits, UnifiedHead, channel_bias, unary_logits
@@ -86,10 +86,10 @@ def explore_run(
     else:
         entries = _files(image_files(images, out), truth, predictor, unreadable)
     name = run if run.startswith("hf:") else open_run(run)[0].path.resolve().name
-    shown = [explored(predictor, entry, run=name) for entry in entries]
-    if not shown:
+    found = [explored(predictor, entry, run=name) for entry in entries]
+    if not found:
         raise InputError(f"none of {plural(len(unreadable), 'image')} could be read, so there is nothing to explore.")
-    return Exploration(explorer_page(shown).save(out), len(shown), unreadable)
+    return Exploration(explorer_page(found).save(out), len(found), unreadable)
 
 
 @torch.no_grad()
@@ -120,10 +120,10 @@ def explored(
         untrimmed = map_of_channels(channel, inference.admitted, predictor.classes)
         unpropagated = drop_small_stuff(untrimmed, min_area_px=limit)
     return Explored(
-        name=entry.name,
+        name=shown(entry.name),
         image=as_pil(entry.pixels),
         facts=[
-            ("run", run),
+            ("run", shown(run)),
             ("head", head or predictor.head),
             ("threshold", f"{admission.score_threshold:g}"),
             ("trimming", f"stuff under {limit} px" if limit else "none"),
