@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from unipan.errors import InputError
 
@@ -37,6 +37,13 @@ class Address(str):
 Location: TypeAlias = Path | Address
 
 
+class FileState(NamedTuple):
+    """What tells a file from what it was before."""
+
+    bytes: int
+    changed_ns: int  # since 1970
+
+
 def paths_of(one_or_several: str | Path | Iterable[str | Path]) -> list[Path]:
     """The paths, or the one."""
     return [Path(path) for path in ([one_or_several] if isinstance(one_or_several, str | Path) else one_or_several)]
@@ -63,6 +70,17 @@ def is_file(where: Location) -> bool:
         return where.is_file()
     with _system(where) as (system, path):
         return system.isfile(path)
+
+
+def state_of(where: Location) -> FileState | None:
+    """A file's state; of an address, and of what is not there, nothing is known."""
+    if isinstance(where, Address):
+        return None
+    try:
+        found = where.stat()
+    except OSError:
+        return None
+    return FileState(found.st_size, found.st_mtime_ns)
 
 
 def files_below(address: Address) -> list[Address]:

@@ -281,6 +281,39 @@ def test_a_folder_that_has_grown_keeps_its_old_names(learnt_run: Path, folder: P
     assert [image["file_name"] for image in content(out)["images"]] == ["2.png", "b/1.png", "a/1.png"]
 
 
+def test_an_image_that_was_replaced_is_predicted_again(learnt_run: Path, folder: Path, tmp_path: Path) -> None:
+    """Under its old name and id; where it can't be read now, the old answer is no longer listed either."""
+    out, images = tmp_path / "out", [folder / "001.png", folder / "b.png"]
+    before = predict(str(learnt_run), images, out)
+    Image.new("RGB", (48, 32)).save(folder / "001.png")
+    found = predict(str(learnt_run), images, out, skip_done=True)
+    assert (found.images, found.last and found.last[0]) == (2, folder / "001.png")
+    listed = [(one["file_name"], one["id"], one["width"]) for one in content(out)["images"]]
+    assert listed == [("b.png", "b", 56), ("001.png", 1, 48)]
+    assert found.segments == sum(len(one["segments_info"]) for one in content(out)["annotations"])
+    with Image.open(out / "panoptic/001.png") as png:
+        assert png.size == (48, 32)
+    assert predict(str(learnt_run), images, out, skip_done=True).last is None
+    (folder / "001.png").write_bytes(b"no image")
+    found = predict(str(learnt_run), images, out, skip_done=True)
+    assert (found.images, found.unreadable) == (1, [folder / "001.png"])
+    assert [one["file_name"] for one in content(out)["images"]] == ["b.png"]
+    assert found.segments < before.segments
+
+
+def test_a_log_without_the_files_states_goes_on(learnt_run: Path, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    predict(str(learnt_run), [folder], out)
+    log = out / "panoptic.jsonl"
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    size = (folder / "b.png").stat().st_size
+    assert [line.pop("state")["bytes"] for line in lines[1:]][-1] == size
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "b.png").touch()
+    found = predict(str(learnt_run), [folder], out, skip_done=True)
+    assert (found.images, found.last) == (len(NAMES), None)
+
+
 def test_results_are_no_images(folder: Path, tmp_path: Path) -> None:
     (folder / "out").mkdir()
     shutil.copy(folder / "b.png", folder / "out/b_overlay.png")

@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from unipan.addresses import Address, files_below, read_bytes, remove, write_bytes
+from unipan.addresses import Address, FileState, Location, files_below, read_bytes, remove, write_bytes
 from unipan.data.prediction_log import PredictionLog
 from unipan.errors import InputError
 
@@ -28,8 +28,8 @@ class AddressLog(PredictionLog):
         super().__init__(path, origin, resume=resume, called=folder)
         self._sent = path.stat().st_size if resume and known else 0
 
-    def add(self, source: Any, image: Mapping[str, Any], annotation: Mapping[str, Any]) -> None:
-        super().add(source, image, annotation)
+    def add(self, source: Location, state: FileState | None, image: Mapping[str, Any], annotation: Mapping[str, Any]) -> None:
+        super().add(source, state, image, annotation)
         self._unsent += 1
         if self._unsent >= PIECE_IMAGES:
             self._send()

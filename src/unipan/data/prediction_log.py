@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from unipan.addresses import Location
+from unipan.addresses import FileState, Location, state_of
 from unipan.classes import ClassTable
 from unipan.data.coco_json import stem_below
 from unipan.errors import InputError
@@ -17,8 +17,10 @@ class DoneImage(NamedTuple):
     """An image that is done."""
 
     name: str  # that it goes by
+    id: int | str
     segments: int
     line: int  # of the lines of images
+    state: FileState | None  # of its file, as it was predicted; None where nothing is known
 
 
 class PredictionLog:
@@ -57,9 +59,14 @@ class PredictionLog:
         """Of all images that are done."""
         return sum(image.segments for image in self.done.values())
 
-    def is_done(self, source: Location) -> bool:
-        """Whether the image of a file is done, under whichever name."""
-        return str(source) in self.done
+    def is_changed(self, source: Location) -> bool:
+        """Whether a file that is done is, as far as that is known, no longer what was predicted."""
+        before, now = self.done[str(source)].state, state_of(source)
+        return before is not None and now is not None and before != now
+
+    def forget(self, source: Location) -> DoneImage:
+        """Count an image as not done until it is added again; its name and its id stay its own."""
+        return self.done.pop(str(source))
 
     def check_free(self, name: str, source: Location) -> None:
         """Refuse a further image whose files would be those of another. Raises: InputError."""
@@ -81,10 +88,11 @@ class PredictionLog:
             raise InputError(f"{self.called} holds an image of the id {id}, which another is to get; name another --out.")
         return free
 
-    def add(self, source: Location, image: Mapping[str, Any], annotation: Mapping[str, Any]) -> None:
-        """An image is done; `source` is its file."""
-        self._write({"source": str(source), "image": image, "annotation": annotation})
-        self._note(str(source), image, annotation)
+    def add(self, source: Location, state: FileState | None, image: Mapping[str, Any], annotation: Mapping[str, Any]) -> None:
+        """An image is done; `source` is its file, and `state` what this was before it was read."""
+        known = {} if state is None else {"state": state._asdict()}
+        self._write({"source": str(source), **known, "image": image, "annotation": annotation})
+        self._note(str(source), state, image, annotation)
 
     def write_json(self, path: Path, classes: ClassTable) -> None:
         """Write all images that are done, in their lines' order, as one JSON."""
@@ -102,9 +110,9 @@ class PredictionLog:
                     out.write((", " if index else "") + json.dumps(json.loads(line)[key]))
             out.write(f'], "categories": {json.dumps(classes.to_categories())}}}')
 
-    def _note(self, source: str, image: Mapping[str, Any], annotation: Mapping[str, Any]) -> None:
+    def _note(self, source: str, state: FileState | None, image: Mapping[str, Any], annotation: Mapping[str, Any]) -> None:
         name = image["file_name"]
-        self.done[source] = DoneImage(name, len(annotation["segments_info"]), self._lines)
+        self.done[source] = DoneImage(name, image["id"], len(annotation["segments_info"]), self._lines, state)
         self._taken[stem_below(name)] = (name, source)
         self._ids.add(image["id"])
         self._lines += 1
@@ -127,7 +135,8 @@ class PredictionLog:
                 entry = json.loads(line)
                 same = end or entry["origin"] == json.loads(json.dumps(origin))
                 if end:
-                    self._note(entry["source"], entry["image"], entry["annotation"])
+                    state = FileState(**entry["state"]) if "state" in entry else None
+                    self._note(entry["source"], state, entry["image"], entry["annotation"])
             except (ValueError, KeyError, TypeError) as error:
                 raise InputError(f"{self.called} is damaged; leave --skip-done out, and all is predicted again.") from error
             if not same:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from unipan.addresses import Address, Location, named, written_to
+from unipan.addresses import Address, Location, named, state_of, written_to
 from unipan.checkpoint import open_run
 from unipan.choices import OverlayForm, PanopticHead
 from unipan.console import Table, counted, logger
@@ -95,7 +95,8 @@ def predict(
     }
     with _log(out, origin_of(run, settings), resume=skip_done) as log:
         left = _left(log, [*map(ImageJob, files, names, ids)], given_ids=truth is not None)
-        for job, done in zip(left, counted(predicted(left), "predicting", len(left)), strict=True):
+        states = [state_of(job.source) for job in left]
+        for job, state, done in zip(left, states, counted(predicted(left), "predicting", len(left)), strict=True):
             if done.image is None or done.annotation is None:
                 logger.warning(f"left out: {done.unreadable}")
                 unreadable.append(job.source)
@@ -103,7 +104,7 @@ def predict(
             last = (job.source, done.answer) if done.answer is not None else None
             for what in done.remarks:
                 noted.setdefault(what, []).append(job.name)
-            log.add(job.source.absolute(), done.image, done.annotation)
+            log.add(job.source.absolute(), state, done.image, done.annotation)
         if not log.done:
             check_all_read(unreadable)
         with written_to(out) as folder:
@@ -112,15 +113,25 @@ def predict(
 
 
 def _left(log: PredictionLog, jobs: Sequence[ImageJob], *, given_ids: bool) -> list[ImageJob]:
-    """What is not done; with another id, the name, where one that is done has its number, unless ids are given.
+    """Images not done, or changed since; with another id, the name, where one that is done has its number, unless ids are given.
 
     What is done keeps its name: as folders grow, further images may need more of their folders to be told apart.
     """
-    left = [job for job in jobs if not log.is_done(job.source.absolute())]
-    for job in left:
-        log.check_free(job.name, job.source.absolute())
-    others = [None if given_ids else image_id_of(job.name) for job in left]
-    return [job._replace(image_id=log.free_id(job.image_id, other)) for job, other in zip(left, others, strict=True)]
+    left: list[ImageJob] = []
+    changed: list[str] = []
+    for job in jobs:
+        source = job.source.absolute()
+        if str(source) not in log.done:
+            log.check_free(job.name, source)
+            other = None if given_ids else image_id_of(job.name)
+            left.append(job._replace(image_id=log.free_id(job.image_id, other)))
+        elif log.is_changed(source):
+            before = log.forget(source)
+            left.append(job._replace(name=before.name, image_id=before.id))
+            changed.append(before.name)
+    if changed:
+        logger.info(f"predicted again, because the files have changed since: {listing(changed)}")
+    return left
 
 
 def _engine(

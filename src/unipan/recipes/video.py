@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from unipan.addresses import state_of
 from unipan.choices import PanopticHead
 from unipan.console import counted
 from unipan.data.video import PART_FORMAT, Video, VideoFrame, is_camera, join_parts, write_part
@@ -118,8 +119,8 @@ def _identity(source: Path) -> dict[str, Any]:
     """What tells a video from another, and from what it was before."""
     if is_camera(source):
         return {"video": str(source)}
-    state = source.stat()
-    return {"video": str(source.absolute()), "bytes": state.st_size, "changed_ns": state.st_mtime_ns}
+    state = state_of(source)
+    return {"video": str(source.absolute()), **({} if state is None else state._asdict())}
 
 
 def _drawn(predictor: Predictor, frames: Iterable[VideoFrame], stopped: Callable[[], bool]) -> Iterator[VideoFrame]:
