@@ -45,6 +45,13 @@ def png_of(file_name: str) -> str:
     return stem_below(file_name) + ".png"
 
 
+def check_name(file_name: str) -> None:
+    """Raises: InputError where no PNG can be named after the image."""
+    fault = unfit(file_name, ".png")
+    if fault:
+        raise InputError(f"nothing can be named after the image {shown(file_name)}: {fault}; rename the file.")
+
+
 def write_entry(
     folder: Path, entry: Entry, classes: ClassTable, *, scores: bool, png: str = ""
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -54,9 +61,7 @@ def write_entry(
 
     Raises: InputError where no file can be named after the image, or it can't be written.
     """
-    fault = unfit(entry.file_name, ".png")
-    if fault:
-        raise InputError(f"nothing can be named after the image {shown(entry.file_name)}: {fault}; rename the file.")
+    check_name(entry.file_name)
     png = png or png_of(entry.file_name)
     path = folder / png
     make_folder(path.parent)

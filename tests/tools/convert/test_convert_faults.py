@@ -1,6 +1,9 @@
 """What can't be used of an export is counted, and left out when asked; what is unambiguous is read in whatever form it comes."""
 
 import json
+import os
+import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +238,22 @@ def test_pairs_are_read_at_all_levels_and_lone_maps_left_out(tmp_path: Path) -> 
     faults, _ = run(source, tmp_path / "out", "skip")
     assert [Path(fault.split()[0]).name for fault in faults] == ["lone.png", "lone.png", "1.PNG"]
     assert [path.name for path in (tmp_path / "out").rglob("*.png")] == ["0:02.png"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names themselves")
+@pytest.mark.parametrize("val_share", [0.0, 0.5])
+def test_an_image_whose_name_is_no_utf8_is_left_out_alone(val_share: float, tmp_path: Path) -> None:
+    odd = os.fsdecode(b"caf\xe9.png")
+    folders = [tmp_path / name for name in ("semantic", "instances", "images")]
+    for folder, name in product(folders, ("a.png", "b.png", "c.png", "d.png", odd)):
+        save_numbers(folder / name, np.full(SIZE, 5))
+    source = PairSource(*folders, classes=CLASSES, ignore=[], unclaimed="crowd")
+    parts = parts_of(source, split="train", val_share=val_share, seed=0)
+    counts = convert(parts, tmp_path / "out", faulty="skip")
+    assert [fault for count in counts for fault in count.faults] == [
+        r"nothing can be named after the image caf\udce9.png: its name is no UTF-8; rename the file."
+    ]
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*.png")) == ["a.png", "b.png", "c.png", "d.png"]
 
 
 def test_frames_of_cityscapes_without_a_partner_are_left_out_when_asked(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from unipan.choices import Faulty
 from unipan.classes import ClassTable
 from unipan.console import counted
 from unipan.data.coco_json import listing, read_json_as
-from unipan.data.coco_writer import Entry, write_panoptic
+from unipan.data.coco_writer import Entry, check_name, write_panoptic
 from unipan.errors import InputError, noted
 from unipan.files import make_folder
 from unipan.tools.convert.report import Part, SplitCounts, all_faults, counted_faults, json_path
@@ -73,7 +73,7 @@ def parts_of(source: Source, *, split: str, val_share: float, seed: int) -> list
     names = source.file_names
     if len(names) < 2:
         raise InputError("there is one image only, which can't be divided; leave out --val-share.")
-    ranked = sorted(range(len(names)), key=lambda index: sha256(f"{seed} {names[index]}".encode()).digest())
+    ranked = sorted(range(len(names)), key=lambda index: sha256(f"{seed} {names[index]}".encode(errors="surrogateescape")).digest())
     held_out = set(ranked[: min(max(round(val_share * len(names)), 1), len(names) - 1)])
     train = [index for index in range(len(names)) if index not in held_out]
     return [Part("train", source, train), Part("val", source, sorted(held_out))]
@@ -84,6 +84,7 @@ def _entries(part: Part, count: SplitCounts, faulty: Faulty) -> Iterator[Entry]:
     for index in counted(part.indices, f"converting {part.split}", len(part.indices)):
         converted = None
         with noted(count.faults):
+            check_name(part.source.file_names[index])
             converted = part.source[index]
             count.add(converted)
         if converted and (faulty == "skip" or not count.faults):
