@@ -1,5 +1,6 @@
 """A video becomes an overlaid video, frame by frame; a call that was killed goes on; what can't be read is said."""
 
+import json
 import sys
 from collections.abc import Iterator
 from fractions import Fraction
@@ -59,7 +60,7 @@ def test_each_frame_is_overlaid_at_its_own_time(learnt_run: Path, clip: Path, tm
     drawn, times = frames_of(found.path)
     assert times == pytest.approx([number / 10 for number in range(FRAMES)], abs=0.002)
     assert [frame.shape for frame in drawn] == [(64, 90, 3)] * FRAMES
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip_overlay.mp4"]  # the parts are gone
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip_overlay.json", "clip_overlay.mp4"]  # the parts are gone
     plain = [np.abs(frame[:63].astype(int) - pixels).mean() for frame, pixels in zip(drawn, moving_square(), strict=True)]
     assert min(plain) > 3  # something is drawn over every one
 
@@ -105,6 +106,27 @@ def test_parts_of_other_settings_are_not_taken(learnt_run: Path, clip: Path, tmp
     (parts / "000000.nut").write_bytes(b"of another run")
     (parts / "origin.json").write_text("{}")
     assert predict_video(str(learnt_run), clip, tmp_path).before == 0
+
+
+def test_a_second_video_of_the_stem_is_refused(learnt_run: Path, clip: Path, tmp_path: Path, small_parts: None) -> None:
+    """Where the first one's result or parts are; the first itself may be drawn again, as may what no file names the video of."""
+    out, other = tmp_path / "out", tmp_path / "clip.avi"
+    other.write_bytes(clip.read_bytes())
+    target = predict_video(str(learnt_run), clip, out).path
+    before = target.read_bytes()
+    with pytest.raises(InputError, match=r"clip_overlay\.mp4 is of .*clip\.mkv, another video; name another --out"):
+        predict_video(str(learnt_run), other, out)
+    assert target.read_bytes() == before
+    assert predict_video(str(learnt_run), clip, out).frames == FRAMES
+    target.unlink()
+    (out / "clip_parts").mkdir()
+    (out / "clip_parts" / "origin.json").write_text(json.dumps({"video": str(clip)}))
+    with pytest.raises(InputError, match=r"clip_parts is of .*clip\.mkv, another video"):
+        predict_video(str(learnt_run), other, out)
+    (out / "clip_parts" / "origin.json").unlink()
+    target.write_bytes(before)
+    target.with_suffix(".json").unlink()
+    assert predict_video(str(learnt_run), other, out).frames == FRAMES
 
 
 def test_one_frame_at_a_time_is_held(clip: Path, tmp_path: Path) -> None:

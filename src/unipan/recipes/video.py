@@ -29,6 +29,10 @@ log = logging.getLogger(__name__)
 
 PART_FRAMES = 64
 """Frames of a part: what a kill loses at most."""
+ORIGIN = "origin.json"
+"""What a folder of parts follows from."""
+VIDEO = "video"
+"""The key of a video's name in that file and in the one beside the result."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +71,8 @@ def predict_video(
 ) -> VideoPrediction:
     """Write OUT/STEM_overlay.mp4, frame by frame, with the frames' own times and without sound.
 
+    OUT/STEM_overlay.json names the video, so that another one of this stem is refused and not written over it.
+
     source: a video file, or a camera's number. Frames are written in parts, OUT/STEM_parts, so that the same command goes on
     behind the last whole part of one that was killed; a camera's frames don't come again: it begins anew, and Ctrl-C ends it.
     head: another than the run's. overrides: limits and sizes other than the run's.
@@ -74,8 +80,10 @@ def predict_video(
     camera = is_camera(source)
     stem = f"camera{source}" if camera else source.stem
     target, parts = out / f"{stem}_overlay.mp4", out / f"{stem}_parts"
+    named_in = target.with_suffix(".json")
     if not camera and target.resolve() == source.resolve():
         raise InputError(f"{source} is where its overlays would go; name another --out.")
+    _check_own(source, {target: named_in, parts: parts / ORIGIN})
     with Video(source) as video, requests_to_stop(lambda _: None) if camera else nullcontext(lambda: None) as asked:
         predictor = load(run, head=head, device=device, overrides=overrides)
         settings = {"head": predictor.head, "overrides": asdict(overrides), "part_frames": PART_FRAMES}
@@ -91,6 +99,7 @@ def predict_video(
     if not done:
         reason = f" ({video.broken})" if video.broken else ""
         raise InputError(f"{source} holds no frame that can be read{reason}; name another video.")
+    write_json(named_in, {VIDEO: _name(source)})  # before, as a kill in between would leave a video of nobody
     join_parts(target, done)
     rmtree(parts)
     return VideoPrediction(path=target, frames=written, before=before, broken=video.broken)
@@ -98,14 +107,14 @@ def predict_video(
 
 def _begun(parts: Path, origin: dict[str, Any], *, anew: bool) -> list[Path]:
     """The parts that a call of the same origin has written; their folder is made, and emptied of all others."""
-    known = parts / "origin.json"
+    known = parts / ORIGIN
     try:
         same = not anew and json.loads(known.read_text()) == json.loads(json.dumps(origin))
     except (OSError, ValueError):
         same = False
     if not same:
         if known.is_file():
-            log.info(f"{parts} holds parts of another video, run or settings, which go.")
+            log.info(f"{parts} holds parts of another run or settings, or of what the video was before, which go.")
         for path in parts.glob(f"*.{PART_FORMAT}"):
             path.unlink()
         make_folder(parts)
@@ -117,10 +126,27 @@ def _begun(parts: Path, origin: dict[str, Any], *, anew: bool) -> list[Path]:
 
 def _identity(source: Path) -> dict[str, Any]:
     """What tells a video from another, and from what it was before."""
-    if is_camera(source):
-        return {"video": str(source)}
-    state = state_of(source)
-    return {"video": str(source.absolute()), **({} if state is None else state._asdict())}
+    state = None if is_camera(source) else state_of(source)
+    return {VIDEO: _name(source), **({} if state is None else state._asdict())}
+
+
+def _name(source: Path) -> str:
+    """What a video stays the same by when it is recorded anew."""
+    return str(source) if is_camera(source) else str(source.absolute())
+
+
+def _check_own(source: Path, results: dict[Path, Path]) -> None:
+    """Refuse to touch what is of another video. results: each, if there, with the JSON that names its video.
+
+    One without such a JSON, as of earlier versions, may be anyone's and is replaced. Raises: InputError.
+    """
+    for result, origin in results.items():
+        try:
+            named = json.loads(origin.read_text())[VIDEO] if result.exists() else _name(source)
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if named != _name(source):
+            raise InputError(f"{result} is of {named}, another video; name another --out, or remove it.")
 
 
 def _drawn(predictor: Predictor, frames: Iterable[VideoFrame], stopped: Callable[[], bool]) -> Iterator[VideoFrame]:
