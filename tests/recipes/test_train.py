@@ -237,6 +237,34 @@ def test_a_run_is_never_overwritten(left: str, tiny_run: Path, tiny_config: Conf
     assert contents(tmp_path) == before
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"config.json": '{"train": {"steps": 7}}'},  # a file of settings
+        {"classes.json": '[{"id": 1, "name": "cat", "isthing": 1}]'},
+        {"log.jsonl": '{"step": 5, "mine": 1}\n'},
+        {"config.json": "whole", "log.jsonl": '{"epoch": 5}\n'},
+        {"config.json": "whole", "log.jsonl": "null\n"},
+    ],
+)
+def test_files_that_no_training_wrote_are_never_replaced(
+    files: dict[str, str], tiny_run: Path, tiny_config: Config, tmp_path: Path
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text((tiny_run / name).read_text() if text == "whole" else text)
+    before = contents(tmp_path)
+    with pytest.raises(InputError, match=f"holds {' and '.join(files)}, which no training wrote"):
+        train(tiny_config, tmp_path)
+    assert contents(tmp_path) == before
+
+
+def test_weights_that_the_last_step_broke_are_no_model(tiny_config: Config, tmp_path: Path) -> None:
+    far = replace(tiny_config.train, steps=1, warmup_steps=0, learning_rate=1e30, weight_decay=1e30)
+    broken = replace(tiny_config, train=far)
+    with pytest.raises(InputError, match=r"the training diverged: after its last step .* not finite"):
+        train(broken, tmp_path)
+
+
 def test_a_full_disk_stops_training_with_a_sentence(tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

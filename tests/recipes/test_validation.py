@@ -108,6 +108,19 @@ def answer_of(pq: float) -> SimpleNamespace:
     return SimpleNamespace(answer=SimpleNamespace(quality=SimpleNamespace(all=part, things=part, stuff=part)))
 
 
+def test_an_image_that_cannot_be_read_costs_no_step(tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(*_: object) -> None:
+        raise InputError("cannot read the image bad.png")
+
+    config = with_validation(tiny_config)
+    monkeypatch.setattr("unipan.recipes.training.validation.evaluate_predictor", unreadable)
+    with pytest.raises(InputError, match=r"the evaluation after step 2, which is saved, failed: cannot read the image bad\.png"):
+        train(config, tmp_path)
+    monkeypatch.undo()
+    train(config, tmp_path, resume=True)
+    assert [line["step"] for line in read_log(tmp_path / "log.jsonl")] == [1, 2, 3, 4, 5, 6]
+
+
 def test_the_drawing_shows_four_images(checked: Path) -> None:
     [path] = (checked / "panels").iterdir()
     assert path.name == "step-00000006.jpg"

@@ -27,8 +27,9 @@ from unipan.engine.trackers import need_trackers
 from unipan.losses.build import criterion_of
 from unipan.models.build import untrained_network
 from unipan.models.network import PanopticNetwork
-from unipan.recipes.training.checkpoints import resumed_state, start_folder
+from unipan.recipes.training.checkpoints import resumed_state
 from unipan.recipes.training.hooks import training_hooks
+from unipan.recipes.training.run_folder import start_folder
 from unipan.recipes.training.setup import base_rate, check_divisible, fresh_network, training_admission, training_table
 from unipan.settings import flat_settings
 

@@ -55,13 +55,6 @@ def keep_checkpoint(folder: RunFolder, state: TrainingState, *, keep: int) -> No
         folder.checkpoint(step).unlink(missing_ok=True)
 
 
-def start_folder(folder: RunFolder) -> None:
-    """Refuse a folder that holds a run already, and clean one whose run was killed before its first checkpoint."""
-    if saved_steps(folder) or folder.model.exists():
-        raise InputError(f"{folder.path} holds a run already; add --resume to go on with it, or name another --out.")
-    sweep(folder.path, folder.checkpoints)
-
-
 def newest_state(folder: RunFolder) -> TrainingState | None:
     """The newest checkpoint that is whole; each that is not is named. None where the run was stopped before its first one."""
     steps = saved_steps(folder)
@@ -183,7 +176,14 @@ class Checkpoints(Hook):
         return self.average.state_dict() if self.average else dict(self.network.state_dict())
 
     def at_end(self) -> None:
-        self.network.load_state_dict(self._model_weights())
+        weights = self._model_weights()
+        broken = [name for name, weight in weights.items() if weight.is_floating_point() and not weight.isfinite().all()]
+        if broken:
+            raise InputError(
+                f"the training diverged: after its last step {len(broken)} of {len(weights)} weights are not finite, "
+                f"first {broken[0]}. Train with a lower learning rate (train.learning_rate)."
+            )
+        self.network.load_state_dict(weights)
         kind = f"moving average of the weights (train.ema {self.schedule.ema:g})" if self.average else "weights"
         if self.validation and self.validation.best_step:
             logger.info(self.validation.best_sentence(kind))

@@ -97,9 +97,13 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     """The whole lines of a log, in order; [] where there is none. A last line that was cut short is left out."""
     try:
         lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-        return [json.loads(line) for line in lines if line.endswith("\n")]
-    except (OSError, ValueError) as error:
+        found = [json.loads(line) for line in lines if line.endswith("\n")]
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot read the log {path}: {error}.") from error
+    strange = [number for number, line in enumerate(found, 1) if not isinstance(line, dict) or type(line.get("step")) is not int]
+    if strange:
+        raise InputError(f"{path} is no run's log: line {strange[0]} says of no step. Remove that line, or name another folder.")
+    return found
 
 
 def trim_log(path: Path, done: int) -> None:

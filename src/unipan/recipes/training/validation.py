@@ -94,7 +94,13 @@ class Validation(Hook):
         predictor = self.held_out.predictor()
         for statistics in predictor.network.buffers():  # where batch norms are fine-tuned, each process has its own
             this_process().broadcast(statistics)
-        quality = evaluate_predictor(predictor, self.evaluated, evaluation_title(self.config)).answer.quality
+        try:
+            quality = evaluate_predictor(predictor, self.evaluated, evaluation_title(self.config)).answer.quality
+        except InputError as error:
+            if this_process().count > 1:
+                raise  # the others wait for this one's part of the images
+            step.stop = InputError(f"the evaluation after step {step.index}, which is saved, failed: {error}")
+            return
         self.last_pq = quality.all.pq
         if self.last_pq > self.best_pq:
             self.best_pq, self.best_step = self.last_pq, step.index

@@ -1,0 +1,32 @@
+"""Where a training may start: a new folder, an empty one, or that of a run that was killed early; never among others' files."""
+
+from unipan.checkpoint import RunFolder, read_classes
+from unipan.errors import InputError
+from unipan.files import sweep
+from unipan.recipes.training.checkpoints import saved_steps
+from unipan.recipes.training.log import read_log
+from unipan.settings_file import absent_settings, load_config
+
+
+def start_folder(folder: RunFolder) -> None:
+    """Refuse a folder that holds a run or a stranger's files, and clean one whose run was killed before its first checkpoint."""
+    if saved_steps(folder) or folder.model.exists():
+        raise InputError(f"{folder.path} holds a run already; add --resume to go on with it, or name another --out.")
+    found = [path for path in (folder.config, folder.classes, folder.log) if path.exists()]
+    if found and not _is_runs(folder):
+        names = " and ".join(path.name for path in found)
+        raise InputError(f"{folder.path} holds {names}, which no training wrote and this one would replace; name another --out.")
+    sweep(folder.path, folder.checkpoints)
+
+
+def _is_runs(folder: RunFolder) -> bool:
+    """Whether the settings, and what else is there of classes and log, are a run's: its settings are written first and whole."""
+    try:
+        whole = not absent_settings(folder.config)
+        load_config(folder.config)
+        if folder.classes.exists():
+            read_classes(folder.classes)
+        read_log(folder.log)
+    except InputError:
+        return False
+    return whole
