@@ -11,6 +11,7 @@ import pytest
 
 from unipan.config import Config, DataConfig, DetectorConfig, InferenceConfig, LossConfig, ModelConfig, TrainConfig
 from unipan.errors import InputError
+from unipan.overrides import Overrides
 from unipan.presets import PRESETS, as_panoptic_fpn, as_upsnet, demo
 from unipan.recipes.tables.methods import method_config
 from unipan.settings_file import load_config, save_config
@@ -132,6 +133,19 @@ def test_a_missing_file_is_named(path: Path) -> None:
         (lambda: TrainConfig(weight_decay=-1e-4), "train.weight_decay is -0.0001; it must be 0 or more"),
         (lambda: TrainConfig(learning_rate=math.nan), "train.learning_rate is nan; it must be above 0"),
         (lambda: TrainConfig(momentum=1.0), "train.momentum is 1; it must lie"),
+        (lambda: TrainConfig(learning_rate=math.inf), "train.learning_rate is inf; it must be above 0 and finite"),
+        (lambda: TrainConfig(weight_decay=math.inf), "train.weight_decay is inf; it must be 0 or more and finite"),
+        (lambda: TrainConfig(score_threshold=math.nan), "train.score_threshold is nan; it must lie"),
+        (lambda: TrainConfig(decay_steps=(-5, -5)), "train.decay_steps"),
+        (lambda: InferenceConfig(score_threshold=50), "inference.score_threshold is 50; it must lie"),
+        (lambda: LossConfig(semantic=math.nan), "mend semantic"),
+        (lambda: LossConfig(box=math.inf), "mend box"),
+        (lambda: ModelConfig(decoder_channels=(64, 0)), "model.decoder_channels"),
+        (lambda: DetectorConfig(aspect_ratios=(0.5, math.nan)), "model.detector.aspect_ratios"),
+        (lambda: DetectorConfig(anchor_scale=math.inf), "model.detector.anchor_scale is inf"),
+        (lambda: Overrides(max_admitted=-1), "max_admitted is -1; give 0 or more"),
+        (lambda: Overrides(short_side=-1), "short_side is -1; give 0 or more"),
+        (lambda: Overrides(precision="fp16"), "there is no precision fp16; choose fp32 or bf16"),  # type: ignore[arg-type]
         (lambda: DetectorConfig(proposals=0), "model.detector.proposals is 0; it must be above 0"),
         (lambda: DetectorConfig(nms=1.5), "model.detector.nms is 1.5; it must lie"),
         (lambda: DetectorConfig(aspect_ratios=()), "model.detector.aspect_ratios"),

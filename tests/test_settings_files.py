@@ -37,9 +37,12 @@ def test_printing_settings_needs_no_place_for_what_is_not_written(verb: list[str
     assert "--out PATH" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("windows", [False, True])
 @pytest.mark.parametrize("name", FORMS)
-def test_each_form_says_the_same_and_the_command_line_wins(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / name).write_text(FORMS[name])
+def test_each_form_says_the_same_and_the_command_line_wins(
+    name: str, windows: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_bytes(b"\xef\xbb\xbf" * windows + FORMS[name].encode())
     base = demo()
     schedule = replace(base.train, steps=7, learning_rate=1e-4)
     expected = replace(base, train=schedule, data=replace(base.data, scene_size=(64, 96)))
@@ -83,6 +86,10 @@ def test_data_of_one_s_own_are_neither_merged_nor_trimmed(
         ("a.yaml", "a: &a [1]\nb: [*a, *a]", "aliases"),
         ("a.yaml", "- 1", "holds list, not settings"),
         ("a.yaml", "!!python/object/apply:os.system [id]", "cannot read the settings in "),
+        ("a.yaml", "train: {steps: 7}\ndata: {}\ntrain: {workers: 0}", "a.yaml: it has train 2 times; write it once."),
+        ("a.yaml", "a:\n- {b: {c: 1, c: 2}}", "it has c 2 times"),
+        ("a.json", '{"train": {"steps": 7, "steps": 8}}', "it has steps 2 times"),
+        ("a.toml", "[train]\n[train]", "cannot read the settings in "),
         ("a.toml", "a = ", "cannot read the settings in "),
         ("a.json", "[" * 100_000, "cannot read the settings in "),
         ("a.yaml", "[" * 100_000, "cannot read the settings in "),

@@ -3,6 +3,7 @@
 Paper means the supplementary of Li, Qi, Torr, CVPR 2020. A default that it does not give is ours, and says so.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from math import inf
 from pathlib import Path
@@ -79,7 +80,7 @@ class DetectorConfig:
     def __post_init__(self) -> None:
         _positive(self, "model.detector", "box_channels", "mask_channels", "rpn_samples", "roi_samples")
         _positive_or_from_data(self, "model.detector", "anchor_scale", "proposals_before_nms", "proposals", "max_detections")
-        if self.aspect_ratios != (FROM_DATA,) and (not self.aspect_ratios or not min(self.aspect_ratios) > 0):
+        if self.aspect_ratios != (FROM_DATA,) and not _all_positive(self.aspect_ratios):
             raise InputError(
                 f"model.detector.aspect_ratios is {self.aspect_ratios}; it takes one or more heights over widths, all above 0, "
                 "or a single -1."
@@ -154,6 +155,8 @@ class ModelConfig:
                 "model.panoptic heuristic has no panoptic channels, so no void channel; set --model.no-void-channel."
             )
         _positive(self, "model", "fpn_channels", "affinity_dim")
+        if not _all_positive(self.decoder_channels):
+            raise InputError(f"model.decoder_channels is {self.decoder_channels}; it takes the widths of one or more blocks.")
         _not_negative(self, "model", "stuff_cells", "shared_blocks")
         if self.shared_blocks > len(self.decoder_channels):
             raise InputError(
@@ -301,7 +304,7 @@ class LossConfig:
     """Images over which one Lovasz-softmax is taken; the paper takes the 8 crops of a GPU."""
 
     def __post_init__(self) -> None:
-        negative = [f.name for f in fields(self) if getattr(self, f.name) < 0]
+        negative = [f.name for f in fields(self) if not 0 <= getattr(self, f.name) < inf]
         if negative or self.group < 1:
             raise InputError(f"loss weights must be 0 or more and loss.group at least 1; mend {', '.join(negative) or 'group'}.")
         if not any(
@@ -385,6 +388,9 @@ class TrainConfig:
         _positive(self, "train", "steps", "batch_size", "learning_rate", "clip_norm", "save_every", "keep")
         _positive(self, "train", "accumulate")
         _positive_or_from_data(self, "train", "max_admitted")
+        _fractions(self, "train", "score_threshold")
+        if min(self.decay_steps, default=0) < 0:
+            raise InputError(f"train.decay_steps is {self.decay_steps}; each step must be 0 or more.")
         _not_negative(self, "train", "seed", "workers", "reference_batch_size", "weight_decay")
         _not_negative(self, "train", "evaluate_every", "evaluate_images", "panels_every")
         if self.seed >= 2**63:
@@ -420,6 +426,7 @@ class InferenceConfig:
     """Stuff segments with fewer pixels of the original image become void; 0 trims nothing."""
 
     def __post_init__(self) -> None:
+        _fractions(self, "inference", "score_threshold")
         _not_negative(self, "inference", "min_stuff_area_px")
         if self.max_admitted < FROM_DATA:
             raise InputError(f"inference.max_admitted is {self.max_admitted}; it must be 0 or more (or -1).")
@@ -465,10 +472,15 @@ class Config:
             )
 
 
+_FINITE = ("", " and finite")
+
+
 def _positive(config: object, section: str, *names: str) -> None:
     for name in names:
-        if not getattr(config, name) > 0:
-            raise InputError(f"{section}.{name} is {getattr(config, name)}; it must be above 0.")
+        if not 0 < getattr(config, name) < inf:
+            raise InputError(
+                f"{section}.{name} is {getattr(config, name)}; it must be above 0{_FINITE[getattr(config, name) == inf]}."
+            )
 
 
 def _positive_or_from_data(config: object, section: str, *names: str) -> None:
@@ -477,11 +489,18 @@ def _positive_or_from_data(config: object, section: str, *names: str) -> None:
 
 def _not_negative(config: object, section: str, *names: str) -> None:
     for name in names:
-        if not getattr(config, name) >= 0:
-            raise InputError(f"{section}.{name} is {getattr(config, name)}; it must be 0 or more.")
+        if not 0 <= getattr(config, name) < inf:
+            raise InputError(
+                f"{section}.{name} is {getattr(config, name)}; it must be 0 or more{_FINITE[getattr(config, name) == inf]}."
+            )
 
 
 def _fractions(config: object, section: str, *names: str) -> None:
     for name in names:
         if not 0 <= getattr(config, name) <= 1:
             raise InputError(f"{section}.{name} is {getattr(config, name)}; it must lie in [0, 1].")
+
+
+def _all_positive(values: Sequence[float]) -> bool:
+    """Whether there are any, and all above 0 and finite."""
+    return bool(values) and all(0 < value < inf for value in values)

@@ -1,7 +1,7 @@
 """What a call of evaluate or predict may set otherwise than the run that it takes."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 from unipan.choices import InferencePrecision
 from unipan.config import Config
@@ -40,6 +40,12 @@ class Overrides:
             raise InputError(f"the limit of nms is {self.nms:g}; an IoU lies in [0, 1].")
         if self.scale is not None and not 0 < self.scale < float("inf"):
             raise InputError(f"the scale is {self.scale:g}; a factor lies above 0: 0.5 halves the sides.")
+        for name in ("max_admitted", "max_detections", "proposals", "short_side", "long_side", "min_stuff_area_px"):
+            value = getattr(self, name)
+            if value is not None and value < 0:  # -1 in a training's settings asks its data, of which nothing is known here
+                raise InputError(f"{name} is {value}; give 0 or more, or leave it out to keep the run's own.")
+        if self.precision not in (None, *get_args(InferencePrecision)):
+            raise InputError(f"there is no precision {self.precision}; choose {' or '.join(get_args(InferencePrecision))}.")
         if self.scale is not None and (self.short_side is not None or self.long_side is not None):
             raise InputError(f"the scale {self.scale:g} and a side came; a factor takes no sides: give one or the other.")
 

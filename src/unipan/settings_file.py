@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -44,7 +45,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(f"it has more than {MOST_BYTES} bytes")
-        values = _parsed(path.read_text(encoding="utf-8"), path.suffix.lower())
+        values = _parsed(path.read_text(encoding="utf-8-sig"), path.suffix.lower())
         flat(values if isinstance(values, Mapping) else {})  # finds out nesting without end
     except (OSError, ValueError, RecursionError) as error:  # ValueError: another form, or no text at all
         raise InputError(f"cannot read the settings in {path}: {error}.") from error
@@ -56,12 +57,34 @@ def read_settings(path: Path) -> dict[str, Any]:
 def _parsed(text: str, suffix: str) -> Any:
     match suffix:
         case ".json":
-            return json.loads(text)
+            return json.loads(text, object_pairs_hook=_without_repeats)
         case ".toml":
             return tomllib.loads(text)
         case ".yaml" | ".yml":
             return _parsed_yaml(text)
     raise ValueError(f"its name ends in {suffix or 'nothing'}, and .json, .yaml or .toml are known")
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A mapping, unless it has a name twice: the format would keep the last value and drop the others without a word."""
+    for name, times in Counter(name for name, _ in pairs).items():
+        if times > 1:
+            raise ValueError(f"it has {name} {times} times; write it once")
+    return dict(pairs)
+
+
+def _check_repeats(node: Any) -> None:
+    """The same for a node of YAML, in all its levels."""
+    import yaml
+
+    match node:
+        case yaml.MappingNode():
+            _without_repeats([(str(key.value), None) for key, _ in node.value])
+            for _, value in node.value:
+                _check_repeats(value)
+        case yaml.SequenceNode():
+            for value in node.value:
+                _check_repeats(value)
 
 
 def _parsed_yaml(text: str) -> Any:
@@ -74,6 +97,7 @@ def _parsed_yaml(text: str) -> Any:
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if isinstance(event, yaml.AliasEvent) or depth > DEEPEST:
                 raise ValueError("it has aliases (*name), or levels upon levels; settings need neither")
+        _check_repeats(yaml.compose(text, Loader=yaml.SafeLoader))
         return yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from error
