@@ -21,6 +21,7 @@ from unipan.errors import InputError
 from unipan.overrides import Overrides
 from unipan.presets import finetune_small
 from unipan.recipes.evaluate import evaluate
+from unipan.recipes.explore import explore_run
 from unipan.recipes.images import image_files
 from unipan.recipes.predict import predict
 from unipan.recipes.score import score
@@ -128,6 +129,14 @@ def test_merging_is_said(tmp_path: Path, tiny_config: Config) -> None:
     assert message.startswith(
         f"{len(SCENES.classes)} classes were merged into {merged} by their super-categories; --data.merge none"
     )
+
+
+def test_the_truth_of_a_merged_run_is_merged_on_its_page(tmp_path: Path, tiny_config: Config) -> None:
+    config = on_json(tiny_config, write_scenes(tmp_path / "set"), merge="supercategory")
+    train(config, tmp_path / "run")
+    images, truth = [tmp_path / "set" / "images"], tmp_path / "set" / "truth.json"
+    explore_run(str(tmp_path / "run"), images, tmp_path / "page.html", truth=truth)
+    assert "truth" in (tmp_path / "page.html").read_text()
 
 
 def test_a_set_that_moved_is_found_by_its_new_root(tmp_path: Path, tiny_config: Config) -> None:

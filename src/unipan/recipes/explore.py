@@ -10,7 +10,7 @@ from torch import Tensor
 from unipan.answer import Inference
 from unipan.checkpoint import open_run
 from unipan.choices import PanopticHead
-from unipan.data.coco_files import read_panoptic_file
+from unipan.data.coco_files import PanopticFile, read_panoptic_file
 from unipan.data.image_ids import ids_in_json, names_apart, shown
 from unipan.errors import InputError, plural
 from unipan.models.decode import best_channel, in_image, map_of_channels
@@ -161,9 +161,17 @@ def _files(files: Sequence[Path], truth: Path | None, predictor: Predictor, unre
     names = names_apart(files)
     truths: dict[int, PanopticMap] = {}
     if truth is not None:
-        true = read_panoptic_file(truth).with_classes_of(predictor.classes)
+        true = _in_classes_of(read_panoptic_file(truth), predictor)
         position = {image_id: at for at, image_id in enumerate(true.image_ids)}
         found = [position.get(image_id) for image_id in ids_in_json(truth, files)]
         truths = {index: true.map(at) for index, at in enumerate(found) if at is not None}
     for index, pixels in readable(files, "exploring", unreadable):
         yield Entry(names[index], pixels, truths.get(index))
+
+
+def _in_classes_of(truth: PanopticFile, predictor: Predictor) -> PanopticFile:
+    """The truth in the run's classes: merged as the run's own was, unless it is already."""
+    names = {info.name for info in predictor.classes.classes}
+    if predictor.config.data.merge == "supercategory" and not {info.name for info in truth.classes.classes} <= names:
+        truth = truth.merged()
+    return truth.with_classes_of(predictor.classes)
