@@ -139,7 +139,9 @@ def difference(classes: Sequence[ClassInfo], others: Sequence[ClassInfo]) -> str
 
 def merge_remark(own: int, merged: int) -> str:
     """What a person should know of so many classes that became so many by their super-categories; empty where all were kept."""
-    return f"{own} classes were merged into {merged} by their super-categories; --data.merge none keeps them." * (own > merged)
+    return f"{own} classes were merged into {merged} by their super-categories; --data.merge none keeps them when training." * (
+        own > merged
+    )
 
 
 def category_fault(entry: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from unipan.classes import VOID, ClassInfo, ClassTable
 from unipan.data.targets import make_target
-from unipan.data.transforms import Augmentation, View, augment, color_jitter, draw_view, hflip, resize_both
+from unipan.data.transforms import Augmentation, View, augment, color_jitter, draw_view, hflip, network_batch, resize_both
 from unipan.ops.segments import Label, panoptic_map
 from unipan.ops.sizes import resized_size
 
@@ -47,6 +47,13 @@ def test_resizing_moves_image_and_ids_together() -> None:
     assert moved.dtype == torch.int32
     assert set(moved.unique().tolist()) == {0, 2**24 - 1}
     assert torch.equal(resized[0] > 127, moved > 0)
+
+
+def test_an_image_becomes_a_single_pixel() -> None:
+    image = torch.arange(3 * 2 * 2, dtype=torch.uint8).view(3, 2, 2)
+    pixel, id = resize_both(image, torch.full((2, 2), 7), (1, 1))
+    assert (pixel.dtype, pixel.flatten().tolist(), id.tolist()) == (torch.uint8, [2, 6, 10], [[7]])
+    assert network_batch([image], [(1, 1)], torch.device("cpu")).shape == (1, 3, 1, 1)
 
 
 @settings(max_examples=20, deadline=None)

@@ -9,7 +9,7 @@ from unipan.classes import ClassTable
 from unipan.data.coco_files import panoptic_file
 from unipan.data.coco_json import PanopticJson, check_consistency, listing, read_json_as, refuse_instances
 from unipan.data.image_paths import found_images
-from unipan.errors import InputError
+from unipan.errors import InputError, about
 from unipan.ops.images import read_image
 from unipan.types import Sample
 
@@ -27,7 +27,8 @@ class CocoPanoptic:
             if not folder.is_dir():
                 raise InputError(f"there is no folder {folder}; expected the {content} that {json_path.name} names in it.")
         content = read_json_as(PanopticJson, json_path)
-        classes = ClassTable.from_categories(content.categories)
+        with about(json_path):
+            classes = ClassTable.from_categories(content.categories)
         check_consistency(content, classes, json_path)
         annotation_of = {annotation.image_id: annotation for annotation in content.annotations}  # their orders differ
         images = [image for image in content.images if image.id in annotation_of]

@@ -82,8 +82,14 @@ def resize_both(image: Tensor, ids: Tensor, size: Size) -> tuple[Tensor, Tensor]
     """Resize an image (3, H, W) bilinearly with antialiasing, and its ids (H, W) by the nearest pixel."""
     if ids.shape == size:
         return image, ids
-    resized = F.resize(image, list(size), antialias=True)
-    return resized, F.resize(ids[None], list(size), interpolation=InterpolationMode.NEAREST_EXACT)[0]
+    return resized(image, size), F.resize(ids[None], list(size), interpolation=InterpolationMode.NEAREST_EXACT)[0]
+
+
+def resized(image: Tensor, size: Size) -> Tensor:
+    """An image (3, H, W) uint8 of another size, bilinearly with antialiasing."""
+    if size == (1, 1):  # PyTorch's form for bytes fails there: an image that is a single pixel
+        return F.resize(image.float(), [1, 1], antialias=True).round().to(image.dtype)
+    return F.resize(image, list(size), antialias=True)
 
 
 def hflip(image: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,5 +128,5 @@ def network_batch(images: Sequence[Tensor], sizes: Sequence[Size], device: torch
     height, width = max(h for h, _ in sizes), max(w for _, w in sizes)
     batch = torch.zeros(len(images), 3, height, width, device=device)
     for padded, image, (h, w) in zip(batch, images, sizes, strict=True):
-        padded[:, :h, :w] = F.resize(image, [h, w], antialias=True).float().div(255)
+        padded[:, :h, :w] = resized(image, (h, w)).float().div(255)
     return batch
