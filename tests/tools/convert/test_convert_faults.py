@@ -102,6 +102,23 @@ def test_all_faults_are_counted_and_the_first_five_named(tmp_path: Path) -> None
     assert messages[0].startswith("Left out: 7 faults, the first 5:\n")
 
 
+def test_files_that_are_there_are_neither_replaced_nor_removed(tmp_path: Path) -> None:
+    sound, damaged = instances(tmp_path / "1", [cat(1, [TRIANGLE])]), instances(tmp_path / "2", [cat(1, [])])
+    theirs = tmp_path / "out" / "annotations" / "panoptic_train" / "a.png"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("theirs")
+    for source in (sound, damaged):
+        with pytest.raises(InputError, match=r"panoptic_train holds files already; name another --out"):
+            run(source, tmp_path / "out", "stop")
+    assert theirs.read_text() == "theirs"
+    theirs.unlink()
+    with pytest.raises(InputError, match=r"nothing is converted"):
+        run(damaged, tmp_path / "out", "stop")
+    assert not list((tmp_path / "out" / "annotations").iterdir())
+    run(sound, tmp_path / "out", "stop")
+    assert theirs.is_file()
+
+
 def test_a_leftover_beside_a_sound_polygon_is_left_out_alone(tmp_path: Path) -> None:
     converted = instances(tmp_path, [cat(1, [TRIANGLE, [8, 7, 8, 7]])])[0]
     assert areas(converted) == [12]

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from unipan.choices import Faulty
@@ -28,7 +29,7 @@ def convert(parts: Sequence[Part], out: Path, *, faulty: Faulty) -> list[SplitCo
     """Write out/annotations/panoptic_SPLIT.json and its PNG folder for each part. Splits that are there are not touched.
 
     faulty: what becomes of images and annotations that can't be used: stop, when all are counted; or skip, leave them out.
-    A JSON is written when all its PNGs are; if anything fails, none of this call's JSONs stays.
+    A JSON is written when all its PNGs are; if anything fails, none of this call's files stays.
     Raises: InputError with the first faults; or where a split would have no image.
     """
     folder = out / "annotations"
@@ -44,6 +45,7 @@ def convert(parts: Sequence[Part], out: Path, *, faulty: Faulty) -> list[SplitCo
     except BaseException:
         for count in counts:
             count.json.unlink(missing_ok=True)
+            rmtree(count.json.with_suffix(""), ignore_errors=True)
         raise
     return counts
 
@@ -73,7 +75,8 @@ def parts_of(source: Source, *, split: str, val_share: float, seed: int) -> list
     names = source.file_names
     if len(names) < 2:
         raise InputError("there is one image only, which can't be divided; leave out --val-share.")
-    ranked = sorted(range(len(names)), key=lambda index: sha256(f"{seed} {names[index]}".encode(errors="surrogateescape")).digest())
+    drawn = [sha256(f"{seed} {name}".encode(errors="surrogatepass")).digest() for name in names]
+    ranked = sorted(range(len(names)), key=drawn.__getitem__)
     held_out = set(ranked[: min(max(round(val_share * len(names)), 1), len(names) - 1)])
     train = [index for index in range(len(names)) if index not in held_out]
     return [Part("train", source, train), Part("val", source, sorted(held_out))]
@@ -95,8 +98,11 @@ def _check_target(folder: Path, parts: Sequence[Part]) -> None:
     """Nothing is overwritten, and splits below one folder have one class table."""
     for part in parts:
         path = json_path(folder, part.split)
+        pngs = path.with_suffix("")
         if path.exists():
-            raise InputError(f"{path} is there already; name another --out or --split, or remove it and {path.with_suffix('')}.")
+            raise InputError(f"{path} is there already; name another --out or --split, or remove it and {pngs}.")
+        if pngs.is_dir() and any(pngs.iterdir()):
+            raise InputError(f"{pngs} holds files already; name another --out or --split, or remove it.")
     for path in sorted(folder.glob("panoptic_*.json")):
         theirs = ClassTable.from_categories(read_json_as(_Categories, path, "a COCO panoptic JSON").categories)
         difference = parts[0].source.classes.difference(theirs)
