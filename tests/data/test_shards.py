@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from tarfile import TarFile
 from typing import Any
 
 import pytest
@@ -97,6 +98,19 @@ def test_webdataset_reads_the_tars(root: Path, folder: Path) -> None:
         assert sample["png"] == (root / "annotations" / "panoptic_mini" / annotation["file_name"]).read_bytes()
         size = {"width": image["width"], "height": image["height"]}
         assert json.loads(sample["json"]) == annotation | {"file_name": image["file_name"]} | size
+
+
+def test_what_only_looks_like_a_suffix_may_be_long(tmp_path: Path) -> None:
+    """A dot in the middle of a name, as of a date or a version."""
+    sample, name = SCENES[0], "v1." + "n" * 120
+    Image.fromarray(sample.image.permute(1, 2, 0).numpy()).save(tmp_path / name, format="PNG")
+    entries = [Entry(1, name, sample.truth)]
+    names = {"json_name": "panoptic_mini.json", "png_folder": "panoptic_mini"}
+    path = write_panoptic(tmp_path, entries, SCENES.classes, **names, scores=False)
+    main(["convert", "shards", str(path), "--images", str(tmp_path), "--out", str(tmp_path / "out")])
+    with TarFile.open(tmp_path / "out" / "mini-000000.tar") as tar:
+        assert tar.getnames()[0] == "000000000.image"
+    assert torch.equal(Shards(tmp_path / "out", "mini", merge="none")[0].image, sample.image)
 
 
 def test_nothing_is_overwritten(root: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,9 @@ from unipan.data.shards import VERSION, SampleEntry, ShardIndex, Span
 from unipan.errors import InputError
 from unipan.files import make_folder, write_json
 
+LONGEST_SUFFIX = 16
+"""Bytes, with its dot; a tar's plain header has room for a name of a hundred."""
+
 
 def write_shards(dataset: CocoPanoptic, out: Location, split: str, *, per_shard: int) -> Location:
     """Write out/SPLIT-000000.tar ... of `per_shard` samples each and, when all are there, out/SPLIT.json. Returns that.
@@ -66,8 +69,10 @@ def _write_tar(path: Path, dataset: CocoPanoptic, indices: range) -> list[Sample
 
 
 def _image_end(file_name: str) -> str:
-    """How the image's member ends: as its file, but where that would be taken for the truth."""
+    """How the image's member ends: as its file, but where that would be taken for the truth, or is too long for a suffix."""
     suffix = Path(file_name).suffix.lower()
+    if len(suffix.encode(errors="surrogateescape")) > LONGEST_SUFFIX:
+        suffix = ""
     return f".image{suffix}" if suffix in ("", ".png", ".json") else suffix
 
 
