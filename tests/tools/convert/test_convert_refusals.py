@@ -214,6 +214,9 @@ def test_labels_and_classes(tmp_path: Path) -> None:
     options = {"ignore": [], "background": None}
     with pytest.raises(InputError, match=r"no shape in .* is labelled carr; the labels are cat"):
         classes_of_labels(read_labelme(tmp_path), classes=None, things=["carr"], **options)
+    for things, background in ((["cat"], None), (["dog"], "cat")):
+        with pytest.raises(InputError, match=r"cat came as a class and after --ignore"):
+            classes_of_labels(read_labelme(tmp_path), classes=None, things=things, ignore=["cat"], background=background)
     with pytest.raises(InputError, match=r"--things LABEL .* or --classes"):
         classes_of_labels(read_labelme(tmp_path), classes=None, things=[], **options)
     empty = tmp_path / "empty"

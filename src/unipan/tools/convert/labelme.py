@@ -147,6 +147,9 @@ def classes_of_labels(
         )
     if classes:
         return ClassTable.from_categories(read_categories(classes))
+    both = [name for name in (*things, background) if name in ignore]
+    if both:
+        raise InputError(f"{listing(both)} came as a class and after --ignore, which makes its shapes void; name it once.")
     labels = {shape.label for file in content.files.values() for shape in file.shapes if isinstance(shape, LabelmeShape)}
     unseen = [name for name in (*things, *ignore) if name not in labels]
     if unseen:
