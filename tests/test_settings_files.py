@@ -49,7 +49,7 @@ def test_each_form_says_the_same_and_the_command_line_wins(
     assert settings_of(read_settings(tmp_path / name), {}) == expected
     shown = printed(capsys, "train", f"--config={tmp_path / name}", "--train.steps", "9", "--out", str(tmp_path / "no"))
     assert shown == json.loads(as_json(replace(expected, train=replace(schedule, steps=9))))
-    shown = printed(capsys, "train", "coco_small", "--config", str(tmp_path / name))
+    shown = printed(capsys, "train", "coco_small", "--config=none.yaml", "--config", str(tmp_path / name))
     assert (shown["train"]["steps"], shown["data"]["merge"]) == (7, "supercategory")  # the command line's preset
     assert not (tmp_path / "no").exists()
 

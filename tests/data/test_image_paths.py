@@ -59,6 +59,8 @@ def test_links_are_followed_but_never_in_circles(tmp_path: Path) -> None:
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot list the folder .*gone: No such file"):
+        locate_images(tmp_path / "gone", ["a.jpg"])
+    with pytest.raises(InputError, match=r"cannot list the folder .*gone: No such file"):
         find_files(tmp_path / "gone")
 
 

@@ -62,3 +62,5 @@ def test_what_cannot_be_drawn_is_said(learnt_run: Path, tmp_path: Path) -> None:
         figure(str(learnt_run), "methods", tmp_path / "one.pdf", ids=["77", "x", "1"])
     with pytest.raises(InputError, match="--rows is 9; it must be from 1 to 4"):
         figure(str(learnt_run), "methods", tmp_path / "one.pdf", rows=9)
+    with pytest.raises(InputError, match="--samples is -1"):
+        figure(str(learnt_run), "methods", tmp_path / "one.pdf", samples=-1)

@@ -192,6 +192,9 @@ def _default_settings(preset: str, arguments: list[str]) -> Config:
 
 def _value_of(option: str, arguments: list[str]) -> str:
     """The last value that the words give the option; "" where they give none."""
-    values = [after for word, after in pairwise(arguments) if word == option]
-    joined = [word.partition("=")[2] for word in arguments if word.startswith(f"{option}=")]
-    return (values + joined or [""])[-1]
+    values = [
+        word.partition("=")[2] if word != option else after
+        for word, after in pairwise([*arguments, ""])
+        if word == option or word.startswith(f"{option}=")
+    ]
+    return (values or [""])[-1]

@@ -99,15 +99,19 @@ def _walk(folder: Path, above: tuple[str, ...]) -> Iterator[Path]:
     real = os.path.realpath(folder)
     if real in above:
         return
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        raise InputError(f"cannot list the folder {folder}: {error.strerror}. Name a folder that can be read.") from error
-    for entry in entries:
+    for entry in _entries(folder):
         if entry.is_dir() and not is_hidden(entry.name):
             yield from _walk(folder / entry.name, (*above, real))
         else:
             yield folder / entry.name
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What lies in a folder, by name."""
+    try:
+        return sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise InputError(f"cannot list the folder {folder}: {error.strerror}. Name a folder that can be read.") from error
 
 
 def check_apart(sources: Sequence[Path | str], outputs: Sequence[str]) -> None:
@@ -129,7 +133,7 @@ def locate_images(folder: Path, file_names: Sequence[str]) -> list[list[str]]:
     names them with `_gtFine` inserted: both are found.
     """
     # One look at the folder, because one for each of COCO's images would take long on a network disk.
-    top = {path.name for path in folder.iterdir()}
+    top = {entry.name for entry in _entries(folder)}
     lost = {name for name in file_names if name not in top and not is_file(folder / name)}
     wanted = {other: name for name in lost if name == Path(name).name for other in (name, image_name(name))}
     found: dict[str, list[str]] = {name: [] for name in lost}

@@ -50,7 +50,9 @@ def tiling_of(tile: TileSize) -> Tiling:
 
     Raises: InputError for what is no tiling.
     """
-    sides = (tile,) if isinstance(tile, int) else tuple(tile)
+    sides = (tile,) if isinstance(tile, (int, float)) else tuple(tile)
+    if not all(isinstance(side, int) for side in sides):
+        raise InputError(f"tiles of {' and '.join(map(str, sides))} px came; give whole numbers of pixels.")
     if not 1 <= len(sides) <= 2:
         raise InputError(f"{len(sides)} numbers came for tiles; give the side in pixels, and perhaps the overlap: 2048 256.")
     tiling = Tiling(sides[0], sides[1] if len(sides) == 2 else sides[0] // 8)

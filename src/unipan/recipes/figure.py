@@ -94,6 +94,8 @@ def by_id(dataset: PanopticDataset, ids: Sequence[str]) -> list[Chosen]:
 def telling(predictor: Predictor, dataset: PanopticDataset, rows: int, samples: int) -> list[Chosen]:
     """By turns the image in which the predictor's head gains most PQ against another, and the one in which it loses most."""
     others: list[PanopticHead] = [head for head in predictor.heads if head != predictor.head]
+    if samples < 0:
+        raise InputError(f"--samples is {samples}; give a number of held-out images, or 0 for all.")
     total = min(samples, len(dataset)) if samples else len(dataset)
     if not 0 < rows <= total:
         raise InputError(f"--rows is {rows}; it must be from 1 to {total}, the number of images to choose from.")
