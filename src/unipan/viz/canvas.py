@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from errno import ENOSPC
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from unipan.errors import InputError
 from unipan.ops.images import ImageSource, read_image
 from unipan.viz.colors import RGB
+from unipan.viz.fonts import font_of
 
 Rectangle = tuple[float, float, float, float]
 """x1 y1 x2 y2, pixels of the canvas."""
@@ -62,11 +63,11 @@ def line_width(image: Image.Image) -> int:
     return max(1, round((image.width + image.height) / 2 / 400))
 
 
-def font_for(image: Image.Image, scale: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """The built-in font, at a size that suits the image, times `scale` as far as it can still be read."""
+def text_size(image: Image.Image, scale: float) -> int:
+    """Pixels of text that suits the image, times `scale` as far as it can still be read."""
     lowest, highest = TEXT_RANGE_PX
     usual = min(max(TEXT_SHARE * (image.width + image.height) / 2, lowest), highest)
-    return ImageFont.load_default(round(max(scale * usual, SMALLEST_TEXT_PX)))
+    return round(max(scale * usual, SMALLEST_TEXT_PX))
 
 
 def contrasting(color: RGB) -> RGB:
@@ -84,9 +85,9 @@ class Plates:
     def __init__(self, canvas: Image.Image, *, scale: float = 1.0) -> None:
         """scale: of the text, against what suits the image."""
         self.canvas = canvas
-        self._font = font_for(canvas, scale)
+        self._size_px = text_size(canvas, scale)
         self._sizes: dict[str, tuple[float, float]] = {}
-        _, top, _, bottom = self._font.getbbox("Hg")
+        _, top, _, bottom = font_of("Hg", self._size_px).getbbox("Hg")
         self._text_height = bottom - top
         self._side = 6 * self._text_height
         self._taken: dict[tuple[int, int], list[Rectangle]] = {}
@@ -94,7 +95,7 @@ class Plates:
     def size(self, text: str) -> tuple[float, float]:
         """Width and height of the text's plate in pixels."""
         if text not in self._sizes:
-            left, _, right, _ = self._font.getbbox(text)
+            left, _, right, _ = font_of(text, self._size_px).getbbox(text)
             self._sizes[text] = right - left + 0.8 * self._text_height, 1.5 * self._text_height
         return self._sizes[text]
 
@@ -129,7 +130,8 @@ class Plates:
         x1, y1, x2, y2 = plate
         draw = ImageDraw.Draw(self.canvas, "RGBA")
         draw.rounded_rectangle(plate, radius=(y2 - y1) / 4, fill=(*color, round(255 * opacity)))
-        draw.text(((x1 + x2) / 2, (y1 + y2) / 2), text, fill=contrasting(color), font=self._font, anchor="mm")
+        font = font_of(text, self._size_px)
+        draw.text(((x1 + x2) / 2, (y1 + y2) / 2), text, fill=contrasting(color), font=font, anchor="mm")
 
     def _squares(self, frame: Rectangle) -> Iterator[tuple[int, int]]:
         x1, y1, x2, y2 = (int(side // self._side) for side in frame)

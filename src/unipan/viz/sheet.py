@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from unipan.errors import InputError
 from unipan.viz.canvas import INK, PAPER
+from unipan.viz.fonts import font_of
 
 TITLE_PX = 17
 ROW_TITLE_PX = 14
@@ -48,7 +49,7 @@ def contact_sheet(
 
 def _write(draw: ImageDraw.ImageDraw, text: str, position: tuple[int, int], size_px: int, color: tuple, width: int) -> None:
     """One line of text from the middle of its left edge, cut off with an ellipsis where it would be too wide."""
-    font = ImageFont.load_default(size_px)
+    font = font_of(text, size_px)
     while text and draw.textlength(text, font) > width:
         text = text.removesuffix("...")[:-1].rstrip() + "..." if len(text) > 4 else ""
     draw.text(position, text, fill=color, font=font, anchor="lm")

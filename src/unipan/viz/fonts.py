@@ -1,0 +1,91 @@
+"""The font that a text is drawn in: Pillow's own where it has all characters, else one of this machine that has them."""
+
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from unipan.console import logger
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+SYSTEM_FONTS = (
+    *("DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial Unicode.ttf", "segoeui.ttf"),  # Latin, Greek, Cyrillic and more
+    *("NotoSansCJK-Regular.ttc", "DroidSansFallbackFull.ttf", "wqy-zenhei.ttc", "wqy-microhei.ttc"),
+    *("Hiragino Sans GB.ttc", "AppleSDGothicNeo.ttc", "msgothic.ttc", "msyh.ttc", "malgun.ttf"),
+)
+"""File names, which Pillow looks for where the system keeps its fonts."""
+PROBE_PX = 20
+NO_CHARACTER = "\U0010ffff"
+"""No font has it, so it is drawn as all that a font lacks."""
+_TOLD: list[str] = []
+"""The first text of which no font here has all characters."""
+
+
+def font_of(text: str, size_px: int) -> Font:
+    """The font for a text. What no font here has is said once."""
+    return _font("" if text.isascii() else _file_for(text), size_px)
+
+
+@lru_cache(maxsize=256)
+def _font(file: str, size_px: int) -> Font:
+    return ImageFont.truetype(file, size_px) if file else ImageFont.load_default(size_px)
+
+
+@lru_cache(maxsize=4096)
+def _file_for(text: str) -> str:
+    """The file of the first font that lacks the fewest characters; empty for Pillow's own."""
+    best, fewest = "", _lacking(text, "")
+    for file in _installed():
+        if not fewest:
+            break
+        lacking = _lacking(text, file)
+        if len(lacking) < len(fewest):
+            best, fewest = file, lacking
+    if fewest:
+        _tell(text)
+    return best
+
+
+def _lacking(text: str, file: str) -> set[str]:
+    """The characters that a font draws as it draws all that it lacks."""
+    font = _font(file, PROBE_PX)
+    if isinstance(font, ImageFont.ImageFont):  # a Pillow without FreeType knows no other
+        return set()
+    box = _drawn(NO_CHARACTER, font)
+    return {character for character in text if not character.isspace() and _drawn(character, font) == box}
+
+
+def _drawn(character: str, font: Font) -> bytes:
+    image = Image.new("L", (2 * PROBE_PX, 2 * PROBE_PX))
+    ImageDraw.Draw(image).text((0, 0), character, fill=255, font=font)
+    return image.tobytes()
+
+
+def _installed() -> Iterator[str]:
+    """Font files of this machine, matplotlib's own first."""
+    matplotlib = find_spec("matplotlib")  # which imports nothing
+    if matplotlib and matplotlib.origin:
+        bundled = Path(matplotlib.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
+        if bundled.is_file():
+            yield str(bundled)
+    yield from filter(None, map(_system_file, SYSTEM_FONTS))
+
+
+@cache
+def _system_file(name: str) -> str:
+    try:
+        return str(ImageFont.truetype(name, PROBE_PX).path)
+    except OSError:
+        return ""
+
+
+def _tell(text: str) -> None:
+    if not _TOLD:
+        _TOLD.append(text)
+        logger.warning(
+            f"pictures show boxes for what no font here has, as in {text!r}; install a font of that script, such as "
+            "Noto Sans CJK, or DejaVu Sans with the extra unipan[report]."
+        )
