@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(not features.check("freetype2"), reason="this Pi
 
 @pytest.fixture(autouse=True)
 def anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(fonts, "_TOLD", [])
+    monkeypatch.setattr(fonts, "_WARNED", [])
     fonts._file_for.cache_clear()
     yield
     fonts._file_for.cache_clear()
@@ -54,9 +54,9 @@ def test_other_scripts_are_drawn_in_a_font_that_has_them(text: str, caplog: pyte
 def test_what_no_font_has_is_told_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(fonts, "_installed", lambda: iter(()))
     canvas = Image.new("RGB", (80, 30))
-    for text in ("日本", "кошка", "caf\udce9"):
+    for text in ("a 日本", "кошка", "caf\udce9"):
         ImageDraw.Draw(canvas).text((0, 0), text, font=font_of(text, 12))
-    assert caplog.text.count("pictures show boxes for what no font here has, as in '日本'") == 1
+    assert caplog.text.count("pictures show boxes for what no font here has, such as '日本'") == 1
     assert len(caplog.records) == 1
 
 

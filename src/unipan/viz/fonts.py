@@ -20,8 +20,8 @@ SYSTEM_FONTS = (
 PROBE_PX = 20
 NO_CHARACTER = "\U0010ffff"
 """No font has it, so it is drawn as all that a font lacks."""
-_TOLD: list[str] = []
-"""The first text of which no font here has all characters."""
+_WARNED: list[str] = []
+"""The first characters that were met and no font here has."""
 
 
 def font_of(text: str, size_px: int) -> Font:
@@ -45,17 +45,17 @@ def _file_for(text: str) -> str:
         if len(lacking) < len(fewest):
             best, fewest = file, lacking
     if fewest:
-        _tell(text)
+        _warn_once(fewest)
     return best
 
 
-def _lacking(text: str, file: str) -> set[str]:
+def _lacking(text: str, file: str) -> str:
     """The characters that a font draws as it draws all that it lacks."""
     font = _font(file, PROBE_PX)
     if isinstance(font, ImageFont.ImageFont):  # a Pillow without FreeType knows no other
-        return set()
+        return ""
     box = _drawn(NO_CHARACTER, font)
-    return {character for character in text if not character.isspace() and _drawn(character, font) == box}
+    return "".join(char for char in dict.fromkeys(text) if not char.isspace() and _drawn(char, font) == box)
 
 
 def _drawn(character: str, font: Font) -> bytes:
@@ -82,10 +82,10 @@ def _system_file(name: str) -> str:
         return ""
 
 
-def _tell(text: str) -> None:
-    if not _TOLD:
-        _TOLD.append(text)
+def _warn_once(characters: str) -> None:
+    if not _WARNED:
+        _WARNED.append(characters)
         logger.warning(
-            f"pictures show boxes for what no font here has, as in {text!r}; install a font of that script, such as "
-            "Noto Sans CJK, or DejaVu Sans with the extra unipan[report]."
+            f"pictures show boxes for what no font here has, such as {characters!r}; install a font of that script, as Noto Sans "
+            "CJK, or for Latin, Greek and Cyrillic the extra unipan[report]."
         )
