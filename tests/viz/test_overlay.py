@@ -1,7 +1,9 @@
 """Overlays and their colors, on maps small enough to check by hand."""
 
 from dataclasses import replace
+from errno import ENOSPC
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from unipan.errors import InputError
 from unipan.ops.segments import Label, panoptic_map
 from unipan.types import PanopticMap
 from unipan.viz.borders import depth, widened
+from unipan.viz.canvas import save_image
 from unipan.viz.colors import segment_colors
 from unipan.viz.overlay import overlay
 
@@ -130,3 +133,16 @@ def test_widened_flags_are_those_of_the_slow_filter(radius: int) -> None:
     flags = np.random.default_rng(0).random((30, 24)) < 0.01
     expected = Image.fromarray(flags).convert("L").filter(ImageFilter.MaxFilter(2 * radius + 1))
     assert np.array_equal(widened(flags, radius), np.asarray(expected) > 0)
+
+
+def test_only_a_full_disk_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = Image.new("RGB", (2, 2))
+    with pytest.raises(InputError, match=r"File name too long\. Name another file, or another folder\.$"):
+        save_image(image, tmp_path / ("n" * 300 + ".png"))
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(image, "save", full)
+    with pytest.raises(InputError, match=r"See that the disk has room\.$"):
+        save_image(image, tmp_path / "a.png")
