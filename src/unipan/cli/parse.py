@@ -192,9 +192,6 @@ def _default_settings(preset: str, arguments: list[str]) -> Config:
 
 def _value_of(option: str, arguments: list[str]) -> str:
     """The last value that the words give the option; "" where they give none."""
-    values = [
-        word.partition("=")[2] if word != option else after
-        for word, after in pairwise([*arguments, ""])
-        if word == option or word.startswith(f"{option}=")
-    ]
+    parted = [(*word.partition("="), after) for word, after in pairwise([*arguments, ""])]
+    values = [joined if sign else after for name, sign, joined, after in parted if name == option]
     return (values or [""])[-1]

@@ -164,10 +164,8 @@ class ListedImages:
             paths = listing(sorted(own))
             raise InputError(f"the image {name} could be {paths}, all below {folder}; write the subfolder into its file name.")
         if not own:
-            other = other_suffix(folder / name)
-            there = (
-                f"but {other} is there; write its name as it is" if other else "nor below it; add it, or name the right folder"
-            )
+            other, add = other_suffix(folder / name), "nor below it; add it, or name the right folder"
+            there = f"but {other} is there; write its name as it is" if other else add
             raise InputError(f"there is no image {name} in {folder}, {there}.")
 
 
