@@ -26,6 +26,8 @@ from unipan.interchange import (
     to_transformers,
     write_panoptic,
 )
+from unipan.ops import segment_runs
+from unipan.ops.segment_runs import runs_of_each
 from unipan.ops.segments import Label, panoptic_map
 from unipan.recipes.interchange import write_form
 from unipan.types import PanopticMap
@@ -178,6 +180,29 @@ def test_label_studio(panoptic: PanopticMap, empty: PanopticMap) -> None:
     assert_same_masks(found, panoptic)
     assert [result["value"]["brushlabels"] for result in prediction["result"]] == [[segment.name] for segment in panoptic]
     assert to_label_studio(empty, "b.jpg")["predictions"][0]["result"] == []
+
+
+def test_many_segments_cost_no_pass_over_the_map_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Masks of the whole map for each of its segments are quadratic where these are small and many; a mask is its box's."""
+    pytest.importorskip("shapely", reason="shapely is not installed")
+    ids = torch.from_numpy(np.kron(np.arange(1, 401).reshape(20, 20), np.ones((3, 3))).astype(np.int32))
+    many = panoptic_map(ids, [Label(number, 1) for number in range(1, 401)], CLASSES)
+    compared: list[int] = []
+    equal = torch.Tensor.__eq__
+    monkeypatch.setattr(torch.Tensor, "__eq__", lambda self, other: compared.append(self.numel()) or equal(self, other))
+    passes: list[int] = []
+    runs_of = segment_runs.runs_of
+    monkeypatch.setattr(segment_runs, "runs_of", lambda ids: passes.append(ids.numel()) or runs_of(ids))
+    for write in (to_geojson, lambda one: to_labelme(one, "a.jpg"), lambda one: to_label_studio(one, "a.jpg")):
+        write(many)
+    assert sum(compared) <= ids.numel(), "each pixel once, by labelme"
+    assert passes == [ids.numel()] * 2, "once by each of the others"
+
+
+def test_runs_of_each_segment() -> None:
+    ids = torch.tensor([[7, 7, 0], [7, 3, 3]], dtype=torch.int32)
+    found = [(runs.starts.tolist(), runs.lengths.tolist()) for runs in runs_of_each(ids, [3, 7, 5])]
+    assert found == [([4], [2]), ([0, 3], [2, 1]), ([], [])]
 
 
 def test_geojson(panoptic: PanopticMap, empty: PanopticMap) -> None:

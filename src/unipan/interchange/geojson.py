@@ -3,7 +3,7 @@
 from typing import Any
 
 from unipan.errors import InputError
-from unipan.ops.segments import runs_of
+from unipan.ops.segment_runs import runs_of_each
 from unipan.types import PanopticMap
 
 
@@ -16,12 +16,10 @@ def to_geojson(panoptic: PanopticMap) -> dict[str, Any]:
         import shapely
     except ModuleNotFoundError as error:
         raise InputError("GeoJSON needs the package shapely: pip install 'unipan[interchange]'.") from error
-    runs, width = runs_of(panoptic.ids), panoptic.ids.shape[1]
-    features = []
-    for one in panoptic.segments:
-        own = runs.ids == one.id
-        y, x = divmod(runs.starts[own], width)
-        outline = shapely.orient_polygons(shapely.union_all(shapely.box(x, y, x + runs.lengths[own], y + 1)).simplify(0))
+    width, features = panoptic.ids.shape[1], []
+    for one, runs in zip(panoptic.segments, runs_of_each(panoptic.ids, [one.id for one in panoptic.segments]), strict=True):
+        y, x = divmod(runs.starts, width)
+        outline = shapely.orient_polygons(shapely.union_all(shapely.box(x, y, x + runs.lengths, y + 1)).simplify(0))
         properties = {
             "id": one.id,
             "category_id": one.category_id,

@@ -3,8 +3,9 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from unipan.ops.segment_runs import runs_of_each
+from unipan.ops.segments import Runs
 from unipan.types import PanopticMap
 
 CHANNELS = 4
@@ -30,26 +31,27 @@ def to_label_studio(panoptic: PanopticMap, image: str, *, from_name: str = "tag"
             "original_height": height,
             "image_rotation": 0,
             "score": one.score,
-            "value": {"format": "rle", "rle": brush_rle(panoptic.mask(one).numpy()), "brushlabels": [one.name]},
+            "value": {"format": "rle", "rle": brush_rle(runs, height * width), "brushlabels": [one.name]},
         }
-        for one in panoptic.segments
+        for one, runs in zip(panoptic.segments, runs_of_each(panoptic.ids, [one.id for one in panoptic.segments]), strict=True)
     ]
     return {"data": {to_name: image}, "predictions": [{"model_version": "unipan", "result": results}]}
 
 
-def brush_rle(mask: NDArray[np.bool_]) -> list[int]:
-    """A mask (H, W) as the bytes of Label Studio's run lengths.
+def brush_rle(runs: Runs, num_pixels: int) -> list[int]:
+    """A segment's runs in a map of so many pixels as the bytes of Label Studio's run lengths.
 
     A stream of bits: the number of values (32), the bits of a value less 1 (5), those of each of four kinds of length less 1 (4);
     then for each run a 1, its kind (2), its length less 1, and its value.
     """
-    flat = mask.ravel()
-    starts = np.flatnonzero(np.append(True, flat[1:] != flat[:-1])) if flat.size else np.zeros(0, dtype=np.int64)
-    lengths = np.diff(starts, append=flat.size) * CHANNELS
-    header = [(flat.size * CHANNELS, 32), (WORD_BITS - 1, 5), *((bits - 1, 4) for bits in RUN_BITS)]
+    ends = runs.starts + runs.lengths
+    across = np.flatnonzero(runs.starts[1:] == ends[:-1])  # what goes on in the next row is one run here
+    edges = np.stack([np.delete(runs.starts, across + 1), np.delete(ends, across)], axis=1).ravel()
+    lengths = np.diff(edges, prepend=0, append=num_pixels) * CHANNELS  # outside and inside by turns; the first and last may be 0
+    header = [(num_pixels * CHANNELS, 32), (WORD_BITS - 1, 5), *((bits - 1, 4) for bits in RUN_BITS)]
     parts = [f"{value:0{bits}b}" for value, bits in header]
-    for length, value in zip(lengths.tolist(), flat[starts].tolist(), strict=True):
-        word = f"{255 * value:0{WORD_BITS}b}"
+    for index, length in enumerate(lengths.tolist()):
+        word = f"{255 * (index % 2):0{WORD_BITS}b}"
         parts += [f"1{_length_bits(part)}{word}" for part in _pieces(length)]
     bits = np.frombuffer("".join(parts).encode(), dtype=np.uint8) - ord("0")
     return np.packbits(bits).tolist()

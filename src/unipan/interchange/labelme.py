@@ -30,7 +30,7 @@ def _shape(panoptic: PanopticMap, segment: Segment) -> dict[str, Any]:
     """A mask as large as the box between its two points, of which the second is that of the last pixel."""
     x1, y1, x2, y2 = segment.box
     file = BytesIO()
-    Image.fromarray(panoptic.mask(segment)[y1:y2, x1:x2].numpy()).save(file, "PNG")
+    Image.fromarray((panoptic.ids[y1:y2, x1:x2] == segment.id).numpy()).save(file, "PNG")
     return {
         "label": segment.name,
         "shape_type": "mask",
