@@ -157,7 +157,7 @@ class Detections(NamedTuple):
     scores: Tensor  # (N,) 0..1, differentiable
     labels: Tensor  # (N,) int64 class indices, things only
     mask_logits: Tensor | None = None  # (N, M, M) over each box, or None without a mask head, or before it
-    image_size: tuple[int, int] | None = None  # (H, W) in pixels; None: its sides are multiples of a cell's
+    image_size: Tensor | None = None  # (2,) int64, height and width in pixels; None: multiples of a cell's sides
 
     def take(self, index: Tensor) -> Detections:
         """The detections at `index` (int64 or bool), in that order."""

@@ -41,7 +41,7 @@ def test_of_a_last_cell_only_the_part_within_the_image_counts(image_size: tuple[
     pixels = coverage(boxes, height, width, stride=1)
     padded = torch.nn.functional.pad(torch.cat([pixels, torch.ones_like(pixels[:1])]), (0, 36 - width, 0, 24 - height))
     sums = padded.view(-1, 6, 4, 9, 4).sum((2, 4))
-    torch.testing.assert_close(coverage(boxes, 6, 9, image_size=image_size), sums[:-1] / sums[-1])
+    torch.testing.assert_close(coverage(boxes, 6, 9, image_size=torch.tensor(image_size)), sums[:-1] / sums[-1])
 
 
 def test_coverage_is_one_inside_zero_outside_and_a_fraction_between() -> None:

@@ -92,7 +92,10 @@ def in_image(detections: Detections, network_size: Size, size: Size) -> Detectio
     """The same detections, with boxes in the image's pixels instead of the network's."""
     (from_height, from_width), (height, width) = network_size, size
     factors = [width / from_width, height / from_height] * 2
-    return detections._replace(boxes=detections.boxes * detections.boxes.new_tensor(factors), image_size=size)
+    return detections._replace(
+        boxes=detections.boxes * detections.boxes.new_tensor(factors),
+        image_size=torch.tensor(size, device=detections.boxes.device),
+    )
 
 
 def confident(detections: Detections, score_threshold: float) -> Detections:

@@ -90,7 +90,8 @@ class PanopticNetwork(nn.Module):
             detections, detector_losses = self.detector(pyramid, sizes, targets)
             if admission.from_truth:
                 detections = true_detections(targets)
-            detections = [found._replace(image_size=size) for found, size in zip(detections, sizes, strict=True)]
+            image_size = torch.tensor(sizes[0], device=images.device)
+            detections = [found._replace(image_size=image_size) for found in detections]
             admitted = [admit(found, admission) for found in detections]
             if admission.every_mask:
                 detections = self.detector.add_masks(pyramid, sizes, detections)

@@ -13,14 +13,12 @@ MASK_PROBABILITY = 0.5
 """A pixel above it belongs to the mask (Mask R-CNN)."""
 
 
-def coverage(
-    boxes: Tensor, height_cells: int, width_cells: int, stride: int = 4, image_size: tuple[int, int] | None = None
-) -> Tensor:
+def coverage(boxes: Tensor, height_cells: int, width_cells: int, stride: int = 4, image_size: Tensor | None = None) -> Tensor:
     """(N, h, w): the fraction of each cell that each box (N, 4) covers; 1 inside, 0 outside.
 
-    image_size: (H, W) in pixels. Of a last cell that reaches over its border only the part within the image counts.
+    image_size: (2,) height and width in pixels. Of a last cell that reaches over its border only what lies within counts.
     """
-    height, width = image_size or (height_cells * stride, width_cells * stride)
+    height, width = image_size if image_size is not None else (height_cells * stride, width_cells * stride)
     x1, y1, x2, y2 = boxes.unbind(1)
     return _share(y1, y2, height_cells, stride, height)[:, :, None] * _share(x1, x2, width_cells, stride, width)[:, None, :]
 
@@ -52,7 +50,7 @@ def _covered(low: Tensor, high: Tensor, cells: int, stride: int) -> tuple[Tensor
     return torch.maximum(low[:, None], edges), torch.minimum(high[:, None], edges + stride)
 
 
-def _share(low: Tensor, high: Tensor, cells: int, stride: int, side: int) -> Tensor:
+def _share(low: Tensor, high: Tensor, cells: int, stride: int, side: Tensor | int) -> Tensor:
     """Along one axis, of which the image has `side` pixels, the covered share of each cell: (N, cells)."""
     begin, end = _covered(low, high.clamp(max=side), cells, stride)
     sides = (side - torch.arange(cells, device=low.device, dtype=low.dtype) * stride).clamp(max=stride)
