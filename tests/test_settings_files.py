@@ -87,6 +87,7 @@ def test_data_of_one_s_own_are_neither_merged_nor_trimmed(
         ("a.yaml", "- 1", "holds list, not settings"),
         ("a.yaml", "!!python/object/apply:os.system [id]", "cannot read the settings in "),
         ("a.yaml", "train: {steps: 7}\ndata: {}\ntrain: {workers: 0}", "a.yaml: it has train 2 times; write it once."),
+        ("a.json", '{"train.steps": 1, "train": {"steps": 2}}', "a.json: setting train.steps stands there twice; write it once."),
         ("a.yaml", "a:\n- {b: {c: 1, c: 2}}", "it has c 2 times"),
         ("a.json", '{"train": {"steps": 7, "steps": 8}}', "it has steps 2 times"),
         ("a.toml", "[train]\n[train]", "cannot read the settings in "),

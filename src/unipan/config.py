@@ -385,10 +385,12 @@ class TrainConfig:
     """Steps between drawings of a few held-out images with truth and answer, in RUN/panels and the trackers; 0 draws none."""
 
     def __post_init__(self) -> None:
-        _positive(self, "train", "steps", "batch_size", "learning_rate", "clip_norm", "save_every", "keep")
+        _positive(self, "train", "steps", "batch_size", "learning_rate", "save_every", "keep")
         _positive(self, "train", "accumulate")
         _positive_or_from_data(self, "train", "max_admitted")
         _fractions(self, "train", "score_threshold")
+        if not self.clip_norm > 0:  # infinite: nothing is clipped
+            raise InputError(f"train.clip_norm is {self.clip_norm}; it must be above 0.")
         if min(self.decay_steps, default=0) < 0:
             raise InputError(f"train.decay_steps is {self.decay_steps}; each step must be 0 or more.")
         _not_negative(self, "train", "seed", "workers", "reference_batch_size", "weight_decay")

@@ -18,11 +18,18 @@ def flat_settings(settings: Any) -> dict[str, Any]:
 
 
 def flat(settings: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, by full names; names with dots in them may stand for levels."""
+    """Nested mappings as one, by full names; names with dots in them may stand for levels.
+
+    Raises: InputError for a setting that has two values, in two forms of its name.
+    """
     found: dict[str, Any] = {}
     for name, value in settings.items():
         full_name = f"{prefix}{name}"
-        found |= flat(value, f"{full_name}.") if isinstance(value, Mapping) and value else {full_name: value}
+        part = flat(value, f"{full_name}.") if isinstance(value, Mapping) and value else {full_name: value}
+        twice = sorted(found.keys() & part.keys())
+        if twice:
+            raise InputError(f"setting {twice[0]} stands there twice; write it once.")
+        found |= part
     return found
 
 

@@ -46,7 +46,8 @@ def read_settings(path: Path) -> dict[str, Any]:
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(f"it has more than {MOST_BYTES} bytes")
         values = _parsed(path.read_text(encoding="utf-8-sig"), path.suffix.lower())
-        flat(values if isinstance(values, Mapping) else {})  # finds out nesting without end
+        with about(path):
+            flat(values if isinstance(values, Mapping) else {})  # finds out nesting without end, and settings of two values
     except (OSError, ValueError, RecursionError) as error:  # ValueError: another form, or no text at all
         raise InputError(f"cannot read the settings in {path}: {error}.") from error
     if not isinstance(values, dict):

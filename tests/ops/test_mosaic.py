@@ -81,6 +81,7 @@ def test_a_tiling_without_an_overlap_that_can_join_is_refused() -> None:
     for wrong in ((512, 0), (512, 257), (0, 1), 7, -8, (512, -1)):
         with pytest.raises(InputError, match="neighbours are joined where they overlap"):
             tiling_of(wrong)
+    assert tiling_of((np.int64(512), np.int64(64))) == (512, 64)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="whole numbers of pixels"):
         tiling_of(512.0)  # type: ignore[arg-type]
     for wrong in ((), (512, 64, 3)):

@@ -258,6 +258,17 @@ def test_files_that_no_training_wrote_are_never_replaced(
     assert contents(tmp_path) == before
 
 
+def test_a_run_of_an_earlier_version_that_was_killed_early_starts_anew(
+    tiny_config: Config, tiny_run: Path, tmp_path: Path
+) -> None:
+    settings = json.loads((tiny_run / "config.json").read_text())
+    del settings["train"]["accumulate"]
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    shutil.copy(tiny_run / "classes.json", tmp_path)
+    train(replace(tiny_config, train=replace(tiny_config.train, steps=1)), tmp_path)
+    assert (tmp_path / "model.safetensors").exists()
+
+
 def test_weights_that_the_last_step_broke_are_no_model(tiny_config: Config, tmp_path: Path) -> None:
     far = replace(tiny_config.train, steps=1, warmup_steps=0, learning_rate=1e30, weight_decay=1e30)
     broken = replace(tiny_config, train=far)

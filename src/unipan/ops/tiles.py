@@ -1,5 +1,7 @@
 """Where tiles of a large image lie: overlapping windows of one size."""
 
+from collections.abc import Iterable
+from operator import index
 from typing import NamedTuple
 
 from torch import Tensor
@@ -50,9 +52,10 @@ def tiling_of(tile: TileSize) -> Tiling:
 
     Raises: InputError for what is no tiling.
     """
-    sides = (tile,) if isinstance(tile, (int, float)) else tuple(tile)
-    if not all(isinstance(side, int) for side in sides):
-        raise InputError(f"tiles of {' and '.join(map(str, sides))} px came; give whole numbers of pixels.")
+    try:
+        sides = [index(side) for side in (tile if isinstance(tile, Iterable) else (tile,))]
+    except TypeError as error:
+        raise InputError(f"tiles of {tile} px came; give whole numbers of pixels.") from error
     if not 1 <= len(sides) <= 2:
         raise InputError(f"{len(sides)} numbers came for tiles; give the side in pixels, and perhaps the overlap: 2048 256.")
     tiling = Tiling(sides[0], sides[1] if len(sides) == 2 else sides[0] // 8)

@@ -1,11 +1,14 @@
 """Where a training may start: a new folder, an empty one, or that of a run that was killed early; never among others' files."""
 
+from dataclasses import asdict
+
 from unipan.checkpoint import RunFolder, read_classes
+from unipan.config import Config
 from unipan.errors import InputError
 from unipan.files import sweep
 from unipan.recipes.training.checkpoints import saved_steps
 from unipan.recipes.training.log import read_log
-from unipan.settings_file import absent_settings, load_config
+from unipan.settings_file import read_settings
 
 
 def start_folder(folder: RunFolder) -> None:
@@ -20,13 +23,12 @@ def start_folder(folder: RunFolder) -> None:
 
 
 def _is_runs(folder: RunFolder) -> bool:
-    """Whether the settings, and what else is there of classes and log, are a run's: its settings are written first and whole."""
+    """Whether the settings, and what else is there of classes and log, are a run's: it begins with settings of all sections."""
     try:
-        whole = not absent_settings(folder.config)
-        load_config(folder.config)
+        sections = read_settings(folder.config).keys()
         if folder.classes.exists():
             read_classes(folder.classes)
         read_log(folder.log)
     except InputError:
         return False
-    return whole
+    return sections >= asdict(Config()).keys()

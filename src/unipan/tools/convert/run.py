@@ -36,14 +36,17 @@ def convert(parts: Sequence[Part], out: Path, *, faulty: Faulty) -> list[SplitCo
     counts = [SplitCounts(part.split, json_path(folder, part.split)) for part in parts]
     _check_target(folder, parts)
     make_folder(folder)
+    begun: list[SplitCounts] = []
     try:
         for part, count in zip(parts, counts, strict=True):
+            _check_target(folder, [part])  # what another call has written since stays
+            begun.append(count)
             entries = _entries(part, count, faulty)
             classes, name = part.source.classes, count.json
             write_panoptic(folder, entries, classes, json_name=name.name, png_folder=name.stem, scores=False)
         _refuse(counts, all_faults(parts, counts), faulty)
     except BaseException:
-        for count in counts:
+        for count in begun:
             count.json.unlink(missing_ok=True)
             rmtree(count.json.with_suffix(""), ignore_errors=True)
         raise
