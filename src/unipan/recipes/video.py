@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -133,7 +132,7 @@ def _identity(source: Path) -> dict[str, Any]:
 
 def _name(source: Path) -> str:
     """What a video stays the same by when it is recorded anew."""
-    return str(source) if is_camera(source) else os.path.abspath(source)
+    return str(source) if is_camera(source) else str(source.resolve())
 
 
 def _check_own(source: Path, results: dict[Path, Path]) -> None:
