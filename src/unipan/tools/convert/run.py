@@ -90,8 +90,9 @@ def _entries(part: Part, count: SplitCounts, faulty: Faulty) -> Iterator[Entry]:
     for index in counted(part.indices, f"converting {part.split}", len(part.indices)):
         converted = None
         with noted(count.faults):
-            check_name(part.source.file_names[index])
-            converted = part.source[index]
+            read = part.source[index]
+            check_name(read.file_name)  # once it is there
+            converted = read
             count.add(converted)
         if converted and (faulty == "skip" or not count.faults):
             yield Entry(converted.image_id, converted.file_name, converted.panoptic)
