@@ -474,15 +474,9 @@ class Config:
             )
 
 
-_FINITE = ("", " and finite")
-
-
 def _positive(config: object, section: str, *names: str) -> None:
     for name in names:
-        if not 0 < getattr(config, name) < inf:
-            raise InputError(
-                f"{section}.{name} is {getattr(config, name)}; it must be above 0{_FINITE[getattr(config, name) == inf]}."
-            )
+        _check(config, section, name, getattr(config, name) > 0, "above 0")
 
 
 def _positive_or_from_data(config: object, section: str, *names: str) -> None:
@@ -491,10 +485,13 @@ def _positive_or_from_data(config: object, section: str, *names: str) -> None:
 
 def _not_negative(config: object, section: str, *names: str) -> None:
     for name in names:
-        if not 0 <= getattr(config, name) < inf:
-            raise InputError(
-                f"{section}.{name} is {getattr(config, name)}; it must be 0 or more{_FINITE[getattr(config, name) == inf]}."
-            )
+        _check(config, section, name, getattr(config, name) >= 0, "0 or more")
+
+
+def _check(config: object, section: str, name: str, fits: bool, wanted: str) -> None:
+    value = getattr(config, name)
+    if not fits or value == inf:
+        raise InputError(f"{section}.{name} is {value}; it must be {'finite' if fits else wanted}.")
 
 
 def _fractions(config: object, section: str, *names: str) -> None:
