@@ -117,6 +117,7 @@ def test_baselines_differ_by_their_head() -> None:
         (lambda: DataConfig(scale_range=(2.0, 0.5)), "data.scale_range is 2 0.5"),
         (lambda: DataConfig(scale_range=(0.0, 1.0)), "data.scale_range is 0 1"),
         (lambda: DataConfig(scale_range=(1.0, inf)), "data.scale_range is 1 inf"),
+        (lambda: DataConfig(scale_range=(1.0, 101.0)), "data.scale_range is 1 101"),
         (lambda: DataConfig(scale_range=(nan, 1.0)), "data.scale_range is nan 1"),
         (lambda: DataConfig(crop=(512, 0)), "data.crop is .512, 0."),
         (lambda: DataConfig(crop=(31, 64)), "data.crop is .31, 64."),

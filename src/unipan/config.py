@@ -242,8 +242,10 @@ class DataConfig:
         if not 0 <= self.jitter < 1:
             raise InputError(f"data.jitter is {self.jitter}; it must lie in [0, 1).")
         low, high = self.scale_range
-        if not 0 < low <= high < inf:
-            raise InputError(f"data.scale_range is {low:g} {high:g}; it takes two factors above 0, the smaller one first.")
+        if not 0 < low <= high <= 100:
+            raise InputError(
+                f"data.scale_range is {low:g} {high:g}; it takes two factors above 0, at most 100, the smaller first."
+            )
         if self.crop != (0, 0) and min(self.crop) < 32:
             raise InputError(f"data.crop is {self.crop}; both sides must be at least 32 pixels, or both 0 for no crop.")
         self._check_files()

@@ -14,9 +14,11 @@ from torch.multiprocessing.spawn import spawn
 from unipan.checkpoint import open_run
 from unipan.cli.options import print_evaluation
 from unipan.data.build import validation_dataset
-from unipan.data.dataset import PanopticDataset
+from unipan.data.dataset import PanopticDataset, Part
+from unipan.errors import InputError
 from unipan.predictor import load
 from unipan.recipes.evaluate import evaluate, evaluate_predictor
+from unipan.types import Sample
 
 COUNTS = (3, 2, 1)
 """Images: odd; one for each process; fewer than processes."""
@@ -33,11 +35,28 @@ def judged(run: Path) -> dict[str, Any]:
     return found | {"merger": evaluate_predictor(load(run, head="heuristic"), some_scenes(run, 3), "here").to_json()}
 
 
+class OneUnreadable(Part):
+    """Its second image, which falls to the second process, can't be read."""
+
+    def __getitem__(self, index: int) -> Sample:
+        if index == 1:
+            raise InputError("cannot read the image bad.png")
+        return super().__getitem__(index)
+
+
+def fault(run: Path) -> str:
+    scenes = some_scenes(run, 3)
+    with pytest.raises(InputError) as raised:
+        evaluate_predictor(load(run), OneUnreadable(scenes, range(3)), "here")
+    return str(raised.value)
+
+
 def work(rank: int, meeting: str, run: str, out: str) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
     folder = Path(out)
     (folder / f"found-{rank}.json").write_text(json.dumps(judged(Path(run))))
+    (folder / f"fault-{rank}").write_text(fault(Path(run)))
     with (folder / f"printed-{rank}").open("w") as printed:
         os.dup2(printed.fileno(), 1)
         print_evaluation(evaluate(run), as_json=True)
@@ -70,6 +89,11 @@ def test_both_find_what_one_finds(together: Path, learnt_run: Path) -> None:
     assert alone["3"]["answer"]["quality"]["all"]["pq"] != alone["2"]["answer"]["quality"]["all"]["pq"]
     for rank in (0, 1):
         assert json.loads((together / f"found-{rank}.json").read_text()) == alone
+
+
+def test_an_image_that_one_cannot_read_ends_both(together: Path) -> None:
+    for rank in (0, 1):
+        assert (together / f"fault-{rank}").read_text() == "cannot read the image bad.png"
 
 
 def test_one_prints_and_writes(together: Path) -> None:

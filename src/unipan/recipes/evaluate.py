@@ -12,7 +12,7 @@ from unipan.data.build import remarks, validation_dataset
 from unipan.data.dataset import PanopticDataset
 from unipan.data.statistics import SetStatistics
 from unipan.engine.processes import this_process
-from unipan.errors import InputError
+from unipan.errors import InputError, noted
 from unipan.files import write_json
 from unipan.metrics.average_precision import average_precision, is_available
 from unipan.overrides import NO_OVERRIDES, Overrides
@@ -118,15 +118,20 @@ def judged(predictor: Predictor, dataset: PanopticDataset) -> tuple[Counts, list
 
     Under several processes, all of which must call it, each takes every so many-th image, and all return the same: what one
     process alone would have found, to the last digit.
+
+    Raises: InputError for an image that can't be judged; every process raises the same.
     """
     processes, propagation = this_process(), propagation_of(predictor)
     mine = range(processes.index, len(dataset), processes.count)
     turns = counted(mine, "evaluating", len(mine)) if processes.is_main else mine
-    counts, records = Counts.zero(len(predictor.classes)), []
-    for batch in judged_batches(predict_image(predictor, dataset[index]) for index in turns):
-        own_counts, own_records = judge_images(predictor, batch, propagation)
-        counts += own_counts
-        records += zip(mine[len(records) :], own_records, strict=False)
+    counts, records, faults = Counts.zero(len(predictor.classes)), [], list[str]()
+    with noted(faults):
+        for batch in judged_batches(predict_image(predictor, dataset[index]) for index in turns):
+            own_counts, own_records = judge_images(predictor, batch, propagation)
+            counts += own_counts
+            records += zip(mine[len(records) :], own_records, strict=False)
+    for fault in processes.gather_objects(faults):
+        raise InputError(fault)
     counts = sum(processes.gather_objects([counts]), Counts.zero(len(predictor.classes)))
     in_order = sorted(processes.gather_objects(records), key=lambda entry: entry[0])  # AP breaks ties by the images' order
     return counts, [record for _, record in in_order]

@@ -9,7 +9,7 @@ from typing import assert_never
 from unipan.choices import Form
 from unipan.console import counted
 from unipan.data.coco_files import PanopticFile, read_panoptic_file
-from unipan.data.coco_json import json_bytes, listing, stem_below
+from unipan.data.coco_json import json_bytes, leads_out, listing, stem_below
 from unipan.data.image_paths import check_apart
 from unipan.errors import InputError
 from unipan.files import make_folder, write_json
@@ -31,7 +31,7 @@ class Written:
 def write_form(form: Form, path: Path, out: Path, *, folder: Path | None = None) -> Written:
     """Write the maps of a COCO panoptic JSON in another form below `out`; nothing is rounded, every pixel is there.
 
-    coco-instances: instances.json. label-studio: tasks.json. labelme, geojson: a file for each image, in its subfolder.
+    coco-instances: instances.json. label-studio: tasks.json. labelme, geojson: a file for each image, named after it, in its subfolder.
     folder: where the PNGs are; without it, the folder beside the JSON that has its name without `.json`.
 
     Raises: InputError, before anything is written, where one of these files is there: people correct them by hand.
@@ -56,12 +56,14 @@ def write_form(form: Form, path: Path, out: Path, *, folder: Path | None = None)
 
 
 def _targets(form: Form, source: PanopticFile, out: Path) -> list[Path]:
-    """What will be written; beside the names of the PNGs, which were found to lead out of no folder."""
+    """What will be written: files named after the images; after their PNGs where the JSON names none below one folder."""
     if form in ONE_FILE:
         targets = [out / ONE_FILE[form]]
     else:
-        names = [stem_below(png) + EACH_SUFFIX[form] for png in source.png_names]
-        check_apart(source.png_names, names)
+        pairs = zip(source.image_names, source.png_names, strict=True)
+        sources = [png if leads_out(image) else image for image, png in pairs]
+        names = [stem_below(name) + EACH_SUFFIX[form] for name in sources]
+        check_apart(sources, names)
         targets = [out / name for name in names]
     there = [target for target in targets if is_file(target)]
     if there:

@@ -217,6 +217,11 @@ def test_labels_and_classes(tmp_path: Path) -> None:
     for things, background in ((["cat"], None), (["dog"], "cat")):
         with pytest.raises(InputError, match=r"cat came as a class and after --ignore"):
             classes_of_labels(read_labelme(tmp_path), classes=None, things=things, ignore=["cat"], background=background)
+    table = tmp_path / "classes" / "table.json"
+    table.parent.mkdir()
+    table.write_text('[{"id": 1, "name": "cat", "isthing": 1}]')
+    with pytest.raises(InputError, match=r"cat came as a class and after --ignore"):
+        classes_of_labels(read_labelme(tmp_path), classes=table, things=[], ignore=["cat"], background=None)
     with pytest.raises(InputError, match=r"--things LABEL .* or --classes"):
         classes_of_labels(read_labelme(tmp_path), classes=None, things=[], **options)
     empty = tmp_path / "empty"

@@ -22,7 +22,7 @@ from unipan.data.dataset import Part, evenly_spaced
 from unipan.engine.fit import Hook, Step
 from unipan.engine.processes import this_process
 from unipan.engine.trackers import Tracker
-from unipan.errors import InputError
+from unipan.errors import InputError, OthersUnreachable
 from unipan.files import make_folder, replace_atomically
 from unipan.metrics.report import percent
 from unipan.models.build import untrained_network
@@ -96,9 +96,9 @@ class Validation(Hook):
             this_process().broadcast(statistics)
         try:
             quality = evaluate_predictor(predictor, self.evaluated, evaluation_title(self.config)).answer.quality
+        except OthersUnreachable:
+            raise
         except InputError as error:
-            if this_process().count > 1:
-                raise  # the others wait for this one's part of the images
             step.stop = InputError(f"the evaluation after step {step.index}, which is saved, failed: {error}")
             return
         self.last_pq = quality.all.pq

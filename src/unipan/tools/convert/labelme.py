@@ -145,11 +145,13 @@ def classes_of_labels(
         raise InputError(
             "say which labels are things: --things LABEL ..., or --classes JSON with a list of the classes; not both."
         )
-    if classes:
-        return ClassTable.from_categories(read_categories(classes))
-    both = [name for name in (*things, background) if name in ignore]
+    table = ClassTable.from_categories(read_categories(classes)) if classes else None
+    named = (one.name for one in table.classes) if table else (*things, background)
+    both = [name for name in named if name in ignore]
     if both:
         raise InputError(f"{listing(both)} came as a class and after --ignore, which makes its shapes void; name it once.")
+    if table:
+        return table
     labels = {shape.label for file in content.files.values() for shape in file.shapes if isinstance(shape, LabelmeShape)}
     unseen = [name for name in (*things, *ignore) if name not in labels]
     if unseen:
