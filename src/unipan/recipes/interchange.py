@@ -31,7 +31,7 @@ class Written:
 def write_form(form: Form, path: Path, out: Path, *, folder: Path | None = None) -> Written:
     """Write the maps of a COCO panoptic JSON in another form below `out`; nothing is rounded, every pixel is there.
 
-    coco-instances: instances.json. label-studio: tasks.json. labelme, geojson: a file for each image, named after it, in its subfolder.
+    coco-instances: instances.json. label-studio: tasks.json. labelme, geojson: a file an image, by its name, in its subfolder.
     folder: where the PNGs are; without it, the folder beside the JSON that has its name without `.json`.
 
     Raises: InputError, before anything is written, where one of these files is there: people correct them by hand.
