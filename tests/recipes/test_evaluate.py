@@ -1,6 +1,7 @@
 """What an evaluation holds: each measure is of what its name says."""
 
 import json
+from dataclasses import replace
 from importlib.util import find_spec
 from math import isnan
 from pathlib import Path
@@ -9,20 +10,24 @@ from weakref import WeakSet
 
 import pytest
 import torch
+import torch.nn.functional as F
 from class_maps import class_map, confuse
 
 from unipan.config import Config
 from unipan.console import results
 from unipan.data.dataset import PanopticDataset
 from unipan.metrics import average_precision
+from unipan.metrics.affinity import AffinityCounts
 from unipan.metrics.confusion import mean_iou
 from unipan.metrics.pq import count, quality
-from unipan.models.decode import best_channel
+from unipan.models.decode import at_size, best_channel
 from unipan.overrides import Overrides
 from unipan.predictor import Predictor, load
 from unipan.recipes.evaluate import evaluate_predictor, marked
 from unipan.recipes.evaluation import image_scores
+from unipan.recipes.evaluation.affinity import affinity_of, things_of_cells
 from unipan.recipes.evaluation.result import Evaluation
+from unipan.types import Size
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +87,35 @@ def test_the_affinity_is_judged_with_the_truth_s_things(
                 right += max(rivals, key=lambda i: float(q[cell] @ means[i])) == int(owner[cell])
     assert judged > 20
     assert evaluation.to_json()["affinity"]["told_apart"] == pytest.approx(right / judged, abs=1 / judged)  # but for ties
+
+
+@pytest.mark.parametrize("size", [(64, 64), (90, 70)], ids=["as the network sees it", "larger"])
+def test_pixels_told_apart_are_those_of_all_products(predictor: Predictor, scenes: PanopticDataset, size: Size) -> None:
+    """Against every product of every cell, brought to pixels in full, at the scene's size and where it is shown larger."""
+    judged, right = 0, 0
+    found = AffinityCounts()
+    for index in range(len(scenes)):
+        sample = scenes[index]
+        inference, truth = predictor.infer(sample.image), sample.truth
+        if size != (64, 64):
+            ids = F.interpolate(truth.ids[None, None].double(), size, mode="nearest")[0, 0].int()
+            truth = replace(truth, ids=ids, segments=tuple(s for s in truth.segments if bool((ids == s.id).any())))
+        found += affinity_of(inference, truth)
+        q, network_size = inference.outputs.affinity[0], inference.network_size
+        things, _ = things_of_cells(truth, (16, 16), network_size)
+        segments = [s for s in truth.segments if s.is_thing]
+        of_cell = {n: q.flatten(1)[:, things == n].mean(1) for n in things.unique().tolist() if n >= 0}
+        products = torch.stack([torch.einsum("d,dhw->hw", mean, q) for mean in of_cell.values()])
+        at_pixels = dict(zip(of_cell, at_size(products, network_size, size, inference.outputs.upsampling[0]), strict=True))
+        for n in of_cell:
+            rivals = [m for m in of_cell if segments[m].class_index == segments[n].class_index]
+            if len(rivals) > 1:
+                best = torch.stack([at_pixels[m] for m in rivals]).argmax(0)
+                own = truth.ids == segments[n].id
+                judged += int(own.sum())
+                right += int((best[own] == rivals.index(n)).sum())
+    assert found.rival_pixels == judged > 500
+    assert found.distinguished_pixels == pytest.approx(right, abs=3)  # but for ties
 
 
 def test_the_sentences_count_things(evaluation: Evaluation) -> None:

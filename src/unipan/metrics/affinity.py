@@ -32,6 +32,10 @@ class AffinityCounts(Additive):
     """Those of them whose features are nearest to their own thing's mean, by scalar product, among the things of its class."""
     chance: int = 0
     """Those that drawing lots between these things would get right, in UNITS."""
+    rival_pixels: int = 0
+    """The pixels of these things, as far as a thing holds the middle of a cell."""
+    distinguished_pixels: int = 0
+    """Those of them that are right likewise, once the products have come to pixels as logits do."""
     marked: int = 0
     """Marked cells of things."""
     own: int = 0
@@ -45,6 +49,7 @@ class AffinityCounts(Additive):
         return {
             "told_apart": self.distinguished / rivals,
             "told_apart_by_chance": self.chance / UNITS / rivals,
+            "pixels_told_apart": self.distinguished_pixels / (self.rival_pixels or nan),
             "affinity_on_own": self.own / UNITS / marked,
             "area_of_own": self.area / UNITS / marked,
         }
@@ -59,9 +64,7 @@ def affinity_counts(features: Tensor, things: Tensor, labels: Tensor) -> Affinit
     if not len(cells):
         return AffinityCounts()
     owner, own_features = things[cells], features[cells].double()
-    of_thing = F.one_hot(owner, len(labels)).double()  # (p, G)
-    areas = of_thing.sum(0)
-    means = of_thing.T @ own_features / areas.clamp(min=1)[:, None]
+    means, areas = thing_means(own_features, owner, len(labels))
     rival = (labels[owner][:, None] == labels) & (areas > 0)  # (p, G): the things among which a cell must find its own
     nearest = (own_features @ means.T).masked_fill(~rival, -torch.inf).argmax(1)
     judged = rival.sum(1) > 1
@@ -78,6 +81,17 @@ def affinity_counts(features: Tensor, things: Tensor, labels: Tensor) -> Affinit
         own=_units(on_own / all_positive.clamp(min=torch.finfo(torch.float64).tiny)),
         area=_units(areas[owner[marked]] / len(things)),
     )
+
+
+def thing_means(features: Tensor, things: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The mean features of each of `count` things, (G, D), zeros of one without cells; and how many cells it has, (G,) float64.
+
+    features: (P, D). things: (P,) int64, as in `affinity_counts`.
+    """
+    inside = things >= 0
+    of_thing = F.one_hot(things[inside], count).double()  # (p, G)
+    areas = of_thing.sum(0)
+    return of_thing.T @ features[inside].double() / areas.clamp(min=1)[:, None], areas
 
 
 def _units(shares: Tensor) -> int:

@@ -60,8 +60,9 @@ class PropagationPart:
             f"and spoils {100 * share['spoiled']:.2f} %.",
             f"With propagation this checkpoint is {ahead} itself without.",
             f"Among things of one class the affinity tells {percent(instances['told_apart'])} % of their cells apart "
-            f"({percent(instances['told_apart_by_chance'])} % by chance); {percent(instances['affinity_on_own'])} % of a cell's "
-            f"positive affinity falls on its own thing, which has {percent(instances['area_of_own'])} % of the cells.",
+            f"({percent(instances['told_apart_by_chance'])} % by chance), {percent(instances['pixels_told_apart'])} % of their "
+            f"pixels; {percent(instances['affinity_on_own'])} % of a cell's positive affinity falls on its own thing, which has "
+            f"{percent(instances['area_of_own'])} % of the cells.",
         ]
 
     def to_json(self) -> dict[str, Any]:

@@ -46,7 +46,8 @@ class Evaluation:
     - limits: what `Limits.to_json` says;
     - images.{worst, best}: lists of {name, pq}, the worst and the best image first, at most NAMED_IMAGES of them;
     - decoder, mask_free; and for the unified decoder what `PropagationPart.to_json` says: without_propagation,
-      propagation_effect, affinity.{told_apart, told_apart_by_chance, affinity_on_own, area_of_own}, scale, unary_scale.
+      propagation_effect, affinity.{told_apart, told_apart_by_chance, pixels_told_apart, affinity_on_own, area_of_own}, scale,
+      unary_scale.
     """
 
     answer: Report
