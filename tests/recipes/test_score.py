@@ -139,6 +139,15 @@ def test_a_file_in_another_folder_is_another_image(truth: Path, tmp_path: Path) 
         score(truth, _listed(write(tmp_path / "lacking.json", rows), names))
 
 
+@pytest.mark.parametrize("suffixes", [(".jpg", ".png"), (".jpeg", ".bmp")], ids=["by their names", "else by their ids"])
+def test_images_that_differ_in_the_suffix_alone(truth: Path, tmp_path: Path, suffixes: tuple[str, str]) -> None:
+    _listed(truth, {1: "a.jpg", 2: "a.png"})
+    swapped = suffixes == (".jpg", ".png")
+    rows = {2: "ccccssss", 1: "ddddllll"} if swapped else {1: "ccccssss", 2: "ddddllll"}
+    names = {id: f"a{suffix}" for id, suffix in zip(rows, suffixes, strict=True)}
+    assert score(truth, _listed(write(tmp_path / "same.json", rows), names)).quality.all.pq == 1
+
+
 # --- merging ---
 
 

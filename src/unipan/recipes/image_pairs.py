@@ -12,16 +12,19 @@ def pair_images(truth: PanopticFile, predictions: PanopticFile) -> list[tuple[in
     if not truth.image_ids:
         raise InputError(f"{truth.path} has no annotations, so there is nothing to compare with; name the right file.")
     by_id = {image_id: position for position, image_id in enumerate(truth.image_ids)}
+    exact = _owners([{name} - {""} for name in truth.image_names])
     by_image = _ByName([{name} - {""} for name in truth.image_names])
     by_any = _ByName([{png, name or png} for png, name in zip(truth.png_names, truth.image_names, strict=True)])
     found: dict[int, int] = {}
-    fitting = [by_image.find(name) for name in predictions.image_names]
+    fitting = [exact.get(name, by_image.find(name)) for name in predictions.image_names]
     names_fit = any(true is not None for true in fitting)
     columns = zip(predictions.image_ids, predictions.image_names, predictions.png_names, strict=True)
     for position, (image_id, name, png) in enumerate(columns):
         true = fitting[position]
-        if true is None and not (name and names_fit):  # else its number, though the truth's too, is another image's
-            true = by_id[image_id] if image_id in by_id else by_any.find(png)
+        same_id = by_id.get(image_id)
+        alike = same_id is not None and _is_tail(name, truth.image_names[same_id])  # of several so named, the one of its id
+        if true is None and (alike or not (name and names_fit)):  # else its number, though the truth's too, is another image's
+            true = by_any.find(png) if same_id is None else same_id
         if true in found:
             raise InputError(
                 f"{predictions.path} has two predictions for the image {truth.image_ids[true]}: "
@@ -51,6 +54,12 @@ class _ByName:
         """Whose name this is, but for leading folders that one of the two lacks."""
         stem = stem_below(file_name)
         return next((self._whole[end] for end in _ends(stem) if end in self._whole), self._ends.get(stem))
+
+
+def _is_tail(name: str, other: str) -> bool:
+    """Whether two names, without suffixes, are one but for leading folders."""
+    stem, other_stem = stem_below(name), stem_below(other)
+    return stem in _ends(other_stem) or other_stem in _ends(stem)
 
 
 def _ends(stem: str) -> list[str]:
