@@ -42,7 +42,7 @@ def contents(draw: st.DrawFn) -> tuple[dict[str, Any], list[list[int]]]:
         segments = []
         for id in sorted(set(row) - {0}):
             entry = {"id": draw(forms(id)), "category_id": draw(forms(draw(st.integers(1, 4))))}
-            entry |= draw(st.sampled_from([{}, {"iscrowd": draw(forms(draw(st.integers(0, 1))))}]))
+            entry |= draw(st.sampled_from([{}, {"iscrowd": draw(forms(draw(st.integers(0, 1))))}, {"iscrowd": None}]))
             segments.append(entry | draw(st.sampled_from([{}, {"area": 1, "bbox": None}, {"area": "many", "bbox": [0, 0]}])))
         annotations.append({"image_id": number + 1, "file_name": f"{number}.png", "segments_info": segments})
     return {"images": images, "annotations": annotations[::-1], "categories": categories}, rows

@@ -69,6 +69,30 @@ def test_no_entry_is_too_odd(entry: object) -> None:
     assert image.size is None
 
 
+@pytest.mark.parametrize(
+    ("where", "change", "named"),
+    [
+        ("images", {"file_name": 2}, "at file_name: "),
+        ("annotations", {"segments_info": {}}, "at segments_info: "),
+        ("annotations", {"image_id": None}, "at image_id"),
+        ("segments", {"iscrowd": "no"}, "at iscrowd: "),
+        ("segments", {"category_id": None}, "at category_id: "),
+    ],
+)
+def test_the_key_that_is_wrong_is_named(where: str, change: dict[str, object], named: str) -> None:
+    entries = {
+        "images": {"id": 1, "file_name": "a.jpg"},
+        "segments": {"id": 5, "category_id": 0},
+        "annotations": {"image_id": 1, "file_name": "a.png", "segments_info": []},
+    }
+    entries["annotations"]["segments_info"] = [entries["segments"]]
+    entries[where].update(change)
+    categories = [{"id": 0, "name": "cat", "isthing": 1}]
+    rest = listed({"images": [entries["images"]], "annotations": [entries["annotations"]], "categories": categories})
+    fault = next(fault for fault in rest.faults if fault.kind is Kind.ENTRY_MALFORMED)
+    assert named in fault.where
+
+
 def test_findings_keep_the_first_few_and_errors_first() -> None:
     findings = Findings()
     findings.add("train", [Fault(Kind.WRONG_AREA, str(number)) for number in range(9)])

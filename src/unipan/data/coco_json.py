@@ -28,7 +28,7 @@ class SegmentEntry:
 
     id: int
     category_id: int
-    iscrowd: int = 0
+    iscrowd: int | None = 0
 
 
 @dataclass(slots=True)

@@ -234,7 +234,7 @@ def test_shapes_of_labelme(tmp_path: Path) -> None:
         shape("cat", (1, 1), (3, 3), group_id=1),
         shape("cat", (5, 1), (7, 3), group_id=1),
         shape("dog", (2, 2), (3, 6)),
-        {"label": "blur", "points": [(8, 0), (10, 0), (10, 8), (8, 8)]},
+        {"label": "blur", "points": [(8, 0), (10, 0), (10, 8), (8, 8)], "shape_type": None},
     ]
     (tmp_path / "a.json").write_text(labelme_json((8, 10), "a.png", shapes))
     source = LabelmeSource(read_labelme(tmp_path), tmp_path, classes=CLASSES, ignore=["blur"], background=None, clip=False)

@@ -20,7 +20,8 @@ class LabelmeShape:
 
     label: str
     points: list[tuple[float, float]]
-    shape_type: str = "polygon"
+    shape_type: str | None = "polygon"
+    """None is a polygon too, as to labelme."""
     group_id: int | str | None = None
     """Shapes of one label and group are one instance."""
     mask: str | None = None
@@ -38,7 +39,8 @@ def shape_patch(shape: LabelmeShape, size: Size, *, clip: bool) -> Patch:
 
 def outline(shape: LabelmeShape) -> Points:
     """A shape's corners."""
-    match shape.shape_type, shape.points:
+    kind = shape.shape_type or "polygon"
+    match kind, shape.points:
         case "polygon", [_, _, _, *_]:
             return np.array(shape.points, dtype=np.float64)
         case "rectangle", [first, second]:
@@ -49,12 +51,10 @@ def outline(shape: LabelmeShape) -> Points:
             return circle(center, on_edge)
         case "polygon" | "rectangle" | "circle", points:
             raise InputError(
-                f"a {shape.shape_type} of {len(points)} points came; a polygon has 3 or more, a rectangle 2 or 4, a circle 2. "
+                f"a {kind} of {len(points)} points came; a polygon has 3 or more, a rectangle 2 or 4, a circle 2. "
                 "Remove or mend it."
             )
-    raise InputError(
-        f"it is a {shape.shape_type}, which has no inside; draw a polygon, a rectangle, a circle or a mask in its place."
-    )
+    raise InputError(f"it is a {kind}, which has no inside; draw a polygon, a rectangle, a circle or a mask in its place.")
 
 
 def _mask_patch(shape: LabelmeShape, size: Size, *, clip: bool) -> Patch:

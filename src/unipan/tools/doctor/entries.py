@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unipan.classes import VOID, ClassInfo, category_fault, class_of
-from unipan.data.coco_json import AnnotationEntry, ImageEntry, json_bytes, leads_out, listing, twin
+from unipan.data.coco_json import AnnotationEntry, ImageEntry, fault_of, json_bytes, leads_out, listing, twin
 from unipan.errors import InputError, plural
 from unipan.json_values import read_as, read_id
 from unipan.tools.doctor.faults import Kind, Severity
@@ -125,7 +125,7 @@ def _images(entries: list[Any], faults: list[Fault]) -> tuple[dict[Id, tuple[Ima
     for entry in entries:
         image = read_as(ImageEntry, entry)
         if image is None:
-            faults.append(Fault(Kind.ENTRY_MALFORMED, f"images: {short(entry)}"))
+            faults.append(Fault(Kind.ENTRY_MALFORMED, f"images: {short(entry)}, {fault_of(ImageEntry, entry)}"))
             refused.add(read_id(part(entry, "id")))
             continue
         _check_name(image.file_name, faults)
@@ -152,7 +152,7 @@ def _annotations(
         shell = {**entry, "segments_info": []} if isinstance(entry, dict) else entry
         annotation = read_as(AnnotationEntry, shell)
         if annotation is None or not isinstance(part(entry, "segments_info"), list):
-            faults.append(Fault(Kind.ENTRY_MALFORMED, f"annotations: {short(entry)}"))
+            faults.append(Fault(Kind.ENTRY_MALFORMED, f"annotations: {short(entry)}, {fault_of(AnnotationEntry, entry)}"))
             refused.add(read_id(part(entry, "image_id")))
             continue
         _check_name(annotation.file_name, faults)

@@ -60,7 +60,8 @@ class Kind(Enum):
     ENTRY_MALFORMED = (
         _ERROR,
         "entries that lack a key or hold a wrong type",
-        "images need id and file_name; annotations image_id, file_name and segments_info; segments id and category_id.",
+        "images need id and file_name; annotations image_id, file_name and segments_info; segments id and category_id. "
+        "An iscrowd is 0 or 1.",
         "left out",
     )
     IMAGE_REPEATED = _ERROR, "image ids that stand twice", "Give each image its own id.", _KEPT

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from unipan.classes import VOID_ID, ClassInfo
-from unipan.data.coco_json import SegmentEntry
+from unipan.data.coco_json import SegmentEntry, fault_of
 from unipan.data.id_maps import MAX_ID
 from unipan.json_values import read_as
 from unipan.tools.doctor.faults import Kind
@@ -57,7 +57,7 @@ def usable_segments(
     for entry in segments:
         segment = read_as(SegmentEntry, entry)
         if segment is None:
-            faults.append(Fault(Kind.ENTRY_MALFORMED, f"{png_name}: {short(entry)}"))
+            faults.append(Fault(Kind.ENTRY_MALFORMED, f"{png_name}: {short(entry)}, {fault_of(SegmentEntry, entry)}"))
             refused.add(read_as(int, part(entry, "id")))
             continue
         if not VOID_ID < segment.id <= MAX_ID:
