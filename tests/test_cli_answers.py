@@ -28,7 +28,7 @@ def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         (["evaluate"], ["RUN", "--data.root", "--decoder", "--no-trim", "--json"]),
         (["predict"], ["RUN", "--out", "--decoder", "--json"]),
         (["compare"], ["RUN", "[PATH", "--out", "--samples", "--data.root", "--json"]),
-        (["score"], ["--truth-dir", "--predictions-dir", "--merge", "--json"]),
+        (["score"], ["[OPTIONS] TRUTH ANSWERS", "--truth-dir", "--predictions-dir", "--merge", "--json"]),
     ],
 )
 def test_help(arguments: list[str], shown: list[str], capsys: pytest.CaptureFixture[str]) -> None:

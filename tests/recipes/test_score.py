@@ -108,6 +108,15 @@ def test_images_match_by_stem_where_ids_are_unknown(truth: Path, tmp_path: Path,
     assert score(truth, predictions).quality.all.pq == pytest.approx(0.825)
 
 
+def test_files_that_seem_swapped_are_named(truth: Path, predictions: Path, caplog: pytest.LogCaptureFixture) -> None:
+    edit(predictions, lambda content: content["annotations"][1]["segments_info"][0].update(score=0.5))
+    score(truth, predictions)
+    score(predictions, predictions)
+    assert not caplog.text
+    score(predictions, truth)
+    assert f"{predictions} has scores and {truth} has none: are they swapped? The truth comes first." in caplog.text
+
+
 def test_further_predictions_are_left_out(truth: Path, tmp_path: Path) -> None:
     predictions = write(tmp_path / "more.json", {1: "ccccssss", 2: "ddddllll", 3: "ssssssss"})
     assert score(truth, predictions).quality.all.pq == 1

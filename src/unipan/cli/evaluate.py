@@ -133,8 +133,8 @@ def compare(
 
 
 def score(
-    truth: Positional[Path],
-    predictions: Positional[Path],
+    truth: Positional[Annotated[Path, arg(metavar="TRUTH")]],
+    predictions: Positional[Annotated[Path, arg(metavar="ANSWERS")]],
     *,
     truth_dir: Path | None = None,
     predictions_dir: Path | None = None,
@@ -150,7 +150,7 @@ def score(
 
     Args:
         truth: JSON of the truth.
-        predictions: JSON of the predictions.
+        predictions: JSON of the answers to score, as predict writes it.
         truth_dir: Folder of the truth's PNGs; without it, the one beside the JSON that bears its name.
         predictions_dir: Folder of the predictions' PNGs; likewise.
         merge: Merge the truth's classes as training did; a class's stuff in one image becomes one segment.

@@ -54,6 +54,8 @@ class PanopticFile:
     crowds: array
     joins_stuff: bool = False
     """Whether `map` makes all stuff of one class one segment."""
+    has_scores: bool = False
+    """Whether any segment has a score, as predictions may and a truth has not."""
 
     def map(self, position: int) -> PanopticMap:
         """Read one image's segments. Ids that PNG and JSON don't share, and categories without a class, are an InputError."""
@@ -148,4 +150,5 @@ def panoptic_file(
         segment_ids=array("i", (segment.id for segment in segments)),
         class_indices=array("H", (classes.index_of_dataset_id[segment.category_id] for segment in segments)),
         crowds=array("B", (bool(segment.iscrowd) for segment in segments)),
+        has_scores=any(segment.score is not None for segment in segments),
     )

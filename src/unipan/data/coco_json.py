@@ -29,6 +29,8 @@ class SegmentEntry:
     id: int
     category_id: int
     iscrowd: int | None = 0
+    score: Any = None
+    """Of predictions; only whether it is there is looked at."""
 
 
 @dataclass(slots=True)

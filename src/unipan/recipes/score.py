@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from unipan.choices import Merge
 from unipan.classes import VOID_ID
-from unipan.console import counted
+from unipan.console import counted, logger
 from unipan.data.coco_files import PanopticFile, read_panoptic_file
 from unipan.data.id_maps import ids_at, read_colors, shared_runs
 from unipan.engine.forks import shared_out, worthwhile_processes
@@ -82,6 +82,8 @@ def read_sides(
         raise InputError(f"there is no merge {merge!r}; choose one of {', '.join(get_args(Merge))}.")
     truth = read_panoptic_file(Path(truth_json), Path(truth_dir) if truth_dir else None)
     predictions = read_panoptic_file(Path(predictions_json), Path(predictions_dir) if predictions_dir else None, truth.classes)
+    if truth.has_scores and not predictions.has_scores:
+        logger.warning(f"{truth.path} has scores and {predictions.path} has none: are they swapped? The truth comes first.")
     if merge == "none":
         return Sides(truth, _translated(predictions, truth), merge)
     merged = truth.merged()
