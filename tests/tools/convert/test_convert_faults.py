@@ -241,6 +241,37 @@ def test_labelme_is_read_at_all_levels_without_sizes_and_dotfiles(tmp_path: Path
         labelme_source(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("json_path", "image_path", "expected"),
+    [
+        ("images/x.json", "cam2/a.png", "cam2/a.png"),
+        ("images/cam1/x.json", "../cam2/a.png", "cam2/a.png"),
+        ("labels/cam1/x.json", "../../images/cam2/a.png", "cam2/a.png"),
+        ("labels/cam1/x.json", "../../elsewhere/cam2/a.png", "cam2/a.png"),
+        ("labels/x.json", "..\\images\\cam1\\a.png", "cam1/a.png"),
+        ("labels/x.json", "C:\\work\\cam2\\a.png", "cam2/a.png"),
+        ("labels/cam1/x.json", "../cam2/a.png", "cam2/a.png"),
+        ("labels/cam1/x.json", "../images/a.png", "cam1/a.png"),
+        ("labels/x.json", "/old/images/a.png", "a.png"),
+        ("labels/day/x.json", "cam1/a.png", "day/cam1/a.png"),
+        ("labels/x.json", "../outside/b.png", "cam1/b.png"),
+        ("labels/x.json", "cam2/b.png", "cam1/b.png"),
+        ("images/x.json", "cam2/a.jpg", "cam2/a.jpg"),
+    ],
+)
+def test_the_image_is_the_one_that_image_path_names(json_path: str, image_path: str, expected: str, tmp_path: Path) -> None:
+    """Where labelme itself would open it, and with moved data by as much of its path as is there; no file outside the images."""
+    for name in ("a.png", "cam1/a.png", "cam1/b.png", "cam2/a.png", "day/cam1/a.png", "../outside/b.png", "sound.png"):
+        black(tmp_path / "images" / name)
+    path = tmp_path / json_path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for place, image in ((path, image_path), (path.with_name("y.json"), "sound.png")):
+        place.write_text(json.dumps(json.loads(labelme_json(SIZE, "", [CAT])) | {"imagePath": image}))
+    labels = read_labelme(tmp_path / Path(json_path).parts[0])
+    source = LabelmeSource(labels, tmp_path / "images", classes=CLASSES, ignore=[], background=None, clip=False)
+    assert source.file_names[0] == expected
+
+
 def test_pairs_are_read_at_all_levels_and_lone_maps_left_out(tmp_path: Path) -> None:
     sky = np.full(SIZE, 5)
     folders = [tmp_path / name for name in ("semantic", "instances", "images")]

@@ -1,5 +1,7 @@
 """Polygon JSON files as labelme writes them, as the COCO panoptic format needs them. H x W pixels of an image."""
 
+import os
+import posixpath
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,7 +79,7 @@ class LabelmeSource:
     ) -> None:
         self.classes, self.images_dir, self.faults = classes, checked_folder(images_dir, "images"), content.faults
         self._files = list(content.files.items())
-        names = [_image_name(path.relative_to(content.path).parent, file, images_dir) for path, file in self._files]
+        names = [_image_name(path, file, content.path, images_dir) for path, file in self._files]
         self._listed = find_listed(images_dir, names, content.path)
         self.file_names = self._listed.paths
         check_apart(list(content.files), [png_of(name) for name in self.file_names])
@@ -166,11 +168,19 @@ def classes_of_labels(
     return ClassTable.from_categories([{"id": n, "name": name, "isthing": kind} for n, (name, kind) in enumerate(names, 1)])
 
 
-def _image_name(folder: Path, content: LabelmeFile, images_dir: Path) -> str:
-    """The image below the images folder: in the JSON's own subfolder or, where it is not there, anywhere.
+def _image_name(path: Path, content: LabelmeFile, labels_dir: Path, images_dir: Path) -> str:
+    """The image below the images folder that a JSON means: the first of these that is there, perhaps with another suffix.
 
-    Of imagePath only the last part counts: its folder is where labelme ran, on whichever system, not where the images are now.
+    What its imagePath says, from the JSON's own folder or from the same subfolder of the images; without as few of its first
+    folders as it takes, since labelme may have run elsewhere; its bare name in the JSON's subfolder. Where none is, the bare
+    name, to be found anywhere below. imagePath is of whichever system, and places outside the images folder are none of these.
     """
-    name = content.imagePath.replace("\\", "/").rpartition("/")[2]
-    beside = folder / name
-    return beside.as_posix() if is_file(images_dir / beside) or other_suffix(images_dir / beside) else name
+    written, folder = content.imagePath.replace("\\", "/"), path.relative_to(labels_dir).parent
+    name, root = written.rpartition("/")[2], Path(os.path.abspath(images_dir))  # noqa: PTH100 (links stay what they are called)
+    parts = [part for part in posixpath.normpath(written).split("/") if part not in ("", "..")]
+    shorter = ["/".join(parts[first:]) for first in range(len(parts) - 1)]
+    below = [path.parent / written, *(root / one for one in (folder / written, *shorter, folder / name))]
+    for place in (Path(os.path.abspath(one)) for one in below):  # noqa: PTH100
+        if place.is_relative_to(root) and (is_file(place) or (os.path.isdir(place.parent) and other_suffix(place))):  # noqa: PTH112
+            return place.relative_to(root).as_posix()
+    return name
