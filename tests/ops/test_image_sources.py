@@ -80,6 +80,22 @@ def test_gray_and_alpha_of_arrays() -> None:
     assert torch.equal(read_image(NOISE[:, ::-1]), read_image(NOISE).flip(2))
 
 
+def test_what_was_read_stays_when_its_source_is_filled_anew() -> None:
+    """A camera's buffer bears one image after another."""
+    floats = torch.from_numpy(NOISE[..., :3] / 255).permute(2, 0, 1)
+    for source in (
+        torch.from_numpy(NOISE[..., :3].transpose(2, 0, 1).copy()),
+        NOISE[..., :3].copy(),
+        NOISE[..., 0].copy(),
+        floats,
+    ):
+        read = read_image(source)
+        before = read.clone()
+        source[:] = 0
+        assert torch.equal(read, before)
+        assert read.is_contiguous()
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
@@ -98,11 +114,20 @@ def test_gray_and_alpha_of_arrays() -> None:
         (Image.new("F", (3, 3)), "mode F: its pixels are floating-point"),
         (Image.new("RGB", (0, 5)), "it is 0 x 5 pixels"),
         (torch.zeros(3, 0, 0, dtype=torch.uint8), r"shape \(0, 0, 3\)"),
+        (torch.zeros(3, 4, 5, dtype=torch.uint8, device="meta"), r"tensor without .* \(strided, uint8, on meta\); give"),
+        (torch.zeros(3, 4, 5).to_sparse(), r"\(sparse_coo, float32, on cpu\); give"),
+        (torch.zeros(3, 4, 5, dtype=torch.complex64).conj(), r"\(strided, complex64, on cpu\); give"),
     ],
 )
 def test_what_is_no_image_is_refused_in_a_sentence(source: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_image(source)
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch's own, of a form that it will drop
+def test_a_quantised_tensor_is_refused() -> None:
+    with pytest.raises(InputError, match=r"\(strided, quint8, on cpu\); give"):
+        read_image(torch.quantize_per_tensor(torch.zeros(3, 4, 5), 1 / 255, 0, torch.quint8))
 
 
 def test_a_float_file_is_refused_however_it_comes(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps
 
 from unipan.errors import InputError
+from unipan.ops.image_arrays import TAKEN, image_of_array, numbers_of, on_cpu
 from unipan.ops.plain_png import HEADER_BYTES, decode_plain, is_bare, is_plain
 
 if TYPE_CHECKING:
@@ -25,10 +26,6 @@ OneImage: TypeAlias = "bytes | bytearray | IO[bytes] | Image.Image | NDArray[Any
 """What is one image for certain; a path may be a folder's."""
 ImageSource: TypeAlias = "str | os.PathLike[str] | OneImage"
 """What `read_image` takes, and so everything that takes an image."""
-TAKEN = (
-    "a file's path, its bytes, an open binary file, a PIL image, a numpy array (H, W), (H, W, 3) or (H, W, 4), or a torch tensor "
-    "(1, H, W), (3, H, W) or (4, H, W); arrays and tensors are RGB of uint8, or of floats in 0..1"
-)
 
 UNREADABLE = (
     OSError,
@@ -58,17 +55,17 @@ def is_file(path: str | os.PathLike[str]) -> bool:
 def read_image(source: ImageSource) -> Tensor:
     """Read an image, of a file the first frame, as (3, H, W) uint8 RGB: upright by its EXIF tag, transparency laid over white.
 
-    Gray of 16 bits is scaled from 0..65535 to 0..255; floats, of arrays and tensors only, from 0..1.
+    Gray of 16 bits is scaled from 0..65535 to 0..255; floats, of arrays and tensors only, from 0..1. Always in memory of its own.
 
     Raises: InputError that names the image.
     """
     import torch
 
     if isinstance(source, torch.Tensor):
+        source = on_cpu(source)
         if source.ndim == 3 and source.shape[0] == 3 and source.dtype == torch.uint8 and source.numel():
-            return source.cpu()
-        values = (source.float() if source.is_floating_point() else source).detach().cpu()
-        source = (values.movedim(0, -1) if values.ndim == 3 else values).numpy()
+            return source.clone(memory_format=torch.contiguous_format)  # the caller may fill its own with the next image
+        source = numbers_of(source)
     plain = _plain_colors(source)
     if plain is not None:
         return torch.from_numpy(plain).permute(2, 0, 1).contiguous()
@@ -98,7 +95,7 @@ def _plain_colors(source: Any) -> NDArray[np.uint8] | None:
 def _opened(source: Any) -> tuple[str, AbstractContextManager[Image.Image]]:
     """The image's name in messages, and the image once the context is entered."""
     if isinstance(source, np.ndarray):
-        return "in an array", nullcontext(_of_array(source))
+        return "in an array", nullcontext(image_of_array(source))
     if isinstance(source, Image.Image):
         return f"{getattr(source, 'filename', '') or 'given as PIL'} of mode {source.mode}", nullcontext(source)
     if isinstance(source, (bytes, bytearray)):
@@ -157,20 +154,6 @@ def _load(image: Image.Image) -> None:
             image.load()
         finally:
             image.filename = name
-
-
-def _of_array(array: NDArray[Any]) -> Image.Image:
-    """A PIL image of (H, W) or (H, W, 1, 3 or 4) numbers."""
-    values = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
-    fits = values.ndim == 2 or (values.ndim == 3 and values.shape[2] in (3, 4))
-    if not fits or not values.size or not (values.dtype == np.uint8 or np.issubdtype(values.dtype, np.floating)):
-        raise InputError(f"an image came as numbers of shape {array.shape} and type {array.dtype}; give {TAKEN}.")
-    if values.dtype != np.uint8:
-        low, high = float(values.min()), float(values.max())
-        if not 0 <= low <= high <= 1:
-            raise InputError(f"an image came as floats of {low:g} to {high:g}; give floats in 0..1, or uint8.")
-        values = np.round(values * 255).astype(np.uint8)
-    return Image.fromarray(np.ascontiguousarray(values))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
