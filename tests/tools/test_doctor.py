@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import pytest
 from doctor_cases import CASES, CAT, DOG, HEIGHT, SEA, WIDTH, Train, drawn, write_clean
 from PIL import Image
 
+import unipan
 from unipan.cli import main
 from unipan.data.coco import coco_split, json_set
 from unipan.errors import InputError
 from unipan.tools.doctor.examine import AHEAD, Diagnosis, examine, in_threads
 from unipan.tools.doctor.faults import Kind, Severity
 from unipan.tools.doctor.repair import check_target, fix
+from unipan.tools.doctor.run import NotMended
 from unipan.tools.doctor.splits import find_splits
 
 BY_SLUG = {kind.slug: kind for kind in Kind}
@@ -258,6 +261,30 @@ def test_exit_status_and_json(root: Path, tmp_path: Path, capsys: pytest.Capture
     assert "--data.train" in printed
     assert exit_status("doctor", root, "--fix", "--out", tmp_path / "copy") == 2
     assert "not empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("fault", "refusal"), [("all PNGs gone", "no image of train can be used"), ("isthing", "can't guess")])
+def test_a_refused_copy_leaves_the_report(
+    fault: str, refusal: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And nothing of the other splits either."""
+    train = Train(root)
+    train.categories[0].pop("isthing") if fault == "isthing" else shutil.rmtree(train.png.parent)
+    train.png.parent.mkdir(exist_ok=True)
+    train.save()
+    exit_status("doctor", root, "--json")
+    report = json.loads(capsys.readouterr().out)
+    assert exit_status("doctor", root, "--fix", "--out", tmp_path / "copy", "--json") == 2
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == report
+    assert refusal in printed.err
+    assert exit_status("doctor", root, "--fix", "--out", tmp_path / "copy") == 2
+    assert report["findings"][0]["what"] in " ".join(capsys.readouterr().out.split())
+    with pytest.raises(InputError, match=refusal) as refused:
+        unipan.doctor(root, fix_into=tmp_path / "copy")
+    assert isinstance(refused.value, NotMended)
+    assert refused.value.found.to_json() == report
+    assert not (tmp_path / "copy").exists()
 
 
 def test_json_files_anywhere(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,12 +2,16 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
 
 from unipan.choices import Form
 from unipan.cli.options import AsJson, Settings, print_all, print_json
 from unipan.errors import InputError, plural
+
+if TYPE_CHECKING:
+    from unipan.tools.doctor.run import Examination
 
 
 def doctor(
@@ -32,19 +36,29 @@ def doctor(
         fix: Write a mended copy of the labels into --out; the exit status is then the copy's.
         out: A new folder for the mended copy.
     """
-    from unipan.console import logger
+    from unipan.tools.doctor.run import NotMended
     from unipan.tools.doctor.run import doctor as examine
 
     if fix != (out is not None):
         raise InputError("--fix and --out DIR belong together: the mended copy needs a folder of its own.")
-    found = examine(data, images=images, masks=masks, split=split, preset=preset, fix_into=out)
-    if as_json:
-        for sentence in found.copied:
-            logger.info(sentence)
-        print_json(found.to_json())
-    else:
-        print_all(*found.report())
+    try:
+        found = examine(data, images=images, masks=masks, split=split, preset=preset, fix_into=out)
+    except NotMended as refusal:
+        _print_examination(refusal.found, as_json)
+        raise
+    _print_examination(found, as_json)
     sys.exit(0 if found.trainable else 1)
+
+
+def _print_examination(found: "Examination", as_json: bool) -> None:
+    from unipan.console import logger
+
+    if not as_json:
+        print_all(*found.report())
+        return
+    for sentence in found.copied:
+        logger.info(sentence)
+    print_json(found.to_json())
 
 
 def inspect(config: Settings, *, out: Path, samples: int = 12, names: bool = True) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unipan.console import counted
+from unipan.data.coco_json import listing
 from unipan.data.coco_writer import Entry, write_entry
 from unipan.errors import InputError, plural
 from unipan.files import write_json
@@ -37,6 +38,10 @@ def check_target(splits: Sequence[Split], out: Path) -> None:
         raise InputError(f"--out {out} exists and is not empty; the mended copy needs a folder of its own.")
     if any(isinstance(split, CityscapesSplit) for split in splits):
         raise InputError("--fix mends the COCO panoptic format; bring Cityscapes into it first: unipan convert cityscapes.")
+    targets = [_target(split, out) for split in splits if isinstance(split, CocoSplit)]
+    twice = [target for target in targets if targets.count(target) > 1]
+    if twice:
+        raise InputError(f"two splits would both become {twice[0]}; mend them one after the other, each with its own --out.")
 
 
 def fix(splits: Sequence[Split], diagnosis: Diagnosis, out: Path) -> list[Copy]:
@@ -45,18 +50,24 @@ def fix(splits: Sequence[Split], diagnosis: Diagnosis, out: Path) -> list[Copy]:
     if stuck:
         what = "; ".join(f"{finding.kind.title}, first {finding.first[0]}" for finding in stuck)
         raise InputError(f"--fix can't guess how to mend this: {what}. {stuck[0].kind.remedy} Nothing was written.")
+    empty = [b.name for b in diagnosis.balances if b.listed == len(diagnosis.unusable[b.name])]
+    if empty:
+        raise InputError(
+            f"no image of {listing(empty)} can be used, so a copy would be empty; mend the errors that the report names first. "
+            "Nothing was written."
+        )
     return [_fix_split(split, diagnosis.unusable[split.name], out) for split in splits if isinstance(split, CocoSplit)]
+
+
+def _target(split: CocoSplit, out: Path) -> Path:
+    name = Path(split.name).stem.removeprefix("panoptic_") if split.name == str(split.json_path) else split.name
+    return out / "annotations" / f"panoptic_{name}.json"
 
 
 def _fix_split(split: CocoSplit, unusable: set[int], out: Path) -> Copy:
     listed = read_listed(split.json_path)
     labelled = [image for index, image in enumerate(listed.labelled) if index not in unusable]
-    if not labelled:
-        raise InputError(f"no image of {split.json_path} can be used, so there is nothing to mend; see the report above.")
-    name = Path(split.name).stem.removeprefix("panoptic_") if split.name == str(split.json_path) else split.name
-    target = out / "annotations" / f"panoptic_{name}.json"
-    if target.exists():
-        raise InputError(f"two splits would both become {target}; mend them one after the other, each with its own --out.")
+    target = _target(split, out)
     folder = target.with_suffix("")
     jobs = [
         partial(_copy_image, image, png_name, split.png_dir, folder, listed.categories)

@@ -1,12 +1,13 @@
 """The doctor from Python and from the command line: look at a data set, and perhaps write a mended copy of it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from unipan.addresses import paths_of
 from unipan.console import Renderable
+from unipan.errors import InputError
 from unipan.presets import for_own_data, preset_named
 from unipan.tools.doctor import repair
 from unipan.tools.doctor import report as doctor_report
@@ -43,6 +44,14 @@ class Examination:
         return {**doctor_report.to_json(self.diagnosis), "settings": self.unfit, **fixed}
 
 
+class NotMended(InputError):
+    """The copy that was asked for can't be written, for the reason given. What was found is there all the same."""
+
+    def __init__(self, reason: str, found: Examination) -> None:
+        super().__init__(reason)
+        self.found = found
+
+
 def doctor(
     data: str | Path | Sequence[str | Path],
     *,
@@ -56,6 +65,8 @@ def doctor(
 
     data: its folder, or panoptic JSONs, the training set first; images, masks: the JSONs' folders, one for all or one each.
     split: these alone. preset: whose settings the data are compared with. fix_into: a new folder for a mended copy of the labels.
+
+    Raises: InputError for what can't be examined; NotMended, one too, with what was found, where the copy can't be written.
     """
     paths = paths_of(data)
     settings = preset_named(preset) if all(path.is_dir() for path in paths) else for_own_data(preset_named(preset))
@@ -64,9 +75,13 @@ def doctor(
         repair.check_target(splits, Path(fix_into))
     diagnosis = examine(splits)
     unfit = [f"With the preset {preset}: {sentence}" for sentence in diagnosis.unfit(settings)]
+    found = Examination(diagnosis=diagnosis, unfit=unfit, copy=None, copied=[])
     if fix_into is None:
-        return Examination(diagnosis=diagnosis, unfit=unfit, copy=None, copied=[])
-    copies = repair.fix(splits, diagnosis, Path(fix_into))
+        return found
+    try:
+        copies = repair.fix(splits, diagnosis, Path(fix_into))
+    except InputError as error:
+        raise NotMended(str(error), found) from error
     copy = examine([one.split for one in copies])
     copied = [*repair.outcome(copies), f"The copy: {doctor_report.verdict(copy)}"]
-    return Examination(diagnosis=diagnosis, unfit=unfit, copy=copy, copied=copied)
+    return replace(found, copy=copy, copied=copied)
