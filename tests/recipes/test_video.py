@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from unipan.cli import main
 from unipan.data import video as videos
-from unipan.data.video import Video, is_camera, is_video
+from unipan.data.video import Video, VideoFrame, is_camera, is_video
+from unipan.data.video_end import FrameTimes, early_end
+from unipan.data.video_writing import join_parts, write_part
 from unipan.errors import InputError
 from unipan.predictor import Predictor
 from unipan.recipes import video as recipe
@@ -133,10 +135,10 @@ def test_one_frame_at_a_time_is_held(clip: Path, tmp_path: Path) -> None:
     with Video(clip) as video:
         alive: list[int] = []
         frames = (frame for frame in video if alive.append(frame.time) or True)
-        assert videos.write_part(tmp_path / "a.nut", frames, video=video, most=3) == 3
+        assert write_part(tmp_path / "a.nut", frames, video=video, most=3) == 3
         assert alive == [0, 1, 2] or len(alive) == 3  # no frame is read ahead
-        assert videos.write_part(tmp_path / "b.nut", frames, video=video, most=99) == FRAMES - 3
-        assert videos.write_part(tmp_path / "c.nut", frames, video=video, most=99) == 0
+        assert write_part(tmp_path / "b.nut", frames, video=video, most=99) == FRAMES - 3
+        assert write_part(tmp_path / "c.nut", frames, video=video, most=99) == 0
     assert not (tmp_path / "c.nut").exists()
 
 
@@ -174,3 +176,89 @@ def test_the_command(learnt_run: Path, clip: Path, tmp_path: Path, capsys: pytes
         main(["predict", str(learnt_run), str(clip), "image.jpg", "--out", str(tmp_path)])
     assert ended.value.code == 2
     assert "a video comes alone" in capsys.readouterr().err
+
+
+def encoded(path: Path, *, times: list[int], options: dict[str, str], **tags: object) -> Path:
+    """Noise at these times, in hundredths of a second, by H.264; MP4 with its header first."""
+    av = pytest.importorskip("av", reason="PyAV is missing: pip install 'unipan[video]'")
+    noise = np.random.default_rng(0)
+    with av.open(str(path), "w", options={"movflags": "faststart"} if path.suffix == ".mp4" else {}) as out:
+        stream = out.add_stream("libx264", rate=10, options=options)
+        stream.height, stream.width, stream.pix_fmt = 64, 96, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 100)
+        for name, value in tags.items():
+            setattr(stream.codec_context, name, value)
+        for time in times:
+            frame = av.VideoFrame.from_ndarray(noise.integers(0, 256, (64, 96, 3), np.uint8), format="rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, 100)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return path
+
+
+STEADY, UNSTEADY = [10 * number for number in range(30)], [0, 4, 5, 30, 31, 90, 91, 200, 900]
+
+
+def broken(path: Path) -> tuple[int, str]:
+    with Video(path) as video:
+        return len(list(video)), video.broken
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_video_that_was_cut_off_is_told_and_a_whole_one_is_not(tmp_path: Path, suffix: str) -> None:
+    for number, (times, options) in enumerate(((STEADY, {}), (STEADY, {"bf": "3"}), (UNSTEADY, {"bf": "0"}))):
+        path = encoded(tmp_path / f"{number}{suffix}", times=times, options=options)
+        assert broken(path) == (len(times), "")
+        for share in (0.3, 0.6):
+            cut = tmp_path / f"cut{suffix}"
+            cut.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+            came, why = broken(cut)
+            assert came < len(times)
+            assert why or times is UNSTEADY
+
+
+def test_frames_that_a_file_hides_or_holds_long_are_not_missed() -> None:
+    times = FrameTimes()
+    for number in range(20):
+        times.add(number / 10, 0.1)
+    assert early_end(times, frames=30, seconds=2.05) == ""  # an edit hides the first ten
+    assert early_end(times, frames=20, seconds=9.0) == ""  # all came
+    assert early_end(times, frames=0, seconds=2.9) == ""
+    assert early_end(times, frames=0, seconds=None) == ""
+    assert early_end(times, frames=30, seconds=3.0) == "they end after 2.0 of 3.0 seconds"
+    assert early_end(times, frames=0, seconds=3.1) == "they end after 2.0 of 3.1 seconds"
+
+
+def test_a_cut_video_ends_with_status_2(learnt_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = encoded(tmp_path / "clip.mp4", times=STEADY, options={})
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
+    with pytest.raises(SystemExit) as ended:
+        main(["predict", str(learnt_run), str(path), "--out", str(tmp_path / "out")])
+    assert ended.value.code == 2
+    assert "Further ones can't be read (they end after" in " ".join(capsys.readouterr().err.split())
+    assert (tmp_path / "out/clip_overlay.mp4").is_file()
+
+
+def test_pixels_keep_their_aspect_and_colors_are_told(tmp_path: Path) -> None:
+    """Read by libav. By BT.709's formula this red has luma 73; primaries and curve are the video's."""
+    tags = {"sample_aspect_ratio": Fraction(4, 3), "color_primaries": 6, "color_trc": 6}
+    source = encoded(tmp_path / "wide.mp4", times=STEADY[:2], options={}, **tags)
+    import av
+
+    with Video(source) as video:
+        frames = (VideoFrame(np.full_like(pixels, (200, 30, 30)), time) for pixels, time in video)
+        write_part(tmp_path / "a.nut", frames, video=video, most=9)
+    join_parts(tmp_path / "out.mp4", [tmp_path / "a.nut"])
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        frame = next(container.decode(video=0))
+        assert container.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
+        assert (frame.colorspace, frame.color_range, frame.color_primaries, frame.color_trc) == (1, 1, 6, 6)
+        assert np.abs(frame.to_ndarray()[:64].astype(int) - 73).max() <= 2
+
+
+def test_a_turned_video_turns_its_pixels(tmp_path: Path) -> None:
+    source = encoded(tmp_path / "wide.mp4", times=STEADY[:2], options={}, sample_aspect_ratio=Fraction(4, 3))
+    with Video(source) as video:
+        assert video.aspect == Fraction(4, 3)
+        video._turns = 1
+        assert video.aspect == Fraction(3, 4)

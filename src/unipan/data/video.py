@@ -1,18 +1,18 @@
-"""Videos and cameras, frame by frame, by PyAV (extra `video`): the one file that knows this library. H x W pixels of a frame."""
+"""Videos and cameras, read frame by frame by PyAV (extra `video`), which else `video_writing` alone knows. H x W pixels."""
 
+import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from importlib.util import find_spec
-from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unipan.data.video_end import FrameTimes, early_end
 from unipan.errors import InputError
-from unipan.files import replace_atomically
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv"})
 CAMERAS = {"linux": ("/dev/video{}", "v4l2"), "darwin": ("{}:none", "avfoundation")}
 """How a system names its cameras, by their numbers, and through what they are read."""
-PART_FORMAT = "nut"
-"""Keeps times exactly, so that parts are joined by copying."""
-CODEC, CODEC_OPTIONS = "libx264", {"crf": "20", "preset": "veryfast", "bf": "0"}
-"""Without B-frames, packets are in the order of their times, so that parts follow one another."""
 DEFAULT_RATE = Fraction(25)
 
 
@@ -51,7 +47,6 @@ class Video:
         """Raises: InputError where there is none, or it can't be read."""
         if find_spec("av") is None:
             raise InputError(f"{path} is a video, which needs PyAV; install the extra: pip install 'unipan[video]'.")
-        _check_codec()
         self.path = path
         self._container = _open_camera(path) if is_camera(path) else _open(path)
         if not self._container.streams.video:
@@ -64,6 +59,7 @@ class Video:
         """How many there are by its header; 0 where that does not say."""
         self.broken = ""
         """After the frames: why they end before the video does, or ""."""
+        self._turns = 0  # quarters, of the frame that came last
 
     def __enter__(self) -> "Video":
         return self
@@ -74,76 +70,43 @@ class Video:
     def __iter__(self) -> Iterator[VideoFrame]:
         from av.error import FFmpegError
 
-        last = -1
+        last, times = -1, FrameTimes()
         try:
             for frame in self._container.decode(self._stream):
                 last = max(last + 1, frame.pts if frame.pts is not None else 0)
-                upright = np.rot90(frame.to_ndarray(format="rgb24"), k=round(frame.rotation / 90))
+                times.add(float(last * self.time_base), float((frame.duration or 0) * self.time_base))
+                self._turns = round(frame.rotation / 90)
+                upright = np.rot90(frame.to_ndarray(format="rgb24"), k=self._turns)
                 yield VideoFrame(np.ascontiguousarray(upright, dtype=np.uint8), last)
+            self.broken = early_end(times, frames=self.frames, seconds=self._seconds)
         except FFmpegError as error:
             self.broken = error.strerror or str(error)
 
+    @property
+    def aspect(self) -> Fraction:
+        """Width by height of a pixel, as the frames are given: upright."""
+        aspect = self._stream.sample_aspect_ratio or Fraction(1)
+        return 1 / aspect if self._turns % 2 else aspect
 
-def write_part(path: Path, frames: Iterator[VideoFrame], *, video: Video, most: int) -> int:
-    """Write at most so many frames of a video, whole or not at all; returns how many. No file is written of none."""
-    first, written = next(frames, None), []
-    if first is None:
-        return 0
-    part = chain([first], islice(frames, most - 1))
-    replace_atomically(path, lambda temporary: written.append(_encode(temporary, part, video)))
-    return written[0]
+    @property
+    def primaries_and_curve(self) -> tuple[int, int]:
+        """Of the colors, by their numbers in H.273; 2 where the file does not say."""
+        return self._stream.codec_context.color_primaries, self._stream.codec_context.color_trc
 
+    @property
+    def _seconds(self) -> float | None:
+        """When the frames end, by the file's header, or None.
 
-def join_parts(path: Path, parts: Iterable[Path]) -> None:
-    """Write the parts one after another as one video, by copying what is encoded."""
-    import av
-
-    def copy(temporary: Path) -> None:
-        with av.open(str(temporary), "w", format="mp4") as out:
-            stream: Any = None
-            for part in parts:
-                with av.open(str(part)) as container:
-                    own = container.streams.video[0]
-                    stream = stream or out.add_stream_from_template(own)
-                    for packet in container.demux(own):
-                        if packet.pts is not None:  # the last, which only says that there are no more
-                            packet.dts, packet.stream = packet.pts, stream
-                            out.mux(packet)
-
-    replace_atomically(path, copy)
-
-
-def _check_codec() -> None:
-    import av
-
-    if CODEC not in av.codecs_available:
-        raise InputError(
-            f"this build of PyAV cannot write H.264 ({CODEC}); install PyAV's own wheels: pip install 'unipan[video]'."
-        )
-
-
-def _encode(path: Path, frames: Iterable[VideoFrame], video: Video) -> int:
-    """Returns how many frames there were."""
-    import av
-    from av.codec.context import Flags
-
-    count = 0
-    with av.open(str(path), "w", format=PART_FORMAT) as out:
-        stream: Any = None
-        for pixels, time in frames:
-            odd = [(0, side % 2) for side in pixels.shape[:2]]
-            even = np.pad(pixels, (*odd, (0, 0)), mode="edge")  # H.264 wants even sides
-            if stream is None:
-                stream = out.add_stream(CODEC, rate=video.rate, options=CODEC_OPTIONS)
-                stream.height, stream.width, stream.pix_fmt = *even.shape[:2], "yuv420p"
-                stream.codec_context.time_base = video.time_base
-                stream.codec_context.flags |= Flags.global_header  # MP4 wants it, once for all parts
-            frame = av.VideoFrame.from_ndarray(even, format="rgb24")
-            frame.pts, frame.time_base = time, video.time_base
-            out.mux(stream.encode(frame))
-            count += 1
-        out.mux(stream.encode(None))
-    return count
+        Matroska says so in a tag, or for a stream that is alone. Of AVI frames count: libav cuts its duration to what is there.
+        """
+        stream, container = self._stream, self._container
+        if container.format.name == "avi":
+            return float(self.frames * self.time_base) or None
+        if stream.duration:
+            return float((max(stream.start_time or 0, 0) + stream.duration) * self.time_base)
+        if tag := re.fullmatch(r"(\d+):(\d+):([\d.]+)", stream.metadata.get("DURATION", "")):
+            return 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3])
+        return container.duration / 1e6 if container.duration and len(container.streams) == 1 else None
 
 
 def _open(path: Path) -> "InputContainer":

@@ -16,7 +16,8 @@ import torch
 from unipan.addresses import state_of
 from unipan.choices import PanopticHead
 from unipan.console import counted
-from unipan.data.video import PART_FORMAT, Video, VideoFrame, is_camera, join_parts, write_part
+from unipan.data.video import Video, VideoFrame, is_camera
+from unipan.data.video_writing import PART_FORMAT, check_codec, join_parts, write_part
 from unipan.engine.interrupt import requests_to_stop
 from unipan.errors import InputError
 from unipan.files import make_folder, sweep, write_json
@@ -85,6 +86,7 @@ def predict_video(
         raise InputError(f"{source} is where its overlays would go; name another --out.")
     _check_own(source, {target: named_in, parts: parts / ORIGIN})
     with Video(source) as video, requests_to_stop(lambda _: None) if camera else nullcontext(lambda: None) as asked:
+        check_codec()
         predictor = load(run, head=head, device=device, overrides=overrides)
         settings = {"head": predictor.head, "overrides": asdict(overrides), "part_frames": PART_FRAMES}
         done = _begun(parts, origin_of(run, settings | _identity(source)), anew=camera)
