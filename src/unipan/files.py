@@ -34,9 +34,10 @@ def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:
         flush(path.parent)
     except (OSError, SafetensorError) as error:  # safetensors tells a full disk by its own exception
         reason = getattr(error, "strerror", None) or error
-        raise InputError(f"cannot write {path}: {reason}. What stood there before is untouched.") from error
+        remedy = "See that the disk has room." if "space" in str(reason) else "Check the name and the rights."
+        raise InputError(f"cannot write {path}: {reason}. What stood there before is untouched. {remedy}") from error
     finally:
-        if temporary.is_file():
+        if os.path.isfile(temporary):  # noqa: PTH113 (to Path.is_file, a name that is too long is an error)
             temporary.unlink()
 
 

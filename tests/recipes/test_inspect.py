@@ -151,7 +151,7 @@ def test_the_verb_takes_the_options_of_train(tmp_path: Path, capsys: pytest.Capt
     assert "2 samples with" in capsys.readouterr().out
     assert Image.open(out).format == "JPEG"
     assert "did you mean coco_small" in refusal(lambda: main(["inspect", "coco_smal"]), capsys)
-    assert "end it in .png" in refusal(lambda: main(["inspect", "demo", "--out", str(tmp_path / "x")]), capsys)
+    assert "name it .png" in refusal(lambda: main(["inspect", "demo", "--out", str(tmp_path / "x")]), capsys)
 
 
 def test_no_samples_are_refused(small: Config, tmp_path: Path) -> None:

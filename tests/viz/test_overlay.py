@@ -1,5 +1,6 @@
 """Overlays and their colors, on maps small enough to check by hand."""
 
+import resource
 from dataclasses import replace
 from errno import ENOSPC
 from itertools import pairwise
@@ -135,14 +136,47 @@ def test_widened_flags_are_those_of_the_slow_filter(radius: int) -> None:
     assert np.array_equal(widened(flags, radius), np.asarray(expected) > 0)
 
 
-def test_only_a_full_disk_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    image = Image.new("RGB", (2, 2))
-    with pytest.raises(InputError, match=r"File name too long\. Name another file, or another folder\.$"):
-        save_image(image, tmp_path / ("n" * 300 + ".png"))
+@pytest.mark.parametrize("suffix", ["png", "JPG", "webp", "avif", "tif", "gif", "bmp", "jp2", "pdf"])
+def test_every_suffix_is_written_in_its_format(suffix: str, tmp_path: Path) -> None:
+    if Image.registered_extensions().get(f".{suffix.lower()}") not in Image.SAVE:
+        pytest.skip("an older Pillow, without AVIF")
+    image = Image.new("RGB", (40, 30), (200, 30, 30))
+    save_image(image, tmp_path / "below" / f"a.{suffix}")
+    if suffix == "pdf":  # which Pillow does not read
+        assert (tmp_path / "below/a.pdf").read_bytes().startswith(b"%PDF")
+        return
+    with Image.open(tmp_path / "below" / f"a.{suffix}") as written:
+        assert written.format == Image.registered_extensions()[f".{suffix.lower()}"]
+        assert np.abs(np.asarray(written.convert("RGB"), int) - np.asarray(image)).max() <= 8
 
-    def full(*_: object, **__: object) -> None:
+
+@pytest.mark.parametrize("name", ["a.txt", "a", ".png", "a.h5", "a.xbm", "a.blp"])
+def test_what_is_no_kind_of_image_to_write_is_told(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot write .*; name it \.png or \.jpg\.$"):
+        save_image(Image.new("RGB", (2, 2)), tmp_path / name)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_disk_that_is_full_leaves_the_former_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.png"
+    save_image(Image.new("RGB", (2, 2)), path)
+    before = path.read_bytes()
+    noise = Image.effect_noise((200, 200), 90)
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, former[1]))
+    try:
+        with pytest.raises(InputError, match=r"a\.png: File too large\. What stood there before is untouched"):
+            save_image(noise, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+    assert path.read_bytes() == before
+    assert [*tmp_path.iterdir()] == [path]
+
+    def full(*_: object) -> None:
         raise OSError(ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(image, "save", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(InputError, match=r"See that the disk has room\.$"):
-        save_image(image, tmp_path / "a.png")
+        save_image(noise, path)
+    with pytest.raises(InputError, match=r"File name too long\..* Check the name and the rights\.$"):
+        save_image(noise, tmp_path / ("n" * 300 + ".png"))

@@ -16,7 +16,7 @@ from unipan.data.scenes.dataset import SceneDataset
 from unipan.data.scenes.statistics import SceneStatistics, measure_scenes
 from unipan.engine.processes import this_process
 from unipan.errors import InputError
-from unipan.files import make_folder, write_json
+from unipan.files import write_json
 from unipan.predictor import Predictor
 from unipan.recipes.evaluate import evaluate_predictor, evaluation_title
 from unipan.recipes.evaluation.result import Evaluation
@@ -24,7 +24,7 @@ from unipan.recipes.illustrate import illustrate
 from unipan.recipes.train import train
 from unipan.recipes.training.checkpoints import saved_steps
 from unipan.types import Sample
-from unipan.viz.canvas import as_pil, enlarge
+from unipan.viz.canvas import as_pil, enlarge, save_image
 from unipan.viz.curves import need_matplotlib
 from unipan.viz.overlay import overlay
 from unipan.viz.sheet import contact_sheet
@@ -78,12 +78,11 @@ def show_scenes(config: Config, out: Path) -> tuple[Path, SceneStatistics]:
     assert isinstance(dataset, SceneDataset)
     samples = [dataset[index] for index in range(SHOWN_SCENES)]
     images, path = out / "images", out / "scenes.png"
-    make_folder(images)
     for sample in samples:
-        as_pil(sample.image).save(images / sample.file_name)
+        save_image(as_pil(sample.image), images / sample.file_name)
     truth = (Entry(Path(sample.file_name).stem, sample.file_name, sample.truth) for sample in samples)
     write_panoptic(out, truth, dataset.classes, json_name="truth.json", png_folder="truth", scores=False)
-    _scene_sheet(samples).save(path)
+    save_image(_scene_sheet(samples), path)
     return path, measure_scenes(dataset, MEASURED_SCENES)
 
 

@@ -19,6 +19,7 @@ from unipan.recipes.examples import example, explorer_of, source_of
 from unipan.recipes.explore import Entry, explored
 from unipan.recipes.training.log import read_log
 from unipan.types import Sample
+from unipan.viz.canvas import save_image
 from unipan.viz.confusion import draw_confusion
 from unipan.viz.curves import loss_curves, need_matplotlib, reliability_curve
 from unipan.viz.explorer.page import explorer_page
@@ -102,7 +103,7 @@ def illustrate(
     examples = [example for gallery in reversed(shown) for example in gallery.examples]
     telling = [example for example in examples if example.affinity] or examples
     source = source_of(predictor, folder.path.name)
-    sheet(telling[:SHEET_ROWS], source).save(page.with_name(page.stem.replace("report", "examples") + ".jpg"), quality=90)
+    save_image(sheet(telling[:SHEET_ROWS], source), page.with_name(page.stem.replace("report", "examples") + ".jpg"))
 
 
 def extremes(by_pq: list[ImagePQ]) -> list[tuple[str, str, list[ImagePQ]]]:

@@ -12,8 +12,7 @@ from unipan.data.build import remarks, step_batches, training_dataset
 from unipan.data.fitting import settled
 from unipan.data.training_item import TrainingItem
 from unipan.errors import InputError, plural
-from unipan.files import make_folder, replace_atomically
-from unipan.viz.canvas import as_pil, enlarge, readable_scale
+from unipan.viz.canvas import as_pil, check_image_name, enlarge, readable_scale, save_image
 from unipan.viz.samples import draw_target
 from unipan.viz.sheet import contact_sheet
 
@@ -28,18 +27,14 @@ def inspect_samples(config: Config, out: Path, *, samples: int, names: bool = Tr
     """
     if samples < 1:
         raise InputError(f"--samples is {samples}; it must be at least 1.")
-    if out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
-        raise InputError(f"--out {out} is not the name of an image file; end it in .png, .jpg or .webp.")
+    check_image_name(out)
     dataset = training_dataset(config.data, config.train.seed)
     config = settled(config, dataset, None)
     for remark in remarks(dataset):
         logger.info(remark)
     batches = step_batches(config, dataset)
     items = [batches.item(index) for index in counted(range(samples), "drawing", samples)]
-    make_folder(out.parent)
-    sheet = _sheet(items, dataset.classes, names=names)
-    form = Image.registered_extensions()[out.suffix.lower()]
-    replace_atomically(out, lambda temporary: sheet.save(temporary, format=form))
+    save_image(_sheet(items, dataset.classes, names=names), out)
     things = sum(len(item.target.labels) for item in items)
     return (
         f"{plural(samples, 'sample')} with {plural(things, 'thing')}, as training with seed {config.train.seed} sees them: {out}"

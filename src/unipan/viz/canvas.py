@@ -1,12 +1,14 @@
 """What everything here is drawn on: an image as PIL, at a readable size, with text on plates that never overlap."""
 
 from collections.abc import Iterator
-from errno import ENOSPC
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw
 
 from unipan.errors import InputError
+from unipan.files import make_folder, replace_atomically
 from unipan.ops.images import ImageSource, read_image
 from unipan.viz.colors import RGB
 from unipan.viz.fonts import font_of
@@ -21,7 +23,12 @@ TEXT_RANGE_PX = (10, 40)
 """Text height as a share of the image's mean side, and its limits."""
 SMALLEST_TEXT_PX = 8
 """Where there is much to write."""
-JPEG_QUALITY = 92
+QUALITY = 92
+SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    **{form: {"quality": QUALITY, "subsampling": 0} for form in ("JPEG", "MPO", "PDF")},
+    **{form: {"quality": QUALITY} for form in ("WEBP", "AVIF")},
+}
+"""Of the formats that are not exact: such as hide it."""
 INK: RGB = (16, 19, 26)
 PAPER: RGB = (255, 255, 255)
 
@@ -34,16 +41,22 @@ def as_pil(image: ImageSource) -> Image.Image:
 def save_image(image: Image.Image, path: Path) -> None:
     """Write an image file of the kind that the name's suffix says, and the folder that it goes to.
 
-    Raises: InputError where that fails.
+    Raises: InputError where that fails; a file that stood there before is then untouched.
     """
+    check_image_name(path)
+    form, content = Image.registered_extensions()[path.suffix.lower()], BytesIO()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(path, quality=JPEG_QUALITY, subsampling=0)  # which a JPEG takes, and a PNG passes over
-    except ValueError as error:
-        raise InputError(f"cannot write {path}: its suffix names no kind of image; name it .png or .jpg.") from error
-    except OSError as error:
-        remedy = "See that the disk has room." if error.errno == ENOSPC else "Name another file, or another folder."
-        raise InputError(f"cannot write {path}: {error.strerror or error}. {remedy}") from error
+        image.save(content, form, **SAVE_OPTIONS.get(form, {}))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot write {path}: {error}; name it .png or .jpg.") from error
+    make_folder(path.parent)
+    replace_atomically(path, lambda temporary: temporary.write_bytes(content.getbuffer()))
+
+
+def check_image_name(path: Path) -> None:
+    """Raises: InputError unless the name's suffix is of a kind of image that can be written."""
+    if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
+        raise InputError(f"cannot write {path}: its suffix names no kind of image; name it .png or .jpg.")
 
 
 def readable_scale(width: int, height: int) -> int:

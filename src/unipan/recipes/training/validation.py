@@ -23,14 +23,13 @@ from unipan.engine.fit import Hook, Step
 from unipan.engine.processes import this_process
 from unipan.engine.trackers import Tracker
 from unipan.errors import InputError, OthersUnreachable
-from unipan.files import make_folder, replace_atomically
 from unipan.metrics.report import percent
 from unipan.models.build import untrained_network
 from unipan.predictor import Predictor
 from unipan.recipes.evaluate import evaluate_predictor, evaluation_title
 from unipan.tensor_file import TensorFile, read_facts, write_tensor_file
 from unipan.types import Sample
-from unipan.viz.canvas import as_pil, enlarge, readable_scale
+from unipan.viz.canvas import as_pil, enlarge, readable_scale, save_image
 from unipan.viz.overlay import overlay
 from unipan.viz.sheet import contact_sheet
 
@@ -140,9 +139,7 @@ class Panels(Hook):
         predictor, shown = self.held_out.predictor(), self.held_out.part(PANELS)
         rows = [_row(predictor, shown[index]) for index in range(len(shown))]
         sheet = contact_sheet(rows, column_titles=["image", "truth", f"answer after {step.index} steps"])
-        make_folder(self.folder.panels)
-        path = self.folder.panels / f"step-{step.index:08}.jpg"
-        replace_atomically(path, lambda temporary: sheet.save(temporary, format="JPEG", quality=90))
+        save_image(sheet, self.folder.panels / f"step-{step.index:08}.jpg")
         for tracker in self.trackers:
             tracker.show(sheet, step.index)
 
