@@ -3,6 +3,7 @@
 fsspec itself comes with PyTorch; what it needs for S3 and Google's store are in the extra `cloud`.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,20 +15,35 @@ from unipan.errors import InputError
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
+_PARTS = re.compile(r"(.*?://)(.*?)((?:::[\w.+-]+)+://.*)?", re.DOTALL)
+_HERE = re.compile(r"(?:file|local)://(.*)", re.DOTALL)
+
 
 class Address(str):
-    """Of a file or a folder: SCHEME://..., whatever fsspec takes."""
+    """Of a file or a folder: SCHEME://..., whatever fsspec takes, also its chains, as zip://FOLDER::s3://BUCKET/FILE.zip."""
 
     __slots__ = ()
 
     @property
+    def _parts(self) -> tuple[str, str, str]:
+        """What stands before the path, the path, and what a chain has behind it."""
+        before, path, behind = _PARTS.fullmatch(self).groups(default="")  # type: ignore[union-attr] (location_of saw the ://)
+        return before, path, behind
+
+    @property
     def path(self) -> Path:
         """What names are made from: the same words as a path of this machine, where no file needs to be."""
-        return Path("/" + self.partition("://")[2].strip("/"))
+        return Path("/" + self._parts[1].strip("/"))
 
     def below(self, name: str) -> "Address":
         """A file or folder in this folder."""
-        return Address(f"{self.rstrip('/')}/{name}")
+        before, path, behind = self._parts
+        return Address(f"{before}{path and path.rstrip('/') + '/'}{name}{behind}")
+
+    def is_in(self, folder: "Address") -> bool:
+        """Whether it is that folder, or lies below it."""
+        own, others = self._parts, folder._parts
+        return own[::2] == others[::2] and self.path.is_relative_to(folder.path)
 
     def absolute(self) -> "Address":
         """Itself: an address starts from nowhere, as an absolute path."""
@@ -50,7 +66,9 @@ def paths_of(one_or_several: str | Path | Iterable[str | Path]) -> list[Path]:
 
 
 def location_of(text: str) -> Location:
-    """What a word stands for: an address where it has a scheme, else a path."""
+    """What a word stands for: an address where it has a scheme other than this machine's own, else a path."""
+    if here := _HERE.fullmatch(text):
+        return Path(here[1])
     return Address(text) if "://" in text else Path(text)
 
 
@@ -146,6 +164,8 @@ def _system(address: Address) -> "Iterator[tuple[AbstractFileSystem, str]]":
     """
     from fsspec.core import url_to_fs
 
+    if "::" in address.path.as_posix():
+        raise InputError(f"cannot reach {address}: stores take :: for the start of a further address; rename the file.")
     try:
         system, path = url_to_fs(str(address))
         yield system, str(path)

@@ -1,6 +1,7 @@
 """Prediction from and to a store that fsspec knows, and by Ray: the same bytes as from and to folders, one by one."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,35 @@ def test_a_bucket_works_as_a_folder_does(
     assert "5 images; left out: 2 other files" in " ".join(printed.err.split())
     assert without_sources(answers_at(store.below("out"))) == without_sources(files_of(tmp_path / "out"))
     assert len(json.loads(expected)["images"]) == 5
+
+
+def test_a_folder_of_a_chain_works_as_a_folder_does(learnt_run: Path, folder: Path, tmp_path: Path) -> None:
+    """Images in a ZIP, whose own place stands behind the folder's."""
+    archive = Path(shutil.make_archive(str(tmp_path / "images"), "zip", tmp_path, "images"))
+    for number, chain in enumerate((f"zip://images::file://{archive}", f"simplecache::zip://images/::{archive.as_uri()}")):
+        found = predict(str(learnt_run), [location_of(chain)], tmp_path / f"{number}")
+        assert (found.images, found.unreadable) == (5, [])
+    predict(str(learnt_run), [folder], tmp_path / "here")
+    assert without_sources(files_of(tmp_path / "0")) == without_sources(files_of(tmp_path / "here"))
+
+
+def test_files_of_this_machine_by_address_are_paths(learnt_run: Path, folder: Path) -> None:
+    """So results below the images are none, an image named twice is one, and what is done is known."""
+    wanted, out = [location_of(f"file://{folder}"), folder / "001.png"], location_of(f"local://{folder}/out")
+    assert predict(str(learnt_run), wanted, out).images == 5
+    before = files_of(folder / "out")
+    assert predict(str(learnt_run), wanted, out, skip_done=True).images == 5
+    assert predict(str(learnt_run), [folder], folder / "out", skip_done=True).images == 5
+    assert files_of(folder / "out") == before
+
+
+def test_a_name_that_no_address_can_bear_is_named(
+    learnt_run: Path, bucket: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    MemoryFileSystem.store["/bucket/images/a::b.png"] = MemoryFileSystem.store["/bucket/images/001.png"]
+    found = predict(str(learnt_run), [bucket], tmp_path / "out")
+    assert (found.images, found.unreadable) == (5, [f"{bucket}/a::b.png"])
+    assert "a::b.png: stores take :: for the start of a further address" in " ".join(capsys.readouterr().err.split())
 
 
 def test_results_may_go_above_the_images(learnt_run: Path, folder: Path, bucket: Address, store: Address) -> None:

@@ -26,17 +26,16 @@ def _images_at(address: Address, out: Location) -> list[Address]:
     """The file of an address, or the images below it; results of a former call are none of them."""
     if is_file(address):
         return [address]
-    results = f"{str(out).rstrip('/')}/"
-    if results == f"{address.rstrip('/')}/":
+    results = out if isinstance(out, Address) and out.is_in(address) else None
+    if results and address.is_in(results):
         raise InputError(f"{address} is both where images are and where results go; name another --out.")
-    results_below = results.startswith(f"{address.rstrip('/')}/")
     found, suffixes = files_below(address), image_suffixes()
     images = [
         file
         for file in found
         if file.path.suffix.lower() in suffixes
         and not any(map(is_hidden, file.path.relative_to(address.path).parts))
-        and not (results_below and file.startswith(results))
+        and not (results and file.is_in(results))
     ]
     if len(images) < len(found):
         logger.info(f"{address}: {plural(len(images), 'image')}; left out: {plural(len(found) - len(images), 'other file')}")
