@@ -174,7 +174,7 @@ def test_options_that_the_parser_refuses(arguments: list[str], hints: list[str],
             ["train", "demo", "--out", "x", "--train.stepss", "3"],
             "there is no option --train.stepss: did you mean --train.steps ? ",
         ),
-        (["evaluate", "run", "--decodr", "upsnet"], "there is no option --decodr: did you mean --decoder ? "),
+        (["evaluate", "run", "--hed", "upsnet"], "there is no option --hed: did you mean --head ? "),
         (["train", "demo", "--out", "x", "--steps=3"], "there is no option --steps=3: did you mean --train.steps ? "),
         (["evaluate", "--train.batch-size", "3", "run"], "there is no option --train.batch-size: "),  # another verb's
         (["predict", "run", "--train.batch_size", "3", "--out", "x"], "there is no option --train.batch_size: "),
@@ -186,6 +186,24 @@ def test_an_unknown_option_is_one_sentence_at_once(arguments: list[str], sentenc
     message = refused(*arguments)
     assert process_time() - began < 1
     assert message.startswith(f"unipan: {sentence}All are listed by unipan {arguments[0]} ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["predict", "run", "a.jpg", "--out", "x", "--threshold", "abc"], "--threshold takes a number, but abc came."),
+        (["figure", "run", "methods", "--out", "x.pdf", "--rows=2.5"], "--rows takes a whole number, but 2.5 came."),
+        (["train", "demo", "--train.steps", "many"], "--train.steps takes a whole number, but many came."),
+        (["tables", "a", "demo", "--out", "x", "--seeds", "0", "one"], "--seeds takes a whole number, but one came."),
+    ],
+)
+def test_a_word_that_is_no_number(arguments: list[str], sentence: str, refused: Refused) -> None:
+    assert refused(*arguments) == f"unipan: {sentence}"
+
+
+def test_the_option_s_former_name_is_taken_where_the_option_is(refused: Refused, tmp_path: Path) -> None:
+    assert "is no run" in refused("evaluate", tmp_path, "--decoder=upsnet")
+    assert "there is no option --decoder" in refused("score", "a.json", "b.json", "--decoder", "upsnet")
 
 
 def test_a_word_too_many(refused: Refused) -> None:

@@ -1,7 +1,8 @@
 """The command line: what it answers, to people and to programs, and what it hands to the recipes."""
 
 import json
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 
 import unipan
 from unipan.cli import main
+from unipan.overrides import Overrides
 from unipan.presets import PRESETS
 
 
@@ -25,9 +27,9 @@ def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         (["demo"], ["--out", "--train.steps", "--json"]),
         (["train"], list(PRESETS)[:1]),
         (["train", "demo"], ["--resume", "--model.backbone", "Optimiser steps of linear warm-up"]),
-        (["evaluate"], ["RUN", "--data.root", "--decoder", "--no-trim", "--json"]),
-        (["predict"], ["RUN", "--out", "--decoder", "--json"]),
-        (["compare"], ["RUN", "[PATH", "--out", "--samples", "--data.root", "--json"]),
+        (["evaluate"], ["RUN", "--data.root", "--head", "--no-trim", "--json"]),
+        (["predict"], ["RUN", "--out", "--head", "--json"]),
+        (["compare"], ["RUN", "[IMAGE ...]", "--out", "--samples", "--data.root", "--json"]),
         (["score"], ["[OPTIONS] TRUTH ANSWERS", "--truth-dir", "--predictions-dir", "--merge", "--json"]),
     ],
 )
@@ -39,6 +41,21 @@ def test_help(arguments: list[str], shown: list[str], capsys: pytest.CaptureFixt
     assert all(text in printed.out for text in shown)
     assert printed.err == ""
     assert "config:" not in printed.out
+
+
+OF_RUNS = ("evaluate", "report", "predict", "explore", "compare", "figure", "export", "benchmark")
+
+
+@pytest.mark.parametrize("verb", [*OF_RUNS, "score", "interchange", "doctor"])
+def test_help_has_no_word_of_python_and_says_what_is_as_the_run_has_it(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([verb, "--help"])
+    shown = capsys.readouterr().out
+    assert re.findall(r"None|STR|\[\[|--decoder|default: ?\)|default: ''", shown) == []
+    parts = re.findall(r"^│ (--[\w.-]+)(.*?)(?=^│ -|^╰)", shown, re.MULTILINE | re.DOTALL)
+    as_the_run = {name for name, text in parts if "as the run has it" in " ".join(text.replace("│", " ").split())}
+    own = {f"--{field.name.replace('_', '-')}" for field in fields(Overrides)} | {"--head", "--data.root"}
+    assert as_the_run == ({name for name, _ in parts} & own if verb in OF_RUNS else set())
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,8 +89,17 @@ def test_comparing_with_and_without_truth(tmp_path: Path, capsys: pytest.Capture
     Image.effect_noise((80, 48), 90).save(tmp_path / "image.png")
     main(["compare", str(run), str(tmp_path / "image.png"), "--out", str(tmp_path / "out")])
     printed = " ".join(capsys.readouterr().out.split())
-    for text in ("unified", "UPSNet's head", "heuristic merger", "void pixels", "X_mask is 0", "1 drawing."):
+    for text in (
+        "3 heads: 1 image without truth",
+        "unified",
+        "UPSNet's head",
+        "heuristic merger",
+        "void pixels",
+        "X_mask is 0",
+        "1 drawing.",
+    ):
         assert text in printed
+    assert "ecoder" not in printed
     main(["compare", str(run), str(tmp_path / "image.png"), "--out", str(tmp_path / "out"), "--json"])
     content = json.loads(capsys.readouterr().out)
     assert content["pictures"] == [str(tmp_path / "out/image_compare.png")]

@@ -10,7 +10,8 @@ import pytest
 from unipan.cli import main
 from unipan.cli.app import MENU
 from unipan.cli.completion import completions
-from unipan.cli.parse import Menu, options_of
+from unipan.cli.menu import Menu
+from unipan.cli.parse import options_of
 
 
 @pytest.mark.parametrize(

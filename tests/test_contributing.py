@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from unipan.cli.parse import Command, Menu, parse
+from unipan.cli.menu import Command, Menu
+from unipan.cli.parse import parse
 
 ROOT = Path(__file__).parents[1]
 MOST_FILES = {

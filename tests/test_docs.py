@@ -13,7 +13,9 @@ from packaging.requirements import Requirement
 
 import unipan
 from unipan.cli.app import MENU
-from unipan.cli.parse import Command, Menu, options_of, parse
+from unipan.cli.menu import Command, Menu
+from unipan.cli.parse import options_of, parse
+from unipan.cli.wording import FORMER_NAMES
 from unipan.errors import InputError
 from unipan.recipes.tables.paper_tables import LETTERS
 
@@ -172,7 +174,7 @@ def unknown_options(text: str) -> list[str]:
     """Options that a page names by themselves and that no command has."""
     spans = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
     named = [option for span in spans for option in re.findall(r"(?<![\w-])--[a-z][\w.-]*", span)]
-    return [option for option in named if option not in all_options() | FOREIGN_OPTIONS]
+    return [option for option in named if option not in all_options() | FOREIGN_OPTIONS | FORMER_NAMES.keys()]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -23,7 +23,8 @@ from unipan.cli.figure import figure
 from unipan.cli.launch import asked_processes, is_started
 from unipan.cli.machine import benchmark, env
 from unipan.cli.memory import keep_freed_memory
-from unipan.cli.parse import Command, Menu, parse
+from unipan.cli.menu import Command, Menu
+from unipan.cli.parse import parse
 from unipan.cli.predict import predict
 from unipan.cli.threads import processor_quota, set_threads
 from unipan.cli.train import demo, table_maker, train

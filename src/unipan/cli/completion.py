@@ -1,6 +1,7 @@
 """What a shell offers to complete a line with: verbs, presets, and the options of the command that stands there."""
 
-from unipan.cli.parse import Command, Menu, options_of
+from unipan.cli.menu import Command, Menu
+from unipan.cli.parse import options_of
 
 
 def complete(menu: Menu, line: str, point: str) -> None:

@@ -10,7 +10,9 @@ from unipan.cli.options import (
     AsJson,
     DeviceName,
     Overriding,
+    Root,
     Run,
+    Unset,
     print_all,
     print_evaluation,
     print_json,
@@ -23,20 +25,18 @@ from unipan.overrides import NO_OVERRIDES
 if TYPE_CHECKING:
     from unipan.recipes.parts import PartOf
 
-Head = Annotated[PanopticHead | None, arg(aliases=["--decoder"])]
-"""The option's former name stays one version."""
 Part = Annotated[str, arg(metavar="I/N", help="Count every N-th image only, from the I-th on, into --out: 1/4 to 4/4.")]
-PartOut = Annotated[Path | None, arg(help="The file for a part's counts.")]
-MergeParts = Annotated[list[Path], arg(metavar="FILE", help="Add the files of all parts, whose options stand here likewise.")]
+PartOut = Annotated[Path | None, arg(metavar="FILE", help="The file for a part's counts."), Unset]
+MergeParts = Annotated[list[Path], arg(metavar="FILE ...", help="Add the files of all parts, whose options stand here likewise.")]
 
 
 def evaluate(
     run: Positional[Run],
     *,
-    root: Annotated[str | None, arg(name="data.root")] = None,
+    root: Root = None,
     val: Annotated[str, arg(name="data.val")] = "",
     images: Annotated[str, arg(name="data.images")] = "",
-    head: Head = None,
+    head: PanopticHead | None = None,
     trim: bool = True,
     overrides: Overriding = NO_OVERRIDES,
     device: DeviceName = "auto",
@@ -78,10 +78,10 @@ def evaluate(
 def report(
     run: Positional[Run],
     *,
-    root: Annotated[str | None, arg(name="data.root")] = None,
+    root: Root = None,
     val: Annotated[str, arg(name="data.val")] = "",
     images: Annotated[str, arg(name="data.images")] = "",
-    head: Head = None,
+    head: PanopticHead | None = None,
     explore: bool = False,
     device: DeviceName = "auto",
 ) -> None:
@@ -105,7 +105,7 @@ def compare(
     *,
     out: Path,
     samples: int = 0,
-    root: Annotated[str | None, arg(name="data.root")] = None,
+    root: Root = None,
     trim: bool = True,
     overrides: Overriding = NO_OVERRIDES,
     device: DeviceName = "auto",

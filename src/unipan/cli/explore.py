@@ -6,7 +6,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from unipan.choices import PanopticHead
-from unipan.cli.options import DeviceName, Overriding, Run, print_all, untrimmed_unless
+from unipan.cli.options import DeviceName, Overriding, Root, Run, Unset, print_all, untrimmed_unless
 from unipan.errors import plural
 from unipan.overrides import NO_OVERRIDES
 
@@ -17,8 +17,8 @@ def explore(
     *,
     out: Annotated[Path, arg(metavar="FILE.html")],
     samples: int = 0,
-    truth: Path | None = None,
-    root: Annotated[str | None, arg(name="data.root")] = None,
+    truth: Annotated[Path | None, Unset] = None,
+    root: Root = None,
     head: PanopticHead | None = None,
     trim: bool = True,
     overrides: Overriding = NO_OVERRIDES,

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from unipan.cli.options import DeviceName, Overriding, Run, print_all, untrimmed_unless
+from unipan.cli.options import DeviceName, Overriding, Root, Run, print_all, untrimmed_unless
 from unipan.overrides import NO_OVERRIDES
 
 
@@ -17,7 +17,7 @@ def figure(
     ids: list[str] = [],  # noqa: B006 (only read)
     rows: int = 4,
     samples: int = 0,
-    root: Annotated[str | None, arg(name="data.root")] = None,
+    root: Root = None,
     trim: bool = True,
     overrides: Overriding = NO_OVERRIDES,
     device: DeviceName = "auto",

@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional
 
 from unipan.choices import PanopticHead
-from unipan.cli.options import AsJson, DeviceName, Overriding, Run, print_all, print_json
+from unipan.cli.options import AsJson, DeviceName, Overriding, Root, Run, Unset, print_all, print_json
 from unipan.overrides import NO_OVERRIDES
 
 
@@ -24,8 +24,8 @@ def benchmark(
     run: Positional[Run],
     *,
     samples: int = 20,
-    size: tuple[int, int] | None = None,
-    root: Annotated[str | None, arg(name="data.root")] = None,
+    size: Annotated[tuple[int, int] | None, Unset] = None,
+    root: Root = None,
     head: PanopticHead | None = None,
     overrides: Overriding = NO_OVERRIDES,
     device: DeviceName = "auto",

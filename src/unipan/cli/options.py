@@ -15,6 +15,9 @@ Settings = Annotated[Config, arg(name="")]
 Overriding = Annotated[Overrides, arg(name="")]
 Run = Annotated[str, arg(metavar="RUN", help="Folder of a run, or OWNER/NAME on the Hugging Face Hub.")]
 DeviceName = Annotated[str, arg(help="auto is the GPU where there is one; or cpu, cuda, cuda:1, mps.")]
+Root = Annotated[str | None, arg(name="data.root", metavar="DIR")]
+Unset = arg(help_behavior_hint="(default: none)")
+"""Of an option of a run's verb that stands for nothing where it is left out; the others are then as the run has it."""
 AsJson = Annotated[bool, arg(name="json", help="Print the result as JSON.")]
 
 
@@ -22,9 +25,9 @@ AsJson = Annotated[bool, arg(name="json", help="Print the result as JSON.")]
 class TileOptions:
     """How large images are cut."""
 
-    tile: int | None = None
+    tile: Annotated[int | None, Unset] = None
     """Predict in tiles of so many pixels a side, joined where they overlap: for images too large for the memory."""
-    tile_overlap: int | None = None
+    tile_overlap: Annotated[int | None, Unset] = None
     """Pixels that neighbouring tiles share; without it, an eighth of a tile."""
 
     def size(self) -> int | tuple[int, int] | None:

@@ -6,83 +6,36 @@ Only the command that is asked for is given to the parser: building the options 
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial, wraps
 from io import StringIO
 from itertools import pairwise
 from pathlib import Path
-from shutil import get_terminal_size
-from textwrap import fill
 from typing import Annotated, Any
 
 import tyro
 from tyro.conf import arg
 
 from unipan.cli.launch import ProcessCount, in_processes
+from unipan.cli.menu import Command, Menu
+from unipan.cli.wording import NoNumber, named, present_names, rules
 from unipan.config import Config
 from unipan.errors import InputError
 from unipan.presets import settings_of
 from unipan.settings_file import as_json, read_settings
 
-ConfigFile = Annotated[Path | None, arg(name="config", help="Settings in a file, JSON, YAML or TOML; options win over it.")]
+ConfigFile = Annotated[
+    Path | None,
+    arg(
+        name="config",
+        metavar="FILE",
+        help="Settings in JSON, YAML or TOML; options win over it.",
+        help_behavior_hint="(default: none)",
+    ),
+]
 PrintConfig = Annotated[bool, arg(help="Only print every setting, as a file that --config takes.")]
-
-
-@dataclass(frozen=True)
-class Command:
-    """A function, whose parameters are the options. preset: whose settings its `config` has by default, "" for every default.
-
-    With a preset it also takes --config FILE, whose settings come between the preset's and the command line's.
-    """
-
-    run: Callable[..., None]
-    preset: str | None = None
-    help: str = ""
-    shared: bool = False
-    """Whether processes can share its work; then it takes --processes N too."""
-
-    def text(self) -> str:
-        """What it does."""
-        return inspect.cleandoc(self.help or self.run.__doc__ or "").partition("\n\nArgs:")[0]
-
-
-@dataclass(frozen=True)
-class Menu:
-    """Words of one kind, of which one comes next. unnamed: the command where options with --config among them come instead."""
-
-    kind: str
-    help: str
-    entries: Mapping[str, "Menu | Command"]
-    unnamed: Command | None = None
-
-    def text(self) -> str:
-        """What it is for."""
-        return self.help
-
-    def listing(self, words: str) -> str:
-        """Its help: a paragraph for each entry."""
-        width, indent = min(get_terminal_size().columns, 120), 4 + max(map(len, self.entries))
-        lines = [f"usage: {words} {self.kind.upper()} ... (--help after it tells more)", "", fill(self.help, width), ""]
-        for name, entry in self.entries.items():
-            first = " ".join(entry.text().partition("\n\n")[0].split())
-            lines.append(fill(first, width, initial_indent=f"  {name}".ljust(indent), subsequent_indent=" " * indent))
-        return "\n".join(lines)
-
-    def choose(self, word: str, words: str) -> "Menu | Command":
-        """The entry of this name, dashes for underscores allowed; another word is an InputError that names the nearest."""
-        there_are = f"There are {', '.join(self.entries)}"
-        if not word:
-            raise InputError(f"the {self.kind} is missing: {there_are}; {words} --help says what each is.")
-        if word.startswith("-"):
-            raise InputError(f"{word} stands before the {self.kind}; options follow it: {words} {self.kind.upper()} {word} ...")
-        if word.replace("-", "_") in self.entries:
-            return self.entries[word.replace("-", "_")]
-        near = get_close_matches(word, self.entries, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise InputError(f"there is no {self.kind} {word!r}: {hint}{there_are}.")
 
 
 def parse(menu: Menu, arguments: list[str]) -> Callable[[], None]:
@@ -101,8 +54,8 @@ def parse(menu: Menu, arguments: list[str]) -> Callable[[], None]:
 
 
 def _ready(command: Command, words: str, arguments: list[str]) -> Callable[[], None]:
-    printed = StringIO()
-    read = partial(tyro.cli, _deferred(command, words, arguments), prog=words, description=command.text())
+    arguments = present_names(arguments, takes_head="head" in inspect.signature(command.run).parameters)
+    printed, read = StringIO(), _reader(command, words, arguments)
     try:
         with redirect_stderr(printed):
             ready, unknown = read(args=arguments, return_unknown_args=True)
@@ -111,7 +64,7 @@ def _ready(command: Command, words: str, arguments: list[str]) -> Callable[[], N
         while cause and not isinstance(cause, InputError):
             cause = cause.__context__
         if cause:
-            raise cause from None
+            raise (cause.named(arguments) if isinstance(cause, NoNumber) else cause) from None
         if stop.code:
             _refuse_unknown(arguments, read, words)
         print(printed.getvalue(), end="", file=sys.stderr)
@@ -124,7 +77,19 @@ def _ready(command: Command, words: str, arguments: list[str]) -> Callable[[], N
 
 def options_of(command: Command) -> list[str]:
     """The names of all options of a command, in order."""
-    return sorted(_listed(partial(tyro.cli, _deferred(command, "", []), prog="unipan")))
+    return sorted(_listed(_reader(command, "unipan", [])))
+
+
+def _reader(command: Command, words: str, arguments: list[str]) -> Callable[..., Any]:
+    """The parser for a command, in our words."""
+    registry = rules(of_settings=command.preset is not None, of_run="run" in inspect.signature(command.run).parameters)
+    deferred = _deferred(command, words, arguments)
+
+    def read(**options: Any) -> Any:
+        with registry:
+            return tyro.cli(deferred, prog=words, description=command.text(), **options)
+
+    return read
 
 
 def _listed(read: Callable[..., Any]) -> set[str]:
@@ -160,7 +125,7 @@ def _deferred(command: Command, words: str, arguments: list[str]) -> Callable[..
             return partial(in_processes, [*words.split()[1:], *arguments], count, command.run, *args, **options)
         return partial(command.run, *args, **options)
 
-    own = dict(inspect.signature(command.run).parameters)
+    own = {name: named(one) for name, one in inspect.signature(command.run).parameters.items()}
     further: dict[str, tuple[Any, Any]] = {"processes": (ProcessCount, 1)} if command.shared else {}
     if command.preset is not None:
         further |= {"config_file": (ConfigFile, None), "print_config": (PrintConfig, False)}

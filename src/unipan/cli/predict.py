@@ -3,13 +3,12 @@
 import sys
 from pathlib import Path
 from shutil import copyfileobj
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional
 
-from unipan.choices import OverlayForm
-from unipan.cli.evaluate import Head
-from unipan.cli.options import NO_TILES, AsJson, DeviceName, Overriding, Run, Tiles, print_all, untrimmed_unless
+from unipan.choices import OverlayForm, PanopticHead
+from unipan.cli.options import NO_TILES, AsJson, DeviceName, Overriding, Run, Tiles, Unset, print_all, untrimmed_unless
 from unipan.errors import InputError, plural
 from unipan.overrides import NO_OVERRIDES
 
@@ -29,10 +28,10 @@ def predict(
     images: Positional[list[str]],
     *,
     out: str,
-    head: Head = None,
+    head: PanopticHead | None = None,
     trim: bool = True,
     overrides: Overriding = NO_OVERRIDES,
-    truth: Path | None = None,
+    truth: Annotated[Path | None, Unset] = None,
     overlay: OverlayForm = "jpg",
     tiles: Tiles = NO_TILES,
     skip_done: bool = False,

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
 
 from unipan.cli.options import AsJson, Settings, print_all, print_evaluation, print_json
 from unipan.recipes.tables.paper_tables import Letter
@@ -32,7 +35,12 @@ def demo(config: Settings, *, out: Path = Path("runs/demo"), show: bool = False,
         print_all(f"Look at {out / 'report.html'}; the model is in {out}.")
 
 
-def train(config: Settings, *, out: Path | None = None, resume: bool = False) -> None:
+def train(
+    config: Settings,
+    *,
+    out: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: a new one)")] = None,
+    resume: bool = False,
+) -> None:
     """Train a network.
 
     Args:

@@ -107,10 +107,10 @@ def drawing(
     if entry.truth is not None:
         row.append(overlay(entry.truth, image, predictor.classes, scale=None))
         titles.append("truth")
-    for decoder, answer in answers.items():
+    for head, answer in answers.items():
         row.append(overlay(answer, image, scale=None))
-        score = f", PQ {percent(quality(scores[decoder].segments, predictor.classes).all.pq)}" if decoder in scores else ""
-        titles.append(title(decoder) + score)
+        score = f", PQ {percent(quality(scores[head].segments, predictor.classes).all.pq)}" if head in scores else ""
+        titles.append(title(head) + score)
     return contact_sheet([row], column_titles=titles, row_titles=[f"{entry.name}. {source}"])
 
 
@@ -123,7 +123,7 @@ def notes(predictor: Predictor, mask_free: bool) -> list[str]:
     ]
     if "unified" not in predictor.heads:
         sentences.append("It has no affinity head, so there is no unified answer.")
-    return sentences + ([MASK_FREE[decoder] for decoder in predictor.heads if decoder in MASK_FREE] if mask_free else [])
+    return sentences + ([MASK_FREE[head] for head in predictor.heads if head in MASK_FREE] if mask_free else [])
 
 
 def _drawing_name(image: str) -> str:

@@ -1,4 +1,4 @@
-"""What a comparison of decoders tells: scores where the truth is known, else what the answers hold."""
+"""What a comparison of heads tells: scores where the truth is known, else what the answers hold."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ class Content(Additive):
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """One checkpoint's answers by each decoder that it has."""
+    """One checkpoint's answers by each head that it has."""
 
     contents: dict[PanopticHead, Content]
     reports: dict[PanopticHead, Report]
@@ -39,7 +39,7 @@ class Comparison:
     """Images that could not be read and are left out."""
 
     def table(self) -> Table:
-        """PQ of all, things and stuff for each decoder; without truth, what its answers hold."""
+        """PQ of all, things and stuff for each head; without truth, what its answers hold."""
         return self._score_table() if self.reports else self._content_table()
 
     def sentences(self) -> list[str]:
@@ -47,26 +47,26 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "decoders": {decoder: report.to_json() for decoder, report in self.reports.items()},
+            "decoders": {head: report.to_json() for head, report in self.reports.items()},
             "pictures": [str(path) for path in self.drawings],
             "notes": self.notes,
         }
 
     def _score_table(self) -> Table:
         first = next(iter(self.reports.values()))
-        heading = f"One checkpoint, {plural(len(self.reports), 'decoder')}: {first.title}, {plural(first.num_images, 'image')}"
-        table = Table(heading, "decoder", "PQ", "PQ things", "PQ stuff", "IoU stuff")
-        for decoder, report in self.reports.items():
+        heading = f"One checkpoint, {plural(len(self.reports), 'head')}: {first.title}, {plural(first.num_images, 'image')}"
+        table = Table(heading, "head", "PQ", "PQ things", "PQ stuff", "IoU stuff")
+        for head, report in self.reports.items():
             table.add_row(
-                title(decoder), *(percent(getattr(report.quality, group).pq) for group in GROUPS), percent(stuff_iou(report))
+                title(head), *(percent(getattr(report.quality, group).pq) for group in GROUPS), percent(stuff_iou(report))
             )
         return table
 
     def _content_table(self) -> Table:
-        heading = f"One checkpoint, {plural(len(self.contents), 'decoder')}: {plural(len(self.drawings), 'image')} without truth"
-        table = Table(heading, "decoder", "things", "stuff segments", "void pixels")
-        for decoder, content in self.contents.items():
-            table.add_row(title(decoder), str(content.things), str(content.stuff), f"{content.void / content.pixels:.1%}")
+        heading = f"One checkpoint, {plural(len(self.contents), 'head')}: {plural(len(self.drawings), 'image')} without truth"
+        table = Table(heading, "head", "things", "stuff segments", "void pixels")
+        for head, content in self.contents.items():
+            table.add_row(title(head), str(content.things), str(content.stuff), f"{content.void / content.pixels:.1%}")
         return table
 
 
@@ -76,13 +76,13 @@ def content_of(answer: PanopticMap) -> Content:
     return Content(things, len(answer.segments) - things, int((answer.ids == VOID_ID).sum()), answer.ids.numel())
 
 
-def title(decoder: PanopticHead) -> str:
+def title(head: PanopticHead) -> str:
     """What people call it."""
-    match decoder:
+    match head:
         case "unified":
             return "unified"
         case "upsnet":
             return "UPSNet's head"
         case "heuristic":
             return "heuristic merger"
-    assert_never(decoder)
+    assert_never(head)

@@ -15,7 +15,7 @@ from unipan.recipes.evaluation.limits import Limits
 from unipan.recipes.evaluation.propagation import PropagationPart
 
 MASK_FREE: dict[PanopticHead, str] = {"upsnet": upsnet.MASK_FREE, "heuristic": heuristic.MASK_FREE}
-"""What a decoder that expects masks does without them."""
+"""What a head that expects masks does without them."""
 
 
 NAMED_IMAGES = 10
@@ -45,7 +45,7 @@ class Evaluation:
     - class_confusion.{semantic_head, final_answer}: true class -> predicted class, or (void) -> pixels, where there are any;
     - limits: what `Limits.to_json` says;
     - images.{worst, best}: lists of {name, pq}, the worst and the best image first, at most NAMED_IMAGES of them;
-    - decoder, mask_free; and for the unified decoder what `PropagationPart.to_json` says: without_propagation,
+    - decoder, mask_free; and for the unified head what `PropagationPart.to_json` says: without_propagation,
       propagation_effect, affinity.{told_apart, told_apart_by_chance, pixels_told_apart, affinity_on_own, area_of_own}, scale,
       unary_scale.
     """
@@ -86,13 +86,13 @@ class Evaluation:
         return tables + ([self.propagation.table(self.answer)] if self.propagation else [])
 
     def sentences(self) -> list[str]:
-        """What the measures are of, what limits cost, and what propagation does or what the decoder is."""
+        """What the measures are of, what limits cost, and what propagation does or what the head is."""
         sentences = [IOU_SENTENCE, *([] if self.precision else [MISSING]), self._things_sentence(), *self.limits.sentences()]
         if self.propagation:
             return sentences + self.propagation.sentences(self.answer)
         if self.mask_free and self.decoder in MASK_FREE:
-            return [*sentences, f"Decoder: {self.decoder}.", MASK_FREE[self.decoder]]
-        return [*sentences, f"Decoder: {self.decoder}."]
+            return [*sentences, f"Head: {self.decoder}.", MASK_FREE[self.decoder]]
+        return [*sentences, f"Head: {self.decoder}."]
 
     def _things_sentence(self) -> str:
         things = [entry for entry in self.answer.quality.per_class if entry.is_thing]

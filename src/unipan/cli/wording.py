@@ -1,0 +1,129 @@
+"""What help calls an option's value and its default, and what is said of a word that is no number: no word of Python's."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from inspect import Parameter
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from tyro.conf import Positional, arg
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from unipan.errors import InputError
+
+AS_THE_RUN = "as the run has it"
+FORMER_NAMES = {"--decoder": "--head"}
+"""Options' names of one version before."""
+NUMBERS: dict[Any, str] = {int: "a whole number", float: "a number"}
+
+
+class NoNumber(InputError):
+    """A word that was to be a number; who knows the option names it."""
+
+    def __init__(self, word: str, wanted: str) -> None:
+        super().__init__(f"{word} is not {wanted}.")
+        self.word, self.wanted = word, wanted
+
+    def named(self, arguments: Sequence[str]) -> InputError:
+        """The same with the option that the word follows, where there is one."""
+        option = ""
+        for argument in arguments:
+            name, _, joined = argument.partition("=")
+            option = name if name.startswith("--") else option
+            if option and self.word in (argument, joined):
+                return InputError(f"{option} takes {self.wanted}, but {self.word} came.")
+        return self
+
+
+def present_names(arguments: Sequence[str], *, takes_head: bool) -> list[str]:
+    """The words of a command line with options by their present names. takes_head: whether the command has such an option."""
+    parted = [(word, *word.partition("=")) for word in arguments]
+    return [FORMER_NAMES.get(name, name) + sign + value if takes_head else word for word, name, sign, value in parted]
+
+
+def named(parameter: Parameter) -> Parameter:
+    """The same; one that is taken by its place and has no word of its own is called by its name in help."""
+    kind, *marks = get_args(parameter.annotation) if get_origin(parameter.annotation) is Annotated else (parameter.annotation,)
+    if Positional not in marks or any(isinstance(mark, type(arg())) for mark in marks) or get_origin(kind) is Literal:
+        return parameter
+    word, required = parameter.name.upper(), parameter.default is parameter.empty
+    if get_origin(kind) is list:
+        word = f"{word.removesuffix('S')} ..." if required else f"[{word.removesuffix('S')} ...]"
+        shown = arg(metavar=word, help_behavior_hint="(required)") if required else arg(metavar=word)
+    else:
+        shown = arg(metavar=word if required else f"[{word}]")
+    return parameter.replace(annotation=Annotated[parameter.annotation, shown])
+
+
+def rules(*, of_settings: bool, of_run: bool) -> ConstructorRegistry:
+    """How values are read and shown. of_settings: None is a value of its own, as of some settings; else it stands for left out.
+
+    of_run: what is left out is as the run has it, except where the option says otherwise.
+    """
+    registry = ConstructorRegistry()
+    registry.primitive_rule(_number)
+    registry.primitive_rule(_many)
+    if not of_settings:
+        registry.primitive_rule(_left_out(AS_THE_RUN if of_run else "none"))
+        registry.primitive_rule(_text)
+    return registry
+
+
+def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
+    kind: Any = info.type
+    if kind not in NUMBERS:
+        return None
+
+    def read(words: list[str]) -> Any:
+        try:
+            return kind(words[0])
+        except ValueError:
+            raise NoNumber(words[0], NUMBERS[kind]) from None
+
+    return PrimitiveConstructorSpec(1, kind.__name__.upper(), read, lambda value: type(value) is kind, lambda value: [str(value)])
+
+
+def _text(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
+    """A text, of which the empty one is none."""
+    if info.type is not str:
+        return None
+    return PrimitiveConstructorSpec(
+        1, "TEXT", lambda words: words[0], lambda value: isinstance(value, str), lambda value: [value or "none"]
+    )
+
+
+def _many(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
+    """A list, or a tuple of any length, of what is one word each."""
+    parts, kind = get_args(info.type), get_origin(info.type)
+    if kind is not list and not (kind is tuple and parts[1:] == (...,)):
+        return None
+    one = ConstructorRegistry.get_primitive_spec(PrimitiveTypeInfo.make(parts[0], info.markers))
+    if not isinstance(one, PrimitiveConstructorSpec) or one.nargs != 1:
+        return None
+    return PrimitiveConstructorSpec(
+        "*",
+        f"[{one.metavar} ...]",
+        lambda words: kind(one.instance_from_str([word]) for word in words),
+        lambda value: isinstance(value, kind),
+        lambda value: [word for part in value for word in one.str_from_instance(part)] or ["none"],
+        one.choices,
+    )
+
+
+def _left_out(label: str) -> Callable[[PrimitiveTypeInfo], PrimitiveConstructorSpec | None]:
+    """What may be None is shown as what it is otherwise. label: the default's name."""
+
+    def rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
+        others = [part for part in get_args(info.type) if part is not NoneType]
+        if len(others) != 1 or NoneType not in get_args(info.type):
+            return None
+        one = ConstructorRegistry.get_primitive_spec(PrimitiveTypeInfo.make(others[0], info.markers))
+        if not isinstance(one, PrimitiveConstructorSpec):
+            return None
+        return replace(
+            one,
+            is_instance=lambda value: value is None or one.is_instance(value),
+            str_from_instance=lambda value: label.split() if value is None else one.str_from_instance(value),
+        )
+
+    return rule
