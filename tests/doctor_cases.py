@@ -165,6 +165,11 @@ def _palette(train: Train) -> None:
     colored.save(train.png)
 
 
+def _blue_first(train: Train) -> None:
+    """As cv2.imwrite writes an array of RGB; the sea's color reads alike in both directions."""
+    Image.fromarray(np.array(Image.open(train.png))[..., ::-1]).save(train.png)
+
+
 def _palette_of_ids(train: Train) -> None:
     """Ids as the palette's colors, which is a fair form; but one of them is not listed."""
     Image.open(train.png).quantize(8).save(train.png)
@@ -299,6 +304,9 @@ CASES = {
     "gray ids of 4 bits": Case(_four_bits, {"png-mode": 1}),
     "colors of 16 bits": Case(_sixteen_bits, {"png-mode": 1}),
     "palette ids": Case(_palette, {"png-mode": 1}),
+    "blue first": Case(_blue_first, {"png-mode": 1}),
+    "another image's PNG": Case(lambda t: save_ids(t.png, drawn() + 1000), {"no-listed-id": 1}),
+    "a black PNG": Case(lambda t: save_ids(t.png, drawn() * 0), {"no-listed-id": 1}),
     "alpha": Case(lambda t: Image.open(t.png).convert("RGBA").save(t.png), {"png-mode": 1}),
     "palette of ids": Case(_palette_of_ids, {"id-only-in-png": 1}),
     "JPEG for PNG": Case(_jpeg, {"png-mode": 1}),

@@ -185,6 +185,14 @@ def test_png_and_json_must_name_the_same_ids(tmp_path: Path) -> None:
     assert dataset[1].image_id == 4
 
 
+def test_swapped_channels_are_named_as_that(tmp_path: Path) -> None:
+    dataset = coco_split(small_set(tmp_path), "val", merge="none")
+    path = tmp_path / "annotations" / "panoptic_val" / "7.png"
+    Image.fromarray(np.array(Image.open(path))[..., ::-1]).save(path)
+    with pytest.raises(InputError, match=r"7\.png .*red and blue swapped.*doctor --fix"):
+        dataset[0]
+
+
 def test_image_and_png_must_have_one_size(tmp_path: Path) -> None:
     dataset = coco_split(small_set(tmp_path), "val", merge="none")
     Image.new("RGB", (5, 2)).save(tmp_path / "val" / "7.png")

@@ -16,9 +16,10 @@ from unipan.cli import main
 from unipan.data.coco import coco_split, json_set
 from unipan.errors import InputError
 from unipan.tools.doctor.examine import AHEAD, Diagnosis, examine, in_threads
-from unipan.tools.doctor.faults import Kind, Severity
+from unipan.tools.doctor.faults import Kind
 from unipan.tools.doctor.repair import check_target, fix
 from unipan.tools.doctor.run import NotMended
+from unipan.tools.doctor.severity import Severity
 from unipan.tools.doctor.splits import find_splits
 
 BY_SLUG = {kind.slug: kind for kind in Kind}
@@ -204,6 +205,27 @@ def test_a_segment_with_the_id_0_gets_a_free_one(root: Path, tmp_path: Path) -> 
     truth = json_set(copy.split.json_path, copy.split.images_dir, None, merge="none")[0].truth
     (dog,) = (segment for segment in truth.segments if segment.name == "dog")
     assert np.array_equal(truth.ids == dog.id, drawn() == DOG)
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_no_label_is_lost_to_swapped_channels(alpha: bool, root: Path, tmp_path: Path) -> None:
+    train = Train(root)
+    CASES["blue first"].plant(train)
+    if alpha:
+        Image.open(train.png).convert("RGBA").save(train.png)
+    splits = find_splits([root], images=[], masks=[], names=["train"])
+    diagnosis = examine(splits)
+    assert "red and blue swapped" in diagnosis.findings[0].first[0]
+    (copy,) = fix(splits, diagnosis, tmp_path / "copy")
+    ids = np.array(Image.open(copy.split.png_dir / "1.png")).astype(int) @ (1, 256, 65536)
+    assert np.array_equal(ids, drawn())
+
+
+def test_an_image_whose_labels_are_all_elsewhere_is_left_out(root: Path, tmp_path: Path) -> None:
+    train = Train(root)
+    CASES["another image's PNG"].plant(train)
+    (copy,) = fix(splits := find_splits([root], images=[], masks=[], names=["train"]), examine(splits), tmp_path / "copy")
+    assert (copy.kept, copy.left_out) == (2, 1)
 
 
 def test_numbers_of_the_data_set(root: Path) -> None:

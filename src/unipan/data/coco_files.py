@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from unipan.classes import VOID_ID, ClassTable
 from unipan.data.coco_json import AnnotationEntry, ImageEntry, PanopticJson, check_consistency, listing, read_json_as
-from unipan.data.id_maps import read_id_map
+from unipan.data.id_maps import SWAPPED, read_id_map, swapped_ids
 from unipan.errors import InputError, about
 from unipan.ops.segments import Label, joined_stuff, panoptic_map, runs_of
 from unipan.types import PanopticMap
@@ -103,6 +103,8 @@ def agreeing_map(ids: "Tensor", labels: Sequence[Label], classes: ClassTable, fi
     """
     found, listed = set(runs_of(ids).ids.tolist()) - {VOID_ID}, {label.id for label in labels}
     strange = ((found - listed, "the PNG", "the JSON"), (listed - found, "the JSON", "the PNG"))
+    if found != listed and {swapped_ids(id) for id in found} == listed:
+        raise InputError(f"{files} disagree: the PNG has {SWAPPED}. Swap them; unipan doctor --fix does that to a data set.")
     parts = [f"ids {listing(sorted(some))} are in {here} but not in {there}" for some, here, there in strange if some]
     if parts:
         raise InputError(f"{files} disagree: {'; '.join(parts)}. Write both from one map.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 MAX_ID = 2**24 - 1
 """Largest id that three bytes hold."""
+SWAPPED = "red and blue swapped, as OpenCV writes RGB arrays"
+"""What is wrong with a PNG whose ids are `swapped_ids` of the JSON's."""
+
+Ids = TypeVar("Ids", int, NDArray[np.int32])
 
 
 def ids_from_rgb(rgb: NDArray[np.uint8]) -> NDArray[np.int32]:
@@ -29,6 +33,11 @@ def ids_from_rgb(rgb: NDArray[np.uint8]) -> NDArray[np.int32]:
         padded[..., channel] = rgb[..., channel]
     padded[..., 3] = 0
     return padded.view("<i4")[..., 0].astype(np.int32, copy=False)
+
+
+def swapped_ids(ids: Ids) -> Ids:
+    """What ids of 0..MAX_ID are where a color's first byte is read as its third."""
+    return (ids & 255) << 16 | ids & 255 << 8 | ids >> 16
 
 
 def rgb_from_ids(ids: NDArray[np.int32]) -> NDArray[np.uint8]:

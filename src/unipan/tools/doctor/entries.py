@@ -10,9 +10,10 @@ from unipan.classes import VOID, ClassInfo, category_fault, class_of
 from unipan.data.coco_json import AnnotationEntry, ImageEntry, fault_of, json_bytes, leads_out, listing, twin
 from unipan.errors import InputError, plural
 from unipan.json_values import read_as, read_id
-from unipan.tools.doctor.faults import Kind, Severity
+from unipan.tools.doctor.faults import Kind
 from unipan.tools.doctor.findings import Fault
 from unipan.tools.doctor.segments import Entry, ListedSegment, Refused, part, short, usable_segments
+from unipan.tools.doctor.severity import Severity
 from unipan.types import Size
 
 Id = int | str

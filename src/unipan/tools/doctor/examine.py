@@ -14,9 +14,10 @@ from unipan.data.statistics import SetStatistics, setting_remarks
 from unipan.engine.forks import available_processors
 from unipan.tools.doctor.balance import Balance, Doubles
 from unipan.tools.doctor.cityscapes import label_faults
-from unipan.tools.doctor.faults import Kind, Severity
+from unipan.tools.doctor.faults import Kind
 from unipan.tools.doctor.findings import Fault, Finding, Findings
 from unipan.tools.doctor.segments import Categories
+from unipan.tools.doctor.severity import Severity
 from unipan.tools.doctor.splits import CityscapesSplit, Split, open_split
 
 T = TypeVar("T")

@@ -5,6 +5,7 @@ from enum import Enum
 from unipan.config import DataConfig
 from unipan.data.cityscapes import TRAIN_IDS_REMEDY
 from unipan.data.coco_json import RENUMBER
+from unipan.tools.doctor.severity import Severity
 
 MIN_THING_PX = DataConfig().min_thing_px
 """Things below are not trained on by default."""
@@ -12,16 +13,6 @@ MOST_VOID = 0.5
 """An image with a larger share of void is named."""
 MANY_PARTS = 20
 """A thing in more parts than this is named; occlusion alone seldom makes so many."""
-
-
-class Severity(Enum):
-    """How bad a fault is."""
-
-    ERROR = "error"
-    """It would break training, or reach outside the data set's folders."""
-    WARNING = "warning"
-    """Training runs, but perhaps not on what was meant."""
-
 
 _ERROR, _WARNING = Severity.ERROR, Severity.WARNING
 _KEPT = "first kept where all mean the same, else the image is left out"
@@ -122,12 +113,7 @@ class Kind(Enum):
     TRAIN_IDS = _ERROR, "truth that seems to be written in train ids instead of label ids", TRAIN_IDS_REMEDY
     PERHAPS_TRAIN_IDS = _WARNING, "labels that are all small enough to be train ids", TRAIN_IDS_REMEDY
     IMAGE_AMBIGUOUS = _ERROR, "image names that several files bear", "Write the subfolder into the JSON's file_name.", "left out"
-    IMAGE_MISSING = (
-        _ERROR,
-        "missing images",
-        "Add the file, mend its name, or name the right --images.",
-        "left out",
-    )
+    IMAGE_MISSING = _ERROR, "missing images", "Add the file, mend its name, or name the right --images.", "left out"
     IMAGE_UNREADABLE = _ERROR, "unreadable images", "Fetch or save the file again.", "left out"
     NEARLY_BLACK = (
         _WARNING,
@@ -140,8 +126,8 @@ class Kind(Enum):
     PNG_MODE = (
         _ERROR,
         "panoptic PNGs of a wrong form",
-        "Write ids as RGB: id = R + 256 G + 65536 B (no palette, no gray, no JPEG).",
-        "rewritten where gray values or palette indices are the JSON's ids, else left out",
+        "Write ids as RGB: id = R + 256 G + 65536 B (no palette, no gray, no JPEG, not blue first).",
+        "rewritten where gray values, palette indices or swapped channels are the JSON's ids, else left out",
     )
     SIZE_IMAGE_PNG = (
         _ERROR,
@@ -150,6 +136,12 @@ class Kind(Enum):
         "left out",
     )
     SIZE_JSON = _WARNING, "width or height wrong in the JSON", "Write the PNG's own size.", "corrected"
+    NO_LISTED_ID = (
+        _ERROR,
+        "panoptic PNGs with none of the ids that the JSON lists",
+        "Look whether the PNG is another image's, or its ids are not written as R + 256 G + 65536 B.",
+        "left out",
+    )
     ID_ONLY_IN_JSON = (
         _ERROR,
         "segments that have no pixel in the PNG",

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from unipan.tools.doctor.faults import Kind, Severity
+from unipan.tools.doctor.faults import Kind
+from unipan.tools.doctor.severity import Severity
 
 FIRST = 5
 """How many offenders of one kind a report names."""

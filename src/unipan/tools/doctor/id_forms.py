@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from unipan.classes import VOID_ID
-from unipan.data.id_maps import ids_from_rgb, read_id_map
+from unipan.data.id_maps import SWAPPED, ids_from_rgb, read_id_map, swapped_ids
 from unipan.errors import InputError
 from unipan.ops.images import UNREADABLE, has_deep_colors, is_file, open_image, plain_numbers
 from unipan.ops.segments import runs_of
@@ -25,11 +25,11 @@ def read_ids(image: LabelledImage, path: Path) -> tuple[Tensor | None, Fault | N
     """The ids (H, W) of a PNG, None where none can be made out; and what is wrong where training would not read them so."""
     if not is_file(path):
         return None, Fault(Kind.PNG_MISSING, str(path))
-    listed, ids = {segment.id for segment in image.segments}, None
+    listed, found, ids = {segment.id for segment in image.segments} - {VOID_ID}, set[int](), None
     try:
         ids = read_id_map(path)  # training's own reader
         found = set(runs_of(ids).ids.tolist()) - {VOID_ID}
-        if found & listed or not found:
+        if found == listed or not found:
             return ids, None
     except InputError:  # perhaps another form holds them
         pass
@@ -39,17 +39,23 @@ def read_ids(image: LabelledImage, path: Path) -> tuple[Tensor | None, Fault | N
             mode, readings = file.mode, _readings(file)
     except UNREADABLE as error:
         return ids, Fault(Kind.PNG_UNREADABLE, f"{path}: {error}") if ids is None else None
-    if ids is not None and mode != "P":
+    for reading, cause in readings:
+        if set(np.unique(reading).tolist()) - {VOID_ID} == listed:
+            return torch.from_numpy(reading), Fault(Kind.PNG_MODE, f"{path.name} is a {form}{cause}")
+    if ids is not None and (mode != "P" or found & listed):
         return ids, None
-    fitting = next((ids for ids in readings if set(np.unique(ids).tolist()) - {VOID_ID} == listed), None)
-    return None if fitting is None else torch.from_numpy(fitting), Fault(Kind.PNG_MODE, f"{path.name} is a {form}")
+    return None, Fault(Kind.PNG_MODE, f"{path.name} is a {form}")
 
 
-def _readings(file: Image.Image) -> list[NDArray[np.int32]]:
-    """What a PNG's pixels may mean as ids: its colors, or its gray values or indices of the palette. None of half-read colors."""
+def _readings(file: Image.Image) -> list[tuple[NDArray[np.int32], str]]:
+    """What a PNG's pixels may mean as ids: its colors, or its gray values or indices of the palette. None of half-read colors.
+
+    Each with what is wrong with it beside its form.
+    """
     if has_deep_colors(file):
         return []
     if file.mode in GRAY:
-        return [plain_numbers(file)]
+        return [(plain_numbers(file), "")]
     colors = ids_from_rgb(np.asarray(file.convert("RGB")))
-    return [colors, plain_numbers(file)] if file.mode == "P" else [colors]
+    indices = [(plain_numbers(file), "")] if file.mode == "P" else []
+    return [(colors, ""), *indices, (swapped_ids(colors), f" with {SWAPPED}")]

@@ -107,8 +107,12 @@ def check_sizes(check: ImageCheck, image: LabelledImage, image_size: Size | None
 def check_ids(check: ImageCheck, image: LabelledImage, ids: Tensor, categories: Categories) -> None:
     """PNG against JSON, and what the segments are like."""
     runs = runs_of(ids)
-    known = {segment.id for segment in image.segments} | {VOID_ID}
-    unlisted = [id for id in sorted(set(runs.ids.tolist()) - known) if not image.refused.explains(id)]
+    known, found = {segment.id for segment in image.segments}, set(runs.ids.tolist()) - {VOID_ID}
+    if known and not known & found:
+        where = f"{image.png_name} has {listing(sorted(found)) or 'none'}, the JSON {listing(sorted(known))}"
+        check.complain(Kind.NO_LISTED_ID, where, usable=False)
+        return
+    unlisted = [id for id in sorted(found - known) if not image.refused.explains(id)]
     if unlisted:
         more = f" and {len(unlisted) - 3} more" if len(unlisted) > 3 else ""
         check.complain(Kind.ID_ONLY_IN_PNG, f"{image.png_name}: {', '.join(map(str, unlisted[:3]))}{more}")

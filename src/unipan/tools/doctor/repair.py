@@ -13,10 +13,10 @@ from unipan.errors import InputError, plural
 from unipan.files import write_json
 from unipan.tools.doctor.entries import LabelledImage, read_listed
 from unipan.tools.doctor.examine import Diagnosis, in_threads
-from unipan.tools.doctor.faults import Severity
 from unipan.tools.doctor.id_forms import read_ids
 from unipan.tools.doctor.relabel import relabelled
 from unipan.tools.doctor.segments import Categories
+from unipan.tools.doctor.severity import Severity
 from unipan.tools.doctor.splits import CityscapesSplit, CocoSplit, Split
 
 

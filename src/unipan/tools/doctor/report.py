@@ -7,8 +7,8 @@ from unipan.console import Renderable, Table, Text
 from unipan.errors import plural
 from unipan.tools.doctor.balance import Balance
 from unipan.tools.doctor.examine import Diagnosis
-from unipan.tools.doctor.faults import Severity
 from unipan.tools.doctor.findings import Finding
+from unipan.tools.doctor.severity import Severity
 
 SHOWN_CLASSES = 24
 """Of longer class tables only the ends are shown, half of this each."""
