@@ -229,6 +229,38 @@ def test_geojson(panoptic: PanopticMap, empty: PanopticMap) -> None:
     assert to_geojson(empty)["features"] == []
 
 
+@pytest.fixture(scope="module")
+def crowded() -> PanopticMap:
+    """A crowd of cats, a cat, and a sky that is marked as a crowd too."""
+    ids = torch.tensor([[1, 1, 2, 2], [1, 2, 2, 5]], dtype=torch.int32)
+    return panoptic_map(ids, [Label(1, 1, True), Label(2, 1), Label(5, 0, True)], CLASSES)
+
+
+@pytest.mark.filterwarnings("ignore:OpenCV")
+def test_a_crowd_says_so_in_every_form(crowded: PanopticMap) -> None:
+    pytest.importorskip("supervision", reason="supervision is not installed")
+    regions = to_label_studio(crowded, "a.jpg")["predictions"][0]["result"]
+    said = {
+        "transformers": [one.get("is_crowd") for one in to_transformers(crowded)["segments_info"]],
+        "labelme": [one["flags"].get("is_crowd") for one in to_labelme(crowded, "a.jpg")["shapes"]],
+        "Label Studio": [one.get("meta", {}).get("is_crowd") for one in regions],
+        "COCO": [one["iscrowd"] or None for one in to_coco_instances([Entry(1, "a.jpg", crowded)])["annotations"]],
+        "GeoJSON": [one["properties"]["is_crowd"] or None for one in to_geojson(crowded)["features"]],
+        "supervision": [one or None for one in to_supervision(crowded).data["is_crowd"]],
+    }
+    assert said == {form: [True, None, True] for form in said}
+
+
+def test_crowds_come_back(crowded: PanopticMap, tmp_path: Path) -> None:
+    """From transformers' form, and from labelme's by way of files."""
+    assert from_transformers(to_transformers(crowded), CLASSES).segments == crowded.segments
+    main(["interchange", "labelme", str(written(crowded, tmp_path)), "--out", str(tmp_path / "labels")])
+    arguments = ["--images", str(tmp_path), "--things", "cat", "--out", str(tmp_path / "b")]
+    main(["convert", "labelme", str(tmp_path / "labels"), *arguments])
+    back = read_panoptic_file(tmp_path / "b" / "annotations" / "panoptic_train.json").map(0)
+    assert [(s.name, s.is_crowd, s.area) for s in back] == [(s.name, s.is_crowd, s.area) for s in crowded]
+
+
 def written(panoptic: PanopticMap, folder: Path) -> Path:
     """Its COCO panoptic JSON, beside its image."""
     height, width = panoptic.ids.shape

@@ -25,6 +25,7 @@ def to_geojson(panoptic: PanopticMap) -> dict[str, Any]:
             "category_id": one.category_id,
             "name": one.name,
             "is_thing": one.is_thing,
+            "is_crowd": one.is_crowd,
             "score": one.score,
         }
         features.append({"type": "Feature", "properties": properties, "geometry": shapely.geometry.mapping(outline)})

@@ -33,6 +33,7 @@ def to_label_studio(panoptic: PanopticMap, image: str, *, from_name: str = "tag"
             "score": one.score,
             "value": {"format": "rle", "rle": brush_rle(runs, height * width), "brushlabels": [one.name]},
         }
+        | ({"meta": {"is_crowd": True}} if one.is_crowd else {})
         for one, runs in zip(panoptic.segments, runs_of_each(panoptic.ids, [one.id for one in panoptic.segments]), strict=True)
     ]
     return {"data": {to_name: image}, "predictions": [{"model_version": "unipan", "result": results}]}

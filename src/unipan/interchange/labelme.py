@@ -38,5 +38,5 @@ def _shape(panoptic: PanopticMap, segment: Segment) -> dict[str, Any]:
         "mask": b64encode(file.getvalue()).decode(),
         "group_id": None,
         "description": "",
-        "flags": {},
+        "flags": {"is_crowd": True} if segment.is_crowd else {},
     }

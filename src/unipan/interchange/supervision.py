@@ -31,5 +31,6 @@ def to_supervision(panoptic: PanopticMap) -> "Detections":
             "class_name": np.array([one.name for one in segments], dtype=np.str_),
             "segment_id": ids,
             "is_thing": np.array([one.is_thing for one in segments], dtype=bool),
+            "is_crowd": np.array([one.is_crowd for one in segments], dtype=bool),
         },
     )

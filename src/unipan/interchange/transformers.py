@@ -13,10 +13,12 @@ from unipan.types import PanopticMap
 def to_transformers(panoptic: PanopticMap) -> dict[str, Any]:
     """`segmentation`, (H, W) int32 ids with 0 for void, and `segments_info`, whose `label_id` is the class index.
 
-    Stuff is what transformers calls fused: all of a class is one segment.
+    Stuff is what transformers calls fused: all of a class is one segment. `is_crowd` stands in the entries of crowds alone, since
+    transformers knows none.
     """
     info = [
         {"id": one.id, "label_id": one.class_index, "was_fused": not one.is_thing, "score": one.score}
+        | ({"is_crowd": True} if one.is_crowd else {})
         for one in panoptic.segments
     ]
     return {"segmentation": panoptic.ids.clone(), "segments_info": info}
@@ -40,4 +42,5 @@ def from_transformers(result: dict[str, Any], classes: ClassTable) -> PanopticMa
     shift = int(any(one["id"] == VOID_ID for one in result["segments_info"]))
     ids = (torch.as_tensor(result["segmentation"]).to("cpu", torch.int32) + shift).clamp(min=VOID_ID)
     found = {one["id"] + shift: one for one in result["segments_info"]}
-    return panoptic_map(ids, [Label(id, one["label_id"], score=one.get("score", 1.0)) for id, one in found.items()], classes)
+    labels = [Label(id, one["label_id"], bool(one.get("is_crowd", False)), one.get("score", 1.0)) for id, one in found.items()]
+    return panoptic_map(ids, labels, classes)

@@ -61,8 +61,8 @@ def read_labelme(folder: Path) -> LabelmeFolder:
 class LabelmeSource:
     """A folder of labelme's files. Of shapes that overlap, the later one in the file lies on top, as labelme draws them.
 
-    Thing shapes of one group are one segment, and so is all stuff of one class. Pixels without a shape are void, or of the stuff
-    class `background`, and shapes with a label to ignore make void what lies below them.
+    Thing shapes of one group are one segment, and so is all stuff of one class; those whose flag `is_crowd` is set are crowds.
+    Pixels without a shape are void, or of the stuff class `background`, and shapes with a label to ignore void what is below.
     """
 
     overlap_rule = "the shape that stands later in its file"
@@ -102,7 +102,7 @@ class LabelmeSource:
             with noted(faults, f"{path}: shape {position}{label}"):
                 if not isinstance(shape, LabelmeShape):
                     raise InputError(f"it is no shape: {fault_of(LabelmeShape, shape)}. Mend or remove it.")
-                claim, patch = self._claim(shape.label), shape_patch(shape, size, clip=self._clip)
+                claim, patch = self._claim(shape), shape_patch(shape, size, clip=self._clip)
                 segment = segments.setdefault(self._key(shape, position), len(segments))
                 if segment == len(claims):
                     claims.append(claim)
@@ -123,12 +123,14 @@ class LabelmeSource:
     def _key(self, shape: LabelmeShape, position: int) -> Hashable:
         """What the shapes of one segment share."""
         is_thing = shape.label in self._index and self.classes.is_thing[self._index[shape.label]]
-        if not is_thing:
+        if not is_thing and not shape.is_crowd:
             return shape.label
-        return (shape.label, position) if shape.group_id is None else (shape.label, "group", shape.group_id)
+        group = ("shape", position) if shape.group_id is None else ("group", shape.group_id)
+        return shape.label, shape.is_crowd, *group
 
-    def _claim(self, label: str) -> tuple[int, bool] | None:
-        """A label's class, no crowd; None for void."""
+    def _claim(self, shape: LabelmeShape) -> tuple[int, bool] | None:
+        """A shape's class, and whether it is a crowd; None for void."""
+        label = shape.label
         if label in self._ignore:
             return None
         if label not in self._index:
@@ -136,7 +138,7 @@ class LabelmeSource:
                 f"the label {label!r} is no class; there are {listing(self._index)}. Correct it, add it to the classes, "
                 "or name it after --ignore."
             )
-        return self._index[label], False
+        return self._index[label], shape.is_crowd
 
 
 def classes_of_labels(

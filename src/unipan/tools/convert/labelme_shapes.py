@@ -4,6 +4,7 @@ import binascii
 from base64 import b64decode
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,13 @@ class LabelmeShape:
     """Shapes of one label and group are one instance."""
     mask: str | None = None
     """Of a shape of type mask: a PNG as base64, as large as the box between its two points."""
+    flags: Any = None
+    """labelme's check boxes, true or false by their names."""
+
+    @property
+    def is_crowd(self) -> bool:
+        """Whether `unipan interchange labelme`, or a person, has set this flag."""
+        return isinstance(self.flags, dict) and self.flags.get("is_crowd") is True
 
 
 def shape_patch(shape: LabelmeShape, size: Size, *, clip: bool) -> Patch:
