@@ -52,6 +52,42 @@ def test_a_saved_folder_holds_the_bytes_of_the_run_and_answers_alike(run: Path, 
     assert torch.equal(again(image).ids, predictor(image).ids)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("README.md", "my own\n", "holds README.md, which save_pretrained did not write"),
+        ("config.json", '{"my": 1}', "holds config.json, which save_pretrained did not write"),
+        ("metrics.json", "{}", "holds metrics.json, which save_pretrained did not write"),
+        ("log.jsonl", "", "is a training's run, with log.jsonl; name another folder"),
+        ("checkpoints/step-00000001.safetensors", "", "is a training's run, with checkpoints; name another folder"),
+    ],
+)
+def test_what_it_did_not_write_is_never_replaced(name: str, text: str, message: str, run: Path, tmp_path: Path) -> None:
+    predictor = unipan.load(run, device="cpu")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=message):
+        predictor.save_pretrained(tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / name]
+    assert (tmp_path / name).read_text() == text
+    before = (run / "config.json").read_bytes()
+    with pytest.raises(InputError, match=r"holds config\.json and classes\.json and model\.safetensors and metrics\.json, which"):
+        unipan.load(run, device="cpu", overrides=unipan.Overrides(threshold=0.9)).save_pretrained(run)
+    assert (run / "config.json").read_bytes() == before
+
+
+def test_its_own_folder_is_written_anew_and_keeps_no_scores_of_another(run: Path, tmp_path: Path) -> None:
+    predictor = unipan.load(run, device="cpu")
+    predictor.save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").unlink()  # as a full disk leaves it
+    predictor.save_pretrained(tmp_path)
+    assert same_files(run, tmp_path)
+    assert (tmp_path / "metrics.json").exists()
+    unipan.load(run, device="cpu", overrides=unipan.Overrides(threshold=0.9)).save_pretrained(tmp_path)
+    assert not (tmp_path / "metrics.json").exists()
+    assert unipan.load(tmp_path, device="cpu").config.inference.score_threshold == 0.9
+
+
 def test_the_card_tells_what_it_is_and_names_no_folder_of_this_machine(run: Path, tmp_path: Path) -> None:
     unipan.load(run, device="cpu").save_pretrained(tmp_path / "given", license="cc-by-4.0")
     card = huggingface_hub.ModelCard.load(tmp_path / "given" / "README.md", ignore_metadata_errors=False)

@@ -14,6 +14,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -117,6 +118,15 @@ def open_run(run: str | Path) -> tuple[RunFolder, Config, ClassTable]:
             f"{run} is no run: it has no {' and no '.join(missing)}. Name a folder that `unipan train` or `unipan demo` wrote."
         )
     return folder, load_config(folder.config), read_classes(folder.classes)
+
+
+def read_metrics(folder: RunFolder) -> dict[str, Any] | None:
+    """What `evaluate` measured of a run; None where it has not, or the file can't be read."""
+    try:
+        content = json.loads(folder.metrics.read_text())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def write_settings(folder: RunFolder, config: Config, classes: ClassTable) -> None:

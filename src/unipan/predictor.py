@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from unipan.answer import Answer, Inference, Options
-from unipan.checkpoint import load_model, open_run
+from unipan.checkpoint import load_model, open_run, read_metrics
 from unipan.choices import InferencePrecision, PanopticHead
 from unipan.classes import ClassTable
 from unipan.config import Config
@@ -28,7 +28,7 @@ from unipan.ops.segments import drop_small_stuff
 from unipan.ops.sizes import resized_size
 from unipan.ops.tiles import TileSize
 from unipan.overrides import NO_OVERRIDES, Overrides
-from unipan.pretrained import push_to_hub, read_metrics, save_pretrained
+from unipan.pretrained import push_to_hub, save_pretrained
 from unipan.tiled import predict_tiled
 from unipan.types import Admission, Size
 

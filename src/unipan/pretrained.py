@@ -1,6 +1,5 @@
 """A trained network as a folder that is given away: settings, classes, weights, scores and a model card; and to the Hub."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
@@ -14,10 +13,13 @@ from unipan.checkpoint import RunFolder, save_model, write_settings
 from unipan.classes import ClassTable
 from unipan.config import Config
 from unipan.errors import InputError
-from unipan.files import write_json
+from unipan.files import make_folder, replace_atomically, write_json
 from unipan.hub import hub
 from unipan.json_values import read_as
+from unipan.settings_file import load_config
 
+TITLE = "# Panoptic segmentation by unipan"
+"""Of every card, which tells it from others'."""
 PURPOSE = """\
 This network knows the classes above, as they look in images like those that it learnt from, and no others; it has not been
 examined for anything that a wrong answer would harm. Objects of other kinds become the nearest class, stuff or void. Scores are
@@ -50,15 +52,6 @@ class _Metrics:
     answer: _Answer
 
 
-def read_metrics(folder: RunFolder) -> dict[str, Any] | None:
-    """What `evaluate` measured of a run; None where it has not, or the file can't be read."""
-    try:
-        content = json.loads(folder.metrics.read_text())
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
-
-
 def save_pretrained(
     path: Path,
     network: nn.Module,
@@ -72,15 +65,43 @@ def save_pretrained(
     """Write a folder that `load` reads: config.json, classes.json, model.safetensors, metrics.json if known, and README.md.
 
     name: OWNER/NAME on the Hub, where it is known.
+    Raises: InputError where a run, or files that this did not write, would be replaced.
     """
-    folder = RunFolder(path)
+    folder, card = RunFolder(path), path / "README.md"
+    _check_free(folder, card)
+    weights = sum(parameter.numel() for parameter in network.parameters())
+    text = model_card(classes, config, weights=weights, metrics=metrics, license=license, name=name)
+    make_folder(path)
+    replace_atomically(
+        card, lambda temporary: temporary.write_text(text, encoding="utf-8")
+    )  # first: it says whose the others are
     write_settings(folder, config, classes)
     save_model(folder.model, network)
-    if metrics is not None:
+    if metrics is None:
+        folder.metrics.unlink(missing_ok=True)  # of the network that was here before
+    else:
         write_json(folder.metrics, metrics)
-    weights = sum(parameter.numel() for parameter in network.parameters())
-    card = model_card(classes, config, weights=weights, metrics=metrics, license=license, name=name)
-    (path / "README.md").write_text(card)
+
+
+def _check_free(folder: RunFolder, card: Path) -> None:
+    """Refuse a folder in which more would be replaced than what `save_pretrained` wrote."""
+    found = [path.name for path in (folder.checkpoints, folder.log) if path.exists()]
+    if found:
+        raise InputError(f"{folder.path} is a training's run, with {' and '.join(found)}; name another folder to give away.")
+    found = [path.name for path in (card, folder.config, folder.classes, folder.model, folder.metrics) if path.exists()]
+    if found and not _is_given(folder, card):
+        names = " and ".join(found)
+        raise InputError(f"{folder.path} holds {names}, which save_pretrained did not write and would replace; name another.")
+
+
+def _is_given(folder: RunFolder, card: Path) -> bool:
+    """Whether card and settings are such as `save_pretrained` writes."""
+    try:
+        if folder.config.exists():
+            load_config(folder.config)
+        return TITLE in card.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):  # InputError is one
+        return False
 
 
 def push_to_hub(name: str, write: Callable[[Path], None], *, private: bool | None) -> str:
@@ -134,7 +155,7 @@ def model_card(
         "Licence": f"Of the weights: {escape(license)}; the terms of the data that they were learnt from hold besides.",
     }
     body = "\n\n".join(f"## {title}\n\n{text}" for title, text in parts.items())
-    return f"---\n{head.to_yaml()}\n---\n\n# Panoptic segmentation by unipan\n\n{body}\n"
+    return f"---\n{head.to_yaml()}\n---\n\n{TITLE}\n\n{body}\n"
 
 
 def _use(name: str | None) -> str:
