@@ -322,6 +322,16 @@ def test_results_are_no_images(folder: Path, tmp_path: Path) -> None:
         image_files([folder], folder)
 
 
+def test_a_pattern_is_the_files_that_it_fits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [file.name for file in image_files([folder / "00?.*", folder / "b.png"], None)] == list(NAMES)
+    (folder / "b*.png").write_bytes(b"")
+    assert image_files([folder / "b*.png"], None) == [folder / "b*.png"], "a file that is so called"
+    monkeypatch.chdir(folder.parent)
+    assert image_files([Path("**/[0-9]*.jpg")], None) == [Path("images/002.jpg")]
+    with pytest.raises(InputError, match=r"there is no file c\*\.png, nor one that it would fit as a pattern"):
+        image_files([Path("c*.png")], None)
+
+
 def test_ids_are_whole_numbers_where_names_are() -> None:
     assert ids_of_names(["000000000139.jpg", "7.png", "b.png", "x/8.png"]) == [139, 7, "b", "x/8"]
     assert ids_of_names(["1.jpg", "01.png", "2.png"]) == ["1", "01", 2], "numbers that meet tell nothing apart"

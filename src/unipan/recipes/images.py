@@ -12,7 +12,7 @@ from unipan.checkpoint import open_run
 from unipan.console import counted, logger
 from unipan.data.coco_json import listing
 from unipan.data.image_ids import names_apart, shown, unfit
-from unipan.data.image_paths import find_files
+from unipan.data.image_paths import find_files, images_in
 from unipan.errors import InputError, plural
 from unipan.ops.images import is_file, read_image
 from unipan.recipes.evaluate import evaluated, held_out
@@ -48,19 +48,21 @@ def held_out_entries(run: str, samples: int, what: str, *, root: str | None = No
 
 
 def image_files(paths: Sequence[Path], out: Path | None) -> list[Path]:
-    """The files named, and those in the folders named, in order, of all levels; none twice. What is left out is told.
+    """The files named, those that a pattern fits and those in the folders named, in order, of all levels; none twice.
 
+    What is left out is told. Patterns are those of `images_in`: a shell leaves them as they are where they stand in quotes.
     out: where results go, if that is a folder here.
 
-    Raises: InputError for a folder without images, a file that is not there, or `out` for a folder of images.
+    Raises: InputError for a folder without images, a file that is not there, a pattern without one, `out` for a folder of images.
     """
     if not paths:
         raise InputError("no image is named; name at least one file, or a folder of them.")
     files: dict[str, Path] = {}
     for path in paths:
-        if not path.is_dir() and not is_file(path):
+        several = _images_in(path, out) if path.is_dir() else images_in(path)  # of several one that can't be read ends nothing
+        if several is None and not is_file(path):
             raise InputError(f"there is no image file {path}; check the path.")
-        for file in _images_in(path, out) if path.is_dir() else [path]:  # in a folder one that can't be read ends nothing
+        for file in several or [path]:
             files.setdefault(os.path.abspath(file), file)  # noqa: PTH100 (follows no link)
     return list(files.values())
 
