@@ -211,6 +211,14 @@ def _zero_is_a_dog(train: Train) -> None:
     train.first["segments_info"].append(train.segments[DOG] | {"id": 0})
 
 
+def _from_windows(train: Train) -> None:
+    """Image and PNG in subfolders, named as on Windows."""
+    for path, entry in ((train.image, train.images[0]), (train.png, train.first)):
+        (path.parent / "sub").mkdir()
+        path.rename(path.parent / "sub" / path.name)
+        entry["file_name"] = f"sub\\{path.name}"
+
+
 def _in_two_folders(train: Train) -> None:
     for folder in ("a", "b"):
         (train.image.parent / folder).mkdir()
@@ -289,6 +297,7 @@ CASES = {
     "unknown category": Case(lambda t: t.segments[DOG].update(category_id=99), {"unknown-category": 1}),
     "two seas": Case(_redrawn(_split_sea), {"several-stuff-segments": 1}),
     "no image": Case(lambda t: t.image.unlink(), {"image-missing": 1}),
+    "backslashes": Case(_from_windows, {"backslashes": 1}),
     "another suffix": Case(lambda t: t.images[0].update(file_name="1.jpg"), {"image-missing": 1}),
     "two of one name": Case(_in_two_folders, {"image-ambiguous": 1}),
     "ten bits of sixteen": Case(_ten_bits, {"nearly-black": 1}),

@@ -320,8 +320,18 @@ def test_what_was_perhaps_corrected_by_hand_is_not_overwritten(
 
 @pytest.mark.parametrize(
     ("image", "named"),
-    [("town/a_leftImg8bit.png", "town/a_leftImg8bit.json"), ("/mnt/elsewhere/b.jpg", "a.json"), ("", "a.json")],
-    ids=["by the image", "the PNG where the image lies in no folder of theirs", "the PNG where the JSON names no image"],
+    [
+        ("town/a_leftImg8bit.png", "town/a_leftImg8bit.json"),
+        ("town\\a.png", "town/a.json"),
+        ("/mnt/elsewhere/b.jpg", "a.json"),
+        ("", "a.json"),
+    ],
+    ids=[
+        "by the image",
+        "as on Windows",
+        "the PNG where the image lies in no folder of theirs",
+        "the PNG where the JSON names no image",
+    ],
 )
 def test_files_are_named_after_images(panoptic: PanopticMap, tmp_path: Path, image: str, named: str) -> None:
     path = written(panoptic, tmp_path)
@@ -330,6 +340,8 @@ def test_files_are_named_after_images(panoptic: PanopticMap, tmp_path: Path, ima
     path.write_text(json.dumps(content))
     write_form("labelme", path, tmp_path / "labels")
     assert [file.relative_to(tmp_path / "labels").as_posix() for file in (tmp_path / "labels").rglob("*.json")] == [named]
+    inside = json.loads((tmp_path / "labels" / named).read_text())["imagePath"]
+    assert inside == image.replace("\\", "/").split("/")[-1] or not image
 
 
 def test_a_form_that_there_is_not_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,6 +70,12 @@ def test_what_would_be_written_to_one_place_is_named_in_full() -> None:
         check_apart([Path("train/2.jpg"), Path("val/2.jpg")], ["2.png", "2.png"])
 
 
+def test_backslashes_lead_into_folders_where_no_file_bears_them(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.jpg", "a/b/2.jpg", "a\\3.jpg", "a/3.jpg")
+    names = ["a\\1.jpg", "a\\b/2.jpg", "a\\3.jpg", "a\\4.jpg"]
+    assert locate_images(tmp_path, names) == [["a/1.jpg"], ["a/b/2.jpg"], ["a\\3.jpg"], []]
+
+
 def test_a_name_may_mean_one_file_none_or_several(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "c1/b.jpg", "c1/x.jpg", "c2/x.jpg", ".trash/gone.jpg")
     names = ["a.jpg", "b.jpg", "x.jpg", "gone.jpg", "c2/x.jpg", "c2/b.jpg"]

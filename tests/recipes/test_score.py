@@ -45,6 +45,16 @@ def test_iou_is_of_all_images_together_and_predicted_void_is_wrong(truth: Path, 
 
 def test_predictions_without_categories_use_the_truths_ids(truth: Path, predictions: Path) -> None:
     expected = score(truth, predictions)
+def test_pngs_in_folders_may_be_named_as_on_windows(truth: Path, predictions: Path) -> None:
+    expected = score(truth, predictions)
+    folder = predictions.with_suffix("")
+    (folder / "sub").mkdir()
+    for png in folder.glob("*.png"):
+        png.rename(folder / "sub" / png.name)
+    edit(predictions, lambda content: [a.update(file_name=f"sub\\{a['file_name']}") for a in content["annotations"]])
+    assert score(truth, predictions).quality == expected.quality
+
+
     edit(predictions, lambda content: content.pop("categories"))
     assert score(truth, predictions).quality == expected.quality
 

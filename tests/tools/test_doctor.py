@@ -221,6 +221,15 @@ def test_no_label_is_lost_to_swapped_channels(alpha: bool, root: Path, tmp_path:
     assert np.array_equal(ids, drawn())
 
 
+def test_names_of_a_copy_have_forward_slashes(root: Path, tmp_path: Path) -> None:
+    train = Train(root)
+    CASES["backslashes"].plant(train)
+    train.save()
+    (copy,) = fix(splits := find_splits([root], images=[], masks=[], names=["train"]), examine(splits), tmp_path / "copy")
+    assert json.loads(copy.split.json_path.read_text())["images"][0]["file_name"] == "sub/1.png"
+    assert copy.left_out == 0
+
+
 def test_an_image_whose_labels_are_all_elsewhere_is_left_out(root: Path, tmp_path: Path) -> None:
     train = Train(root)
     CASES["another image's PNG"].plant(train)

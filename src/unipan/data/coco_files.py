@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unipan.classes import VOID_ID, ClassTable
-from unipan.data.coco_json import AnnotationEntry, ImageEntry, PanopticJson, check_consistency, listing, read_json_as
+from unipan.data.coco_json import AnnotationEntry, ImageEntry, PanopticJson, check_consistency, listing, read_json_as, spelled
 from unipan.data.id_maps import SWAPPED, read_id_map, swapped_ids
 from unipan.errors import InputError, about
 from unipan.ops.segments import Label, joined_stuff, panoptic_map, runs_of
@@ -65,7 +65,7 @@ class PanopticFile:
 
     def png(self, position: int) -> Path:
         """Where an image's segments are drawn."""
-        return self.folder / self.png_names[position]
+        return self.folder / spelled(self.folder, self.png_names[position])
 
     def labels(self, position: int) -> list[Label]:
         """What the JSON says of an image's segments. A category without a class is an InputError."""

@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from unipan.data.cityscapes_labels import image_name
-from unipan.data.coco_json import listing
+from unipan.data.coco_json import listing, spelled
 from unipan.errors import InputError, about
 from unipan.ops.images import is_file
 
@@ -127,20 +127,21 @@ def check_apart(sources: Sequence[Path | str], outputs: Sequence[str]) -> None:
 
 
 def locate_images(folder: Path, file_names: Sequence[str]) -> list[list[str]]:
-    """For each file name all paths below `folder` that it may mean: itself or, where it names no folder, any file so named below.
+    """For each file name all paths below `folder` that it may mean: itself, `spelled`, or, if it names no folder, any so named.
 
     None: it is missing; several: nobody can tell which. Cityscapes' images lie in a folder for each city, and its official JSON
     names them with `_gtFine` inserted: both are found.
     """
     # One look at the folder, because one for each of COCO's images would take long on a network disk.
     top = {entry.name for entry in _entries(folder)}
-    lost = {name for name in file_names if name not in top and not is_file(folder / name)}
+    deeper = {name: spelled(folder, name) for name in file_names if name not in top}
+    lost = {name for name, own in deeper.items() if not is_file(folder / own)}
     wanted = {other: name for name in lost if name == Path(name).name for other in (name, image_name(name))}
     found: dict[str, list[str]] = {name: [] for name in lost}
     for path in _walk(folder, ()) if wanted else ():
         if path.name in wanted:
             found[wanted[path.name]].append(str(path.relative_to(folder)))
-    return [found.get(name, [name]) for name in file_names]
+    return [found.get(name, [deeper.get(name, name)]) for name in file_names]
 
 
 @dataclass(frozen=True)

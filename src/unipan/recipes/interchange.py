@@ -83,7 +83,7 @@ def _entries(source: PanopticFile, written: Written) -> Iterator[Entry]:
         )
         written.images, written.segments = written.images + 1, written.segments + len(segments)
         name = source.image_names[position] or source.png_names[position]
-        yield Entry(source.image_ids[position], name, replace(panoptic, segments=segments))
+        yield Entry(source.image_ids[position], name.replace("\\", "/"), replace(panoptic, segments=segments))
 
 
 def _write_below(path: Path, content: object) -> None:

@@ -76,6 +76,12 @@ class Kind(Enum):
         "Name files below the folder, without .. and without a leading slash.",
         "image left out",
     )
+    BACKSLASHES = (
+        _WARNING,
+        "file names with backslashes between folders, as Windows writes them",
+        "Write / in their place: other tools elsewhere don't find these files.",
+        "written with /",
+    )
     SEGMENT_REPEATED = (
         _ERROR,
         "segment ids that stand twice in an image",

@@ -11,7 +11,7 @@ from unipan.data.coco_json import listing
 from unipan.data.coco_writer import Entry, write_entry
 from unipan.errors import InputError, plural
 from unipan.files import write_json
-from unipan.tools.doctor.entries import LabelledImage, read_listed
+from unipan.tools.doctor.entries import LabelledImage
 from unipan.tools.doctor.examine import Diagnosis, in_threads
 from unipan.tools.doctor.id_forms import read_ids
 from unipan.tools.doctor.relabel import relabelled
@@ -65,7 +65,7 @@ def _target(split: CocoSplit, out: Path) -> Path:
 
 
 def _fix_split(split: CocoSplit, unusable: set[int], out: Path) -> Copy:
-    listed = read_listed(split.json_path)
+    listed = split.read()
     labelled = [image for index, image in enumerate(listed.labelled) if index not in unusable]
     target = _target(split, out)
     folder = target.with_suffix("")

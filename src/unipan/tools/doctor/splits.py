@@ -1,16 +1,16 @@
 """Which splits the doctor is to look at: below a folder in COCO's or Cityscapes' layout, or JSONs anywhere."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from unipan.data.cityscapes import IMAGES, TRUTH
-from unipan.data.coco_json import listing, refuse_instances
+from unipan.data.coco_json import listing, refuse_instances, spelled
 from unipan.data.image_paths import locate_images
 from unipan.errors import InputError
 from unipan.tools.doctor.cityscapes import CATEGORIES, check_frame, frames
-from unipan.tools.doctor.entries import LabelledImage, read_listed
+from unipan.tools.doctor.entries import LabelledImage, Listed, read_listed
 from unipan.tools.doctor.faults import Kind
 from unipan.tools.doctor.findings import Fault
 from unipan.tools.doctor.images import ImageCheck, check_image
@@ -28,6 +28,17 @@ class CocoSplit:
     json_path: Path
     images_dir: Path
     png_dir: Path
+
+    def read(self) -> Listed:
+        """What the JSON lists, with the file names by which the files are found."""
+        listed = read_listed(self.json_path)
+        labelled, faults = list[LabelledImage](), list[Fault]()
+        for image in listed.labelled:
+            name, png = spelled(self.images_dir, image.file_name), spelled(self.png_dir, image.png_name)
+            changed = [old for old, new in ((image.file_name, name), (image.png_name, png)) if old != new]
+            faults += [Fault(Kind.BACKSLASHES, listing(changed))] if changed else []
+            labelled.append(replace(image, file_name=name, png_name=png))
+        return replace(listed, labelled=labelled, faults=listed.faults + faults)
 
 
 @dataclass(frozen=True)
@@ -133,7 +144,7 @@ def open_split(split: Split) -> Opened:
     if isinstance(split, CityscapesSplit):
         checks = [partial(check_frame, split.root, split.name, frame) for frame in frames(split.root, split.name)]
         return Opened(CATEGORIES, [] if checks else [Fault(Kind.NOTHING_LABELLED, split.name)], checks)
-    listed = read_listed(split.json_path)
+    listed = split.read()
     paths = locate_images(split.images_dir, [image.file_name for image in listed.labelled])
     checks = [
         partial(
