@@ -1,5 +1,6 @@
 """Finding a run, in a folder or on the hub, and reading its settings and class table."""
 
+import re
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -29,6 +30,16 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "classes.json").unlink()
     with pytest.raises(InputError, match=r"is no run: it has no classes\.json"):
         open_run(tmp_path)
+
+
+def test_a_file_of_a_run_is_told_from_its_folder(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    write_settings(RunFolder(run), CONFIG, CLASSES)
+    for file, folder in ((run / "config.json", f", {run}"), (run / "checkpoints/step-2", f", {run}"), (tmp_path / "a.json", "")):
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+        with pytest.raises(InputError, match=re.escape(f"{file} is a file; name the run's folder{folder}.")):
+            open_run(file)
 
 
 @pytest.mark.parametrize("text", ["", "[{}]", '[{"id": null, "name": "a", "isthing": 1}]', '["cat"]', "3", "[]"])
