@@ -9,10 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
+import unipan
 from unipan.answer import Answer
 from unipan.classes import VOID, ClassTable
 from unipan.errors import InputError
+from unipan.files import make_folder, write_json
 from unipan.ops.segments import Label, panoptic_map
+from unipan.viz.explorer.page import Page
 from unipan.viz.overlay import overlay
 
 CLASSES = ClassTable.from_categories(
@@ -85,6 +88,21 @@ def test_it_is_drawn_as_the_command_line_draws_it(answer: Answer, tmp_path: Path
     monkeypatch.setattr(Image.Image, "show", lambda image: shown.append(image))
     answer.show()
     assert shown == [expected]
+
+
+def test_an_address_is_no_folder_of_this_machine(answer: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for write in (
+        lambda: answer.save("memory://a/b.png"),
+        lambda: answer.save(Path("memory://a/b.png")),
+        lambda: Page("").save("memory://a/b.png"),
+        lambda: unipan.train("demo", out="memory://a/b.png"),
+        lambda: write_json(Path("memory://a/b.png"), {}),
+        lambda: make_folder(Path("memory://a/b.png")),
+    ):
+        with pytest.raises(InputError, match=r"^memory://a/b\.png is an address, .*; name a path\."):
+            write()
+    assert not [*tmp_path.iterdir()]
 
 
 def test_json_holds_what_segments_hold(answer: Answer) -> None:

@@ -62,6 +62,32 @@ def test_a_folder_that_cannot_be_made(refused: Refused, tmp_path: Path) -> None:
     assert "cannot make the folder" in refused("train", "demo", "--out", tmp_path / "taken/run")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "train demo --out",
+        "demo --out",
+        "tables b scenes --out",
+        "inspect demo --out",
+        "doctor data --fix --out",
+        "interchange geojson a.json --out",
+        "convert cityscapes data --out",
+        "evaluate run --part 1/2 --out",
+        "score a.json b.json --part 1/2 --out",
+        "compare run a.png --out",
+        "explore run a.png --out",
+        "figure run methods --out",
+        "export run --onnx",
+    ],
+)
+def test_an_address_is_no_folder_of_this_machine(
+    words: str, refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "s3://bucket/a.svg is an address" in refused(*words.split(), "s3://bucket/a.svg")
+    assert not [*tmp_path.iterdir()]
+
+
 def test_json_and_png_that_disagree(refused: Refused, tmp_path: Path) -> None:
     truth, predictions = write_cat(tmp_path / "truth.json", 0), write_cat(tmp_path / "predictions.json", 1)
     content = json.loads(predictions.read_text())

@@ -15,7 +15,7 @@ from unipan.console import logger
 from unipan.engine.fit import Hook
 from unipan.engine.processes import this_process
 from unipan.errors import InputError
-from unipan.files import new_numbered_folder, remove_if_empty
+from unipan.files import check_here, new_numbered_folder, remove_if_empty
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor, load
 from unipan.presets import settings_of
@@ -124,6 +124,7 @@ def train(
 def _folder(out: str | Path | None) -> Iterator[Path]:
     """The folder to train into; a numbered one goes again if nothing came into it."""
     if out is not None:
+        check_here(out)
         yield Path(out)
         return
     processes = this_process()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -17,11 +18,29 @@ SAFETENSORS_TEMPORARY = ".tmp??????"
 """What safetensors 0.8 writes beside the file that it is asked for, and then moves over it; a kill in between leaves it."""
 
 
+_ADDRESS = re.compile(r"([A-Za-z][\w.+-]+):/+(.*)", re.DOTALL)
+"""As a path has it, which keeps one slash of two."""
+
+
+def check_here(path: str | Path) -> None:
+    """Refuse an address where results go to a file or a folder of this machine: it would become a folder of the name s3: here.
+
+    Raises: InputError.
+    """
+    if found := _ADDRESS.fullmatch(str(path)):
+        address = f"{found[1]}://{found[2]}"
+        raise InputError(
+            f"{address} is an address, and these results go to this machine alone; name a path. What takes addresses is --out of "
+            "`unipan predict` and `unipan convert shards`."
+        )
+
+
 def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Call `write(temporary_path)`, flush it to the disk and move it over `path`; a failure leaves `path` as it was.
 
     A link at `path` is replaced, not followed; one at the temporary name, which only another's hand can have put there, goes.
     """
+    check_here(path)
     temporary = path.with_name(f".{path.name}{TEMPORARY}")
     try:
         temporary.unlink(missing_ok=True)
@@ -48,6 +67,7 @@ def write_json(path: Path, value: Any, *, indent: int | None = 2) -> None:
 
 def make_folder(path: Path) -> None:
     """Make a folder for results, unless it is there."""
+    check_here(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

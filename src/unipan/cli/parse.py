@@ -23,6 +23,7 @@ from unipan.cli.menu import Command, Menu
 from unipan.cli.wording import NoNumber, named, present_names, rules
 from unipan.config import Config
 from unipan.errors import InputError
+from unipan.files import check_here
 from unipan.presets import settings_of
 from unipan.settings_file import as_json, read_settings
 
@@ -121,6 +122,9 @@ def _deferred(command: Command, words: str, arguments: list[str]) -> Callable[..
         count = options.pop("processes", 1)
         if options.pop("print_config", False):
             return partial(print, as_json(options["config"]))
+        for result in (options.get("out"), options.get("onnx")):
+            if isinstance(result, Path):  # where an address is taken too, it is text still
+                check_here(result)
         if command.shared:
             return partial(in_processes, [*words.split()[1:], *arguments], count, command.run, *args, **options)
         return partial(command.run, *args, **options)

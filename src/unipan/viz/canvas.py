@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from unipan.errors import InputError
-from unipan.files import make_folder, replace_atomically
+from unipan.files import check_here, make_folder, replace_atomically
 from unipan.ops.images import ImageSource, read_image
 from unipan.viz.colors import RGB
 from unipan.viz.fonts import font_of
@@ -54,7 +54,8 @@ def save_image(image: Image.Image, path: Path) -> None:
 
 
 def check_image_name(path: Path) -> None:
-    """Raises: InputError unless the name's suffix is of a kind of image that can be written."""
+    """Raises: InputError unless the name is a path's, and its suffix of a kind of image that can be written."""
+    check_here(path)
     if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
         raise InputError(f"cannot write {path}: its suffix names no kind of image; name it .png or .jpg.")
 

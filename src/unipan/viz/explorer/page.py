@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Template
 from markupsafe import Markup, escape
 
-from unipan.files import make_folder, replace_atomically
+from unipan.files import check_here, make_folder, replace_atomically
 from unipan.viz.explorer.content import Explored
 from unipan.viz.panels import HEAT
 
@@ -31,6 +31,7 @@ class Page:
         Raises: InputError where that fails.
         """
         path = Path(path)
+        check_here(path)
         make_folder(path.parent)
         replace_atomically(path, lambda temporary: temporary.write_text(self.html, encoding="utf-8"))
         return path
