@@ -197,6 +197,11 @@ def test_commands_are_found_and_what_is_wrong_with_them() -> None:
         assert complaint(words, whole)
 
 
+def test_the_list_of_all_verbs_has_all() -> None:
+    section = (ROOT / "docs/howto.md").read_text().partition("## All verbs, once")[2]
+    assert {words[0] for words, _ in commands(section)} == {*MENU.entries}
+
+
 def test_every_row_of_the_paper_without_a_test_says_why() -> None:
     """Not yet, not measured, or not checkable by one."""
     rows = [line for line in (ROOT / "docs/paper.md").read_text().splitlines() if line.endswith("| - |")]

@@ -3,16 +3,17 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-import unipan
 from unipan.cli import main
 from unipan.config import Config
 from unipan.data.build import step_batches, training_dataset
 from unipan.data.loader import collate
 from unipan.engine.saved_batch import SavedBatch, save_batch
+from unipan.presets import PRESETS
 from unipan.recipes.demo import SHOWN_SCENES
 
 ROOT = Path(__file__).parents[2]
@@ -28,10 +29,12 @@ NEEDS = {"index.md": "supervision", "interchange.md": "supervision"}
 
 @pytest.fixture
 def folder(tiny_run: Path, tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the pages take for granted; their presets are the demo made tiny."""
+    """What the pages take for granted; their presets are made tiny, but for the schedule, by which some goings-on are refused."""
     monkeypatch.chdir(tmp_path)
     for name in ("demo", "finetune_small"):
-        monkeypatch.setitem(unipan.presets.PRESETS, name, lambda: tiny_config)
+        schedule = PRESETS[name]().train.schedule
+        tiny = replace(tiny_config, train=replace(tiny_config.train, schedule=schedule))
+        monkeypatch.setitem(PRESETS, name, lambda tiny=tiny: tiny)
     monkeypatch.setattr("unipan.recipes.demo.MEASURED_SCENES", SHOWN_SCENES)
     main(["demo", "--show", "--out", "scenes"])
     (tmp_path / "runs").mkdir()
