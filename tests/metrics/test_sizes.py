@@ -12,6 +12,7 @@ from pq_oracle import damaged
 
 from unipan.classes import ClassTable
 from unipan.metrics.pq import PQCounts, count
+from unipan.metrics.score import Score
 from unipan.metrics.segment_matching import match_maps
 from unipan.metrics.sizes import SizeLimits, count_by_size, own_limits, quality_by_size
 from unipan.ops.segments import Label, panoptic_map
@@ -66,6 +67,12 @@ def test_things_of_one_of_cocos_sizes_are_parted_by_their_own() -> None:
     assert limits == SizeLimits(32, 128)
     sizes = quality_by_size(counted(predicted, true), CLASSES, limits)  # type: ignore[arg-type]
     assert [size.things.pq for size in (sizes.small, sizes.medium, sizes.large)] == pytest.approx([1, 2 / 3, 2 / 3])
+
+
+def test_the_caption_counts_the_true_things_of_each_size() -> None:
+    true = squares((0, 0, 5), (10, 0, 5), (20, 0, 9), (40, 0, 9), (120, 0, 9), (60, 0, 20), (90, 0, 21))
+    report = Score.of(match_maps(squares((0, 0, 5)), true), 2).report("", CLASSES)
+    assert report.size_table().heading.startswith("By size (of the set's own, 2, 3 and 2 things): medium from 32 px")
 
 
 @pytest.mark.parametrize("sides", [(5, 5, 5, 5), ()])

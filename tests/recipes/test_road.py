@@ -249,7 +249,7 @@ def test_any_run_has_a_report(copied_run: Path, scenes: PanopticDataset) -> None
     pytest.importorskip("matplotlib")
     page = report(str(copied_run), head="heuristic", explore=True)
     assert page == copied_run / "report_heuristic.html"
-    assert "Decoder: heuristic" in page.read_text()
+    assert "Head: heuristic" in page.read_text()
     assert scenes[0].file_name in page.read_text()
     assert (copied_run / "examples_heuristic.jpg").is_file()
     assert (copied_run / "metrics_heuristic.json").is_file()

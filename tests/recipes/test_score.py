@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from io import StringIO
+from math import nan
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from unipan.classes import ClassTable
 from unipan.data.coco_files import read_panoptic_file
 from unipan.errors import InputError
 from unipan.metrics.pq import PQCounts, count, quality
+from unipan.metrics.report import percent, signed_percent
 from unipan.recipes.score import score
 
 
@@ -43,8 +45,6 @@ def test_iou_is_of_all_images_together_and_predicted_void_is_wrong(truth: Path, 
     assert (iou.all, iou.things, iou.stuff) == pytest.approx((0.825, 0.875, 0.775))
 
 
-def test_predictions_without_categories_use_the_truths_ids(truth: Path, predictions: Path) -> None:
-    expected = score(truth, predictions)
 def test_pngs_in_folders_may_be_named_as_on_windows(truth: Path, predictions: Path) -> None:
     expected = score(truth, predictions)
     folder = predictions.with_suffix("")
@@ -55,6 +55,8 @@ def test_pngs_in_folders_may_be_named_as_on_windows(truth: Path, predictions: Pa
     assert score(truth, predictions).quality == expected.quality
 
 
+def test_predictions_without_categories_use_the_truths_ids(truth: Path, predictions: Path) -> None:
+    expected = score(truth, predictions)
     edit(predictions, lambda content: content.pop("categories"))
     assert score(truth, predictions).quality == expected.quality
 
@@ -206,6 +208,13 @@ def test_report_prints_percent_and_keeps_fractions(truth: Path, predictions: Pat
     assert "82.5" in text
     assert "lake" in text
     assert report.to_json()["quality"]["all"]["pq"] == report.quality.all.pq
+
+
+@pytest.mark.parametrize(
+    ("fraction", "shown"), [(0.0004, "0.0"), (-0.0004, "0.0"), (0.0006, "+0.1"), (-0.0006, "-0.1"), (0.5, "+50.0"), (nan, "-")]
+)
+def test_no_zero_has_a_sign(fraction: float, shown: str) -> None:
+    assert (signed_percent(fraction), percent(fraction)) == (shown, shown.removeprefix("+"))
 
 
 def test_nothing_to_judge_is_a_dash_and_null(tmp_path: Path) -> None:

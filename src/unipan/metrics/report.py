@@ -70,8 +70,8 @@ class Report:
 
     def size_table(self) -> Table:
         """PQ of small, medium and large segments."""
-        sizes, whose = (self.by_own_size, "a third each of the set's things") if self.by_own_size else (self.by_size, "as COCO")
-        medium, large = sizes.limits
+        sizes = self.by_own_size or self.by_size
+        whose, (medium, large) = f"of the set's own, {sizes.true_segments()}" if self.by_own_size else "as COCO", sizes.limits
         columns = ("PQ", "PQ things", "PQ stuff", "SQ", "RQ", "matched", "extra", "missed")
         table = Table(f"By size ({whose}): medium from {medium} px, large from {large}", "", *columns)
         for size in SIZES:
@@ -96,7 +96,7 @@ class Report:
         for one in self.errors.kinds:
             gains = (getattr(one, f"pq_{group}_if_repaired") - getattr(self.quality, group).pq for group in GROUPS)
             numbers = (one.missed, one.false, one.small, one.medium, one.large)
-            table.add_row(one.kind, *map(str, numbers), *(f"{'+' if gain > 0 else ''}{percent(gain)}" for gain in gains))
+            table.add_row(one.kind, *map(str, numbers), *map(signed_percent, gains))
         return table
 
     def _error_class_table(self) -> Table:
@@ -151,7 +151,18 @@ def stuff_iou(report: Report) -> float:
 
 def percent(fraction: float) -> str:
     """One decimal, as papers print it; a dash for nan."""
-    return "-" if isnan(fraction) else f"{100 * fraction:.1f}"
+    return "-" if isnan(fraction) else one_decimal(100 * fraction)
+
+
+def signed_percent(fraction: float) -> str:
+    """The same of a difference: "+" stands before a gain, and nothing before what is none to one decimal."""
+    shown = percent(fraction)
+    return shown if shown in ("-", "0.0") or shown.startswith("-") else f"+{shown}"
+
+
+def one_decimal(number: float) -> str:
+    """A number to one decimal; zero has no sign."""
+    return f"{number:z.1f}"
 
 
 def without_nan(value: Any) -> Any:

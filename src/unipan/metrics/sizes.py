@@ -42,6 +42,13 @@ class SizeQuality:
     medium: PanopticQuality
     large: PanopticQuality
 
+    def true_segments(self) -> str:
+        """How many true things each size has (of a set without: stuff segments), in words."""
+        sizes = (self.small, self.medium, self.large)
+        kind, word = (True, "things") if any(entry.is_thing for entry in self.small.per_class) else (False, "stuff segments")
+        small, medium, large = (sum(e.matched + e.missed for e in one.per_class if e.is_thing == kind) for one in sizes)
+        return f"{small}, {medium} and {large} {word}"
+
 
 def count_by_size(found: Matching, num_classes: int) -> PQCounts:
     """The pairs, extras and misses of each size and class in one image: (Z, C)."""

@@ -1,6 +1,7 @@
 """`unipan figure`: figures as in the paper, of held-out images that are named or that tell the heads apart."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -14,7 +15,7 @@ from unipan.console import counted
 from unipan.data.dataset import PanopticDataset
 from unipan.errors import InputError
 from unipan.metrics.pq import count, mean_pq
-from unipan.metrics.report import percent
+from unipan.metrics.report import percent, signed_percent
 from unipan.models.panoptic_head import UnifiedHead
 from unipan.ops.upsample import STRIDE
 from unipan.overrides import NO_OVERRIDES, Overrides
@@ -92,7 +93,10 @@ def by_id(dataset: PanopticDataset, ids: Sequence[str]) -> list[Chosen]:
 
 
 def telling(predictor: Predictor, dataset: PanopticDataset, rows: int, samples: int) -> list[Chosen]:
-    """By turns the image in which the predictor's head gains most PQ against another, and the one in which it loses most."""
+    """By turns the image in which the predictor's head gains most PQ against another, and the one in which it loses most.
+
+    Behind them those without a difference to one decimal, which is neither.
+    """
     others: list[PanopticHead] = [head for head in predictor.heads if head != predictor.head]
     if samples < 0:
         raise InputError(f"--samples is {samples}; give a number of held-out images, or 0 for all.")
@@ -108,8 +112,12 @@ def telling(predictor: Predictor, dataset: PanopticDataset, rows: int, samples: 
         head = max(others, key=lambda other: abs(gain_to[other]))
         gains.append((gain_to[head], position, head))
     gains = sorted((entry for entry in gains if entry[0] == entry[0]), key=lambda entry: -entry[0])  # nan: no segment at all
-    turns = [entry for pair in zip(gains, reversed(gains), strict=True) for entry in pair][: min(rows, len(gains))]
-    return [Chosen(position, f"({100 * gain:+.1f} PQ to {title(head)})") for gain, position, head in turns]
+    shown = {position: signed_percent(gain) for gain, position, _ in gains}
+    won = [entry for entry in gains if shown[entry[1]].startswith("+")]
+    lost = [entry for entry in reversed(gains) if shown[entry[1]].startswith("-")]
+    turns = [entry for pair in zip_longest(won, lost) for entry in pair if entry]
+    level = [entry for entry in gains if shown[entry[1]] == "0.0"]
+    return [Chosen(position, f"({shown[position]} PQ to {title(head)})") for _, position, head in (turns + level)[:rows]]
 
 
 def methods_row(predictor: Predictor, sample: Sample, why: str) -> FigureRow:

@@ -55,7 +55,8 @@ class PropagationPart:
             f"{abs(difference):.1f} PQ {'ahead of' if difference > 0 else 'behind'}" if abs(difference) >= 0.05 else "level with"
         )
         return [
-            f"Learnt factors: {self.scale:.2f} on the propagated evidence, {self.unary_scale:.2f} on the potential's logarithm.",
+            f"Learnt factors: {self.scale:z.2f} on the propagated evidence, "
+            f"{self.unary_scale:z.2f} on the potential's logarithm.",
             f"Propagation changes {100 * share['changed']:.2f} % of the pixels: it corrects {100 * share['corrected']:.2f} % "
             f"and spoils {100 * share['spoiled']:.2f} %.",
             f"With propagation this checkpoint is {ahead} itself without.",

@@ -12,6 +12,7 @@ from unipan.console import Table
 from unipan.engine.processes import this_process
 from unipan.errors import InputError, plural
 from unipan.files import make_folder, replace_atomically, write_json
+from unipan.metrics.report import one_decimal
 from unipan.recipes.tables.methods import Method, method_config
 from unipan.recipes.tables.paper_tables import Cell, Letter, Measured, PaperTable, paper_table
 from unipan.recipes.tables.trials import measured, trained_run
@@ -39,7 +40,8 @@ class Figure:
     def __str__(self) -> str:
         if isnan(self.mean):
             return "-"
-        return f"{self.mean:.1f}" if isnan(self.spread) else f"{self.mean:.1f} ± {self.spread:.1f}"
+        shown = one_decimal(self.mean)
+        return shown if isnan(self.spread) else f"{shown} ± {self.spread:.1f}"
 
     def less(self, other: "Figure") -> "Figure":
         """The difference, seed by seed."""
