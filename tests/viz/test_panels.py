@@ -100,9 +100,19 @@ def test_a_cell_map_larger_than_the_image_is_cut() -> None:
 
 def test_contact_sheet_holds_every_image() -> None:
     red, blue = Image.new("RGB", (40, 30), (255, 0, 0)), Image.new("RGB", (60, 20), (0, 0, 255))
-    sheet = np.asarray(contact_sheet([[red, blue], [blue, red]], column_titles=["a", "b" * 99], row_titles=["x.jpg", "y.jpg"]))
+    sheet = np.asarray(
+        contact_sheet([[red, blue], [blue, red]], column_titles=["a", "b" * 99], row_titles=[["x.jpg"], ["y.jpg"]])
+    )
     assert (sheet == (255, 0, 0)).all(axis=2).sum() == 2 * red.width * red.height
     assert (sheet == (0, 0, 255)).all(axis=2).sum() == 2 * blue.width * blue.height
+
+
+def test_each_pair_has_its_caption_above_it() -> None:
+    drawing = Image.new("RGB", (90, 10), "white")
+    for titles, inked in ((["a", "b"], (True, True)), (["a", ""], (True, False)), (["a"], (True, False))):
+        sheet = np.asarray(contact_sheet([[drawing] * 4], column_titles=[""] * 4, row_titles=[titles]))
+        dark = np.argwhere(sheet.min(axis=2) < 200)[:, 1]
+        assert (bool((dark < 216).any()), bool((dark >= 216).any())) == inked
 
 
 def test_contact_sheet_refuses_ragged_rows() -> None:

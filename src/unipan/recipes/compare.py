@@ -111,7 +111,7 @@ def drawing(
         row.append(overlay(answer, image, scale=None))
         score = f", PQ {percent(quality(scores[head].segments, predictor.classes).all.pq)}" if head in scores else ""
         titles.append(title(head) + score)
-    return contact_sheet([row], column_titles=titles, row_titles=[f"{entry.name}. {source}"])
+    return contact_sheet([row], column_titles=titles, row_titles=[[f"{entry.name}. {source}"]])
 
 
 def notes(predictor: Predictor, mask_free: bool) -> list[str]:

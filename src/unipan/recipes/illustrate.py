@@ -134,7 +134,7 @@ def sheet(examples: Sequence[Example], source: str) -> Image.Image:
     rows = [[e.image, e.truth, e.detections, e.answer, *(drawn for _, drawn in e.affinity[:1])] for e in examples]
     if any(e.affinity for e in examples):
         titles.append("of one segment with the crossed pixel")
-    return contact_sheet(rows, column_titles=titles, row_titles=[f"{e.name}. {source}" for e in examples])
+    return contact_sheet(rows, column_titles=titles, row_titles=[[f"{e.name}. {source}"] for e in examples])
 
 
 def confusion_drawings(evaluation: Evaluation) -> list[tuple[str, Image.Image]]:

@@ -46,7 +46,8 @@ def _sheet(items: list[TrainingItem], classes: ClassTable, *, names: bool) -> Im
     cells += [(Image.new("RGB", (1, 1), "white"),) * 2] * (-len(cells) % PAIRS_A_ROW)
     starts = range(0, len(cells), PAIRS_A_ROW)
     rows = [[drawing for pair in cells[start : start + PAIRS_A_ROW] for drawing in pair] for start in starts]
-    titles = ["   |   ".join(_caption(item) for item in items[start : start + PAIRS_A_ROW]) for start in starts]
+    captions = [*map(_caption, items), *[""] * (len(cells) - len(items))]
+    titles = [captions[start : start + PAIRS_A_ROW] for start in starts]
     return contact_sheet(
         rows, column_titles=["what the network sees", "what it is to learn (hatched: void)"] * PAIRS_A_ROW, row_titles=titles
     )

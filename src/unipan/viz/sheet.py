@@ -17,10 +17,13 @@ def contact_sheet(
     rows: Sequence[Sequence[Image.Image]],
     *,
     column_titles: Sequence[str],
-    row_titles: Sequence[str] | None = None,
+    row_titles: Sequence[Sequence[str]] | None = None,
     gap: int = 12,
 ) -> Image.Image:
-    """Lay images out in rows, each column as wide as its widest image; a row title stands above its row. gap: pixels."""
+    """Lay images out in rows, each column as wide as its widest image. gap: pixels.
+
+    row_titles: of each row one or more, each above its share of the columns: one above the row, or one above each pair.
+    """
     if any(len(row) != len(column_titles) for row in rows):
         raise InputError(
             f"a contact sheet with {len(column_titles)} column titles got rows of {[len(row) for row in rows]} images; "
@@ -40,7 +43,10 @@ def contact_sheet(
     top = gap + header
     for index, (row, height) in enumerate(zip(rows, heights, strict=True)):
         if row_titles is not None:
-            _write(draw, row_titles[index], (gap, top + caption // 2), ROW_TITLE_PX, QUIET, size[0] - 2 * gap)
+            share = len(widths) // len(row_titles[index])
+            for first, title in zip(range(0, len(widths), share), row_titles[index], strict=True):
+                width = sum(widths[first : first + share]) + gap * (share - 1)
+                _write(draw, title, (lefts[first], top + caption // 2), ROW_TITLE_PX, QUIET, width)
         for left, image in zip(lefts, row, strict=True):
             sheet.paste(image, (left, top + caption))
         top += caption + height + gap
