@@ -77,6 +77,7 @@ def test_no_entry_is_too_odd(entry: object) -> None:
         ("annotations", {"image_id": None}, "at image_id"),
         ("segments", {"iscrowd": "no"}, "at iscrowd: "),
         ("segments", {"category_id": None}, "at category_id: "),
+        ("annotations", {"segments_info": [None]}, "null, at the entry: it is no JSON object"),
     ],
 )
 def test_the_key_that_is_wrong_is_named(where: str, change: dict[str, object], named: str) -> None:

@@ -118,7 +118,8 @@ def fault_of(form: type[Any], value: Any) -> str:
 
 def _first_fault(error: "ValidationError", whole: str) -> str:
     first = error.errors()[0]
-    return f"at {'.'.join(str(part) for part in first['loc']) or whole}: {first['msg']}"
+    what = "it is no JSON object" if first["type"] == "dataclass_type" else first["msg"]  # which names a class of ours
+    return f"at {'.'.join(str(part) for part in first['loc']) or whole}: {what}"
 
 
 def json_bytes(path: Path) -> bytes:

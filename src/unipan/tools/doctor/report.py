@@ -92,7 +92,9 @@ def verdict(diagnosis: Diagnosis) -> str:
     errors, warnings = diagnosis.count(Severity.ERROR), diagnosis.count(Severity.WARNING)
     also = plural(warnings, "warning")
     if errors:
-        return f"{plural(errors, 'error')} would break training, {also}; --fix --out DIR writes a mended copy."
+        stuck = any(f.kind.severity is Severity.ERROR and not f.kind.fix for f in diagnosis.findings)
+        fix = "--fix can't mend all of them" if stuck else "--fix --out DIR writes a mended copy"
+        return f"{plural(errors, 'error')} would break training, {also}; {fix}."
     if warnings:
         return f"Nothing would break training; {also}."
     return "Nothing is wrong."
