@@ -7,7 +7,9 @@ from dataclasses import FrozenInstanceError, asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from unipan.config import Config, DataConfig, DetectorConfig, InferenceConfig, LossConfig, ModelConfig, TrainConfig
 from unipan.errors import InputError
@@ -144,6 +146,10 @@ def test_a_missing_file_is_named(path: Path) -> None:
         (lambda: DetectorConfig(aspect_ratios=(0.5, math.nan)), "model.detector.aspect_ratios"),
         (lambda: DetectorConfig(anchor_scale=math.inf), "model.detector.anchor_scale is inf"),
         (lambda: Overrides(max_admitted=-1), "max_admitted is -1; give 0 or more"),
+        (lambda: Overrides(scale="2"), "scale is '2', a str; give a number"),  # type: ignore[arg-type]
+        (lambda: Overrides(nms=True), "nms is True, a bool; give a number"),
+        (lambda: Overrides(max_admitted=2.5), "max_admitted is 2.5, a float; give a whole number"),  # type: ignore[arg-type]
+        (lambda: Overrides(proposals=0), "^proposals is 0; give 1 or more"),
         (lambda: Overrides(short_side=-1), "short_side is -1; give 0 or more"),
         (lambda: Overrides(precision="fp16"), "there is no precision fp16; choose fp32 or bf16"),  # type: ignore[arg-type]
         (lambda: DetectorConfig(proposals=0), "model.detector.proposals is 0; it must be above 0"),
@@ -169,3 +175,9 @@ def test_the_edge_of_what_works_is_accepted() -> None:
     LossConfig(**(NO_LOSS | {"panoptic_lovasz": 0.1}))  # type: ignore[arg-type]
     TrainConfig(steps=501, warmup_steps=500)
     TrainConfig(steps=1, warmup_steps=0, seed=0, workers=0)
+
+
+def test_numbers_of_other_libraries_are_numbers() -> None:
+    given = Overrides(threshold=np.float32(0.5), scale=torch.tensor(2), max_admitted=np.int64(3))  # type: ignore[arg-type]
+    assert given == Overrides(threshold=0.5, scale=2.0, max_admitted=3)
+    assert json.dumps(asdict(given))

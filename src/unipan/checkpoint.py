@@ -11,6 +11,7 @@ RUN/panels/            with train.panels_every: drawings of held-out images
 """
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -111,6 +112,8 @@ def open_run(run: str | Path) -> tuple[RunFolder, Config, ClassTable]:
 
     Where a folder OWNER is here, a path is meant; `hf:OWNER/NAME` is the Hub's in any case.
     """
+    if not isinstance(run, (str, os.PathLike)):
+        raise InputError(f"a run came as a {type(run).__name__}; name its folder, or OWNER/NAME on the Hugging Face Hub.")
     folder = RunFolder(fetched(str(run), WANTED) if is_hubs(run) else Path(run))
     if folder.path.is_file():
         runs = [f", {above}" for above in folder.path.parents if RunFolder(above).config.is_file()]

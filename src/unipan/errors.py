@@ -2,7 +2,8 @@
 
 import errno
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from operator import index
 
 
 class InputError(ValueError):
@@ -19,6 +20,30 @@ class OthersUnreachable(InputError):
 def plural(count: int, noun: str, many: str = "") -> str:
     """So many of something: 1 image, 3 images. many: the noun's plural, where it is not the noun with an s."""
     return f"{count} {noun if count == 1 else many or f'{noun}s'}"
+
+
+def number(name: str, value: object) -> float:
+    """A number that Python code gives, of whichever library, as Python's own; text is none.
+
+    Raises: InputError that calls it by its name.
+    """
+    if not isinstance(value, (str, bytes, bytearray, bool)):
+        with suppress(TypeError, ValueError, RuntimeError):  # of arrays and tensors with more than one number
+            return float(value)  # type: ignore[arg-type]
+    raise InputError(f"{name} is {value!r}, a {type(value).__name__}; give a number.")
+
+
+def whole_number(name: str, value: object, *, lowest: int) -> int:
+    """The same of a whole number, `lowest` or more."""
+    found = None
+    if not isinstance(value, bool):
+        with suppress(TypeError, ValueError, RuntimeError):
+            found = index(value)  # type: ignore[arg-type]
+    if found is None:
+        raise InputError(f"{name} is {value!r}, a {type(value).__name__}; give a whole number, {lowest} or more.")
+    if found < lowest:
+        raise InputError(f"{name} is {found}; give {lowest} or more.")
+    return found
 
 
 @contextmanager

@@ -5,7 +5,10 @@ from typing import Any, get_args
 
 from unipan.choices import InferencePrecision
 from unipan.config import Config
-from unipan.errors import InputError
+from unipan.errors import InputError, number, whole_number
+
+LOWEST = {"max_admitted": 0, "max_detections": 1, "proposals": 1, "short_side": 0, "long_side": 0, "min_stuff_area_px": 0}
+"""Of the whole numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,16 +37,18 @@ class Overrides:
     """bf16 computes features in half the bits, which is faster where the processor can; boxes and evidence stay in float32."""
 
     def __post_init__(self) -> None:
+        for name in ("threshold", "nms", "scale"):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, number(name, value))
+        for name, lowest in LOWEST.items():  # -1 in a training's settings asks its data, of which nothing is known here
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, whole_number(name, value, lowest=lowest))
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise InputError(f"the threshold is {self.threshold:g}; a score lies in [0, 1].")
         if self.nms is not None and not 0 <= self.nms <= 1:
             raise InputError(f"the limit of nms is {self.nms:g}; an IoU lies in [0, 1].")
         if self.scale is not None and not 0 < self.scale < float("inf"):
             raise InputError(f"the scale is {self.scale:g}; a factor lies above 0: 0.5 halves the sides.")
-        for name in ("max_admitted", "max_detections", "proposals", "short_side", "long_side", "min_stuff_area_px"):
-            value = getattr(self, name)
-            if value is not None and value < 0:  # -1 in a training's settings asks its data, of which nothing is known here
-                raise InputError(f"{name} is {value}; give 0 or more, or leave it out to keep the run's own.")
         if self.precision not in (None, *get_args(InferencePrecision)):
             raise InputError(f"there is no precision {self.precision}; choose {' or '.join(get_args(InferencePrecision))}.")
         if self.scale is not None and (self.short_side is not None or self.long_side is not None):
@@ -74,6 +79,13 @@ class Overrides:
 
 
 NO_OVERRIDES = Overrides()
+
+
+def checked(overrides: object) -> Overrides:
+    """Raises: InputError for what is no `Overrides`."""
+    if isinstance(overrides, Overrides):
+        return overrides
+    raise InputError(f"overrides came as a {type(overrides).__name__}; give unipan.Overrides, as in Overrides(threshold=0.5).")
 
 
 def _with(section: Any, **values: Any) -> Any:

@@ -17,7 +17,7 @@ from unipan.classes import ClassTable
 from unipan.config import Config
 from unipan.data.image_paths import images_in
 from unipan.data.transforms import network_batch
-from unipan.errors import InputError
+from unipan.errors import whole_number
 from unipan.models.build import untrained_network
 from unipan.models.heads import answer_by
 from unipan.models.network import PanopticNetwork
@@ -27,7 +27,7 @@ from unipan.ops.images import ImageSource, OneImage, read_image
 from unipan.ops.segments import drop_small_stuff
 from unipan.ops.sizes import resized_size
 from unipan.ops.tiles import TileSize
-from unipan.overrides import NO_OVERRIDES, Overrides
+from unipan.overrides import NO_OVERRIDES, Overrides, checked
 from unipan.pretrained import push_to_hub, save_pretrained
 from unipan.tiled import predict_tiled
 from unipan.types import Admission, Size
@@ -128,8 +128,7 @@ class Predictor:
         head, trim: as in `answer`; threshold: as in `infer`. tile: predict each image in tiles of so many pixels a side, or of
         (side, overlap), one by one. An image that can't be read raises an InputError that names it.
         """
-        if batch_size < 1:
-            raise InputError(f"the batch size is {batch_size}; give 1 or more.")
+        batch_size = whole_number("the batch size", batch_size, lowest=1)
         sources = iter(images)
         if tile is not None:
             yield from (predict_tiled(self, source, tile, head=head, trim=trim, threshold=threshold) for source in sources)
@@ -189,7 +188,7 @@ def load(
     if decoder is not None:
         warnings.warn("decoder= is now called head=; the next version knows that alone.", DeprecationWarning, stacklevel=2)
     folder, config, classes = open_run(run)
-    config = overrides.applied_to(config)
+    config = checked(overrides).applied_to(config)
     network = untrained_network(config, classes)
     load_model(folder.model, network)
     scale, precision = overrides.scale, overrides.precision

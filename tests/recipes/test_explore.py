@@ -90,6 +90,13 @@ def test_options_of_a_call_reach_the_page(predictor: Predictor, image: Path) -> 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names themselves")
+def test_a_run_is_loaded_by_its_name(tiny_run: Path, image: Path) -> None:
+    found = [images_in(unipan.explore(given, image).html)[0] for given in (unipan.load(tiny_run), str(tiny_run), tiny_run)]
+    assert found[0] == found[1] == found[2]
+    with pytest.raises(unipan.InputError, match="a run came as a int"):
+        unipan.explore(3, image)  # type: ignore[arg-type]
+
+
 def test_a_name_that_is_no_utf8_is_shown_by_its_numbers(tiny_run: Path, tmp_path: Path, image: Path) -> None:
     odd = image.rename(tmp_path / os.fsdecode(b"caf\xe9.png"))
     main(["explore", str(tiny_run), str(odd), "--out", str(tmp_path / "page.html")])

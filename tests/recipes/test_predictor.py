@@ -23,6 +23,7 @@ from unipan.models.build import untrained_network
 from unipan.ops.images import read_image
 from unipan.overrides import Overrides
 from unipan.predictor import Predictor, load
+from unipan.recipes.evaluate import evaluate
 from unipan.types import Detections, Size
 
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 56, 4), np.uint8)
@@ -159,10 +160,28 @@ def test_a_folder_without_images_and_options_that_make_no_sense(predictor: Predi
     path = folder / "rgba.png"
     with pytest.raises(InputError, match="the batch size is 0"):
         predictor(path, batch_size=0)
+    for size in (2.0, "2", None):
+        with pytest.raises(InputError, match=r"the batch size is .*; give a whole number, 1 or more"):
+            predictor([path], batch_size=size)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="the threshold is 2"):
         predictor(path, threshold=2)
+    with pytest.raises(InputError, match=r"threshold is '0\.5', a str; give a number"):
+        predictor(path, threshold="0.5")  # type: ignore[arg-type]
+    for scale in (0, -1, 1.5, "2"):
+        with pytest.raises(InputError, match=r"scale is .*; give "):
+            predictor(path).plot(scale=scale)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="there is no head uppsnet; choose unified or upsnet"):
         predictor(path, head="uppsnet")  # type: ignore[arg-type]
+
+
+def test_what_is_no_run_and_what_are_no_overrides_is_told(learnt_run: Path) -> None:
+    for run in (None, 3, b"run"):
+        with pytest.raises(InputError, match=r"a run came as a \w+; name its folder"):
+            load(run)  # type: ignore[arg-type]
+    for given in (None, {"threshold": 0.5}):
+        for take in (load, evaluate):
+            with pytest.raises(InputError, match=r"overrides came as a \w+; give unipan\.Overrides, as in Overrides"):
+                take(str(learnt_run), overrides=given)  # type: ignore[arg-type]
 
 
 def test_a_predictor_tells_and_changes_its_device(predictor: Predictor) -> None:

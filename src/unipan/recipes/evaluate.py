@@ -15,7 +15,7 @@ from unipan.engine.processes import this_process
 from unipan.errors import InputError, noted
 from unipan.files import write_json
 from unipan.metrics.average_precision import average_precision, is_available
-from unipan.overrides import NO_OVERRIDES, Overrides
+from unipan.overrides import NO_OVERRIDES, Overrides, checked
 from unipan.predictor import Predictor, load
 from unipan.recipes.evaluation.image_scores import Counts, ImageRecord, judge_images, judged_batches, predict_image
 from unipan.recipes.evaluation.limits import Limits
@@ -40,7 +40,7 @@ def evaluate(
     What is not as the run has it is in the file's name: RUN/metrics_MARKS.json.
     """
     config = open_run(run)[1]
-    config = overrides.applied_to(replace(config, data=evaluated(config.data, root=root, val=val, images=images)))
+    config = checked(overrides).applied_to(replace(config, data=evaluated(config.data, root=root, val=val, images=images)))
     dataset = held_out(run, config.data)
     predictor = load(run, head=head, device=device, overrides=overrides)
     evaluation = evaluate_predictor(predictor, dataset, evaluation_title(config))

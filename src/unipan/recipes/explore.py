@@ -37,7 +37,7 @@ class Exploration(NamedTuple):
 
 
 def explore(
-    predictor: Predictor,
+    predictor: Predictor | str | Path,
     image: ImageSource,
     *,
     truth: PanopticMap | None = None,
@@ -49,9 +49,11 @@ def explore(
 ) -> Page:
     """The page of one image; in a notebook it shows itself, and `save(path)` writes it.
 
-    image: whatever `read_image` takes. truth: of the image's size. head, trim, threshold: as in a predictor's call.
+    predictor: or a run's name, which is then loaded. image: whatever `read_image` takes. truth: of the image's size.
+    head, trim, threshold: as in a predictor's call.
     name, run: what the page calls the image and the network.
     """
+    predictor = predictor if isinstance(predictor, Predictor) else load(predictor)
     entry = Entry(name, read_image(image), truth)
     return explorer_page([explored(predictor, entry, run=run, head=head, trim=trim, threshold=threshold)])
 

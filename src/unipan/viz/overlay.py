@@ -6,7 +6,7 @@ from PIL import Image
 from torch import Tensor
 
 from unipan.classes import VOID_ID, ClassTable
-from unipan.errors import InputError
+from unipan.errors import InputError, whole_number
 from unipan.ops.images import ImageSource
 from unipan.ops.segments import index_of_ids
 from unipan.types import PanopticMap
@@ -42,7 +42,7 @@ def overlay(
             f"the image is {pil_image.height}x{pil_image.width}, but its panoptic map is {height}x{width}; "
             "give the image that the map was made from."
         )
-    scale = readable_scale(width, height) if scale is None else scale
+    scale = readable_scale(width, height) if scale is None else whole_number("scale", scale, lowest=1)
     ids = panoptic.ids.repeat_interleave(scale, 0).repeat_interleave(scale, 1)
     canvas = enlarge(pil_image, scale)
     colors = segment_colors(panoptic, classes)

@@ -10,7 +10,7 @@ from unipan.console import counted
 from unipan.data.coco_json import listing
 from unipan.data.coco_writer import Entry, write_entry
 from unipan.errors import InputError, plural
-from unipan.files import write_json
+from unipan.files import check_here, write_json
 from unipan.tools.doctor.entries import LabelledImage
 from unipan.tools.doctor.examine import Diagnosis, in_threads
 from unipan.tools.doctor.id_forms import read_ids
@@ -34,6 +34,7 @@ class Copy:
 
 def check_target(splits: Sequence[Split], out: Path) -> None:
     """Refuse, before anything long begins, what could not be mended or would overwrite something."""
+    check_here(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"--out {out} exists and is not empty; the mended copy needs a folder of its own.")
     if any(isinstance(split, CityscapesSplit) for split in splits):
