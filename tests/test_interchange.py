@@ -26,7 +26,7 @@ from unipan.interchange import (
     to_transformers,
     write_panoptic,
 )
-from unipan.ops import segment_runs
+from unipan.ops import outlines, segment_runs
 from unipan.ops.segment_runs import runs_of_each
 from unipan.ops.segments import Label, panoptic_map
 from unipan.recipes.interchange import write_form
@@ -184,7 +184,6 @@ def test_label_studio(panoptic: PanopticMap, empty: PanopticMap) -> None:
 
 def test_many_segments_cost_no_pass_over_the_map_each(monkeypatch: pytest.MonkeyPatch) -> None:
     """Masks of the whole map for each of its segments are quadratic where these are small and many; a mask is its box's."""
-    pytest.importorskip("shapely", reason="shapely is not installed")
     ids = torch.from_numpy(np.kron(np.arange(1, 401).reshape(20, 20), np.ones((3, 3))).astype(np.int32))
     many = panoptic_map(ids, [Label(number, 1) for number in range(1, 401)], CLASSES)
     compared: list[int] = []
@@ -192,11 +191,12 @@ def test_many_segments_cost_no_pass_over_the_map_each(monkeypatch: pytest.Monkey
     monkeypatch.setattr(torch.Tensor, "__eq__", lambda self, other: compared.append(self.numel()) or equal(self, other))
     passes: list[int] = []
     runs_of = segment_runs.runs_of
-    monkeypatch.setattr(segment_runs, "runs_of", lambda ids: passes.append(ids.numel()) or runs_of(ids))
+    for module in (segment_runs, outlines):
+        monkeypatch.setattr(module, "runs_of", lambda ids: passes.append(ids.numel()) or runs_of(ids))
     for write in (to_geojson, lambda one: to_labelme(one, "a.jpg"), lambda one: to_label_studio(one, "a.jpg")):
         write(many)
     assert sum(compared) <= ids.numel(), "each pixel once, by labelme"
-    assert passes == [ids.numel()] * 2, "once by each of the others"
+    assert len(passes) == 1 + 5, "once by Label Studio; by GeoJSON once and along each side of the lines across and down"
 
 
 def test_runs_of_each_segment() -> None:

@@ -7,16 +7,21 @@ from unipan.ops.segments import Runs
 
 
 def part_areas(runs: Runs, width: int, *, corners: bool) -> dict[int, list[int]]:
-    """Id -> areas in pixels of its connected parts, void included. corners: whether pixels that touch at a corner are connected.
-
-    Works on runs, not pixels: two of neighbouring rows touch only if one begins under, over, or right after the other.
-    """
-    part = _join(len(runs.ids), _touching(runs, width, corners=corners))
+    """Id -> areas in pixels of its connected parts, void included. corners: whether a common corner connects pixels."""
+    part = parts_of(runs, width, corners=corners)
     areas = np.bincount(part, runs.lengths, minlength=len(part)).astype(np.int64)
     found: dict[int, list[int]] = {}
     for first in np.flatnonzero(part == np.arange(len(part))).tolist():
         found.setdefault(int(runs.ids[first]), []).append(int(areas[first]))
     return found
+
+
+def parts_of(runs: Runs, width: int, *, corners: bool) -> NDArray[np.int64]:
+    """The first run (r,) of each run's connected part, of whichever id.
+
+    Works on runs, not pixels: two of neighbouring rows touch only if one begins under, over, or right after the other.
+    """
+    return _join(len(runs.ids), _touching(runs, width, corners=corners))
 
 
 def _touching(runs: Runs, width: int, *, corners: bool) -> NDArray[np.int64]:
