@@ -157,12 +157,17 @@ def test_what_is_at_the_pointer_is_told(opened: Open) -> None:
     logits = {part: values.flatten(1)[:, cell] for part, values in shown.parts.items()}
     total = logits["evidence"] + logits["unary"] + shown.bias
     rows = [
-        [cell.strip() for cell in row.inner_text().replace("−", "-").split("\t")]
+        [" ".join(cell.split()) for cell in row.inner_text().replace("−", "-").split("\t")]
         for row in page.locator("#channels-here tr").all()
     ]
     order = total.argsort(descending=True).tolist()
     names = ["sky", "sand", "tool 0.93", f"{HOSTILE} 0.62", "void"]
     assert [row[0] for row in rows] == [names[channel] for channel in order]
+    assert "logit = evidence + unary part + existence, to " in page.inner_text("#channels-here caption")
+    [score] = [span for span in page.locator("#channels-here .name span").all() if span.inner_text() == "0.62"]
+    cell = page.locator("#channels-here td:first-child", has=page.get_by_text("0.62")).bounding_box()
+    place = score.bounding_box()
+    assert place["x"] + place["width"] <= cell["x"] + cell["width"], "a long name is cut, its score is whole"
     for row, channel in zip(rows, order, strict=True):
         evidence, sign, unary, *bias = row[3].split()
         assert float(row[2]) == pytest.approx(total[channel].item(), abs=0.05)

@@ -31,8 +31,15 @@ function number(value) {
   return (Math.abs(value) < 1e-12 ? 0 : value).toPrecision(3).replace("-", "−");
 }
 
+// Two decimals; zero has no sign.
 function logitText(value) {
-  return value.toFixed(2).replace("-", "−");
+  const text = value.toFixed(2);
+  return Number(text) ? text.replace("-", "−") : text.replace("-", "");
+}
+
+// The same as a further term of a sum.
+function termText(value) {
+  return (Number(value.toFixed(2)) < 0 ? " − " : " + ") + logitText(Math.abs(value));
 }
 
 function sourceText({ facts }) {
@@ -79,7 +86,7 @@ function showPointer(image, pointer) {
   table.classList.toggle("biased", image.bias.some(Boolean));
   if (!parts.length) return;
   const found = pointer ? channelsAt(image, pointer.cell).slice(0, CHANNELS_SHOWN) : [];
-  const reach = Math.max(1e-9, ...found.flatMap((entry) => parts.map((part) => Math.abs(entry[part]))));
+  const reach = Math.max(1e-9, ...found.flatMap((entry) => [...parts, "bias"].map((part) => Math.abs(entry[part]))));
   table.caption.replaceChildren(...captionOf(image, parts));
   table.tBodies[0].replaceChildren(...found.map((entry) => channelRow(image, entry, parts, reach)));
 }
@@ -92,13 +99,15 @@ function captionOf(image, parts) {
     make("span", { className: "evidence" }, "evidence"),
     " + ",
     make("span", { className: "unary-text" }, "unary part"),
+    ...(image.bias.some(Boolean) ? [" + ", make("span", { className: "existence" }, "existence")] : []),
     `, to ${step.toFixed(2)}`,
   ];
 }
 
 function channelRow(image, entry, parts, reach) {
   const { color } = image.channels[entry.channel];
-  const bars = parts.map((part) => {
+  const shown = image.bias.some(Boolean) ? [...parts, "bias"] : parts;
+  const bars = shown.map((part) => {
     const bar = make("span", { className: `bar ${part}` });
     bar.style.width = `${(100 * Math.abs(entry[part])) / reach}%`;
     bar.style.opacity = entry[part] < 0 ? 0.45 : 1;
@@ -108,12 +117,13 @@ function channelRow(image, entry, parts, reach) {
     parts.length < 2
       ? []
       : [
-          make("span", { className: "evidence" }, entry.evidence.toFixed(2)),
-          entry.unary < 0 ? " − " : " + ",
-          make("span", { className: "unary-text" }, Math.abs(entry.unary).toFixed(2)),
-          ...(entry.bias ? [` − ${Math.abs(entry.bias).toFixed(2)}`] : []),
+          make("span", { className: "evidence" }, logitText(entry.evidence)),
+          make("span", { className: "unary-text" }, termText(entry.unary)),
+          ...(entry.bias ? [make("span", { className: "existence" }, termText(entry.bias))] : []),
         ];
-  const name = make("span", { className: "name" }, swatch(color), make("b", {}, channelText(image, entry.channel)));
+  const [title, score] = channelWords(image, entry.channel);
+  const words = [make("b", {}, title), ...(score ? [make("span", {}, score)] : [])];
+  const name = make("span", { className: "name" }, swatch(color), ...words);
   return make(
     "tr",
     {},
@@ -125,8 +135,13 @@ function channelRow(image, entry, parts, reach) {
 }
 
 function channelText(image, channel) {
+  return channelWords(image, channel).join(" ");
+}
+
+// A channel's class and, of a detection, its score.
+function channelWords(image, channel) {
   const { name, detection } = image.channels[channel];
-  return detection === undefined ? name : `${name} ${image.detections.entries[detection].score.toFixed(2)}`;
+  return detection === undefined ? [name] : [name, image.detections.entries[detection].score.toFixed(2)];
 }
 
 function areaText(image, segment) {
