@@ -19,10 +19,10 @@ def affinity_of(inference: Inference, truth: PanopticMap) -> AffinityCounts:
         return AffinityCounts()
     things, labels = things_of_cells(truth, (features.shape[-2], features.shape[-1]), inference.network_size)
     counts = affinity_counts(features.flatten(1).T, things.to(features.device), labels.to(features.device))
-    return counts + pixels_told_apart(inference, truth, things) if counts.rival_cells else counts
+    return counts + pixel_counts(inference, truth, things) if counts.rival_cells else counts
 
 
-def pixels_told_apart(inference: Inference, truth: PanopticMap, things: Tensor) -> AffinityCounts:
+def pixel_counts(inference: Inference, truth: PanopticMap, things: Tensor) -> AffinityCounts:
     """The pixels of an image's true things that the affinity gives to their own thing, among the things of its class.
 
     things: of `things_of_cells`. A pixel's products with the things' means are those of the cells around it, by the shares that
