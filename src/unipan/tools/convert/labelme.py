@@ -182,7 +182,7 @@ def _image_name(path: Path, content: LabelmeFile, labels_dir: Path, images_dir: 
     parts = [part for part in posixpath.normpath(written).split("/") if part not in ("", "..")]
     shorter = ["/".join(parts[first:]) for first in range(len(parts) - 1)]
     below = [path.parent / written, *(root / one for one in (folder / written, *shorter, folder / name))]
-    for place in (Path(os.path.abspath(one)) for one in below):  # noqa: PTH100
-        if place.is_relative_to(root) and (is_file(place) or (os.path.isdir(place.parent) and other_suffix(place))):  # noqa: PTH112
-            return place.relative_to(root).as_posix()
+    for image in (Path(os.path.abspath(one)) for one in below):  # noqa: PTH100
+        if image.is_relative_to(root) and (is_file(image) or (os.path.isdir(image.parent) and other_suffix(image))):  # noqa: PTH112
+            return image.relative_to(root).as_posix()
     return name
