@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,11 +18,14 @@ from PIL import Image
 from torch import Tensor
 
 from unipan.checkpoint import RunFolder, save_model, write_settings
+from unipan.cli import main
 from unipan.config import Config, DataConfig, DetectorConfig, InferenceConfig, LossConfig, ModelConfig
 from unipan.data.scenes.dataset import SceneDataset
 from unipan.data.scenes.materials import scene_classes
 from unipan.errors import InputError
 from unipan.models.build import build_network
+from unipan.ops.images import read_image
+from unipan.overrides import Overrides
 from unipan.predictor import Predictor, load
 from unipan.recipes.evaluate import evaluate_predictor
 from unipan.recipes.export import cost_of, export
@@ -172,12 +176,48 @@ def test_the_file_needs_neither_torch_nor_unipan(exported: tuple[Predictor, Expo
     image, out = tmp_path / "image.png", tmp_path / "answer.png"
     Image.fromarray(scene(90, 120).permute(1, 2, 0).numpy()).save(image)
     without = "import sys, runpy; sys.modules.update(torch=None, unipan=None); sys.argv = sys.argv[1:]; "
-    command = [sys.executable, "-c", without + "runpy.run_path(sys.argv[0])", "examples/onnx_predict.py", path, image, out]
+    run = "runpy.run_path(sys.argv[0], run_name='__main__')"
+    command = [
+        sys.executable,
+        "-c",
+        without + run,
+        "examples/onnx_predict.py",
+        path,
+        image,
+        out,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
     assert Image.open(out).size == (120, 90)
     names = [(line.split()[0], line.split()[1]) for line in done.stdout.splitlines()]
     assert names == [(str(segment.id), segment.name) for segment in predictor(str(image)).segments]
+
+
+def test_the_example_reads_images_as_the_package_does(tmp_path: Path) -> None:
+    """Gray of 16 bits, whole and in part transparent, hidden colors, a palette with a hole, and an image that is to be turned."""
+    colors = np.random.default_rng(0).integers(0, 256, (20, 30, 4), np.uint8)
+    deep = np.random.default_rng(1).integers(0, 2**16, (20, 30)).astype(np.uint16)
+    Image.fromarray(deep).save(tmp_path / "gray.png")
+    Image.fromarray(deep).save(tmp_path / "gray.tiff")
+    Image.fromarray(deep).save(tmp_path / "hole.png", transparency=int(deep[3, 4]))
+    Image.fromarray(colors).save(tmp_path / "alpha.png")
+    Image.fromarray(colors[..., :2].copy(), "LA").save(tmp_path / "gray_alpha.png")
+    Image.fromarray(colors[..., 0]).convert("P").save(tmp_path / "palette.png", transparency=int(colors[3, 4, 0]))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.fromarray(colors[..., :3].copy()).save(tmp_path / "turned.jpg", exif=turned)
+    read = runpy.run_path(str(ROOT / "examples/onnx_predict.py"))["read"]
+    for path in sorted(tmp_path.iterdir()):
+        assert np.array_equal(np.asarray(read(str(path))), read_image(path).permute(1, 2, 0).numpy()), path.name
+
+
+def test_a_precision_that_no_graph_has_is_refused_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InputError, match=r"bf16 came, but the graph is of float32; leave it out"):
+        export(tmp_path / "run", tmp_path / "a.onnx", overrides=Overrides(precision="bf16"))
+    with pytest.raises(SystemExit) as ended:
+        main(["export", str(tmp_path / "run"), "--onnx", str(tmp_path / "a.onnx"), "--precision", "bf16"])
+    assert ended.value.code == 2
+    assert "the graph is of float32" in " ".join(capsys.readouterr().err.split())
 
 
 def test_the_graph_tells_its_classes_and_sizes(exported: tuple[Predictor, Export]) -> None:

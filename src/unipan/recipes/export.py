@@ -42,6 +42,8 @@ def export(run: str | Path, onnx: str | Path, *, overrides: Overrides = NO_OVERR
     onnx = Path(onnx)
     if onnx.suffix != ".onnx":
         raise InputError(f"the file to write is {onnx}; give it a name that ends in .onnx.")
+    if overrides.precision == "bf16":
+        raise InputError("the precision bf16 came, but the graph is of float32; leave it out: bf16 is for the run's own answers.")
     _, config, _ = open_run(run)
     predictor = load(run, device="cpu", overrides=overrides)
     training = training_dataset(config.data, config.train.seed) if int8 else None
