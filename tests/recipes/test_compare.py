@@ -120,11 +120,11 @@ def test_what_cannot_be_compared_is_refused(
 def test_a_name_that_no_drawing_can_bear_costs_nothing_else(
     learnt_run: Path, image_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    names = ["b.png", "n" * 243 + ".png", "n" * 244 + ".png"]
+    names = ["b.png", "n" * 238 + ".png", "n" * 239 + ".png"]
     files = [Path(shutil.copy(image_folder / "b.png", tmp_path / name)) for name in names]
     found = compare(str(learnt_run), files, tmp_path / "out")
     assert (len(found.drawings), found.unreadable) == (2, files[2:])
-    assert "its name, without its suffix, is longer than 243 bytes; rename the file" in caplog.text
+    assert "its name, without its suffix, is longer than 238 bytes; rename the file" in caplog.text
 
 
 def test_where_no_image_can_be_read_that_is_all_that_is_told(learnt_run: Path, tmp_path: Path) -> None:

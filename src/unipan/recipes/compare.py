@@ -10,7 +10,7 @@ from unipan.choices import PanopticHead
 from unipan.data.coco_json import stem_below
 from unipan.data.image_ids import names_apart
 from unipan.data.image_paths import check_apart
-from unipan.files import make_folder, write_json
+from unipan.files import TEMPORARY, make_folder, write_json
 from unipan.metrics.pq import quality
 from unipan.metrics.report import Report, percent
 from unipan.metrics.score import Score
@@ -52,7 +52,7 @@ def compare(
     if samples:
         entries = held_out_entries(run, samples, "comparing", root=root)
     else:
-        files, unreadable = fit_to_name_after(image_files(images, out), DRAWING)
+        files, unreadable = fit_to_name_after(image_files(images, out), f".{DRAWING}{TEMPORARY}")
         names = names_apart(files)
         check_apart(files, [*map(_drawing_name, names)])
         entries = (Entry(names[index], pixels, None) for index, pixels in readable(files, "comparing", unreadable))
