@@ -42,6 +42,17 @@ def test_classes_that_never_occur_and_void_that_is_never_predicted_take_no_place
     assert draw_confusion(np.zeros((6, 7), dtype=np.int64), table(6), void="(void)") is None
 
 
+def test_drawings_side_by_side_have_equal_cells() -> None:
+    """One has a class and void that the other lacks."""
+    one, other = np.zeros((4, 5), dtype=np.int64), np.zeros((4, 5), dtype=np.int64)
+    one[0, 0] = one[1, 1] = one[1, 4] = 5
+    other[0, 0] = other[2, 2] = 5
+    drawn = [draw_confusion(own, table(4), void="(void)", beside=[one, other]) for own in (one, other)]
+    assert drawn[0] is not None
+    assert drawn[1] is not None
+    assert drawn[0].size == drawn[1].size
+
+
 def test_the_classes_of_coco_fit_a_drawing() -> None:
     drawing = draw_confusion(np.ones((133, 134), dtype=np.int64), table(133), void="(void)")
     assert drawing is not None

@@ -1,10 +1,15 @@
 """The report in a headless Chromium: silent, self-contained, and as wide as the window."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import pytest
+from PIL import Image
 from test_report import HOSTILE, page  # noqa: F401 (a fixture)
+
+from unipan.viz.report import ReportTable, write_report
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -41,6 +46,24 @@ def test_it_says_nothing_asks_for_nothing_and_scrolls_down_alone(
     assert (sum(brightness) < 3 * 128) == (scheme == "dark")
     view.close()
     assert noise == [page.as_uri()]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_confusion_has_the_page_s_ground_and_a_wide_table_a_shade_where_it_goes_on(
+    chromium: "Browser", tmp_path: Path, scheme: Literal["dark", "light"]
+) -> None:
+    wide = ReportTable("wide", ["word"] * 20, [["word"] * 20])
+    white = Image.new("RGB", (90, 90), "white")
+    write_report(tmp_path / "page.html", title="", source="", facts=[], tables=[wide], confusions=[("", white)])
+    view = opened(chromium, tmp_path / "page.html", NARROW, scheme, [])
+    ground = np.asarray(Image.open(BytesIO(view.locator(".confusions img").screenshot())).convert("RGB"))[40, 40]
+    assert np.abs(ground.astype(int) - ((24, 28, 34) if scheme == "dark" else (255, 255, 255))).max() <= 1
+    table, edges = view.locator(".scroll"), []
+    for left in (0, 10_000):
+        table.evaluate(f"own => own.scrollTo({left}, 0)")
+        edges.append(np.asarray(Image.open(BytesIO(table.screenshot())).convert("L"))[-3, -2].astype(int))
+    assert abs(edges[0] - edges[1]) > 25
+    view.close()
 
 
 def test_images_enlarge_and_the_arrows_lead_on(page: Path, chromium: "Browser") -> None:  # noqa: F811

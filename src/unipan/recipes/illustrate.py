@@ -140,7 +140,8 @@ def sheet(examples: Sequence[Example], source: str) -> Image.Image:
 def confusion_drawings(evaluation: Evaluation) -> list[tuple[str, Image.Image]]:
     """Of the final answer and of the semantic head; none where no pixel has a known class."""
     sides = {"of the final answer": evaluation.final_answer, "of the semantic head": evaluation.semantic_head}
-    drawn = [(name, draw_confusion(side.pixels, evaluation.classes, void=VOID_NAME)) for name, side in sides.items()]
+    both, classes = [side.pixels for side in sides.values()], evaluation.classes
+    drawn = [(name, draw_confusion(side.pixels, classes, void=VOID_NAME, beside=both)) for name, side in sides.items()]
     return [(name, drawing) for name, drawing in drawn if drawing]
 
 

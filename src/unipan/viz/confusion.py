@@ -1,6 +1,7 @@
 """A class confusion as a drawing: which true class (row) is taken for which (column), in percent of the row. C classes."""
 
 import warnings
+from collections.abc import Sequence
 from io import BytesIO
 
 import numpy as np
@@ -19,17 +20,20 @@ LABEL_INCHES_PER_LETTER = 0.075
 PERCENT_WORTH_PRINTING = 0.05
 
 
-def draw_confusion(pixels: NDArray[np.int64], classes: ClassTable, *, void: str) -> Image.Image | None:
+def draw_confusion(
+    pixels: NDArray[np.int64], classes: ClassTable, *, void: str, beside: Sequence[NDArray[np.int64]] = ()
+) -> Image.Image | None:
     """Stuff first, then things, and a column for predicted void where there is any; classes that never occur are left out.
 
-    pixels: (C, C + 1) counts; the last column is predicted void. void: its name. None where no pixel was counted.
+    pixels: (C, C + 1) counts; the last column is predicted void. void: its name. beside: counts that are drawn side by side with
+    them; what occurs in any has its place in all, so that their cells are equally large. None where no pixel was counted.
     """
-    order = [*classes.stuff, *classes.things]
-    rows = [index for index in order if pixels[index].any()]
-    columns = [index for index in [*order, len(classes)] if pixels[:, index].any()]
-    if not rows:
+    order, occurs = [*classes.stuff, *classes.things], sum((other > 0 for other in beside), pixels > 0)
+    rows = [index for index in order if occurs[index].any()]
+    columns = [index for index in [*order, len(classes)] if occurs[:, index].any()]
+    if not pixels.any():
         return None
-    shares = pixels[np.ix_(rows, columns)] / pixels[rows].sum(1, keepdims=True)
+    shares = pixels[np.ix_(rows, columns)] / np.maximum(pixels[rows].sum(1, keepdims=True), 1)
     names = [*(info.name for info in classes.classes), void]
     things = [sum(index in classes.stuff for index in axis) for axis in (rows, columns)]
     return _heat_map(shares, [names[i] for i in rows], [names[i] for i in columns], things_from=(things[0], things[1]))
