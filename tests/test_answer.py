@@ -15,6 +15,7 @@ from unipan.classes import VOID, ClassTable
 from unipan.errors import InputError
 from unipan.files import make_folder, write_json
 from unipan.ops.segments import Label, panoptic_map
+from unipan.tools.doctor.repair import check_target
 from unipan.viz.explorer.page import Page
 from unipan.viz.overlay import overlay
 
@@ -97,6 +98,8 @@ def test_an_address_is_no_folder_of_this_machine(answer: Answer, tmp_path: Path,
         lambda: answer.save(Path("memory://a/b.png")),
         lambda: Page("").save("memory://a/b.png"),
         lambda: unipan.train("demo", out="memory://a/b.png"),
+        lambda: unipan.export("run", "memory://a/b.png"),
+        lambda: check_target([], Path("memory://a/b.png")),
         lambda: write_json(Path("memory://a/b.png"), {}),
         lambda: make_folder(Path("memory://a/b.png")),
     ):

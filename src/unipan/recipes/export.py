@@ -16,10 +16,10 @@ from unipan.data.build import training_dataset, validation_dataset
 from unipan.data.dataset import PanopticDataset
 from unipan.data.scenes.dataset import SceneDataset
 from unipan.errors import InputError
-from unipan.files import make_folder
+from unipan.files import check_here, make_folder
 from unipan.metrics.pq import PQCounts, quality
 from unipan.metrics.segment_matching import match_maps
-from unipan.overrides import NO_OVERRIDES, Overrides
+from unipan.overrides import NO_OVERRIDES, Overrides, checked
 from unipan.predictor import Predictor, load
 from unipan.recipes.exported import Cost, Export, SizeCheck
 from unipan.tools.onnx.quantise import quantise
@@ -39,10 +39,11 @@ def export(run: str | Path, onnx: str | Path, *, overrides: Overrides = NO_OVERR
     overrides: limits and sizes that the graph is to have otherwise than the run. int8: beside it, one with 8-bit layers, ranges
     from images of the training, and what that costs in PQ on held-out ones. Whether they agree, `Export.check_agreement` tells.
     """
+    check_here(onnx)
     onnx = Path(onnx)
     if onnx.suffix != ".onnx":
         raise InputError(f"the file to write is {onnx}; give it a name that ends in .onnx.")
-    if overrides.precision == "bf16":
+    if checked(overrides).precision == "bf16":
         raise InputError("the precision bf16 came, but the graph is of float32; leave it out: bf16 is for the run's own answers.")
     _, config, _ = open_run(run)
     predictor = load(run, device="cpu", overrides=overrides)
