@@ -2,7 +2,8 @@
 
 import pytest
 
-from unipan.classes import VOID, ClassInfo, ClassTable, default_color
+from unipan.class_colors import default_color
+from unipan.classes import VOID, ClassInfo, ClassTable
 from unipan.errors import InputError
 
 CATEGORIES = [
@@ -60,6 +61,12 @@ def test_merging_keeps_things_and_stuff_apart(table: ClassTable) -> None:
     ]
     assert index == (0, 1, 0, 1, 2)
     assert [entry.color for entry in merged.classes] == [(1, 2, 3), (4, 5, 6), (13, 14, 15)]
+
+
+def test_merged_classes_without_a_color_take_those_of_a_table_of_their_number() -> None:
+    bare = [{"id": n, "name": f"class {n}", "isthing": 0, "supercategory": f"group {n // 5}"} for n in range(20)]
+    merged, _ = ClassTable.from_categories([bare[0] | {"color": [1, 2, 3]}, *bare[1:]]).merged_by_supercategory()
+    assert [entry.color for entry in merged.classes] == [(1, 2, 3), *map(default_color, (1, 2, 3))]
 
 
 @pytest.mark.parametrize("number", [0, VOID + 1])

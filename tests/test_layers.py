@@ -12,7 +12,7 @@ import unipan
 
 PACKAGE = Path(unipan.__file__).parent
 FLOORS = [
-    ["errors", "console", "json_values", "choices"],
+    ["errors", "console", "json_values", "choices", "class_colors"],
     ["classes", "files", "addresses", "hub", "settings", "terms"],
     ["types", "config", "tensor_file"],
     ["settings_file"],

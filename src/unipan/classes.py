@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from colorsys import hsv_to_rgb
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from unipan.class_colors import default_color
 from unipan.errors import InputError
 from unipan.json_values import read_as
 
@@ -83,17 +83,19 @@ class ClassTable:
     def merged_by_supercategory(self) -> "tuple[ClassTable, tuple[int, ...]]":
         """Merge the classes of one super-category (things and stuff apart) into one class.
 
-        Returns the merged table and, for each class here, its index there. Merged dataset ids count from 1.
+        Returns the merged table and, for each class here, its index there. Merged dataset ids count from 1. A merged class has
+        its first one's color, where that is no default.
         """
         groups = list(dict.fromkeys((info.supercategory, info.is_thing) for info in self.classes))
         shared = {name for name, is_thing in groups if (name, not is_thing) in groups}
-        first = {group: next(c for c in self.classes if (c.supercategory, c.is_thing) == group) for group in groups}
+        first = {group: next(i for i, c in enumerate(self.classes) if (c.supercategory, c.is_thing) == group) for group in groups}
+        own = {group: self[index].color for group, index in first.items() if self[index].color != default_color(index)}
         merged = tuple(
             ClassInfo(
                 name=f"{name} ({'things' if is_thing else 'stuff'})" if name in shared else name,
                 is_thing=is_thing,
                 dataset_id=number,
-                color=first[name, is_thing].color,
+                color=own.get((name, is_thing), default_color(number - 1)),
                 supercategory=name,
             )
             for number, (name, is_thing) in enumerate(groups, start=1)
@@ -177,9 +179,3 @@ def class_of(entry: dict[str, Any], index: int) -> ClassInfo:
 def _read_color(value: Any) -> tuple[int, int, int] | None:
     color = read_as(tuple[int, int, int], value)
     return color if color is not None and all(0 <= part <= 255 for part in color) else None
-
-
-def default_color(index: int) -> tuple[int, int, int]:
-    """A stable RGB color for the class at `index`, where a table gives none: hues spread by the golden ratio."""
-    red, green, blue = hsv_to_rgb((index * 0.618034) % 1.0, 0.65, 0.9)
-    return round(255 * red), round(255 * green), round(255 * blue)

@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from unipan.classes import ClassTable, default_color
+from unipan.class_colors import default_color
+from unipan.classes import ClassTable
 from unipan.config import DataConfig
 from unipan.data.build import remarks, training_dataset, validation_dataset
 from unipan.data.id_maps import write_id_map

@@ -1,10 +1,11 @@
 """Colors of instances: the same in any image and run, and told apart with any kind of color vision."""
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
 
+from unipan.class_colors import default_color
 from unipan.viz.colors import RGB, instance_color, lightness_of
 
 VISION = {
@@ -38,6 +39,13 @@ def test_neighbours_in_rank_are_told_apart(color: RGB, vision: str) -> None:
 @pytest.mark.parametrize("color", CLASS_COLORS)
 def test_no_instance_is_nearly_black_or_white(color: RGB) -> None:
     assert all(25 < lightness_of(instance_color(color, rank)) < 90 for rank in range(100))
+
+
+@pytest.mark.parametrize(("number", "apart"), [(19, 36), (27, 28), (133, 14)])
+def test_default_colors_of_classes_are_told_apart(number: int, apart: float) -> None:
+    seen = [lab(default_color(index), "full") for index in range(number)]
+    assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > apart
+    assert all(20 < lightness < 97 and np.hypot(a, b) > 10 for lightness, a, b in seen), "none is near black, white or grey"
 
 
 def test_lightness_is_that_of_the_standard() -> None:
