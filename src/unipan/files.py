@@ -53,7 +53,8 @@ def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:
         flush(path.parent)
     except (OSError, SafetensorError) as error:  # safetensors tells a full disk by its own exception
         reason = getattr(error, "strerror", None) or error
-        remedy = "See that the disk has room." if "space" in str(reason) else "Check the name and the rights."
+        is_full = any(word in str(reason) for word in ("space", "too large", "quota"))
+        remedy = "See that the disk has room." if is_full else "Check the name and the rights."
         raise InputError(f"cannot write {path}: {reason}. What stood there before is untouched. {remedy}") from error
     finally:
         if os.path.isfile(temporary):  # noqa: PTH113 (to Path.is_file, a name that is too long is an error)

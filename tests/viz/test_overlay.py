@@ -165,7 +165,9 @@ def test_a_disk_that_is_full_leaves_the_former_file(tmp_path: Path, monkeypatch:
     former = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, former[1]))
     try:
-        with pytest.raises(InputError, match=r"a\.png: File too large\. What stood there before is untouched"):
+        with pytest.raises(
+            InputError, match=r"a\.png: File too large\. What stood there before is untouched\. See that the disk has room\.$"
+        ):
             save_image(noise, path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, former)
