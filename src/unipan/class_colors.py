@@ -25,12 +25,12 @@ def default_color(index: int) -> RGB:
 @cache
 def _apart() -> tuple[RGB, ...]:
     """From a red on, always the candidate whose nearest color among those before it is farthest."""
-    place = {color: _lab(color) for color in (_rgb(*hsv) for hsv in product(HUES, SATURATIONS, VALUES))}
-    left = {color: inf for color, (lightness, _, _) in place.items() if DARKEST < lightness < BRIGHTEST}
+    lab = {color: _lab(color) for color in (_rgb(*hsv) for hsv in product(HUES, SATURATIONS, VALUES))}
+    left = {color: inf for color, (lightness, _, _) in lab.items() if DARKEST < lightness < BRIGHTEST}
     chosen = [_rgb(HUES[0], SATURATIONS[2], VALUES[3])]
     while len(chosen) < NUM_APART:
-        newest = place[chosen[-1]]
-        left = {color: min(nearest, dist(place[color], newest)) for color, nearest in left.items()}
+        newest = lab[chosen[-1]]
+        left = {color: min(nearest, dist(lab[color], newest)) for color, nearest in left.items()}
         chosen.append(max(left, key=left.__getitem__))
     return tuple(chosen)
 
