@@ -7,10 +7,10 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
+from unipan.class_colors import RGB
 from unipan.errors import InputError
 from unipan.files import check_here, make_folder, replace_atomically
 from unipan.ops.images import ImageSource, read_image
-from unipan.viz.colors import RGB
 from unipan.viz.fonts import font_of
 
 Rectangle = tuple[float, float, float, float]

@@ -1,13 +1,10 @@
 """Colors that stay: a class always has its hue, and the instances of one class are told apart by their position in the image."""
 
 from collections.abc import Sequence
-from colorsys import hls_to_rgb, rgb_to_hls
 
+from unipan.class_colors import RGB, shade
 from unipan.classes import ClassTable
 from unipan.types import PanopticMap, Segment
-
-RGB = tuple[int, int, int]
-"""Red, green, blue, 0..255."""
 
 PLASTIC_RATIO = (0.754878, 0.569840)
 """Steps of the two-dimensional golden ratio: successive points are far apart, and so are any few of them."""
@@ -16,9 +13,6 @@ HUE_SPAN = 0.24
 """How far an instance's hue may lie from its class's, both ways together, in turns."""
 LIGHTNESS_SPAN = 55.0
 """The same of its lightness (CIE L*, 0..100), which is seen without color vision too."""
-LIGHTNESS_CENTRE = (55.0, 60.0)
-"""Where the middle of that span may lie, so that no instance is near black or white."""
-MIN_SATURATION = 0.5
 
 
 def instance_color(color: RGB, rank: int) -> RGB:
@@ -26,32 +20,8 @@ def instance_color(color: RGB, rank: int) -> RGB:
 
     Of rank 0 the hue is the class's own. Which shade a rank has depends on nothing else, in any image and any run.
     """
-    hue, _, saturation = rgb_to_hls(*(value / 255 for value in color))
     hue_step, lightness_step = ((0.5 + rank * ratio) % 1.0 - 0.5 for ratio in PLASTIC_RATIO)
-    lowest, highest = LIGHTNESS_CENTRE
-    centre = min(max(lightness_of(color), lowest), highest)
-    return _of_lightness(
-        (hue + hue_step * HUE_SPAN) % 1.0, max(saturation, MIN_SATURATION), centre + lightness_step * LIGHTNESS_SPAN
-    )
-
-
-def lightness_of(color: RGB) -> float:
-    """CIE L* of an sRGB color, 0..100."""
-    linear = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in (part / 255 for part in color))
-    luminance = sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-    return 116 * luminance ** (1 / 3) - 16 if luminance > 0.008856 else 903.3 * luminance
-
-
-def _of_lightness(hue: float, saturation: float, lightness: float) -> RGB:
-    """The color of a hue and a saturation (HLS, 0..1) with that L*, found by bisection: L* grows with HLS's lightness."""
-    low, high = 0.0, 1.0
-    for _ in range(10):  # finer than 8 bits
-        middle = (low + high) / 2
-        if lightness_of(_to_rgb(hls_to_rgb(hue, middle, saturation))) < lightness:
-            low = middle
-        else:
-            high = middle
-    return _to_rgb(hls_to_rgb(hue, low, saturation))
+    return shade(color, hue_step * HUE_SPAN, lightness_step * LIGHTNESS_SPAN)
 
 
 def instance_ranks(boxes: Sequence[Sequence[float]], class_indices: Sequence[int]) -> list[int]:
@@ -90,8 +60,3 @@ def segment_label(segment: Segment) -> str:
     if segment.is_crowd:
         return f"{segment.name} (crowd)"
     return f"{segment.name} {segment.score:.2f}" if segment.is_thing and segment.score < 1 else segment.name
-
-
-def _to_rgb(unit: tuple[float, float, float]) -> RGB:
-    red, green, blue = (round(255 * value) for value in unit)
-    return red, green, blue

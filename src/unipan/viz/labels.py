@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageDraw
 
+from unipan.class_colors import RGB
 from unipan.viz.borders import depth
 from unipan.viz.canvas import INK, Plates, Rectangle, line_width
-from unipan.viz.colors import RGB
 
 MAX_SIDE_CELLS = 480
 """Places are looked for on a map thinned to this many cells, so that a large image costs no more than a small one."""

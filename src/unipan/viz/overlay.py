@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from unipan.class_colors import RGB
 from unipan.classes import VOID_ID, ClassTable
 from unipan.errors import InputError, whole_number
 from unipan.ops.images import ImageSource
@@ -12,7 +13,7 @@ from unipan.ops.segments import index_of_ids
 from unipan.types import PanopticMap
 from unipan.viz.borders import borders, widened
 from unipan.viz.canvas import Plates, as_pil, enlarge, line_width, readable_scale
-from unipan.viz.colors import RGB, segment_colors, segment_label
+from unipan.viz.colors import segment_colors, segment_label
 from unipan.viz.labels import Caption, Written, draw_labels, lay_out_labels
 
 OPACITY = 0.52

@@ -8,12 +8,13 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from unipan.class_colors import RGB
 from unipan.classes import ClassTable
 from unipan.errors import InputError
 from unipan.ops.images import ImageSource
 from unipan.types import Detections
 from unipan.viz.canvas import INK, PAPER, Plates, as_pil, enlarge, line_width, readable_scale
-from unipan.viz.colors import RGB, instance_color, instance_ranks
+from unipan.viz.colors import instance_color, instance_ranks
 
 HEAT = torch.tensor(
     [
