@@ -35,9 +35,10 @@ def check_here(path: str | Path) -> None:
         )
 
 
-def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:
+def replace_atomically(path: Path, write: Callable[[Path], object], *, durable: bool = True) -> None:
     """Call `write(temporary_path)`, flush it to the disk and move it over `path`; a failure leaves `path` as it was.
 
+    durable: whether a power cut, too, leaves the old file or the new one, which takes tens of milliseconds.
     A link at `path` is replaced, not followed; one at the temporary name, which only another's hand can have put there, goes.
     """
     check_here(path)
@@ -48,9 +49,11 @@ def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:
         mode = temporary.stat().st_mode
         write(temporary)
         temporary.chmod(mode)  # as every new file's: safetensors lets the owner alone read
-        flush(temporary)
+        if durable:
+            flush(temporary)
         temporary.replace(path)
-        flush(path.parent)
+        if durable:
+            flush(path.parent)
     except (OSError, SafetensorError) as error:  # safetensors tells a full disk by its own exception
         reason = getattr(error, "strerror", None) or error
         is_full = any(word in str(reason) for word in ("space", "too large", "quota"))

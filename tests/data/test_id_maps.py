@@ -1,5 +1,6 @@
 """Ids to colors, to PNG files and back: nothing is lost for any id that three bytes hold."""
 
+import resource
 from io import BytesIO
 from pathlib import Path
 
@@ -49,3 +50,19 @@ def test_colors_of_16_bits_are_refused_since_half_of_each_would_be_lost(tmp_path
     path = write_png(tmp_path / "deep.png", width=2, depth=16, color=RGB, row=packed([1, 0, 0, 2, 0, 0], 16))
     with pytest.raises(InputError, match=r"deep\.png is a PNG file of mode RGB, 16 bits a channel; .* 8 bits a channel"):
         read_id_map(path)
+
+
+@pytest.mark.parametrize("missing", [1, 12, 13, 5000])
+def test_a_full_disk_leaves_the_map_that_stood_there(tmp_path: Path, missing: int) -> None:
+    path, ids = tmp_path / "ids.png", torch.randint(MAX_ID, (60, 60), dtype=torch.int32)
+    write_id_map(path, ids)
+    before = path.read_bytes()
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) - missing, usual[1]))
+    try:
+        with pytest.raises(InputError, match=r"cannot write .*ids\.png: .* untouched\. See that the disk has room"):
+            write_id_map(path, ids)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

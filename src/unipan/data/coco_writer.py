@@ -9,7 +9,7 @@ from unipan.data.coco_json import stem_below
 from unipan.data.id_maps import write_id_map
 from unipan.data.image_ids import shown, unfit
 from unipan.errors import InputError
-from unipan.files import make_folder, write_json
+from unipan.files import TEMPORARY, make_folder, write_json
 from unipan.types import PanopticMap
 
 
@@ -47,7 +47,7 @@ def png_of(file_name: str) -> str:
 
 def check_name(file_name: str) -> None:
     """Raises: InputError where no PNG can be named after the image."""
-    fault = unfit(file_name, ".png")
+    fault = unfit(file_name, f"..png{TEMPORARY}")
     if fault:
         raise InputError(f"nothing can be named after the image {shown(file_name)}: {fault}; rename the file.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from io import BytesIO
+from io import SEEK_END, BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unipan.errors import InputError
+from unipan.files import replace_atomically
 from unipan.ops.images import UNREADABLE, has_deep_colors, open_image
 from unipan.ops.plain_png import decode_plain
 from unipan.ops.segments import true_positions
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_ID = 2**24 - 1
 """Largest id that three bytes hold."""
+PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 SWAPPED = "red and blue swapped, as OpenCV writes RGB arrays"
 """What is wrong with a PNG whose ids are `swapped_ids` of the JSON's."""
 
@@ -125,11 +127,19 @@ def _decode_carefully(content: bytes, path: object) -> NDArray[np.uint8]:
 
 
 def write_id_map(path: Path | str, ids: Tensor) -> None:
-    """Write (H, W) integer ids of 0..MAX_ID as an RGB PNG."""
+    """Write (H, W) integer ids of 0..MAX_ID as an RGB PNG, whole or not at all."""
     from kornia_rs.io import write_image_png_u8
 
     rgb = rgb_from_ids(ids.numpy())
-    try:
-        write_image_png_u8(str(path), rgb, "rgb")
-    except Exception as error:  # it has none of its own
-        raise InputError(f"cannot write {path}: {error}. Check that the folder exists and that the disk has room.") from error
+
+    def write(temporary: Path) -> None:
+        try:
+            write_image_png_u8(str(temporary), rgb, "rgb")
+        except Exception as error:  # it has none of its own
+            raise OSError(str(error)) from error
+        with temporary.open("rb") as file:
+            file.seek(-len(PNG_END), SEEK_END)
+            if file.read() != PNG_END:  # which it writes last, and does not say where that fails
+                raise OSError("no space for its last bytes")
+
+    replace_atomically(Path(path), write, durable=False)  # of thousands: flushing takes half as long again as encoding
