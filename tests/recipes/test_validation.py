@@ -121,6 +121,20 @@ def test_an_image_that_cannot_be_read_costs_no_step(tiny_config: Config, tmp_pat
     assert [line["step"] for line in read_log(tmp_path / "log.jsonl")] == [1, 2, 3, 4, 5, 6]
 
 
+def test_an_image_that_cannot_be_drawn_costs_its_panel_alone(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unreadable(*_: object) -> None:
+        raise InputError("cannot read the image bad.png")
+
+    monkeypatch.setattr("unipan.recipes.training.validation._row", unreadable)
+    train(replace(tiny_config, train=replace(tiny_config.train, panels_every=tiny_config.train.steps)), tmp_path)
+    assert "no panel after step" in caplog.text
+    assert "cannot read the image bad.png" in caplog.text
+    assert (tmp_path / "model.safetensors").is_file()
+    assert not (tmp_path / "panels").exists()
+
+
 def test_the_drawing_shows_four_images(checked: Path) -> None:
     [path] = (checked / "panels").iterdir()
     assert path.name == "step-00000006.jpg"

@@ -16,7 +16,7 @@ from torch import Tensor
 from unipan.checkpoint import RunFolder
 from unipan.classes import ClassTable
 from unipan.config import Config
-from unipan.console import logger
+from unipan.console import logger, warn
 from unipan.data.build import validation_dataset
 from unipan.data.dataset import Part, evenly_spaced
 from unipan.engine.fit import Hook, Step
@@ -137,7 +137,11 @@ class Panels(Hook):
         if not due(step.index, self.config.train.panels_every, self.config.train.steps):
             return
         predictor, shown = self.held_out.predictor(), self.held_out.part(PANELS)
-        rows = [_row(predictor, shown[index]) for index in range(len(shown))]
+        try:
+            rows = [_row(predictor, shown[index]) for index in range(len(shown))]
+        except InputError as error:
+            warn(f"no panel after step {step.index}:", str(error))
+            return
         sheet = contact_sheet(rows, column_titles=["image", "truth", f"answer after {step.index} steps"])
         save_image(sheet, self.folder.panels / f"step-{step.index:08}.jpg")
         for tracker in self.trackers:
