@@ -131,6 +131,13 @@ def test_a_second_video_of_the_stem_is_refused(learnt_run: Path, clip: Path, tmp
     assert predict_video(str(learnt_run), other, out).frames == FRAMES
 
 
+def test_a_name_that_no_result_can_bear_is_told_before_anything_is_done(clip: Path, tmp_path: Path) -> None:
+    long = tmp_path / f"{'a' * 240}.mkv"
+    long.write_bytes(clip.read_bytes())
+    with pytest.raises(InputError, match="its name, without its suffix, is longer than 237 bytes; rename the file"):
+        predict_video("no run", long, tmp_path / "out")
+
+
 def test_one_frame_at_a_time_is_held(clip: Path, tmp_path: Path) -> None:
     with Video(clip) as video:
         alive: list[int] = []
@@ -222,6 +229,7 @@ def test_frames_that_a_file_hides_or_holds_long_are_not_missed() -> None:
     for number in range(20):
         times.add(number / 10, 0.1)
     assert early_end(times, frames=30, seconds=2.05) == ""  # an edit hides the first ten
+    assert early_end(times, frames=30, seconds=2.35) == ""  # an edit ends where B-frames were still to come
     assert early_end(times, frames=20, seconds=9.0) == ""  # all came
     assert early_end(times, frames=0, seconds=2.9) == ""
     assert early_end(times, frames=0, seconds=None) == ""
@@ -254,6 +262,25 @@ def test_pixels_keep_their_aspect_and_colors_are_told(tmp_path: Path) -> None:
         assert container.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
         assert (frame.colorspace, frame.color_range, frame.color_primaries, frame.color_trc) == (1, 1, 6, 6)
         assert np.abs(frame.to_ndarray()[:64].astype(int) - 73).max() <= 2
+
+
+@pytest.mark.parametrize(("height", "codec"), [(64, "libx264"), (720, "libx264"), (720, "mjpeg")])
+def test_colors_that_no_tag_tells_are_read_as_players_do(tmp_path: Path, height: int, codec: str) -> None:
+    """HD by BT.709, all else by BT.601, and JPEG always so."""
+    av = pytest.importorskip("av", reason="PyAV is missing: pip install 'unipan[video]'")
+    from av.video.reformatter import ColorRange, Colorspace
+
+    is_jpeg = codec == "mjpeg"
+    meant = Colorspace.ITU709 if height == 720 and not is_jpeg else Colorspace.ITU601
+    drawn = av.VideoFrame.from_ndarray(np.full((height, 96, 3), (200, 60, 40), np.uint8), format="rgb24")
+    with av.open(str(tmp_path / "plain.mkv"), "w") as out:
+        stream = out.add_stream(codec, rate=10)
+        stream.height, stream.width, stream.pix_fmt = height, 96, "yuvj420p" if is_jpeg else "yuv420p"
+        reach = ColorRange.JPEG if is_jpeg else ColorRange.MPEG
+        out.mux(stream.encode(drawn.reformat(format=stream.pix_fmt, dst_colorspace=meant, dst_color_range=reach)))
+        out.mux(stream.encode(None))
+    [pixels], _ = frames_of(tmp_path / "plain.mkv")
+    assert np.abs(pixels.astype(int) - (200, 60, 40)).max() <= 6
 
 
 def test_a_turned_video_turns_its_pixels(tmp_path: Path) -> None:

@@ -16,11 +16,14 @@ from unipan.errors import InputError
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.video.frame import VideoFrame as LibavFrame
 
 SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv"})
 CAMERAS = {"linux": ("/dev/video{}", "v4l2"), "darwin": ("{}:none", "avfoundation")}
 """How a system names its cameras, by their numbers, and through what they are read."""
 DEFAULT_RATE = Fraction(25)
+BT709, UNTOLD = 1, 2
+"""Of the ways from RGB to what is encoded, by their numbers in H.273."""
 
 
 class VideoFrame(NamedTuple):
@@ -76,7 +79,7 @@ class Video:
                 last = max(last + 1, frame.pts if frame.pts is not None else 0)
                 times.add(float(last * self.time_base), float((frame.duration or 0) * self.time_base))
                 self._turns = round(frame.rotation / 90)
-                upright = np.rot90(frame.to_ndarray(format="rgb24"), k=self._turns)
+                upright = np.rot90(_with_colors(frame).to_ndarray(format="rgb24"), k=self._turns)
                 yield VideoFrame(np.ascontiguousarray(upright, dtype=np.uint8), last)
             self.broken = early_end(times, frames=self.frames, seconds=self._seconds)
         except FFmpegError as error:
@@ -107,6 +110,14 @@ class Video:
         if tag := re.fullmatch(r"(\d+):(\d+):([\d.]+)", stream.metadata.get("DURATION", "")):
             return 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3])
         return container.duration / 1e6 if container.duration and len(container.streams) == 1 else None
+
+
+def _with_colors(frame: "LibavFrame") -> "LibavFrame":
+    """Where a file doesn't say how its colors are meant, as players read it: libav takes them all for BT.601's."""
+    is_hd = frame.height >= 720 or frame.width > 1024
+    if frame.colorspace == UNTOLD and is_hd and not frame.format.is_rgb:
+        frame.colorspace = BT709
+    return frame
 
 
 def _open(path: Path) -> "InputContainer":

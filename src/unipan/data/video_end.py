@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-LEAST_GAP = 1.0
-"""Seconds by which frames may end early where a file doesn't say how many there are."""
+LEAST_GAP, LEAST_GAP_COUNTED = 1.0, 0.2
+"""Seconds by which frames may end early where a file doesn't say how many there are, and where it does."""
 
 
 @dataclass
@@ -30,10 +30,10 @@ def early_end(times: FrameTimes, *, frames: int, seconds: float | None) -> str:
 
     frames: how many there are by the file's header; 0 where it does not say. seconds: when they end by it; None likewise.
 
-    Both must fall short. Lists of edits hide frames, and so does a start in the midst of a group, but the end is reached; where
-    all frames came, the header may be wrong about the time.
+    Both must fall short. Lists of edits hide frames, and so does a start in the midst of a group, but the end is reached, to a
+    few frames where B-frames are shown late; where all frames came, the header may be wrong about the time.
     """
-    allowed = 1.5 * times.longest if frames else max(LEAST_GAP, 2 * times.longest)
+    allowed = max(LEAST_GAP_COUNTED, 4 * times.longest) if frames else max(LEAST_GAP, 2 * times.longest)
     if seconds is None or (frames and times.count >= frames) or times.end >= seconds - allowed:
         return ""
     return f"they end after {times.end:.1f} of {seconds:.1f} seconds"

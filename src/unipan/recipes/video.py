@@ -16,11 +16,12 @@ import torch
 from unipan.addresses import state_of
 from unipan.choices import PanopticHead
 from unipan.console import counted
+from unipan.data.image_ids import shown, unfit
 from unipan.data.video import Video, VideoFrame, is_camera
 from unipan.data.video_writing import PART_FORMAT, check_codec, join_parts, write_part
 from unipan.engine.interrupt import requests_to_stop
 from unipan.errors import InputError
-from unipan.files import make_folder, sweep, write_json
+from unipan.files import TEMPORARY, make_folder, sweep, write_json
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor, load
 from unipan.recipes.predict import origin_of
@@ -28,6 +29,8 @@ from unipan.viz.overlay import overlay
 
 log = logging.getLogger(__name__)
 
+LONGEST_NAME = f"._overlay.json{TEMPORARY}"
+"""The name of the JSON beside the result while it is written, around the stem."""
 PART_FRAMES = 64
 """Frames of a part: what a kill loses at most."""
 ORIGIN = "origin.json"
@@ -84,6 +87,8 @@ def predict_video(
     named_in = target.with_suffix(".json")
     if not camera and target.resolve() == source.resolve():
         raise InputError(f"{source} is where its overlays would go; name another --out.")
+    if fault := unfit(source.name, LONGEST_NAME):
+        raise InputError(f"{shown(source)}: {fault}; rename the file.")
     _check_own(source, {target: named_in, parts: parts / ORIGIN})
     with Video(source) as video, requests_to_stop(lambda _: None) if camera else nullcontext(lambda: None) as asked:
         check_codec()
