@@ -90,7 +90,7 @@ def test_what_training_reads_has_no_error_and_keeps_its_meaning(
     diagnosis = examine(splits)
     seen = meaning(path, images)  # training reads it, ...
     assert diagnosis.trainable, diagnosis.findings  # ... so nothing breaks training
-    (copy,) = fix(splits, diagnosis, tmp_path_factory.mktemp("mended"))
+    (copy,) = fix(diagnosis, tmp_path_factory.mktemp("mended"))
     assert meaning(copy.split.json_path, images) == seen
 
 

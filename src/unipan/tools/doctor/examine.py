@@ -32,6 +32,8 @@ AHEAD = 4
 class Diagnosis:
     """What the doctor found."""
 
+    splits: Sequence[Split]
+    """Where it looked."""
     findings: list[Finding]
     """Errors first."""
     balances: list[Balance]
@@ -80,7 +82,7 @@ def examine(splits: Sequence[Split]) -> Diagnosis:
         if isinstance(split, CityscapesSplit):
             findings.add(split.name, label_faults(balance.pixels))
         balances.append(balance)
-    return Diagnosis(findings.all(), balances, unusable)
+    return Diagnosis(splits, findings.all(), balances, unusable)
 
 
 def in_threads(calls: Sequence[Callable[[], T]]) -> Iterator[T]:

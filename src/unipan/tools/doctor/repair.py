@@ -37,38 +37,55 @@ def check_target(splits: Sequence[Split], out: Path) -> None:
     check_here(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"--out {out} exists and is not empty; the mended copy needs a folder of its own.")
-    if any(isinstance(split, CityscapesSplit) for split in splits):
-        raise InputError("--fix mends the COCO panoptic format; bring Cityscapes into it first: unipan convert cityscapes.")
-    targets = [_target(split, out) for split in splits if isinstance(split, CocoSplit)]
-    twice = [target for target in targets if targets.count(target) > 1]
-    if twice:
-        raise InputError(f"two splits would both become {twice[0]}; mend them one after the other, each with its own --out.")
+    if reason := _of_splits(splits):
+        raise InputError(reason)
 
 
-def fix(splits: Sequence[Split], diagnosis: Diagnosis, out: Path) -> list[Copy]:
-    """Write OUT/annotations/panoptic_SPLIT.json and its PNGs for each split, the JSON last. What needs judgement is refused."""
+def why_no_copy(diagnosis: Diagnosis) -> str:
+    """What keeps `fix` from writing a copy, and what to do about it; empty where nothing does."""
+    if reason := _of_splits(diagnosis.splits):
+        return reason
     stuck = [f for f in diagnosis.findings if f.kind.severity is Severity.ERROR and not f.kind.fix]
     if stuck:
         what = "; ".join(f"{finding.kind.title}, first {finding.first[0]}" for finding in stuck)
-        raise InputError(f"--fix can't guess how to mend this: {what}. {stuck[0].kind.remedy} Nothing was written.")
+        return f"--fix can't guess how to mend this: {what}. {stuck[0].kind.remedy}"
     empty = [b.name for b in diagnosis.balances if b.listed == len(diagnosis.unusable[b.name])]
     if empty:
-        raise InputError(
-            f"no image of {listing(empty)} can be used, so a copy would be empty; mend the errors that the report names first. "
-            "Nothing was written."
-        )
-    return [_fix_split(split, diagnosis.unusable[split.name], out) for split in splits if isinstance(split, CocoSplit)]
+        return f"no image of {listing(empty)} can be used, so a copy would be empty; mend the errors that the report names first."
+    return ""
 
 
-def _target(split: CocoSplit, out: Path) -> Path:
+def _of_splits(splits: Sequence[Split]) -> str:
+    """`why_no_copy`, as far as it is known before an image is read."""
+    if of_cityscapes(splits):
+        return "--fix mends the COCO panoptic format; bring Cityscapes into it first: unipan convert cityscapes."
+    targets = [_target(split) for split in splits if isinstance(split, CocoSplit)]
+    twice = [target for target in targets if targets.count(target) > 1]
+    return f"two splits would both become {twice[0]}; mend them one after the other, each with its own --out." if twice else ""
+
+
+def of_cityscapes(splits: Sequence[Split]) -> bool:
+    """Whether any is of Cityscapes, whose files `--fix` does not write."""
+    return any(isinstance(split, CityscapesSplit) for split in splits)
+
+
+def fix(diagnosis: Diagnosis, out: Path) -> list[Copy]:
+    """Write OUT/annotations/panoptic_SPLIT.json and its PNGs for each split, the JSON last. What needs judgement is refused."""
+    if reason := why_no_copy(diagnosis):
+        raise InputError(f"{reason} Nothing was written.")
+    return [_fix_split(split, diagnosis.unusable[split.name], out) for split in diagnosis.splits if isinstance(split, CocoSplit)]
+
+
+def _target(split: CocoSplit) -> Path:
+    """Below the copy's folder."""
     name = Path(split.name).stem.removeprefix("panoptic_") if split.name == str(split.json_path) else split.name
-    return out / "annotations" / f"panoptic_{name}.json"
+    return Path("annotations", f"panoptic_{name}.json")
 
 
 def _fix_split(split: CocoSplit, unusable: set[int], out: Path) -> Copy:
     listed = split.read()
     labelled = [image for index, image in enumerate(listed.labelled) if index not in unusable]
-    target = _target(split, out)
+    target = out / _target(split)
     folder = target.with_suffix("")
     jobs = [
         partial(_copy_image, image, png_name, split.png_dir, folder, listed.categories)

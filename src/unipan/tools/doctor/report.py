@@ -8,6 +8,7 @@ from unipan.errors import plural
 from unipan.tools.doctor.balance import Balance
 from unipan.tools.doctor.examine import Diagnosis
 from unipan.tools.doctor.findings import Finding
+from unipan.tools.doctor.repair import of_cityscapes, why_no_copy
 from unipan.tools.doctor.severity import Severity
 
 SHOWN_CLASSES = 24
@@ -19,7 +20,7 @@ def report(diagnosis: Diagnosis) -> Iterator[Renderable]:
     yield overview_table(diagnosis)
     yield class_table(diagnosis.balances)
     if diagnosis.findings:
-        yield findings_table(diagnosis.findings)
+        yield findings_table(diagnosis)
     yield verdict(diagnosis)
 
 
@@ -40,13 +41,13 @@ def overview_table(diagnosis: Diagnosis) -> Table:
     return table
 
 
-def findings_table(findings: list[Finding]) -> Table:
+def findings_table(diagnosis: Diagnosis) -> Table:
     """Each finding: how bad, how many, what, the first offenders, and the remedy. Reads well at any width."""
     table = Table("Findings", show_lines=True)
     table.add_column("")
     table.add_column("count", justify="right")
     table.add_column("what, where, and what to do")
-    for finding in findings:
+    for finding in diagnosis.findings:
         color = "red" if finding.kind.severity is Severity.ERROR else "yellow"
         text = Text(f"{finding.kind.title} ({finding.split})", style="bold")
         for where in finding.first:
@@ -54,10 +55,15 @@ def findings_table(findings: list[Finding]) -> Table:
         if finding.count > len(finding.first):
             text.append(f"\n  and {finding.count - len(finding.first)} more", style="not bold")
         text.append(f"\n{finding.kind.remedy}", style="not bold italic")
-        if finding.kind.fix:
-            text.append(f" --fix: {finding.kind.fix}.", style="not bold italic")
+        if mended := _fix_of(finding, diagnosis):
+            text.append(f" --fix: {mended}.", style="not bold italic")
         table.add_row(Text(finding.kind.severity.value, style=color), str(finding.count), text)
     return table
+
+
+def _fix_of(finding: Finding, diagnosis: Diagnosis) -> str:
+    """What `--fix` does about it; empty where it can do nothing."""
+    return "" if of_cityscapes(diagnosis.splits) else finding.kind.fix
 
 
 def class_table(balances: list[Balance]) -> Table:
@@ -88,13 +94,12 @@ def _class_cells(balance: Balance, name: str) -> tuple[str, str]:
 
 
 def verdict(diagnosis: Diagnosis) -> str:
-    """One sentence."""
+    """How it stands, and whether `--fix` can mend it."""
     errors, warnings = diagnosis.count(Severity.ERROR), diagnosis.count(Severity.WARNING)
     also = plural(warnings, "warning")
     if errors:
-        stuck = any(f.kind.severity is Severity.ERROR and not f.kind.fix for f in diagnosis.findings)
-        fix = "--fix can't mend all of them" if stuck else "--fix --out DIR writes a mended copy"
-        return f"{plural(errors, 'error')} would break training, {also}; {fix}."
+        fix = why_no_copy(diagnosis) or "--fix --out DIR writes a mended copy."
+        return f"{plural(errors, 'error')} would break training, {also}; {fix}"
     if warnings:
         return f"Nothing would break training; {also}."
     return "Nothing is wrong."
@@ -114,7 +119,7 @@ def to_json(diagnosis: Diagnosis) -> dict[str, Any]:
                 "first": finding.first,
                 "what": finding.kind.title,
                 "remedy": finding.kind.remedy,
-                "fix": finding.kind.fix,
+                "fix": _fix_of(finding, diagnosis),
             }
             for finding in diagnosis.findings
         ],

@@ -79,7 +79,7 @@ def doctor(
     if fix_into is None:
         return found
     try:
-        copies = repair.fix(splits, diagnosis, Path(fix_into))
+        copies = repair.fix(diagnosis, Path(fix_into))
     except InputError as error:
         raise NotMended(str(error), found) from error
     copy = examine([one.split for one in copies])
