@@ -244,6 +244,13 @@ def _all_of_one_kind(isthing: int) -> Callable[[Train], None]:
     return plant
 
 
+def _drawn_ids_refused(train: Train) -> None:
+    """All that is drawn is listed, but no entry of it can be used; what can be is not drawn."""
+    for segment in train.segments.values():
+        segment.pop("category_id")
+    train.first["segments_info"].append({"id": 4711, "category_id": 20})
+
+
 def _listed_twice(train: Train) -> None:
     """Under two ids, with labels that contradict each other."""
     train.images.append(train.images[0] | {"id": 77})
@@ -316,6 +323,7 @@ CASES = {
     "blue first": Case(_blue_first, {"png-mode": 1}),
     "another image's PNG": Case(lambda t: save_ids(t.png, drawn() + 1000), {"no-listed-id": 1}),
     "a black PNG": Case(lambda t: save_ids(t.png, drawn() * 0), {"no-listed-id": 1}),
+    "only entries that are refused have pixels": Case(_drawn_ids_refused, {"entry-malformed": 5, "id-only-in-json": 1}),
     "alpha": Case(lambda t: Image.open(t.png).convert("RGBA").save(t.png), {"png-mode": 1}),
     "palette of ids": Case(_palette_of_ids, {"id-only-in-png": 1}),
     "JPEG for PNG": Case(_jpeg, {"png-mode": 1}),

@@ -108,7 +108,7 @@ def check_ids(check: ImageCheck, image: LabelledImage, ids: Tensor, categories: 
     """PNG against JSON, and what the segments are like."""
     runs = runs_of(ids)
     known, found = {segment.id for segment in image.segments}, set(runs.ids.tolist()) - {VOID_ID}
-    if known and not known & found:
+    if known and not known & found and not any(image.refused.explains(id) for id in found):
         where = f"{image.png_name} has {listing(sorted(found)) or 'none'}, the JSON {listing(sorted(known))}"
         check.complain(Kind.NO_LISTED_ID, where, usable=False)
         return
