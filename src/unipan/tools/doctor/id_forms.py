@@ -28,23 +28,30 @@ def read_ids(image: LabelledImage, path: Path) -> tuple[Tensor | None, Fault | N
     listed, found, ids = {segment.id for segment in image.segments} - {VOID_ID}, set[int](), None
     try:
         ids = read_id_map(path)  # training's own reader
-        found = set(runs_of(ids).ids.tolist()) - {VOID_ID}
+        found = _ids_in(ids)
         if found == listed or not found:
             return ids, None
     except InputError:  # perhaps another form holds them
         pass
+    swapped = {swapped_ids(id) for id in found} == listed
     try:
         with open_image(path) as file:
+            if ids is not None and file.mode != "P" and not swapped:
+                return ids, None  # colors in no other form, so no second look at the pixels
             form = f"{file.format} of mode {file.mode}{' with 16 bits a channel' if has_deep_colors(file) else ''}"
-            mode, readings = file.mode, _readings(file)
+            readings = _readings(file)
     except UNREADABLE as error:
         return ids, Fault(Kind.PNG_UNREADABLE, f"{path}: {error}") if ids is None else None
     for reading, cause in readings:
-        if set(np.unique(reading).tolist()) - {VOID_ID} == listed:
+        if _ids_in(torch.from_numpy(reading)) == listed:
             return torch.from_numpy(reading), Fault(Kind.PNG_MODE, f"{path.name} is a {form}{cause}")
-    if ids is not None and (mode != "P" or found & listed):
+    if ids is not None and found & listed:  # a palette of ids
         return ids, None
     return None, Fault(Kind.PNG_MODE, f"{path.name} is a {form}")
+
+
+def _ids_in(ids: Tensor) -> set[int]:
+    return set(runs_of(ids).ids.tolist()) - {VOID_ID}
 
 
 def _readings(file: Image.Image) -> list[tuple[NDArray[np.int32], str]]:
