@@ -15,7 +15,7 @@ from cli_files import untrained_run
 import unipan
 from unipan import hub
 from unipan.errors import InputError
-from unipan.pretrained import PURPOSE
+from unipan.model_card import PURPOSE
 
 COMMIT = "0" * 40
 SCORES = {"pq": 0.5, "sq": 0.75, "rq": None}
@@ -86,6 +86,25 @@ def test_its_own_folder_is_written_anew_and_keeps_no_scores_of_another(run: Path
     unipan.load(run, device="cpu", overrides=unipan.Overrides(threshold=0.9)).save_pretrained(tmp_path)
     assert not (tmp_path / "metrics.json").exists()
     assert unipan.load(tmp_path, device="cpu").config.inference.score_threshold == 0.9
+
+
+def test_an_edited_card_is_kept_and_no_evaluation_of_another_network_stays(run: Path, tmp_path: Path) -> None:
+    predictor = unipan.load(run, device="cpu")
+    predictor.save_pretrained(tmp_path)
+    card = tmp_path / "README.md"
+    written = card.read_text()
+    for edited in (written + "\n## My notes\n", written.replace("license: other", "license: mit")):
+        card.write_text(edited)
+        with pytest.raises(InputError, match=r"README\.md would be replaced, .* move your notes, or name another folder"):
+            predictor.save_pretrained(tmp_path)
+        assert card.read_text() == edited
+    card.write_text(written)
+    for name in ("metrics_heuristic.json", "report.html", "report_heuristic.html"):
+        (tmp_path / name).write_text("of before")
+        with pytest.raises(InputError, match=f"holds {name}, of the network that is there now; remove them"):
+            predictor.save_pretrained(tmp_path)
+        (tmp_path / name).unlink()
+    predictor.save_pretrained(tmp_path)
 
 
 def test_the_card_tells_what_it_is_and_names_no_folder_of_this_machine(run: Path, tmp_path: Path) -> None:
