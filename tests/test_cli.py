@@ -221,6 +221,10 @@ def test_an_unknown_option_is_one_sentence_at_once(arguments: list[str], sentenc
         (["figure", "run", "methods", "--out", "x.pdf", "--rows=2.5"], "--rows takes a whole number, but 2.5 came."),
         (["train", "demo", "--train.steps", "many"], "--train.steps takes a whole number, but many came."),
         (["tables", "a", "demo", "--out", "x", "--seeds", "0", "one"], "--seeds takes a whole number, but one came."),
+        (["benchmark", "run", "--size", "64", "abc"], "--size takes a whole number, but abc came."),
+        (["train", "demo", "--data.scale-range", "abc", "2"], "--data.scale-range takes a number, but abc came."),
+        (["train", "demo", "--data.crop=abc", "2"], "--data.crop takes a whole number, but abc came."),
+        (["evaluate", "abc", "--data.val", "abc", "--threshold", "abc"], "--threshold takes a number, but abc came."),
     ],
 )
 def test_a_word_that_is_no_number(arguments: list[str], sentence: str, refused: Refused) -> None:

@@ -65,7 +65,7 @@ def _ready(command: Command, words: str, arguments: list[str]) -> Callable[[], N
         while cause and not isinstance(cause, InputError):
             cause = cause.__context__
         if cause:
-            raise (cause.named(arguments) if isinstance(cause, NoNumber) else cause) from None
+            raise (cause.named(printed.getvalue()) if isinstance(cause, NoNumber) else cause) from None
         if stop.code:
             _refuse_unknown(arguments, read, words)
         print(printed.getvalue(), end="", file=sys.stderr)

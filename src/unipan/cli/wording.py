@@ -1,5 +1,6 @@
 """What help calls an option's value and its default, and what is said of a word that is no number: no word of Python's."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from inspect import Parameter
@@ -24,15 +25,10 @@ class NoNumber(InputError):
         super().__init__(f"{word} is not {wanted}.")
         self.word, self.wanted = word, wanted
 
-    def named(self, arguments: Sequence[str]) -> InputError:
-        """The same with the option that the word follows, where there is one."""
-        option = ""
-        for argument in arguments:
-            name, _, joined = argument.partition("=")
-            option = name if name.startswith("--") else option
-            if option and self.word in (argument, joined):
-                return InputError(f"{option} takes {self.wanted}, but {self.word} came.")
-        return self
+    def named(self, printed: str) -> InputError:
+        """The same with the option that the parser names in its own words."""
+        found = re.search(r"(--[a-z][\w.-]*):", printed)
+        return InputError(f"{found[1]} takes {self.wanted}, but {self.word} came.") if found else self
 
 
 def present_names(arguments: Sequence[str], *, takes_head: bool) -> list[str]:
@@ -93,18 +89,19 @@ def _text(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
 
 
 def _many(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
-    """A list, or a tuple of any length, of what is one word each."""
+    """A list, or a tuple of any length or of two and more alike, of what is one word each."""
     parts, kind = get_args(info.type), get_origin(info.type)
-    if kind is not list and not (kind is tuple and parts[1:] == (...,)):
+    any_length = kind is list or parts[1:] == (...,)
+    if kind is not list and not (kind is tuple and (any_length or len(set(parts)) == 1)):
         return None
     one = ConstructorRegistry.get_primitive_spec(PrimitiveTypeInfo.make(parts[0], info.markers))
     if not isinstance(one, PrimitiveConstructorSpec) or one.nargs != 1:
         return None
     return PrimitiveConstructorSpec(
-        "*",
-        f"[{one.metavar} ...]",
+        "*" if any_length else len(parts),
+        f"[{one.metavar} ...]" if any_length else " ".join([one.metavar] * len(parts)),
         lambda words: kind(one.instance_from_str([word]) for word in words),
-        lambda value: isinstance(value, kind),
+        lambda value: isinstance(value, kind) and (any_length or len(value) == len(parts)),
         lambda value: [word for part in value for word in one.str_from_instance(part)] or ["none"],
         one.choices,
     )
