@@ -15,20 +15,26 @@ from unipan.errors import InputError
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-_PARTS = re.compile(r"(.*?://)(.*?)((?:::[\w.+-]+)+://.*)?", re.DOTALL)
+_PARTS = re.compile(r"(.*?://)(.*?)(::.*)?", re.DOTALL)
 _HERE = re.compile(r"(?:file|local)://(.*)", re.DOTALL)
 
 
 class Address(str):
-    """Of a file or a folder: SCHEME://..., whatever fsspec takes, also its chains, as zip://FOLDER::s3://BUCKET/FILE.zip."""
+    """Of a file or a folder: SCHEME://..., whatever fsspec takes, also its chains, as zip://FOLDER::s3://BUCKET/FILE.zip.
 
-    __slots__ = ()
+    A chain's last link may be a path of this machine.
+    """
 
-    @property
-    def _parts(self) -> tuple[str, str, str]:
-        """What stands before the path, the path, and what a chain has behind it."""
-        before, path, behind = _PARTS.fullmatch(self).groups(default="")  # type: ignore[union-attr] (location_of saw the ://)
-        return before, path, behind
+    __slots__ = ("_parts",)
+
+    _parts: tuple[str, ...]
+    """What stands before the path, the path, and what a chain has behind it: where a file's own name has ::, no text tells."""
+
+    def __new__(cls, text: str, parts: tuple[str, ...] = ()) -> "Address":
+        """text: with :// in it. parts: which together are the text, where they are known."""
+        address = super().__new__(cls, text)
+        address._parts = parts or _PARTS.fullmatch(text).groups(default="")  # type: ignore[union-attr] (it has ://)
+        return address
 
     @property
     def path(self) -> Path:
@@ -38,7 +44,8 @@ class Address(str):
     def below(self, name: str) -> "Address":
         """A file or folder in this folder."""
         before, path, behind = self._parts
-        return Address(f"{before}{path and path.rstrip('/') + '/'}{name}{behind}")
+        parts = (before, f"{path and path.rstrip('/') + '/'}{name}", behind)
+        return Address("".join(parts), parts)
 
     def is_in(self, folder: "Address") -> bool:
         """Whether it is that folder, or lies below it."""

@@ -1,6 +1,7 @@
 """Prediction from and to a store that fsspec knows, and by Ray: the same bytes as from and to folders, one by one."""
 
 import json
+import pickle
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,7 +86,8 @@ def test_a_bucket_works_as_a_folder_does(
 def test_a_folder_of_a_chain_works_as_a_folder_does(learnt_run: Path, folder: Path, tmp_path: Path) -> None:
     """Images in a ZIP, whose own place stands behind the folder's."""
     archive = Path(shutil.make_archive(str(tmp_path / "images"), "zip", tmp_path, "images"))
-    for number, chain in enumerate((f"zip://images::file://{archive}", f"simplecache::zip://images/::{archive.as_uri()}")):
+    chains = (f"zip://images::file://{archive}", f"simplecache::zip://images/::{archive.as_uri()}", f"zip://images::{archive}")
+    for number, chain in enumerate(chains):
         found = predict(str(learnt_run), [location_of(chain)], tmp_path / f"{number}")
         assert (found.images, found.unreadable) == (5, [])
     predict(str(learnt_run), [folder], tmp_path / "here")
@@ -161,6 +163,20 @@ def test_what_is_wrong_with_addresses_is_told(learnt_run: Path, bucket: Address,
     found = predict(str(learnt_run), [bucket], bucket.below("out"))
     assert (found.images, found.unreadable) == (4, [f"{bucket}/001.png"])
     assert predict(str(learnt_run), [bucket], bucket.below("out"), skip_done=True).images == 4, "results are no images"
+
+
+def test_a_chain_ends_in_a_path_of_this_machine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever fsspec takes as one; a name in the archive that has :: itself is refused all the same."""
+    monkeypatch.chdir(folder.parent)
+    (folder / "a::b.png").write_bytes(b"none")
+    shutil.make_archive("a", "zip", ".", "images")
+    for tail in ("a.zip", "./a.zip", f"{folder.parent}/a.zip"):
+        assert read_bytes(Address(f"zip://images/001.png::{tail}")) == (folder / "001.png").read_bytes()
+        found = files_below(Address(f"zip://images::{tail}"))
+        assert [file.path.name for file in found] == ["001.png", "002.jpg", "a::b.png", "003.png", "004.png", "005.jpg"]
+        for address in (found[2], pickle.loads(pickle.dumps(found[2]))):
+            with pytest.raises(InputError, match="stores take :: for the start of a further address; rename the file"):
+                read_bytes(address)
 
 
 def test_words_are_paths_or_addresses() -> None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from unipan.addresses import Address, Location, read_bytes, written_to
+from unipan.addresses import Location, read_bytes, written_to
 from unipan.answer import Inference
 from unipan.choices import OverlayForm, PanopticHead
 from unipan.data.cityscapes_labels import with_label_ids
@@ -103,6 +103,6 @@ def _read(source: Location) -> tuple[Tensor, bool]:
     """Pixels (3, H, W) uint8, and whether they look black for want of range."""
     if isinstance(source, Path):
         return read_image(source), bool(dim_range(source))
-    content = read_bytes(Address(source))
+    content = read_bytes(source)
     with about(source):
         return read_image(content), bool(dim_range(BytesIO(content)))

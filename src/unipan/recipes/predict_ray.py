@@ -6,12 +6,12 @@ Every machine needs unipan, and must find run, images and results under the same
 import json
 import logging
 import os
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unipan.addresses import location_of
 from unipan.errors import InputError
 from unipan.recipes.predict_image import ImageDone, ImageJob, ImageWorker
 
@@ -49,7 +49,7 @@ def predicted_by_ray(
     if started:
         _start(ray)
     try:
-        rows = [{"job": json.dumps([str(job.source.absolute()), job.name, job.image_id])} for job in jobs]
+        rows = [{"job": pickle.dumps(job._replace(source=job.source.absolute()))} for job in jobs]
         most = max(len(jobs) // BLOCK_IMAGES, 1)
         data = ray.data.from_items(rows, override_num_blocks=min(most, MOST_BLOCKS))
         data = data.map(
@@ -76,11 +76,10 @@ class _Predicting:
         self._make, self._device = worker, device
         self._worker: ImageWorker | None = None
 
-    def __call__(self, row: dict[str, str]) -> dict[str, str]:
-        source, name, image_id = json.loads(row["job"])
+    def __call__(self, row: dict[str, bytes]) -> dict[str, str]:
         try:
             self._worker = self._worker or self._make(device=self._device)  # here, so that what is wrong with it is told
-            done = self._worker(ImageJob(location_of(source), name, image_id))
+            done = self._worker(pickle.loads(row["job"]))
         except InputError as error:
             return {"done": "", "fault": str(error)}
         return {"done": json.dumps(done._replace(answer=None)._asdict()), "fault": ""}
