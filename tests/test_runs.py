@@ -32,7 +32,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
         open_run(tmp_path)
 
 
-def test_a_file_of_a_run_is_told_from_its_folder(tmp_path: Path) -> None:
+def test_a_file_of_a_run_is_told_from_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tmp_path / "run"
     write_settings(RunFolder(run), CONFIG, CLASSES)
     for file, folder in ((run / "config.json", f", {run}"), (run / "checkpoints/step-2", f", {run}"), (tmp_path / "a.json", "")):
@@ -40,6 +40,9 @@ def test_a_file_of_a_run_is_told_from_its_folder(tmp_path: Path) -> None:
         file.touch()
         with pytest.raises(InputError, match=re.escape(f"{file} is a file; name the run's folder{folder}.")):
             open_run(file)
+    monkeypatch.chdir(run)
+    with pytest.raises(InputError, match=re.escape(f"config.json is a file; name the run's folder, {run}.")):
+        open_run("config.json")
 
 
 @pytest.mark.parametrize("text", ["", "[{}]", '[{"id": null, "name": "a", "isthing": 1}]', '["cat"]', "3", "[]"])

@@ -116,7 +116,7 @@ def open_run(run: str | Path) -> tuple[RunFolder, Config, ClassTable]:
         raise InputError(f"a run came as a {type(run).__name__}; name its folder, or OWNER/NAME on the Hugging Face Hub.")
     folder = RunFolder(fetched(str(run), WANTED) if is_hubs(run) else Path(run))
     if folder.path.is_file():
-        runs = [f", {above}" for above in folder.path.parents if RunFolder(above).config.is_file()]
+        runs = [f", {above}" for above in folder.path.absolute().parents if RunFolder(above).config.is_file()]
         raise InputError(f"{run} is a file; name the run's folder{''.join(runs[:1])}.")
     missing = [path.name for path in (folder.config, folder.classes) if not path.is_file()]
     if missing:
