@@ -1,5 +1,6 @@
 """Overlays and their colors, on maps small enough to check by hand."""
 
+import re
 import resource
 from dataclasses import replace
 from errno import ENOSPC
@@ -154,6 +155,25 @@ def test_every_suffix_is_written_in_its_format(suffix: str, tmp_path: Path) -> N
 def test_what_is_no_kind_of_image_to_write_is_told(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot write .*; name it \.png or \.jpg\.$"):
         save_image(Image.new("RGB", (2, 2)), tmp_path / name)
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "others"),
+    [
+        ("gif", ".png or .jpg"),
+        ("sgi", ".png or .jpg"),
+        ("avif", ".png or .jpg"),
+        ("webp", ".png or .jpg"),
+        ("pcx", ".png or .jpg"),
+        ("jpg", ".png"),
+    ],
+)
+def test_an_image_too_large_for_its_format_is_told(suffix: str, others: str, tmp_path: Path) -> None:
+    if Image.registered_extensions().get(f".{suffix}") not in Image.SAVE:
+        pytest.skip("an older Pillow, without AVIF")
+    with pytest.raises(InputError, match=rf"cannot write .*a\.{suffix}: .*; name it {re.escape(others)}\.$"):
+        save_image(Image.new("RGB", (70_000, 8)), tmp_path / f"a.{suffix}")
     assert not [*tmp_path.iterdir()]
 
 

@@ -1,5 +1,6 @@
 """What everything here is drawn on: an image as PIL, at a readable size, with text on plates that never overlap."""
 
+import struct
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -29,6 +30,8 @@ SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     **{form: {"quality": QUALITY} for form in ("WEBP", "AVIF")},
 }
 """Of the formats that are not exact: such as hide it."""
+UNWRITABLE = (OSError, ValueError, OverflowError, struct.error, RuntimeError)
+"""What Pillow raises, depending on the format, for an image that is too large or of a mode that it has not."""
 INK: RGB = (16, 19, 26)
 PAPER: RGB = (255, 255, 255)
 
@@ -47,8 +50,9 @@ def save_image(image: Image.Image, path: Path) -> None:
     form, content = Image.registered_extensions()[path.suffix.lower()], BytesIO()
     try:
         image.save(content, form, **SAVE_OPTIONS.get(form, {}))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot write {path}: {error}; name it .png or .jpg.") from error
+    except UNWRITABLE as error:
+        others = ".png" if form == "JPEG" else ".png or .jpg"
+        raise InputError(f"cannot write {path}: {error}; name it {others}.") from error
     make_folder(path.parent)
     replace_atomically(path, lambda temporary: temporary.write_bytes(content.getbuffer()))
 
