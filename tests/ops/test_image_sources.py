@@ -71,6 +71,11 @@ def test_every_source_of_a_file_is_its_pixels(file: str, tmp_path: Path) -> None
         assert torch.equal(read_image(source), expected), f"{name}, a second time"
 
 
+def test_a_tensor_that_is_a_view_of_its_negative() -> None:
+    z = torch.complex(torch.zeros(3, 4, 5), -torch.rand(3, 4, 5))
+    assert torch.equal(read_image(torch.conj(z).imag), read_image(-z.imag))
+
+
 def test_gray_and_alpha_of_arrays() -> None:
     gray = NOISE[..., 0]
     expected = torch.from_numpy(gray).expand(3, 6, 8)

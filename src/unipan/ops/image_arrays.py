@@ -29,7 +29,7 @@ def on_cpu(tensor: Tensor) -> Tensor:
     if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized or tensor.is_nested or tensor.is_complex():
         form = f"{tensor.layout}, {tensor.dtype}, on {tensor.device}".replace("torch.", "")
         raise InputError(f"an image came as a tensor without a plain number for each pixel ({form}); give {TAKEN}.")
-    return tensor.detach().cpu()
+    return tensor.detach().cpu().resolve_neg()
 
 
 def numbers_of(tensor: Tensor) -> NDArray[Any]:
