@@ -196,7 +196,7 @@ def test_many_segments_cost_no_pass_over_the_map_each(monkeypatch: pytest.Monkey
     for write in (to_geojson, lambda one: to_labelme(one, "a.jpg"), lambda one: to_label_studio(one, "a.jpg")):
         write(many)
     assert sum(compared) <= ids.numel(), "each pixel once, by labelme"
-    assert len(passes) == 1 + 5, "once by Label Studio; by GeoJSON once and along each side of the lines across and down"
+    assert len(passes) == 2, "once by GeoJSON, once by Label Studio"
 
 
 def test_runs_of_each_segment() -> None:
@@ -342,6 +342,39 @@ def test_files_are_named_after_images(panoptic: PanopticMap, tmp_path: Path, ima
     assert [file.relative_to(tmp_path / "labels").as_posix() for file in (tmp_path / "labels").rglob("*.json")] == [named]
     inside = json.loads((tmp_path / "labels" / named).read_text())["imagePath"]
     assert inside == image.replace("\\", "/").split("/")[-1] or not image
+
+
+@pytest.mark.parametrize(
+    ("images", "named"),
+    [
+        (["a.jpg", "a.png", "b.jpg"], ["1.json", "2.json", "b.json"]),
+        (["b.jpg", "/data/c.jpg", "2.png"], ["2.json", "3.json", "b.json"]),
+    ],
+    ids=["images of one stem", "an image of the stem of another's PNG"],
+)
+def test_files_that_would_be_one_are_named_after_pngs(
+    crowded: PanopticMap, tmp_path: Path, images: list[str], named: list[str]
+) -> None:
+    path = renamed(crowded, tmp_path, images)
+    write_form("labelme", path, tmp_path / "labels")
+    assert sorted(file.name for file in (tmp_path / "labels").iterdir()) == named
+
+
+def test_files_that_would_be_one_by_images_and_by_pngs_are_refused(crowded: PanopticMap, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"2.png and 2.tif would both become 2.geojson"):
+        write_form("geojson", renamed(crowded, tmp_path, ["a.jpg", "a.png", "2.tif"]), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def renamed(panoptic: PanopticMap, folder: Path, images: list[str]) -> Path:
+    """A COCO panoptic JSON of images of these names, whose PNGs are 1.png, 2.png and so on."""
+    entries = [Entry(number, f"{number}.jpg", panoptic) for number in range(1, len(images) + 1)]
+    path = write_panoptic(folder, entries, CLASSES, json_name="panoptic.json", png_folder="panoptic", scores=True)
+    content = json.loads(path.read_text())
+    for entry, name in zip(content["images"], images, strict=True):
+        entry["file_name"] = name
+    path.write_text(json.dumps(content))
+    return path
 
 
 def test_a_form_that_there_is_not_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -68,6 +68,8 @@ def test_what_would_be_written_to_one_place_is_named_in_full() -> None:
     check_apart([Path("a/1.jpg"), Path("b/1.jpg")], ["a/1.png", "b/1.png"])
     with pytest.raises(InputError, match=r"^train/2\.jpg and val/2\.jpg would both become 2\.png"):
         check_apart([Path("train/2.jpg"), Path("val/2.jpg")], ["2.png", "2.png"])
+    with pytest.raises(InputError, match=r"^2\.jpg and 2\.jpg would both"):
+        check_apart(["2.jpg"] * 2, ["2.png"] * 2)  # one text, as JSON readers give what stands in a file twice
 
 
 def test_backslashes_lead_into_folders_where_no_file_bears_them(tmp_path: Path) -> None:

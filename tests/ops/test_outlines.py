@@ -1,5 +1,7 @@
 """Polygons of an id map, against shapely's union of a square for each pixel."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -43,3 +45,14 @@ def test_an_outline_takes_a_corner_for_each_turn() -> None:
     assert outlines(torch.tensor([[0, 7, 7], [0, 7, 0]], dtype=torch.int32)) == {
         7: [[[(1, 0), (3, 0), (3, 1), (2, 1), (2, 2), (1, 2)]]]
     }
+
+
+def test_large_smooth_maps_take_no_further_map() -> None:
+    """A tracing from pixels held some ten maps of eight bytes a pixel."""
+    y, x = np.ogrid[:1000, :1000]
+    ids = torch.from_numpy(((y - 500) ** 2 + (x - 500) ** 2 < 400**2).astype(np.int32) + 1)
+    tracemalloc.start()
+    outlines(ids)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * ids.numel(), "less than the map itself; one byte a pixel says where runs begin"

@@ -121,9 +121,9 @@ def check_apart(sources: Sequence[Path | str], outputs: Sequence[str]) -> None:
     """
     taken: dict[str, Path | str] = {}
     for source, output in zip(sources, outputs, strict=True):
-        first = taken.setdefault(output, source)
-        if first is not source:
-            raise InputError(f"{first} and {source} would both become {output}; rename one, or write them apart.")
+        if output in taken:
+            raise InputError(f"{taken[output]} and {source} would both become {output}; rename one, or write them apart.")
+        taken[output] = source
 
 
 def locate_images(folder: Path, file_names: Sequence[str]) -> list[list[str]]:

@@ -21,10 +21,10 @@ def parts_of(runs: Runs, width: int, *, corners: bool) -> NDArray[np.int64]:
 
     Works on runs, not pixels: two of neighbouring rows touch only if one begins under, over, or right after the other.
     """
-    return _join(len(runs.ids), _touching(runs, width, corners=corners))
+    return _join(len(runs.ids), touching(runs, width, corners=corners))
 
 
-def _touching(runs: Runs, width: int, *, corners: bool) -> NDArray[np.int64]:
+def touching(runs: Runs, width: int, *, corners: bool) -> NDArray[np.int64]:
     """Pairs (p, 2) of runs of one id in neighbouring rows that touch."""
     run_index, column = np.arange(len(runs.starts)), runs.starts % width
     end = int(runs.starts[-1] + runs.lengths[-1]) if len(runs.starts) else 0

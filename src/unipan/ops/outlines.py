@@ -1,4 +1,4 @@
-"""Segments as polygons along the edges of their pixels, in time that is linear in these. H x W pixels, e edges."""
+"""Segments as polygons along the edges of their pixels, from the runs alone. H x W pixels, p touching runs, e edges."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unipan.classes import VOID_ID
-from unipan.ops.components import parts_of
-from unipan.ops.segments import runs_of
+from unipan.ops.components import parts_of, touching
+from unipan.ops.segments import Runs, runs_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,26 +36,26 @@ def outlines(ids: Tensor) -> dict[int, list[Polygon]]:
 
     With x to the right and y up, as GeoJSON has them, outlines go counter-clockwise and holes clockwise.
     """
-    runs = runs_of(ids)
-    parts = parts_of(runs, ids.shape[1], corners=False) + 1
-    found: dict[int, list[Polygon]] = {}
-    for part, polygon in _polygons(np.repeat(np.where(runs.ids == VOID_ID, 0, parts), runs.lengths).reshape(ids.shape)):
-        found.setdefault(int(runs.ids[part - 1]), []).append(polygon)
+    runs, found = runs_of(ids), dict[int, list[Polygon]]()
+    for part, polygon in _polygons(runs, ids.shape):
+        found.setdefault(int(runs.ids[part]), []).append(polygon)
     return found
 
 
-def _polygons(parts: NDArray[np.int64]) -> Iterator[tuple[int, Polygon]]:
-    """Each part of a map (H, W) of their numbers, 0 for none, by number.
+def _polygons(runs: Runs, size: Sequence[int]) -> Iterator[tuple[int, Polygon]]:
+    """Each part of a map of some size (H, W) by its first run, in the runs' order.
 
     Edges go round with their part at the left (y up): across towards greater x where it lies behind them, down towards smaller y.
     """
-    across, down = _edges(parts), _edges(parts.T)
+    width = size[1]
+    part, pairs = parts_of(runs, width, corners=False), touching(runs, width, corners=False)
+    upper, lower = pairs.min(axis=1), pairs.max(axis=1)
+    across, down = _across(runs, part, width, upper, lower), _down(runs, part, width, upper, lower)
     starts = np.where(across.behind, across.low, across.high), across.line
     ends = np.where(across.behind, across.high, across.low), across.line
     down_starts = down.line, np.where(down.behind, down.high, down.low)
     down_ends = down.line, np.where(down.behind, down.low, down.high)
     # Where a part meets itself at a corner, two edges come and two go: ~ says which of these is the turn to the left.
-    size = parts.shape
     down_after = _paired(_keys(across, ends, across.behind, size), _keys(down, down_starts, ~down.behind, size))
     across_after = _paired(_keys(down, down_ends, down.behind, size), _keys(across, starts, across.behind, size))
     order = np.lexsort((*starts, across.part))  # so that each part's first ring begins at its first corner, and is its outline
@@ -63,18 +63,35 @@ def _polygons(parts: NDArray[np.int64]) -> Iterator[tuple[int, Polygon]]:
     yield from _collected(order.tolist(), across.part.tolist(), across_after[down_after].tolist(), *points)
 
 
-def _edges(parts: NDArray[np.int64]) -> _Edges:
-    """The edges that lie across: for those that lie down give the transposed map."""
-    import torch
+def _across(runs: Runs, part: NDArray[np.int64], width: int, upper: NDArray[np.int64], lower: NDArray[np.int64]) -> _Edges:
+    """The upper and lower sides of the runs without what touching ones, upper and lower (p,) of each pair, have in common."""
+    ends = runs.starts + runs.lengths
+    begins, first = np.unique(np.maximum(runs.starts[upper] + width, runs.starts[lower]), return_index=True)
+    upper, lower = upper[first], lower[first]
+    stops = np.minimum(ends[upper] + width, ends[lower])
+    sides = []
+    for is_behind, own, step in ((True, lower, 0), (False, upper, width)):
+        # A run's pieces begin where it does and where what it has in common with another stops: in order, piece by piece.
+        low, high = np.sort(np.append(runs.starts, stops - step)), np.sort(np.append(ends, begins - step))
+        run = np.repeat(np.arange(len(part)), 1 + np.bincount(own, minlength=len(part)))
+        kept = (low < high) & (runs.ids[run] != VOID_ID)
+        line, x = np.divmod(low[kept], width)
+        sides.append((part[run[kept]], np.full(len(x), is_behind), line + (not is_behind), x, x + (high - low)[kept]))
+    return _Edges(*(np.concatenate(fields) for fields in zip(*sides, strict=True)))
 
-    none = np.zeros_like(parts[:1])
-    behind, before = np.concatenate([parts, none]), np.concatenate([none, parts])
-    sides = [runs_of(torch.from_numpy(np.where(behind != before, own, 0))) for own in (behind, before)]
-    part, starts, lengths = (np.concatenate(fields) for fields in zip(*sides, strict=True))
-    is_behind = np.arange(len(part)) < len(sides[0].ids)
-    line, low = np.divmod(starts, parts.shape[1])
-    kept = part > 0
-    return _Edges(part[kept], is_behind[kept], line[kept], low[kept], (low + lengths)[kept])
+
+def _down(runs: Runs, part: NDArray[np.int64], width: int, upper: NDArray[np.int64], lower: NDArray[np.int64]) -> _Edges:
+    """The runs' left and right ends; those of a touching pair in one line are one edge."""
+    y, left = np.divmod(runs.starts, width)
+    sides = []
+    for is_behind, x in ((True, left), (False, left + runs.lengths)):
+        in_line = x[upper] == x[lower]
+        first, last = (runs.ids != VOID_ID for _ in range(2))
+        first[lower[in_line]] = False
+        last[upper[in_line]] = False
+        top, bottom = (own[np.argsort(x[own], kind="stable")] for own in (np.flatnonzero(first), np.flatnonzero(last)))
+        sides.append((part[top], np.full(len(top), is_behind), x[top], y[top], y[bottom] + 1))
+    return _Edges(*(np.concatenate(fields) for fields in zip(*sides, strict=True)))
 
 
 def _keys(

@@ -1,6 +1,7 @@
 """`unipan interchange`: panoptic files, predicted or true, in the form of another tool."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,12 +57,17 @@ def write_form(form: Form, path: Path, out: Path, *, folder: Path | None = None)
 
 
 def _targets(form: Form, source: PanopticFile, out: Path) -> list[Path]:
-    """What will be written: files named after the images; after their PNGs where the JSON names none below one folder."""
+    """What will be written: files named after the images.
+
+    After their PNGs where the JSON names none below one folder, and where two names would have one stem.
+    """
     if form in ONE_FILE:
         targets = [out / ONE_FILE[form]]
     else:
         pairs = zip(source.image_names, source.png_names, strict=True)
-        sources = [png if leads_out(image) else image for image, png in pairs]
+        own = [png if leads_out(image) else image for image, png in pairs]
+        times = Counter(map(stem_below, own))
+        sources = [png if times[stem_below(name)] > 1 else name for name, png in zip(own, source.png_names, strict=True)]
         names = [stem_below(name) + EACH_SUFFIX[form] for name in sources]
         check_apart(sources, names)
         targets = [out / name for name in names]
