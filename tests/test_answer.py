@@ -13,7 +13,7 @@ import unipan
 from unipan.answer import Answer
 from unipan.classes import VOID, ClassTable
 from unipan.errors import InputError
-from unipan.files import make_folder, write_json
+from unipan.files import check_here, make_folder, write_json
 from unipan.ops.segments import Label, panoptic_map
 from unipan.tools.doctor.repair import check_target
 from unipan.viz.explorer.page import Page
@@ -105,7 +105,21 @@ def test_an_address_is_no_folder_of_this_machine(answer: Answer, tmp_path: Path,
     ):
         with pytest.raises(InputError, match=r"^memory://a/b\.png is an address, .*; name a path\."):
             write()
+    for here in (f"file://{tmp_path}/b.png", Path(f"file://{tmp_path}/b.png")):
+        with pytest.raises(InputError, match=rf"^file://{tmp_path}/b\.png is an .*; leave out file://, as in {tmp_path}/b\.png"):
+            answer.save(here)
+    with pytest.raises(InputError, match=r"^hf:owner/name is a name on the Hub, .* push_to_hub uploads a run"):
+        make_folder(Path("hf:owner/name"))
     assert not [*tmp_path.iterdir()]
+
+
+def test_a_folder_whose_name_ends_in_a_colon_is_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("results:").mkdir()
+    for path in ("results:/a.json", Path("results:/b.json")):
+        check_here(path)
+        write_json(Path(path), {})
+    assert len([*Path("results:").iterdir()]) == 2
 
 
 def test_json_holds_what_segments_hold(answer: Answer) -> None:

@@ -85,6 +85,7 @@ def test_an_address_is_no_folder_of_this_machine(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert "s3://bucket/a.svg is an address" in refused(*words.split(), "s3://bucket/a.svg")
+    assert "file:///bucket/a.svg is an address" in refused(*words.split(), "file:///bucket/a.svg")
     assert not [*tmp_path.iterdir()]
 
 

@@ -79,6 +79,12 @@ def location_of(text: str) -> Location:
     return Address(text) if "://" in text else Path(text)
 
 
+def here(path: str | Path) -> Path:
+    """The path, also out of its address on this machine, of whose slashes a path has kept one: file:/A for file:///A."""
+    found = _HERE.fullmatch(re.sub(r"^(file|local):/(?!/)", r"\1:///", str(path)))
+    return Path(found[1] if found and not Path(path).exists() else path)
+
+
 def named(where: Location) -> Path:
     """What names are made from: the path, or the address's words as one."""
     return where if isinstance(where, Path) else where.path

@@ -19,6 +19,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from unipan.addresses import here
 from unipan.classes import ClassTable
 from unipan.config import Config
 from unipan.errors import InputError
@@ -114,15 +115,12 @@ def open_run(run: str | Path) -> tuple[RunFolder, Config, ClassTable]:
     """
     if not isinstance(run, (str, os.PathLike)):
         raise InputError(f"a run came as a {type(run).__name__}; name its folder, or OWNER/NAME on the Hugging Face Hub.")
-    folder = RunFolder(fetched(str(run), WANTED) if is_hubs(run) else Path(run))
+    folder = RunFolder(fetched(str(run), WANTED) if is_hubs(run) else here(run))
     if folder.path.is_file():
         runs = [f", {above}" for above in folder.path.absolute().parents if RunFolder(above).config.is_file()]
         raise InputError(f"{run} is a file; name the run's folder{''.join(runs[:1])}.")
-    missing = [path.name for path in (folder.config, folder.classes) if not path.is_file()]
-    if missing:
-        raise InputError(
-            f"{run} is no run: it has no {' and no '.join(missing)}. Name a folder that `unipan train` or `unipan demo` wrote."
-        )
+    if missing := " and no ".join(path.name for path in (folder.config, folder.classes) if not path.is_file()):
+        raise InputError(f"{run} is no run: it has no {missing}. Name a folder that `unipan train` or `unipan demo` wrote.")
     return folder, load_config(folder.config), read_classes(folder.classes)
 
 

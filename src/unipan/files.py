@@ -18,21 +18,31 @@ SAFETENSORS_TEMPORARY = ".tmp??????"
 """What safetensors 0.8 writes beside the file that it is asked for, and then moves over it; a kill in between leaves it."""
 
 
-_ADDRESS = re.compile(r"([A-Za-z][\w.+-]+):/+(.*)", re.DOTALL)
-"""As a path has it, which keeps one slash of two."""
+_ADDRESS = re.compile(r"([A-Za-z][\w.+-]+):/(/?)(.*)", re.DOTALL)
+_ON_HUB = re.compile(r"hf:[^/]+/[^/]+")
 
 
 def check_here(path: str | Path) -> None:
     """Refuse an address where results go to a file or a folder of this machine: it would become a folder of the name s3: here.
 
+    A path has kept one slash of its two, and may be one of a folder that is really called s3: here.
+
     Raises: InputError.
     """
-    if found := _ADDRESS.fullmatch(str(path)):
-        address = f"{found[1]}://{found[2]}"
-        raise InputError(
-            f"{address} is an address, and these results go to this machine alone; name a path. What takes addresses is --out of "
-            "`unipan predict` and `unipan convert shards`."
-        )
+    text, of_text = str(path), isinstance(path, str)
+    if _ON_HUB.fullmatch(text):
+        raise InputError(f"{text} is a name on the Hub, and these results go to a path; name one. push_to_hub uploads a run.")
+    found = _ADDRESS.fullmatch(text)
+    if found is None or (not found[2] and (of_text or Path(f"{found[1]}:").is_dir())):
+        return
+    scheme, rest = found[1], found[3]
+    if scheme in ("file", "local"):
+        here = rest if of_text else f"/{rest}"
+        raise InputError(f"{scheme}://{here} is an address, and these results go to a path; leave out {scheme}://, as in {here}.")
+    raise InputError(
+        f"{scheme}://{rest} is an address, and these results go to this machine alone; name a path. What takes addresses is "
+        "--out of `unipan predict` and `unipan convert shards`."
+    )
 
 
 def replace_atomically(path: Path, write: Callable[[Path], object], *, durable: bool = True) -> None:

@@ -13,10 +13,12 @@ from fsspec.implementations.memory import MemoryFileSystem
 from PIL import Image
 
 from unipan.addresses import Address, files_below, location_of, read_bytes, write_bytes
+from unipan.checkpoint import open_run
 from unipan.cli import main
 from unipan.data import address_log
 from unipan.errors import InputError
 from unipan.recipes import predict_image
+from unipan.recipes.compare import compare
 from unipan.recipes.predict import predict
 from unipan.recipes.predict_ray import RayOptions
 
@@ -102,6 +104,13 @@ def test_files_of_this_machine_by_address_are_paths(learnt_run: Path, folder: Pa
     assert predict(str(learnt_run), wanted, out, skip_done=True).images == 5
     assert predict(str(learnt_run), [folder], folder / "out", skip_done=True).images == 5
     assert files_of(folder / "out") == before
+
+
+def test_a_run_and_images_to_compare_may_have_addresses_of_this_machine(learnt_run: Path, folder: Path, tmp_path: Path) -> None:
+    for run in (f"file://{learnt_run}", f"local://{learnt_run}", Path(f"file://{learnt_run}")):
+        assert open_run(run)[0].path == learnt_run
+    wanted = [Path(f"file://{folder}/deep"), Path(f"file://{folder}/001.png")]
+    assert len(compare(f"file://{learnt_run}", wanted, tmp_path / "out").drawings) == 4
 
 
 def test_a_name_that_no_address_can_bear_is_named(

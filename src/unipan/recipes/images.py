@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 
 from torch import Tensor
 
-from unipan.addresses import Location, named
+from unipan.addresses import Location, here, named
 from unipan.checkpoint import open_run
 from unipan.console import counted, logger
 from unipan.data.coco_json import listing
@@ -58,7 +58,7 @@ def image_files(paths: Sequence[Path], out: Path | None) -> list[Path]:
     if not paths:
         raise InputError("no image is named; name at least one file, or a folder of them.")
     files: dict[str, Path] = {}
-    for path in paths:
+    for path in map(here, paths):
         several = _images_in(path, out) if path.is_dir() else images_in(path)  # of several one that can't be read ends nothing
         if several is None and not is_file(path):
             raise InputError(f"there is no image file {path}; check the path.")
