@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from unipan.choices import PanopticHead
+from unipan.errors import path_of
 from unipan.ops.tiles import TileSize
 from unipan.types import Admission, Detections, Outputs, PanopticMap, Size
 from unipan.viz.canvas import save_image
@@ -67,7 +68,7 @@ class Answer(PanopticMap):
 
         Raises: InputError where it can't be written.
         """
-        save_image(self.plot(), Path(path))
+        save_image(self.plot(), path_of("the file to write", path))
 
     def show(self) -> None:
         """Open `plot()` in the system's image viewer; a notebook shows an answer by itself."""

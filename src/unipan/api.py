@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unipan.addresses import paths_of
 from unipan.checkpoint import open_run
 from unipan.choices import PanopticHead
 from unipan.classes import ClassTable
@@ -14,7 +13,7 @@ from unipan.config import Config
 from unipan.console import logger
 from unipan.engine.fit import Hook
 from unipan.engine.processes import this_process
-from unipan.errors import InputError
+from unipan.errors import InputError, path_of, paths_of
 from unipan.files import check_here, new_numbered_folder, remove_if_empty
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor, load
@@ -31,6 +30,9 @@ class Run:
     """A trained network by its folder, or by OWNER/NAME on the Hugging Face Hub. Nothing is read before it is asked for."""
 
     path: str | Path
+
+    def __post_init__(self) -> None:
+        path_of("the run", self.path)
 
     @property
     def config(self) -> Config:
@@ -75,8 +77,8 @@ class Run:
         """Its heads' answers side by side, drawn into `out`; see `recipes.compare.compare`."""
         from unipan.recipes.compare import compare
 
-        files = paths_of(images)
-        return compare(str(self.path), files, Path(out), samples=samples, root=root, overrides=overrides, device=device)
+        files, folder = paths_of("images", images), path_of("out", out)
+        return compare(str(self.path), files, folder, samples=samples, root=root, overrides=overrides, device=device)
 
     def report(
         self,
@@ -124,8 +126,9 @@ def train(
 def _folder(out: str | Path | None) -> Iterator[Path]:
     """The folder to train into; a numbered one goes again if nothing came into it."""
     if out is not None:
-        check_here(out)
-        yield Path(out)
+        folder = path_of("out", out)
+        check_here(folder)
+        yield folder
         return
     processes = this_process()
     [folder] = processes.gather_objects([new_numbered_folder(RUNS, "train")] if processes.is_main else [])

@@ -1,9 +1,11 @@
 """The one exception for what a user can mend: bad input, bad settings, missing files; and what a lack of memory looks like."""
 
 import errno
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from operator import index
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -44,6 +46,28 @@ def whole_number(name: str, value: object, *, lowest: int) -> int:
     if found < lowest:
         raise InputError(f"{name} is {found}; give {lowest} or more.")
     return found
+
+
+def flag(name: str, value: object) -> bool:
+    """The same of what is true or false; text is neither."""
+    with suppress(ValueError, RuntimeError):  # of arrays and tensors with more than one value
+        if value in (True, False):
+            return bool(value)
+    raise InputError(f"{name} is {value!r}, a {type(value).__name__}; give True or False.")
+
+
+def path_of(name: str, value: object) -> Path:
+    """The same of a path."""
+    if isinstance(value, str) or (isinstance(value, os.PathLike) and isinstance(os.fspath(value), str)):
+        return Path(value)
+    raise InputError(f"{name} is {value!r}, a {type(value).__name__}; give a path.")
+
+
+def paths_of(name: str, value: object) -> list[Path]:
+    """The same of one path or several."""
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, os.PathLike)):
+        return [path_of(name, one) for one in value]
+    return [path_of(name, value)]
 
 
 @contextmanager

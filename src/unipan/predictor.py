@@ -17,7 +17,7 @@ from unipan.classes import ClassTable
 from unipan.config import Config
 from unipan.data.image_paths import images_in
 from unipan.data.transforms import network_batch
-from unipan.errors import whole_number
+from unipan.errors import flag, path_of, whole_number
 from unipan.models.build import untrained_network
 from unipan.models.heads import answer_by
 from unipan.models.network import PanopticNetwork
@@ -73,7 +73,7 @@ class Predictor:
         Hub, for the card. A scale, or a head that this predictor alone has, is no setting and stays behind.
         """
         facts: dict[str, Any] = {"metrics": self.metrics, "license": license, "name": name}
-        save_pretrained(Path(folder), self.network, self.classes, self.config, **facts)
+        save_pretrained(path_of("the folder", folder), self.network, self.classes, self.config, **facts)
 
     def push_to_hub(self, name: str, *, license: str = "other", private: bool | None = None) -> str:
         """Upload the same to OWNER/NAME on the Hugging Face Hub, where it is made if it is not there. Returns its address."""
@@ -123,13 +123,14 @@ class Predictor:
         threshold: float | None = None,
         tile: TileSize | None = None,
     ) -> Iterator[Answer]:
-        """The answers for images as they come: no more than `batch_size` of them are in memory, those of one size together.
+        """The answers for images as they come, or a folder's, or a pattern's: at most `batch_size` in memory, of one size together.
 
         head, trim: as in `answer`; threshold: as in `infer`. tile: predict each image in tiles of so many pixels a side, or of
         (side, overlap), one by one. An image that can't be read raises an InputError that names it.
         """
         batch_size = whole_number("the batch size", batch_size, lowest=1)
-        sources = iter(images)
+        is_one = isinstance(images, (str, os.PathLike)) or not isinstance(images, Iterable)
+        sources = iter(images_in(images) or [images]) if is_one else iter(images)
         if tile is not None:
             yield from (predict_tiled(self, source, tile, head=head, trim=trim, threshold=threshold) for source in sources)
             return
@@ -162,7 +163,7 @@ class Predictor:
         head = self.head if head is None else checked_head(head, self.heads)
         outputs, image, network_size, admission = inference
         answer = answer_by(head, outputs, admission, network_size=network_size, size=inference.size, classes=self.classes)
-        answer = drop_small_stuff(answer, min_area_px=self.min_stuff_area_px) if trim else answer
+        answer = drop_small_stuff(answer, min_area_px=self.min_stuff_area_px) if flag("trim", trim) else answer
         return Answer(answer.ids, answer.segments, answer.classes, image)
 
     def network_size(self, size: Size) -> Size:
@@ -191,8 +192,7 @@ def load(
     config = checked(overrides).applied_to(config)
     network = untrained_network(config, classes)
     load_model(folder.model, network)
-    scale, precision = overrides.scale, overrides.precision
     network.to(find_device(device))
-    predictor = Predictor(network, classes, config, head=head or decoder, scale=scale, precision=precision)
+    predictor = Predictor(network, classes, config, head=head or decoder, scale=overrides.scale, precision=overrides.precision)
     predictor.metrics = read_metrics(folder) if overrides == NO_OVERRIDES else None
     return predictor

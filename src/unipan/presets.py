@@ -350,6 +350,8 @@ def settings_of(start: str | Config | Mapping[str, Any], changes: Mapping[str, A
     """
     if isinstance(start, Config):
         return with_values(start, changes)
+    if not isinstance(start, (str, Mapping)):
+        raise InputError(f"settings came as a {type(start).__name__}; give a preset's name, a Config, or a mapping.")
     given = {"preset": start} if isinstance(start, str) else dict(start)
     preset = given.pop("preset", None)
     settings = Config() if preset is None else preset_named(preset)

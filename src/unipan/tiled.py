@@ -7,6 +7,7 @@ from typing import Protocol
 from unipan.answer import Answer, Inference
 from unipan.choices import PanopticHead
 from unipan.classes import ClassTable
+from unipan.errors import flag
 from unipan.models.heads import claims_of
 from unipan.models.network import PanopticNetwork
 from unipan.models.panoptic_head import UnifiedHead
@@ -56,5 +57,5 @@ def predict_tiled(
         if head == "unified" and isinstance(unified, UnifiedHead):
             claims = partial(claims_of, unified, inference.outputs, inference.network_size)
         mosaic.add(window, predictor.answer(inference, head=head, trim=False), claims)
-    joined = mosaic.answer(min_stuff_area_px=predictor.min_stuff_area_px if trim else 0)
+    joined = mosaic.answer(min_stuff_area_px=predictor.min_stuff_area_px if flag("trim", trim) else 0)
     return Answer(joined.ids, joined.segments, joined.classes, pixels)

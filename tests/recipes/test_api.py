@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from cli_files import write_cat
 from PIL import Image
@@ -66,6 +68,35 @@ def test_a_training_that_can_t_begin_leaves_no_folder(short: Config, tmp_path: P
         unipan.train("demo", train={"stepss": 3})
     with pytest.raises(InputError, match="there is no preset dmeo"):
         unipan.train("dmeo")
+
+
+untyped: Any = unipan
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda run, _: untyped.train(None), "settings came as a NoneType; give a preset's name, a Config, or a mapping"),
+        (lambda run, _: untyped.train("demo", out=5), "out is 5, a int; give a path"),
+        (lambda run, _: untyped.Run(None), "the run is None, a NoneType; give a path"),
+        (lambda run, out: untyped.Run(run).compare(5, out=out), "images is 5, a int; give a path"),
+        (lambda run, out: untyped.Run(run).compare([b"a.png"], out=out), "images is b'a.png', a bytes; give a path"),
+        (lambda run, _: untyped.Run(run).compare(samples=1, out=None), "out is None, a NoneType; give a path"),
+        (lambda run, _: untyped.export(run, None), "onnx is None, a NoneType; give a path"),
+        (lambda run, _: untyped.score(None, "a.json"), "the truth is None, a NoneType; give a path"),
+        (lambda run, _: untyped.doctor(3), "data is 3, a int; give a path"),
+        (
+            lambda run, _: untyped.explore(run, np.zeros((40, 40, 3), np.uint8), truth="a.json"),
+            "truth came as a str; give a Panoptic",
+        ),
+    ],
+)
+def test_a_value_of_a_wrong_kind_is_told_at_the_door(
+    call: Callable[[Path, Path], object], message: str, tiny_run: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=message):
+        call(tiny_run, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 class EarlyStop(unipan.Hook):

@@ -98,6 +98,15 @@ def test_several_images_are_predicted_as_they_are_asked_for(
     assert all(torch.equal(one.ids, answer.ids) for one, answer in zip(found, answers.values(), strict=True))
 
 
+def test_each_takes_folders_and_patterns_and_one_image(predictor: Predictor, folder: Path) -> None:
+    for images in (folder, str(folder / "*"), folder / "*.png", folder / "rgba.png", Image.open(folder / "rgba.png")):
+        asked = predictor(images)
+        expected = [asked] if isinstance(asked, Answer) else [*asked]
+        assert [one.ids.tolist() for one in predictor.each(images)] == [one.ids.tolist() for one in expected]  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="an image came as a int"):
+        next(predictor.each(5))  # type: ignore[arg-type]
+
+
 def test_a_list_gives_a_list(predictor: Predictor, folder: Path, answers: dict[str, Answer]) -> None:
     paths = sorted(folder.iterdir())
     for images in (paths, tuple(paths)):
@@ -170,6 +179,15 @@ def test_a_folder_without_images_and_options_that_make_no_sense(predictor: Predi
     for scale in (0, -1, 1.5, "2"):
         with pytest.raises(InputError, match=r"scale is .*; give "):
             predictor(path).plot(scale=scale)  # type: ignore[arg-type]
+    for tile in (None, 32):
+        with pytest.raises(InputError, match="trim is 'no', a str; give True or False"):
+            predictor(path, trim="no", tile=tile)  # type: ignore[arg-type]
+    untrimmed = predictor(path, trim=np.False_)  # type: ignore[call-overload]
+    assert len(untrimmed) >= len(predictor(path))
+    with pytest.raises(InputError, match="the folder is None, a NoneType; give a path"):
+        predictor.save_pretrained(None)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="the file to write is None, a NoneType; give a path"):
+        predictor(path).save(None)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="there is no head uppsnet; choose unified or upsnet"):
         predictor(path, head="uppsnet")  # type: ignore[arg-type]
 

@@ -54,6 +54,8 @@ def explore(
     name, run: what the page calls the image and the network.
     """
     predictor = predictor if isinstance(predictor, Predictor) else load(predictor)
+    if truth is not None and not isinstance(truth, PanopticMap):
+        raise InputError(f"truth came as a {type(truth).__name__}; give a PanopticMap, as every answer is one.")
     entry = Entry(name, read_image(image), truth)
     return explorer_page([explored(predictor, entry, run=run, head=head, trim=trim, threshold=threshold)])
 

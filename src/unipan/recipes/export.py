@@ -15,7 +15,7 @@ from unipan.console import counted, logger
 from unipan.data.build import training_dataset, validation_dataset
 from unipan.data.dataset import PanopticDataset
 from unipan.data.scenes.dataset import SceneDataset
-from unipan.errors import InputError
+from unipan.errors import InputError, path_of
 from unipan.files import check_here, make_folder
 from unipan.metrics.pq import PQCounts, quality
 from unipan.metrics.segment_matching import match_maps
@@ -39,8 +39,8 @@ def export(run: str | Path, onnx: str | Path, *, overrides: Overrides = NO_OVERR
     overrides: limits and sizes that the graph is to have otherwise than the run. int8: beside it, one with 8-bit layers, ranges
     from images of the training, and what that costs in PQ on held-out ones. Whether they agree, `Export.check_agreement` tells.
     """
+    onnx = path_of("onnx", onnx)
     check_here(onnx)
-    onnx = Path(onnx)
     if onnx.suffix != ".onnx":
         raise InputError(f"the file to write is {onnx}; give it a name that ends in .onnx.")
     if checked(overrides).precision == "bf16":

@@ -14,7 +14,7 @@ from unipan.console import counted, logger
 from unipan.data.coco_files import PanopticFile, read_panoptic_file
 from unipan.data.id_maps import ids_at, read_colors, shared_runs
 from unipan.engine.forks import shared_out, worthwhile_processes
-from unipan.errors import InputError, about
+from unipan.errors import InputError, about, path_of
 from unipan.metrics.report import Report
 from unipan.metrics.score import Score
 from unipan.metrics.segment_matching import Matching, match_maps, match_segments
@@ -80,8 +80,10 @@ def read_sides(
     """Read both files, as `score` takes them."""
     if merge not in get_args(Merge):
         raise InputError(f"there is no merge {merge!r}; choose one of {', '.join(get_args(Merge))}.")
-    truth = read_panoptic_file(Path(truth_json), Path(truth_dir) if truth_dir else None)
-    predictions = read_panoptic_file(Path(predictions_json), Path(predictions_dir) if predictions_dir else None, truth.classes)
+    files = path_of("the truth", truth_json), path_of("the predictions", predictions_json)
+    folders = [path_of("a folder of PNGs", folder) if folder else None for folder in (truth_dir, predictions_dir)]
+    truth = read_panoptic_file(files[0], folders[0])
+    predictions = read_panoptic_file(files[1], folders[1], truth.classes)
     if truth.has_scores and not predictions.has_scores:
         logger.warning(f"{truth.path} has scores and {predictions.path} has none: are they swapped? The truth comes first.")
     if merge == "none":

@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from unipan.addresses import paths_of
 from unipan.console import Renderable
-from unipan.errors import InputError
+from unipan.errors import InputError, path_of, paths_of
 from unipan.presets import for_own_data, preset_named
 from unipan.tools.doctor import repair
 from unipan.tools.doctor import report as doctor_report
@@ -68,11 +67,11 @@ def doctor(
 
     Raises: InputError for what can't be examined; NotMended, one too, with what was found, where the copy can't be written.
     """
-    paths = paths_of(data)
+    paths = paths_of("data", data)
     settings = preset_named(preset) if all(path.is_dir() for path in paths) else for_own_data(preset_named(preset))
-    splits = find_splits(paths, images=paths_of(images), masks=paths_of(masks), names=list(split))
+    splits = find_splits(paths, images=paths_of("images", images), masks=paths_of("masks", masks), names=list(split))
     if fix_into is not None:
-        repair.check_target(splits, Path(fix_into))
+        repair.check_target(splits, path_of("fix_into", fix_into))
     diagnosis = examine(splits)
     unfit = [f"With the preset {preset}: {sentence}" for sentence in diagnosis.unfit(settings)]
     found = Examination(diagnosis=diagnosis, unfit=unfit, copy=None, copied=[])

@@ -8,6 +8,7 @@ from pathlib import Path
 from jinja2 import Template
 from markupsafe import Markup, escape
 
+from unipan.errors import path_of
 from unipan.files import check_here, make_folder, replace_atomically
 from unipan.viz.explorer.content import Explored
 from unipan.viz.panels import HEAT
@@ -30,7 +31,7 @@ class Page:
 
         Raises: InputError where that fails.
         """
-        path = Path(path)
+        path = path_of("the file to write", path)
         check_here(path)
         make_folder(path.parent)
         replace_atomically(path, lambda temporary: temporary.write_text(self.html, encoding="utf-8"))
