@@ -15,7 +15,7 @@ from unipan.checkpoint import load_model, open_run, read_metrics
 from unipan.choices import InferencePrecision, PanopticHead
 from unipan.classes import ClassTable
 from unipan.config import Config
-from unipan.data.image_patterns import images_in
+from unipan.data.image_paths import images_in
 from unipan.data.transforms import network_batch
 from unipan.errors import flag, path_of, whole_number
 from unipan.models.build import untrained_network
@@ -123,7 +123,7 @@ class Predictor:
         threshold: float | None = None,
         tile: TileSize | None = None,
     ) -> Iterator[Answer]:
-        """The answers for images as they come, or a folder's or a pattern's: at most `batch_size` in memory, of one size together.
+        """The answers for images as they come, or of a folder or pattern: at most `batch_size` in memory, those of one size together.
 
         head, trim: as in `answer`; threshold: as in `infer`. tile: predict each image in tiles of so many pixels a side, or of
         (side, overlap), one by one. An image that can't be read raises an InputError that names it.
