@@ -123,7 +123,7 @@ class Predictor:
         threshold: float | None = None,
         tile: TileSize | None = None,
     ) -> Iterator[Answer]:
-        """The answers for images as they come, or of a folder or pattern: at most `batch_size` in memory, those of one size together.
+        """The answers for images as they come, or of a folder or pattern; `batch_size` at most in memory, one size together.
 
         head, trim: as in `answer`; threshold: as in `infer`. tile: predict each image in tiles of so many pixels a side, or of
         (side, overlap), one by one. An image that can't be read raises an InputError that names it.
