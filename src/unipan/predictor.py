@@ -15,7 +15,7 @@ from unipan.checkpoint import load_model, open_run, read_metrics
 from unipan.choices import InferencePrecision, PanopticHead
 from unipan.classes import ClassTable
 from unipan.config import Config
-from unipan.data.image_paths import images_in
+from unipan.data.image_patterns import images_in
 from unipan.data.transforms import network_batch
 from unipan.errors import flag, path_of, whole_number
 from unipan.models.build import untrained_network

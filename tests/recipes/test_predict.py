@@ -19,6 +19,7 @@ from torchvision.ops import box_iou
 from unipan.addresses import named
 from unipan.cli import main
 from unipan.data.image_ids import ids_in_json, ids_of_names, names_apart
+from unipan.data.image_patterns import images_in
 from unipan.errors import InputError
 from unipan.overrides import Overrides
 from unipan.predictor import Predictor, load
@@ -330,6 +331,28 @@ def test_a_pattern_is_the_files_that_it_fits(folder: Path, monkeypatch: pytest.M
     assert image_files([Path("**/[0-9]*.jpg")], None) == [Path("images/002.jpg")]
     with pytest.raises(InputError, match=r"there is no file c\*\.png, nor one that it would fit as a pattern"):
         image_files([Path("c*.png")], None)
+
+
+def test_what_a_pattern_fits_is_sorted_out_as_a_folder_is(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Results and files of other kinds are left out and told, and folders that it fits are read."""
+    monkeypatch.chdir(folder.parent)
+    out = Path("images/out")
+    for path in (Path("images/deep/er/003.png"), out / "b_overlay.png", out / "panoptic/b.png"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / "b.png", path)
+    Path("images/notes.txt").touch()
+    wanted = sorted([*(Path("images") / name for name in NAMES), Path("images/deep/er/003.png")])
+    for pattern in ("images/*", "images/**", "im*", "images/**/*.*"):
+        caplog.clear()
+        assert sorted(image_files([Path(pattern)], out)) == wanted, pattern
+        assert f"{pattern}: 4 images; left out: 2 in images/out, where results go, 1 of other kinds (.txt: 1)" in caplog.text
+    assert len([*images_in("images/[a-z]*")]) == 4, "b.png, deep and out"
+    assert image_files([Path("images/0*")], Path()) == wanted[:2], "all lies below the results"
+    for pattern, problem in (("images/n*", "holds no image"), ("images/o*", "holds no image"), ("images/out/*", "is both where")):
+        with pytest.raises(InputError, match=problem):
+            image_files([Path(pattern)], out)
 
 
 def test_ids_are_whole_numbers_where_names_are() -> None:

@@ -1,13 +1,11 @@
 """Which files of a folder are data, and where the images lie that a JSON names. The one lister of folders."""
 
-import glob
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
@@ -52,41 +50,21 @@ def find_files(folder: Path, suffixes: Iterable[str] | None = None) -> FoundFile
 
     Raises: InputError where the folder is not there or can't be listed.
     """
-    wanted = image_suffixes() if suffixes is None else frozenset(suffixes)
+    return sorted_out(walk(folder), image_suffixes() if suffixes is None else frozenset(suffixes))
+
+
+def sorted_out(files: Iterable[Path], suffixes: Collection[str]) -> FoundFiles:
+    """Of files those that bear one of the suffixes, and how many do not."""
     paths, hidden, other = [], 0, Counter[str]()
-    for path in _walk(folder, ()):
+    for path in files:
         suffix = path.suffix.lower()
         if is_hidden(path.name):
             hidden += 1
-        elif suffix in wanted:
+        elif suffix in suffixes:
             paths.append(path)
         else:
             other[suffix] += 1
     return FoundFiles(sorted(paths), hidden, other)
-
-
-def images_in(source: Any) -> Iterator[Any] | None:
-    """The images that something stands for: those of a folder and its subfolders, of a pattern, or of what is gone through.
-
-    source: a path, a text with *, ? or [ that no file bears as its name, or an iterable. None: it is one image, or nothing known.
-    Raises: InputError for a folder without images, and a pattern without files.
-    """
-    if isinstance(source, (str, os.PathLike)):
-        return _images_at(os.fspath(source))
-    is_one = isinstance(source, (bytes, bytearray, Mapping, Image.Image)) or hasattr(source, "read") or hasattr(source, "dtype")
-    return None if is_one or not isinstance(source, Iterable) else iter(source)
-
-
-def _images_at(path: str) -> Iterator[Path] | None:
-    if os.path.isdir(path):  # noqa: PTH112 (no error for a name that no file can bear)
-        if paths := find_files(Path(path)).paths:
-            return iter(paths)
-        raise InputError(f"the folder {path} holds no image; name one that does.")
-    if not glob.has_magic(path) or is_file(path):
-        return None
-    if paths := [Path(name) for name in sorted(glob.glob(path, recursive=True)) if is_file(name)]:  # noqa: PTH207
-        return iter(paths)
-    raise InputError(f"there is no file {path}, nor one that it would fit as a pattern; check the path.")
 
 
 def is_hidden(name: str) -> bool:
@@ -94,14 +72,14 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".")
 
 
-def _walk(folder: Path, above: tuple[str, ...]) -> Iterator[Path]:
+def walk(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
     """Every file below a folder, and whatever is hidden, unopened. above: the folders that lead here; a link back to one ends."""
     real = os.path.realpath(folder)
     if real in above:
         return
     for entry in _entries(folder):
         if entry.is_dir() and not is_hidden(entry.name):
-            yield from _walk(folder / entry.name, (*above, real))
+            yield from walk(folder / entry.name, (*above, real))
         else:
             yield folder / entry.name
 
@@ -138,7 +116,7 @@ def locate_images(folder: Path, file_names: Sequence[str]) -> list[list[str]]:
     lost = {name for name, own in deeper.items() if not is_file(folder / own)}
     wanted = {other: name for name in lost if name == Path(name).name for other in (name, image_name(name))}
     found: dict[str, list[str]] = {name: [] for name in lost}
-    for path in _walk(folder, ()) if wanted else ():
+    for path in walk(folder) if wanted else ():
         if path.name in wanted:
             found[wanted[path.name]].append(str(path.relative_to(folder)))
     return [found.get(name, [deeper.get(name, name)]) for name in file_names]

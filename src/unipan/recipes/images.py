@@ -12,7 +12,8 @@ from unipan.checkpoint import open_run
 from unipan.console import counted, logger
 from unipan.data.coco_json import listing
 from unipan.data.image_ids import names_apart, shown, unfit
-from unipan.data.image_paths import find_files, images_in
+from unipan.data.image_paths import FoundFiles
+from unipan.data.image_patterns import NO_IMAGE, base_of, find_images
 from unipan.errors import InputError, plural
 from unipan.ops.images import is_file, read_image
 from unipan.recipes.evaluate import evaluated, held_out
@@ -48,37 +49,38 @@ def held_out_entries(run: str, samples: int, what: str, *, root: str | None = No
 
 
 def image_files(paths: Sequence[Path], out: Path | None) -> list[Path]:
-    """The files named, those that a pattern fits and those in the folders named, in order, of all levels; none twice.
+    """The files named, those that a pattern fits and those in the folders named or fit, in order, of all levels; none twice.
 
-    What is left out is told. Patterns are those of `images_in`: a shell leaves them as they are where they stand in quotes.
+    What is left out is told. Patterns are those of `find_images`: a shell leaves them as they are where they stand in quotes.
     out: where results go, if that is a folder here.
 
-    Raises: InputError for a folder without images, a file that is not there, a pattern without one, `out` for a folder of images.
+    Raises: InputError for a folder or a pattern without images, a file that is not there, and `out` for a folder of images.
     """
     if not paths:
         raise InputError("no image is named; name at least one file, or a folder of them.")
     files: dict[str, Path] = {}
     for path in map(here, paths):
-        several = _images_in(path, out) if path.is_dir() else images_in(path)  # of several one that can't be read ends nothing
-        if several is None and not is_file(path):
+        found = find_images(path)
+        if found is None and not is_file(path):
             raise InputError(f"there is no image file {path}; check the path.")
-        for file in several or [path]:
+        for file in [path] if found is None else _without_results(path, found, out):
             files.setdefault(os.path.abspath(file), file)  # noqa: PTH100 (follows no link)
     return list(files.values())
 
 
-def _images_in(folder: Path, out: Path | None) -> list[Path]:
-    real, results = folder.resolve(), out and out.resolve()
+def _without_results(asked: Path, found: FoundFiles, out: Path | None) -> list[Path]:
+    """What was found for a name, but for results of a former call; what is left out is told."""
+    real, results = base_of(asked).resolve(), out and out.resolve()
     if real == results:
-        raise InputError(f"{folder} is both where images are and where results go; name another --out.")
-    found, inside = find_files(folder), results and not real.is_relative_to(results)  # with `--out .` all images lie below it
+        raise InputError(f"{asked} is both where images are and where results go; name another --out.")
+    inside = results and not real.is_relative_to(results)  # with `--out .` all images lie below it
     paths = [path for path in found.paths if not inside or results not in path.resolve().parents]
     left_out = [f"{len(found.paths) - len(paths)} in {out}, where results go"] if len(paths) < len(found.paths) else []
     left_out += [found.left_out] if found.left_out else []
     if left_out:
-        logger.info(f"{folder}: {plural(len(paths), 'image')}; left out: {', '.join(left_out)}")
+        logger.info(f"{asked}: {plural(len(paths), 'image')}; left out: {', '.join(left_out)}")
     if not paths:
-        raise InputError(f"the folder {folder} holds no image; name one that does.")
+        raise InputError(NO_IMAGE.format(asked))
     return paths
 
 
