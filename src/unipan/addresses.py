@@ -4,7 +4,7 @@ fsspec itself comes with PyTorch; what it needs for S3 and Google's store are in
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -65,11 +65,6 @@ class FileState(NamedTuple):
 
     bytes: int
     changed_ns: int  # since 1970
-
-
-def paths_of(one_or_several: str | Path | Iterable[str | Path]) -> list[Path]:
-    """The paths, or the one."""
-    return [Path(path) for path in ([one_or_several] if isinstance(one_or_several, str | Path) else one_or_several)]
 
 
 def location_of(text: str) -> Location:
