@@ -41,9 +41,8 @@ def save_pretrained(
     weights = sum(parameter.numel() for parameter in network.parameters())
     text = model_card(classes, config, weights=weights, metrics=metrics, license=license, name=name)
     make_folder(path)
-    replace_atomically(
-        card, lambda temporary: temporary.write_text(text, encoding="utf-8")
-    )  # first: it says whose the others are
+    # The card comes first: it says whose the others are.
+    replace_atomically(card, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     write_settings(folder, config, classes)
     save_model(folder.model, network)
     if metrics is None:

@@ -197,7 +197,7 @@ def test_a_disk_that_is_full_leaves_the_former_file(tmp_path: Path, monkeypatch:
     def full(*_: object) -> None:
         raise OSError(ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("os.fsync", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(InputError, match=r"See that the disk has room\.$"):
         save_image(noise, path)
     with pytest.raises(InputError, match=r"File name too long\..* Check the name and the rights\.$"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from errno import ENOSPC
 from io import SEEK_END, BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -140,6 +142,6 @@ def write_id_map(path: Path | str, ids: Tensor) -> None:
         with temporary.open("rb") as file:
             file.seek(-len(PNG_END), SEEK_END)
             if file.read() != PNG_END:  # which it writes last, and does not say where that fails
-                raise OSError("no space for its last bytes")
+                raise OSError(ENOSPC, os.strerror(ENOSPC))
 
     replace_atomically(Path(path), write, durable=False)  # of thousands: flushing takes half as long again as encoding

@@ -79,7 +79,7 @@ class _Predicting:
     def __call__(self, row: dict[str, bytes]) -> dict[str, str]:
         try:
             self._worker = self._worker or self._make(device=self._device)  # here, so that what is wrong with it is told
-            done = self._worker(pickle.loads(row["job"]))
+            done = self._worker(pickle.loads(row["job"]))  # made above, by this call itself; read from no file
         except InputError as error:
             return {"done": "", "fault": str(error)}
         return {"done": json.dumps(done._replace(answer=None)._asdict()), "fault": ""}

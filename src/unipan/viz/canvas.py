@@ -54,7 +54,8 @@ def save_image(image: Image.Image, path: Path) -> None:
         others = ".png" if form == "JPEG" else ".png or .jpg"
         raise InputError(f"cannot write {path}: {error}; name it {others}.") from error
     make_folder(path.parent)
-    replace_atomically(path, lambda temporary: temporary.write_bytes(content.getbuffer()))
+    # Not flushed: a picture can be drawn again, and of an overlay that would take longer than its encoding.
+    replace_atomically(path, lambda temporary: temporary.write_bytes(content.getbuffer()), durable=False)
 
 
 def check_image_name(path: Path) -> None:
