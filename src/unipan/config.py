@@ -218,6 +218,9 @@ class DataConfig:
     """Largest relative change of brightness, contrast and saturation in training (a quarter of it for hue)."""
     copy_paste: float = 0.0
     """Share of training images onto which some things of another one are laid (our choice, for few images)."""
+    repeat_threshold: float = 0.0
+    """Training images with a class that fewer than this share of them have are shown up to sqrt(threshold / share) times as often
+    (all but scenes; our choice, for few images of many classes); 0 shows all alike."""
     min_thing_px: int = 4
     """Things with fewer visible pixels are not trained on; their pixels are void."""
     faulty: Faulty = "stop"
@@ -238,7 +241,7 @@ class DataConfig:
                 "one above."
             )
         _not_negative(self, "data", "min_thing_px")
-        _fractions(self, "data", "copy_paste")
+        _fractions(self, "data", "copy_paste", "repeat_threshold")
         if not 0 <= self.jitter < 1:
             raise InputError(f"data.jitter is {self.jitter}; it must lie in [0, 1).")
         low, high = self.scale_range

@@ -10,6 +10,7 @@ from unipan.data.cityscapes import TRAIN_IDS_REMEDY, Cityscapes, may_be_train_id
 from unipan.data.coco import CocoPanoptic, coco_split, json_set
 from unipan.data.dataset import PanopticDataset, evenly_spaced
 from unipan.data.loader import StepBatches
+from unipan.data.repeats import repeated
 from unipan.data.scenes.dataset import SceneDataset
 from unipan.data.shards import Shards
 from unipan.data.transforms import Augmentation
@@ -110,6 +111,8 @@ def _json_set(config: DataConfig, json: str, images: str, masks: str) -> CocoPan
 def step_batches(config: Config, dataset: PanopticDataset, *, process: int = 0, processes: int = 1) -> StepBatches:
     """The batches of a training's steps; of each one this process's share."""
     data, schedule = config.data, config.train
+    if data.repeat_threshold and isinstance(dataset, (CocoPanoptic, Cityscapes, Shards)):
+        dataset = repeated(dataset, data.repeat_threshold)
     return StepBatches(
         dataset=dataset,
         augmentation=augmentation(data),

@@ -65,7 +65,7 @@ class Cityscapes:
     def __getitem__(self, index: int, /) -> Sample:
         frame = self._frames[index]
         image = read_image(self._images / self.file_names[index])
-        truth = self._truths / f"{frame}{TRUTH_END}"
+        truth = self._truth_path(index)
         ids = read_instance_ids(truth)
         if image.shape[-2:] != ids.shape:
             raise InputError(
@@ -77,10 +77,19 @@ class Cityscapes:
     def labels(self, index: int) -> set[int]:
         """Every label of a frame, evaluated or not; none where its truth can't be read."""
         try:
-            values = np.unique(read_instance_ids(self._truths / f"{self._frames[index]}{TRUTH_END}").numpy())
+            values = np.unique(read_instance_ids(self._truth_path(index)).numpy())
         except InputError:
             return set()
         return {value // INSTANCES_OF_A_LABEL or value for value in values.tolist()}
+
+    def classes_of(self, index: int, /) -> set[int]:
+        """The classes of a frame's segments, but for groups."""
+        path = self._truth_path(index)
+        labels = _labels(np.unique(read_instance_ids(path).numpy()), path)
+        return {self._class_of[label.class_index] for label in labels if not label.is_crowd}
+
+    def _truth_path(self, index: int) -> Path:
+        return self._truths / f"{self._frames[index]}{TRUTH_END}"
 
     def _truth(self, ids: Tensor, path: Path) -> PanopticMap:
         """What the values (H, W) of an *_instanceIds.png stand for."""

@@ -57,6 +57,10 @@ class CocoPanoptic:
             )
         return Sample(image=image, truth=truth, image_id=self._file.image_ids[position], file_name=file_name)
 
+    def classes_of(self, index: int, /) -> set[int]:
+        """The classes of an image's segments, but for crowds."""
+        return {label.class_index for label in self._file.labels(range(len(self))[index]) if not label.is_crowd}
+
     def image_path(self, index: int) -> Path:
         """Where an image lies."""
         return self._images_dir / self._file.image_names[index]

@@ -19,6 +19,14 @@ class PanopticDataset(Protocol):
     def __getitem__(self, index: int, /) -> Sample: ...
 
 
+class ListsClasses(PanopticDataset, Protocol):
+    """One that tells an image's classes without reading the image."""
+
+    def classes_of(self, index: int, /) -> set[int]:
+        """Those of its segments, but for crowds. Raises: InputError where its truth can't be read."""
+        ...
+
+
 @dataclass(frozen=True)
 class Part:
     """Some images of a data set."""

@@ -78,13 +78,10 @@ class Shards:
         shard = below(self._folder, self._shards[self._shard_of[position]])
         source = f"{shard}, sample {position}"
         image_bytes, png, annotation = self._members(position, shard)
-        entry = parsed_as(AnnotationEntry, annotation, source, "an annotation of the COCO panoptic format")
-        check_consistency(PanopticJson([ImageEntry(entry.image_id, entry.file_name)], [entry], []), self._own_classes, source)
+        entry = self._annotation(annotation, source)
         with about(source):
             image = read_image(image_bytes)
-        indices = self._own_classes.index_of_dataset_id
-        labels = [Label(s.id, self._class_of[indices[s.category_id]], bool(s.iscrowd)) for s in entry.segments_info]
-        truth = agreeing_map(id_map_of(png, source), labels, self.classes, f"PNG and JSON of {source}")
+        truth = agreeing_map(id_map_of(png, source), self._labels(entry), self.classes, f"PNG and JSON of {source}")
         if image.shape[-2:] != truth.ids.shape:
             raise InputError(
                 f"{source}: {entry.file_name} is {size_text(image)} but its PNG is {size_text(truth.ids)} (width x height); "
@@ -92,6 +89,24 @@ class Shards:
             )
         truth = joined_stuff(truth, self.classes) if self._merge == "supercategory" else truth
         return Sample(image=image, truth=truth, image_id=entry.image_id, file_name=entry.file_name)
+
+    def classes_of(self, index: int, /) -> set[int]:
+        """The classes of a sample's segments, but for crowds. Of the tar its annotation is read alone."""
+        position = range(len(self))[index]
+        shard = below(self._folder, self._shards[self._shard_of[position]])
+        offset, size = self._spans[6 * position + 4 : 6 * position + 6]
+        entry = self._annotation(read_range(shard, offset, offset + size), f"{shard}, sample {position}")
+        return {label.class_index for label in self._labels(entry) if not label.is_crowd}
+
+    def _annotation(self, content: bytes, source: str) -> AnnotationEntry:
+        """A sample's JSON, consistent in itself and with the classes."""
+        entry = parsed_as(AnnotationEntry, content, source, "an annotation of the COCO panoptic format")
+        check_consistency(PanopticJson([ImageEntry(entry.image_id, entry.file_name)], [entry], []), self._own_classes, source)
+        return entry
+
+    def _labels(self, entry: AnnotationEntry) -> list[Label]:
+        indices = self._own_classes.index_of_dataset_id
+        return [Label(s.id, self._class_of[indices[s.category_id]], bool(s.iscrowd)) for s in entry.segments_info]
 
     def _members(self, position: int, shard: Location) -> list[bytes]:
         """Image, PNG and JSON of a sample, in one read with the tar's headers between them."""
