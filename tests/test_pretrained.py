@@ -164,7 +164,10 @@ def test_an_upload_is_what_a_folder_holds_and_comes_back(run: Path, tmp_path: Pa
             made.append((name, options))
             return f"https://hub/{name}"
 
-        def upload_folder(self, *, repo_id: str, folder_path: str, commit_message: str) -> None:
+        def file_exists(self, name: str, file: str) -> bool:
+            return False
+
+        def upload_folder(self, *, repo_id: str, folder_path: str, **_: Any) -> None:
             cache(tmp_path / "cache", repo_id, Path(folder_path))
 
     monkeypatch.setattr(huggingface_hub, "HfApi", Api)
@@ -179,6 +182,36 @@ def test_an_upload_is_what_a_folder_holds_and_comes_back(run: Path, tmp_path: Pa
     card = next((tmp_path / "cache").rglob("README.md")).read_text()
     assert 'unipan.load("someone/scenes")' in card
     assert "OWNER/NAME" not in card
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_an_upload_keeps_an_edited_card_and_no_scores_of_before(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, edited: bool
+) -> None:
+    """The Hub's side is a stand-in that notes what it is asked for."""
+    unipan.load(run, device="cpu").save_pretrained(tmp_path / "there")
+    card, asked = tmp_path / "there" / "README.md", {}
+    card.write_text(card.read_text() + "Ask me before you use it.\n" * edited)
+
+    class Api:
+        def create_repo(self, name: str, **_: Any) -> str:
+            return name
+
+        def file_exists(self, name: str, file: str) -> bool:
+            return (name, file) == ("someone/scenes", "README.md")
+
+        def hf_hub_download(self, name: str, file: str) -> str:
+            return str(tmp_path / "there" / file)
+
+        def upload_folder(self, **options: Any) -> None:
+            asked.update(options)
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+    monkeypatch.setattr("unipan.pretrained.hub", lambda: nullcontext(True))
+    unipan.load(run, device="cpu").push_to_hub("someone/scenes")
+    assert asked["ignore_patterns"] == (["README.md"] if edited else None)
+    assert asked["delete_patterns"] == ["metrics.json"]  # of files that are not uploaded
+    assert ("README.md stays: that of someone/scenes was edited" in caplog.text) == edited
 
 
 @pytest.mark.parametrize(("reached", "message"), [(True, "refused Log in with"), (False, "the Hugging Face Hub cannot be")])

@@ -3,19 +3,24 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from unipan.checkpoint import RunFolder, save_model, write_settings
 from unipan.classes import ClassTable
 from unipan.config import Config
+from unipan.console import warn
 from unipan.errors import InputError
 from unipan.files import make_folder, replace_atomically, write_json
 from unipan.hub import hub
 from unipan.model_card import TITLE, is_as_written, model_card
 from unipan.settings_file import load_config
 
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+CARD = "README.md"
 EVALUATIONS = ("metrics_*.json", "report*.html", "examples*.jpg", "explorer*")
 """What else `unipan evaluate` and `unipan report` write into a run's folder, of the network that is there."""
 
@@ -36,7 +41,7 @@ def save_pretrained(
     Raises: InputError where a run, files that this did not write, or a card that was edited would be replaced, and where
     evaluations of another network would stay.
     """
-    folder, card = RunFolder(path), path / "README.md"
+    folder, card = RunFolder(path), path / CARD
     _check_free(folder, card)
     weights = sum(parameter.numel() for parameter in network.parameters())
     text = model_card(classes, config, weights=weights, metrics=metrics, license=license, name=name)
@@ -81,6 +86,7 @@ def _is_given(folder: RunFolder, card: Path) -> bool:
 def push_to_hub(name: str, write: Callable[[Path], None], *, private: bool | None) -> str:
     """Make the repository OWNER/NAME, unless it is there, and upload what `write` writes into a folder. Returns its address.
 
+    A card there that was edited stays, with a warning; scores of the network that was there before do not.
     Raises: InputError where the Hub can't be reached, or refuses.
     """
     from huggingface_hub import HfApi
@@ -92,7 +98,23 @@ def push_to_hub(name: str, write: Callable[[Path], None], *, private: bool | Non
         try:
             api = HfApi()
             address = api.create_repo(name, private=private, exist_ok=True)
-            api.upload_folder(repo_id=name, folder_path=folder, commit_message="Upload by unipan")
+            kept = _edited_card(api, name)
+            api.upload_folder(
+                repo_id=name,
+                folder_path=folder,
+                commit_message="Upload by unipan",
+                ignore_patterns=[CARD] if kept else None,
+                delete_patterns=[RunFolder(Path()).metrics.name],  # where none is uploaded
+            )
         except (OSError, ValueError) as error:
             raise InputError(f"cannot upload to {name}: {error} Log in with `hf auth login`, and name OWNER/NAME.") from error
+    if kept:
+        warn(f"{CARD} stays:", f"that of {name} was edited, so it may tell of the network before; write into it what is new.")
     return str(address)
+
+
+def _edited_card(api: "HfApi", name: str) -> bool:
+    """Whether a repository has a card that is not as `save_pretrained` wrote it."""
+    if not api.file_exists(name, CARD):
+        return False
+    return not is_as_written(Path(api.hf_hub_download(name, CARD)).read_text(encoding="utf-8", errors="replace"))
