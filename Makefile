@@ -8,7 +8,7 @@ MINUTES ?= 62
 TABLES ?= a b c d e
 VARIANTS ?= bare position taught taught-existence
 
-.PHONY: help demo test slow lint bench ablation gpu results soak clean
+.PHONY: help demo test slow lint docs bench ablation gpu results soak compat licences clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -20,7 +20,13 @@ help:  ## this list
 	$(BIN)/pip install --editable '.[dev]'
 	touch $@
 
-demo: .venv/ready  ## train on procedural scenes, evaluate, write $(OUT)/report.html
+.venv/demo: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --editable '.[demo]'
+	touch $@
+
+demo: .venv/demo  ## train on procedural scenes, evaluate, write $(OUT)/report.html
 	$(BIN)/unipan demo --processes $(PROCESSES) --out $(OUT)
 
 test: .venv/ready  ## the whole suite but for what is marked slow, in $(JOBS) processes
@@ -61,4 +67,4 @@ licences: .venv/ready  ## of what is needed, and of what the extras add; docs/li
 	| xargs $(BIN)/pip-licenses --from=mixed --packages
 
 clean:  ## remove what make and the tools have put here
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis site dist

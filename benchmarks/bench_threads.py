@@ -1,9 +1,10 @@
 """How OpenMP's threads wait for each other: spinning, asleep, or, as on the command line, spinning for a moment first.
 
-    python benchmarks/bench_threads.py RUN [--rounds 5] [--busy 2] [--first]
+    python benchmarks/bench_threads.py [RUN] [--rounds 5] [--busy 2] [--first]
 
-RUN is a trained demo. Each way computes its answers in a process of its own, by turns. Busy processes are loops that want a core
-each. --first: the quiet case is measured ahead of all other processes (SCHED_FIFO), which makes a machine quiet; needs root.
+RUN is a trained demo; without it, one of 60 steps is trained first. Each way computes its answers in a process of its own, by
+turns. Busy processes are loops that want a core each. --first: the quiet case is measured ahead of all other processes
+(SCHED_FIFO), which makes a machine quiet; needs root.
 """
 
 import argparse
@@ -13,9 +14,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from record import record
 
+import unipan
 from unipan.cli.threads import SPINS
 
 IMAGES, IMAGES_BUSY = 6, 2
@@ -58,18 +62,23 @@ def beside(count: int) -> Iterator[None]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("run")
+    parser.add_argument("run", nargs="?")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--busy", type=int, default=2)
     parser.add_argument("--first", action="store_true")
     given = parser.parse_args()
+    with TemporaryDirectory() as folder:
+        measure(given, given.run or str(unipan.train("demo", out=Path(folder) / "run", train={"steps": 60}).path))
+
+
+def measure(given: argparse.Namespace, run: str) -> None:
     cases = {"quiet": 0, f"beside {given.busy} busy processes": given.busy}
     measured = {case: {way: list[float]() for way in WAYS} for case in cases}
     for _ in range(given.rounds):
         for case, count in cases.items():
             for way, variables in WAYS.items():
                 with beside(count):
-                    found = ms_an_image(given.run, variables, IMAGES_BUSY if count else IMAGES, first=given.first and not count)
+                    found = ms_an_image(run, variables, IMAGES_BUSY if count else IMAGES, first=given.first and not count)
                 measured[case][way].append(found)
                 print(case, way, f"{found:.1f} ms", file=sys.stderr, flush=True)
     priority = " Quiet: ahead of all other processes." if given.first else ""

@@ -237,9 +237,10 @@ def test_what_is_written_reads_back(tmp_path: Path) -> None:
 
 def test_writing_never_overwrites_one_image_by_another(tmp_path: Path) -> None:
     dataset = coco_split(small_set(tmp_path), "val", merge="none")
-    entries = [Entry(1, "b/x.jpg", dataset[0].truth), Entry(2, "b/x.png", dataset[0].truth)]
-    with pytest.raises(InputError, match=r"b/x\.jpg and b/x\.png would both become b/x\.png"):
-        write_panoptic(tmp_path / "out", entries, dataset.classes, json_name="p.json", png_folder="p", scores=True)
+    for name in ("b/x.png", "b/x.jpg"):  # another name, and the very same
+        entries = [Entry(1, "b/x.jpg", dataset[0].truth), Entry(2, name, dataset[0].truth)]
+        with pytest.raises(InputError, match=rf"b/x\.jpg and {name} would both become b/x\.png"):
+            write_panoptic(tmp_path / "out", entries, dataset.classes, json_name="p.json", png_folder="p", scores=True)
 
 
 def test_a_failed_write_leaves_the_former_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

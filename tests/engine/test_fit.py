@@ -153,8 +153,8 @@ def test_no_batches_no_steps() -> None:
 class Told(Hook):
     """Notes when it is called; may ask for an end, or fail."""
 
-    def __init__(self, name: str, calls: list[str], *, stop_at: int = 0, fail_at: int = 0) -> None:
-        self.name, self.calls, self.stop_at, self.fail_at = name, calls, stop_at, fail_at
+    def __init__(self, name: str, calls: list[str], *, stop_at: int = 0, end_at: int = 0, fail_at: int = 0) -> None:
+        self.name, self.calls, self.stop_at, self.end_at, self.fail_at = name, calls, stop_at, end_at, fail_at
 
     def before_step(self, index: int, batch: Batch) -> None:
         self.calls.append(f"{self.name} before {index} {batch.names[0]}")
@@ -163,6 +163,7 @@ class Told(Hook):
         self.calls.append(f"{self.name} after {step.index} {step.fields}")
         step.fields[self.name] = 1
         step.stop = KeyError("asked") if step.index == self.stop_at else step.stop
+        step.should_stop |= step.index == self.end_at
         if step.index == self.fail_at:
             raise ZeroDivisionError
 
@@ -187,6 +188,13 @@ def test_a_stop_comes_when_every_hook_has_seen_the_step_and_all_are_closed() -> 
     with pytest.raises(KeyError, match="asked"):
         run([batch(1.0)] * 3, hooks=[Told("one", calls, stop_at=2), Told("two", calls)])
     assert calls[-4:] == ["one after 2 {}", "two after 2 {'one': 1}", "two close", "one close"]
+
+
+def test_an_early_end_is_an_end_like_the_last_step_s() -> None:
+    calls: list[str] = []
+    _, steps = run([batch(1.0)] * 3, hooks=[Told("one", calls, end_at=2), Told("two", calls)])
+    assert [step.index for step in steps] == [1, 2]
+    assert calls[-4:] == ["one end", "two end", "two close", "one close"]
 
 
 @pytest.mark.parametrize("hooked", [True, False])

@@ -124,6 +124,23 @@ def test_a_hook_writes_into_the_log_and_stops_a_run_which_goes_on(short: Config,
     assert digest(went_on) == digest(unipan.train(short, out=tmp_path / "whole"))
 
 
+class Enough(unipan.Hook):
+    """Finds two steps enough."""
+
+    def after_step(self, step: unipan.Step) -> None:
+        step.should_stop = step.index == 2
+
+
+def test_a_hook_ends_a_run_which_is_then_whole(short: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    run = unipan.train(short, out=tmp_path / "run", hooks=[Enough()])
+    assert len((tmp_path / "run/log.jsonl").read_text().splitlines()) == 2
+    assert "Ended by a hook after step 2 of 3." in caplog.text
+    assert run.predictor(device="cpu")(np.zeros((40, 40, 3), np.uint8)).ids.shape == (40, 40)
+    went_on = unipan.train(short, out=tmp_path / "run", resume=True)
+    assert digest(went_on) == digest(unipan.train(short, out=tmp_path / "whole"))
+
+
 def test_score_and_doctor_give_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     truth, predictions = write_cat(tmp_path / "truth.json", 0), write_cat(tmp_path / "predictions.json", 1)
     report = unipan.score(str(truth), predictions)

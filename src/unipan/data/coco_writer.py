@@ -81,11 +81,10 @@ def write_panoptic(
     make_folder(folder / png_folder)
     images, annotations, taken = [], [], dict[str, str]()
     for entry in entries:
-        first = taken.setdefault(png_of(entry.file_name), entry.file_name)
-        if first is not entry.file_name:
-            raise InputError(
-                f"{first} and {entry.file_name} would both become {png_of(entry.file_name)}; rename one or write them apart."
-            )
+        png = png_of(entry.file_name)
+        if png in taken:
+            raise InputError(f"{taken[png]} and {entry.file_name} would both become {png}; rename one, or write them apart.")
+        taken[png] = entry.file_name
         image, annotation = write_entry(folder / png_folder, entry, classes, scores=scores)
         images.append(image)
         annotations.append(annotation)

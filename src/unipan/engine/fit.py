@@ -28,7 +28,7 @@ class Criterion(Terms, Protocol):
 
 @dataclass(kw_only=True)
 class Step:
-    """What one optimiser step was like. Hooks see it one after the other, and may add to `fields` and set `stop`."""
+    """What one optimiser step was like. Hooks see it in their order; they may add to `fields`, set `should_stop` or `stop`."""
 
     index: int
     """From 1."""
@@ -45,8 +45,10 @@ class Step:
     """From the batch's arrival to the new weights."""
     fields: dict[str, Any] = field(default_factory=dict)
     """What hooks found of this step, by name, for those after them: the log writes it down."""
+    should_stop: bool = False
+    """Ends the training, once every hook has seen this step, as if it were the last: what follows the last step is done."""
     stop: Exception | None = None
-    """Ends the training once every hook has seen this step."""
+    """Ends the training likewise, saved to go on from, and is raised."""
 
 
 class Hook:
@@ -130,6 +132,8 @@ def fit(trainer: Trainer, batches: Iterable[Batch], hooks: Sequence[Hook], *, fi
                 hook.after_step(step)
             if step.stop:
                 raise step.stop
+            if step.should_stop:
+                break
             asked = perf_counter()
         for hook in hooks:
             hook.at_end()

@@ -158,7 +158,10 @@ class Checkpoints(Hook):
         self.validation = validation
 
     def after_step(self, step: Step) -> None:
-        if not (step.stop or due(step.index, self.schedule.save_every, self.schedule.steps)):
+        ends = step.stop or step.should_stop
+        if step.should_stop and step.index < self.schedule.steps:
+            logger.info(f"Ended by a hook after step {step.index} of {self.schedule.steps}.")
+        if not (ends or due(step.index, self.schedule.save_every, self.schedule.steps)):
             return
         if self.runtime.processes.is_main:
             state = training_state(step.index, self.network, self.optimizer, self.runtime.scaler_state)
