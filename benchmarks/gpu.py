@@ -14,6 +14,7 @@ from gpu_page import PAGE, RESULT, page
 from gpu_runs import SHORT, resumed, trained
 from gpu_times import deformable, profiled, timed
 from peers.scene import draw_scene
+from record import commit
 
 
 def confirmed(device: torch.device, size: tuple[int, int]) -> dict[str, Any]:
@@ -72,6 +73,7 @@ def main() -> None:
     for part in options.parts:
         if part in works:
             content[part] = works[part]()
+            content.setdefault("commits", {})[part] = commit()
             options.record.write_text(json.dumps(content, indent=2) + "\n")
     print(page(content))
     if device.type == "cuda":

@@ -11,7 +11,7 @@ RESULT, PAGE = ROOT / "benchmarks" / "results" / "gpu.json", ROOT / "docs" / "gp
 INTRODUCTION = """# What a GPU confirmed
 
 `make gpu` on {device}, torch {torch}; one image, drawn by `benchmarks/peers/scene.py`, random weights, the networks one
-after the other. `make gpu` rewrites this page; a part that a run leaves out keeps what an earlier one found.
+after the other. `make gpu` rewrites this page; a part that a run leaves out keeps what an earlier one found: {of}.
 """
 EQUALITY = """## Equal to the CPU
 
@@ -38,7 +38,12 @@ the call is timed without it.
 
 def page(content: dict[str, Any]) -> str:
     """What the record holds so far; a part that was not run is left out."""
-    lines = [INTRODUCTION.format(**content)]
+    commits = content.get("commits", {})
+    of = "; ".join(
+        f"at commit {one}, {', '.join(part for part in commits if commits[part] == one)}"
+        for one in dict.fromkeys(commits.values())
+    )
+    lines = [INTRODUCTION.format(**content, of=of)]
     if "confirmed" in content:
         parts = {**content["confirmed"], **({"torch.compile": content["compiled"]} if "compiled" in content else {})}
         rows = [(what, part, f"{value:.2g}") for what, found in parts.items() for part, value in found.items()]

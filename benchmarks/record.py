@@ -55,9 +55,13 @@ def record_parts(name: str, rounds: Mapping[str, Sequence[Mapping[str, float]]])
     _write(name, {"threads": 1, "note": "", "parts": every})
 
 
+def commit() -> str:
+    """What the code is here."""
+    return _git("rev-parse", "--short", "HEAD") + (" with changes" if _git("status", "--porcelain", "--", "src") else "")
+
+
 def _write(name: str, found: Mapping[str, Any]) -> None:
-    commit = _git("rev-parse", "--short", "HEAD") + (" with changes" if _git("status", "--porcelain", "--", "src") else "")
-    content = {"benchmark": name, "commit": commit, "machine": _machine(), **found}
+    content = {"benchmark": name, "commit": commit(), "machine": _machine(), **found}
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
     print(table(content))
