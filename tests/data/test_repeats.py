@@ -87,7 +87,7 @@ def test_an_epoch_shows_images_of_rare_classes_more_often(root: Path, caplog: py
     # Shares: sky 1, cat and owl 1/8, cattle 2/8 (a crowd is none). Factors by 1/2: 2 for the cat and the owl, 1.4 for cattle,
     # in halves 1.5.
     assert shown(root, 0.5, 11) == {"2": 4, "5": 4, "6": 3, "7": 3} | dict.fromkeys("0134", 2)
-    assert "4 of 8 images come more often, for their rarer classes, up to 2.0 times" in caplog.text
+    assert "4 of 8 images come more often, for their rarer classes, up to 2 times" in caplog.text
     assert shown(root, 0.0, 8) == dict.fromkeys("01234567", 2)
     assert shown(root, 0.1, 8) == dict.fromkeys("01234567", 2)  # no class is as rare as that
 
@@ -103,16 +103,30 @@ def test_things_are_copied_from_them_more_often_too(root: Path) -> None:
     assert labels.count(3) > 1.2 * before.count(3)
 
 
-def test_an_image_that_cannot_be_read_comes_as_often_as_most(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_annotation_that_cannot_be_read_is_named(
+    root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     dataset, real = coco_split(root, "train2017", merge="none"), CocoPanoptic.classes_of
 
     def classes_of(self: CocoPanoptic, index: int) -> set[int]:
         if index == 2:
-            raise InputError("cut off")
+            raise InputError("2.json is cut off.")
         return real(self, index)
 
     monkeypatch.setattr(CocoPanoptic, "classes_of", classes_of)
-    assert len(repeated(dataset, 0.5)) == 2 * 8 + 2 + 1 + 1
+    with pytest.raises(InputError, match=r"^2\.json is cut off\. Mend the data, or leave .* out with --data\.faulty skip"):
+        repeated(dataset, 0.5)
+    assert len(repeated(dataset, 0.5, "skip")) == 2 * 8 + 2 + 1 + 1, "it comes as often as most"
+    assert "not counted: the classes of 1 image (data.repeat_threshold); 2.json is cut off." in caplog.text
+
+
+def test_a_faulty_image_is_counted_once_however_often_it_comes(root: Path) -> None:
+    for image in (root / "train2017").iterdir():
+        image.write_bytes(b"")
+    data = DataConfig(source="coco", root=str(root), repeat_threshold=0.5, faulty="skip")
+    share = step_batches(Config(data=data, train=TrainConfig(batch_size=2)), training_dataset(data, 0))
+    with pytest.raises(InputError, match=r"^8 training images one after the other are faulty"):
+        share.item(0)
 
 
 def test_scenes_have_no_rare_classes() -> None:

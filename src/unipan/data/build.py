@@ -112,7 +112,7 @@ def step_batches(config: Config, dataset: PanopticDataset, *, process: int = 0, 
     """The batches of a training's steps; of each one this process's share."""
     data, schedule = config.data, config.train
     if data.repeat_threshold and isinstance(dataset, (CocoPanoptic, Cityscapes, Shards)):
-        dataset = repeated(dataset, data.repeat_threshold)
+        dataset = repeated(dataset, data.repeat_threshold, data.faulty)
     return StepBatches(
         dataset=dataset,
         augmentation=augmentation(data),

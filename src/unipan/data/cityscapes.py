@@ -85,7 +85,7 @@ class Cityscapes:
     def classes_of(self, index: int, /) -> set[int]:
         """The classes of a frame's segments, but for groups."""
         path = self._truth_path(index)
-        labels = _labels(np.unique(read_instance_ids(path).numpy()), path)
+        labels = _labels(np.unique(runs_of(read_instance_ids(path)).ids), path)
         return {self._class_of[label.class_index] for label in labels if not label.is_crowd}
 
     def _truth_path(self, index: int) -> Path:

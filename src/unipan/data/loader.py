@@ -129,7 +129,8 @@ class StepBatches(Dataset):
             except InputError as error:
                 if self.faulty == "stop":
                     raise InputError(f"{error} Mend the data, or leave faulty images out with --data.faulty skip.") from error
-                complaints.append(str(error))
+                if str(error) not in complaints:  # an image that comes more often may be met again at once
+                    complaints.append(str(error))
         raise InputError(
             f"{len(complaints)} training images one after the other are faulty, and there is none to take in their place; "
             f"the first: {complaints[0]}"
