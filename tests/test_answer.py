@@ -12,6 +12,7 @@ from PIL import Image
 import unipan
 from unipan.answer import Answer
 from unipan.classes import VOID, ClassTable
+from unipan.config import DataConfig
 from unipan.errors import InputError
 from unipan.files import check_here, make_folder, write_json
 from unipan.ops.segments import Label, panoptic_map
@@ -111,6 +112,24 @@ def test_an_address_is_no_folder_of_this_machine(answer: Answer, tmp_path: Path,
     with pytest.raises(InputError, match=r"^hf:owner/name is a name on the Hub, .* push_to_hub uploads a run"):
         make_folder(Path("hf:owner/name"))
     assert not [*tmp_path.iterdir()]
+
+
+def test_no_folder_is_made_that_is_called_as_the_home_is_in_a_shell(
+    answer: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/someone")
+    for write in (
+        lambda: answer.save("~/b.png"),
+        lambda: make_folder(Path("~/b.png")),
+        lambda: DataConfig(source="coco", root="~/b.png"),
+    ):
+        with pytest.raises(InputError, match=r"^~/b\.png begins with ~, .*; name /home/someone/b\.png\."):
+            write()
+    assert not [*tmp_path.iterdir()]
+    Path("~").mkdir()
+    answer.save("~/b.png")
+    assert Path("~/b.png").is_file()
 
 
 def test_a_folder_whose_name_ends_in_a_colon_is_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

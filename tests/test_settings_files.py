@@ -40,7 +40,7 @@ def test_printing_settings_needs_no_place_for_what_is_not_written(verb: list[str
 @pytest.mark.parametrize("windows", [False, True])
 @pytest.mark.parametrize("name", FORMS)
 def test_each_form_says_the_same_and_the_command_line_wins(
-    name: str, windows: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, windows: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / name).write_bytes(b"\xef\xbb\xbf" * windows + FORMS[name].encode())
     base = demo()
@@ -51,6 +51,7 @@ def test_each_form_says_the_same_and_the_command_line_wins(
     assert shown == json.loads(as_json(replace(expected, train=replace(schedule, steps=9))))
     shown = printed(capsys, "train", "coco_small", "--config=none.yaml", "--config", str(tmp_path / name))
     assert (shown["train"]["steps"], shown["data"]["merge"]) == (7, "supercategory")  # the command line's preset
+    assert caplog.messages == [f"another preset: {tmp_path / name} is about demo; taken is coco_small, as the command line says."]
     assert not (tmp_path / "no").exists()
 
 

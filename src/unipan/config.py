@@ -27,6 +27,7 @@ from unipan.choices import (
     Variant,
 )
 from unipan.errors import InputError
+from unipan.files import check_home
 from unipan.settings import with_values
 
 FIRST_TRAINING_SEED = 1000
@@ -262,6 +263,8 @@ class DataConfig:
         """No setting of files is passed over in silence: those of JSONs belong together, and a root needs what lies below it."""
         names = ("train", "val", "images", "val_images", "train_masks", "val_masks")
         given = {name: getattr(self, name) for name in names if getattr(self, name)}
+        for path in (self.root, *given.values()):
+            check_home(path)
         missing = [f"--data.{name}" for name in ("train", "val", "images") if name not in given]
         if given and missing:
             raise InputError(

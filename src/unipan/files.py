@@ -25,11 +25,14 @@ _ON_HUB = re.compile(r"hf:[^/]+/[^/]+")
 def check_here(path: str | Path) -> None:
     """Refuse an address where results go to a file or a folder of this machine: it would become a folder of the name s3: here.
 
+    Likewise ~, which would be a folder of that name.
+
     A path has kept one slash of its two, and may be one of a folder that is really called s3: here.
 
     Raises: InputError.
     """
     text, of_text = str(path), isinstance(path, str)
+    check_home(text)
     if _ON_HUB.fullmatch(text):
         raise InputError(f"{text} is a name on the Hub, and these results go to a path; name one. push_to_hub uploads a run.")
     found = _ADDRESS.fullmatch(text)
@@ -43,6 +46,16 @@ def check_here(path: str | Path) -> None:
         f"{scheme}://{rest} is an address, and these results go to this machine alone; name a path. What takes addresses is "
         "--out of `unipan predict` and `unipan convert shards`."
     )
+
+
+def check_home(text: str) -> None:
+    """Refuse a path that begins with ~, unless such a folder is here. Raises: InputError."""
+    first = Path(text).parts[:1]
+    if text.startswith("~") and not Path(*first).exists():
+        home = os.path.expanduser(text)  # noqa: PTH111 (Path's raises where there is no such person)
+        raise InputError(
+            f"{text} begins with ~, which is the home folder to a shell alone, not behind = or in a file; name {home}."
+        )
 
 
 def replace_atomically(path: Path, write: Callable[[Path], object], *, durable: bool = True) -> None:

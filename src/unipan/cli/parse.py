@@ -22,6 +22,7 @@ from unipan.cli.launch import ProcessCount, in_processes
 from unipan.cli.menu import Command, Menu
 from unipan.cli.wording import NoNumber, named, present_names, rules
 from unipan.config import Config
+from unipan.console import warn
 from unipan.errors import InputError
 from unipan.files import check_here
 from unipan.presets import settings_of
@@ -147,10 +148,12 @@ def _deferred(command: Command, words: str, arguments: list[str]) -> Callable[..
 
 
 def _default_settings(preset: str, arguments: list[str]) -> Config:
-    """What settings are where the command line says nothing: the file's, before those of the preset."""
+    """What settings are where the command line says nothing: the file's, before those of the preset that it, or else the file, names."""
     file = _value_of("--config", arguments)
     given = read_settings(Path(file)) if file else {}
     if preset:
+        if given.get("preset", preset) != preset:
+            warn("another preset:", f"{file} is about {given['preset']}; taken is {preset}, as the command line says.")
         given["preset"] = preset
     own = any(word.partition("=")[0] == "--data.train" for word in arguments)
     try:
