@@ -103,6 +103,12 @@ def _remove_everywhere(train: Train, id: int) -> None:
         annotation["segments_info"] = [s for s in annotation["segments_info"] if s["id"] != id]
 
 
+def _dogs_as_crowds(train: Train) -> None:
+    for annotation in train.annotations:
+        for segment in annotation["segments_info"]:
+            segment["iscrowd"] = int(segment["id"] == DOG)
+
+
 def _redrawn(change: Callable[[np.ndarray], object]) -> Callable[[Train], None]:
     def plant(train: Train) -> None:
         ids = drawn()
@@ -341,6 +347,7 @@ CASES = {
     "one pixel": Case(_redrawn(_one_pixel), {"tiny-segment": 1}),
     "crumbs": Case(_redrawn(_crumble), {"scattered-thing": 1}),
     "no dog": Case(lambda t: _remove_everywhere(t, DOG), {"class-unseen": 1}),
+    "dogs as crowds": Case(_dogs_as_crowds, {"only-crowds": 1}),
     "other class order": Case(lambda t: t.categories.reverse(), {"classes-differ": 1}),
     "one class more": Case(
         lambda t: t.categories.append({"id": 50, "name": "cow", "isthing": 1}), {"class-unseen": 1, "classes-differ": 1}

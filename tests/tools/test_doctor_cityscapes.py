@@ -64,7 +64,7 @@ def test_a_clean_frame(root: Path) -> None:
         26: np.isin(values, (26, 26_000, 26_001)).sum(),
         24: (values == 24_000).sum(),
     }
-    assert (clean.void, len(clean.statistics.thing_sides), clean.crowds) == (2 * 30, 3, 1)
+    assert (clean.void, len(clean.statistics.thing_sides), clean.crowds.total()) == (2 * 30, 3, 1)
 
 
 def _with(change: Callable[[np.ndarray], object]) -> Callable[[Path], None]:

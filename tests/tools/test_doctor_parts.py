@@ -131,3 +131,15 @@ def test_unseen_classes_name_things_first() -> None:
     balance.add(look)
     assert [fault.where for fault in balance.faults()] == ["cat (thing)", "sea (stuff)"]
     assert balance.void_share == 3 / 8
+
+
+def test_things_that_are_crowds_alone_are_named_with_their_numbers() -> None:
+    balance = Balance("train", {0: CLASSES[0], 9: info(9, "dog", True)})
+    for crowds in (1, 2):
+        look = ImageCheck("a.jpg", void=1)
+        look.segments.update({0: 2, 9: 2})
+        look.crowds.update({0: 2, 9: crowds})
+        balance.add(look)
+    assert [fault for fault in balance.faults() if fault.kind is Kind.ONLY_CROWDS] == [
+        Fault(Kind.ONLY_CROWDS, "cat: 4 crowds in 2 images")
+    ]

@@ -126,6 +126,14 @@ def test_a_leftover_beside_a_sound_polygon_is_left_out_alone(tmp_path: Path) -> 
     assert "annotation 1 (a.png), part 2 of 2: a polygon of 4 numbers" in fault
 
 
+def test_a_class_of_crowds_alone_is_named(tmp_path: Path) -> None:
+    crowds = [cat(n, [TRIANGLE]) | {"iscrowd": 1} for n in (1, 2)]
+    _, messages = run(instances(tmp_path, [*crowds, cat(3, [SQUARE_RLE])]), tmp_path / "mixed", "stop")
+    assert not any(message.startswith("No instance") for message in messages)
+    _, messages = run(instances(tmp_path, crowds[:1]), tmp_path / "crowds", "stop")
+    assert messages[0].startswith("No instance of cat (1 crowd) will be learnt: every segment is a crowd")
+
+
 def test_entries_that_cannot_be_used_are_each_named_once(tmp_path: Path) -> None:
     """An image that is left out takes its annotations with it, which are not faults of their own."""
     images = [

@@ -1,6 +1,7 @@
 """What `unipan convert` tells at its end: what became of the images, what was left out, what comes next."""
 
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +31,9 @@ class SplitCounts:
     json: Path
     images: int = 0
     segments: int = 0
-    crowds: int = 0
+    crowds: Counter[str] = field(default_factory=Counter)
+    """Of each class of things by its name, as the next."""
+    instances: Counter[str] = field(default_factory=Counter)
     pixels: int = 0
     contested_px: int = 0
     """Claimed by several segments."""
@@ -45,7 +48,8 @@ class SplitCounts:
         panoptic = converted.panoptic
         self.images += 1
         self.segments += len(panoptic.segments)
-        self.crowds += sum(segment.is_crowd for segment in panoptic.segments)
+        self.crowds.update(segment.name for segment in panoptic.segments if segment.is_crowd)
+        self.instances.update(segment.name for segment in panoptic.segments if segment.is_thing and not segment.is_crowd)
         self.pixels += panoptic.ids.numel()
         self.contested_px += converted.contested_px
         self.void_px += int((panoptic.ids == VOID_ID).sum())
@@ -58,7 +62,7 @@ def summary(counts: Iterable[SplitCounts]) -> Table:
     """A row for each split."""
     table = Table("Converted", "split", "images", "segments", "crowds", "overlapping px", "vanished", "void")
     for count in counts:
-        numbers = (count.images, count.segments, count.crowds, count.contested_px, len(count.vanished))
+        numbers = (count.images, count.segments, count.crowds.total(), count.contested_px, len(count.vanished))
         void = f"{count.void_px / max(count.pixels, 1):.1%}"
         table.add_row(count.split, *(f"{number:,}" for number in numbers), void)
     return table
@@ -75,10 +79,22 @@ def sentences(counts: Sequence[SplitCounts], parts: Sequence[Part], out: Path) -
     empty = sum(count.empty for count in counts)
     if empty:
         sentences.append(f"{plural(empty, 'image')} without any segment: all is void, and nothing is learnt from it.")
+    if lost := _only_crowds(counts):
+        sentences.append(
+            f"No instance of {listing(lost)} will be learnt: every segment is a crowd, a region of many that are not told apart. "
+            "For single things write iscrowd 0, set no flag is_crowd (labelme), or give each a number of its own (pairs)."
+        )
     faults = all_faults(parts, counts)
     if faults:
         sentences.append(f"Left out: {counted_faults(faults)}")
     return [*sentences, next_step(parts, out)]
+
+
+def _only_crowds(counts: Sequence[SplitCounts]) -> list[str]:
+    """The classes of things that have crowds and nothing else, each with its crowds' number."""
+    crowds = sum((count.crowds for count in counts), Counter[str]())
+    instances = sum((count.instances for count in counts), Counter[str]())
+    return [f"{name} ({plural(number, 'crowd')})" for name, number in crowds.items() if not instances[name]]
 
 
 def next_step(parts: Sequence[Part], out: Path) -> str:

@@ -27,10 +27,10 @@ class Balance:
     void: int = 0
     """Pixels."""
     things_in_parts: int = 0
-    crowds: int = 0
     pixels: Counter[int] = field(default_factory=Counter)
-    """Of each category id, as the two below."""
+    """Of each category id, as the three below."""
     segments: Counter[int] = field(default_factory=Counter)
+    crowds: Counter[int] = field(default_factory=Counter)
     images_with: Counter[int] = field(default_factory=Counter)
     images_with_several: Counter[int] = field(default_factory=Counter)
     by_image: list[ImageStatistics] = field(default_factory=list)
@@ -40,9 +40,9 @@ class Balance:
         self.images += bool(check.void or check.pixels)
         self.void += check.void
         self.things_in_parts += check.things_in_parts
-        self.crowds += check.crowds
         self.pixels.update(check.pixels)
         self.segments.update(check.segments)
+        self.crowds.update(check.crowds)
         self.images_with.update(check.segments.keys())
         self.images_with_several.update(id for id, count in check.segments.items() if count > 1)
         self.by_image += [check.statistics] if check.statistics else []
@@ -68,7 +68,13 @@ class Balance:
             return []
         absent = [category for id, category in self.categories.items() if not self.segments[id]]
         by_kind = sorted(absent, key=lambda category: not category.is_thing)  # first those that no detector can learn
-        return [Fault(Kind.CLASS_UNSEEN, category.described) for category in by_kind] + self._one_kind()
+        return [Fault(Kind.CLASS_UNSEEN, category.described) for category in by_kind] + self._only_crowds() + self._one_kind()
+
+    def _only_crowds(self) -> list[Fault]:
+        """Things of which no instance is seen, since every segment is a crowd."""
+        only = [id for id, category in self.categories.items() if category.is_thing and 0 < self.segments[id] == self.crowds[id]]
+        counts = [f"{plural(self.crowds[id], 'crowd')} in {plural(self.images_with[id], 'image')}" for id in only]
+        return [Fault(Kind.ONLY_CROWDS, f"{self.categories[id].name}: {count}") for id, count in zip(only, counts, strict=True)]
 
     def _one_kind(self) -> list[Fault]:
         """Classes that are all stuff, or all things, because whoever wrote the JSON did not know the flag."""

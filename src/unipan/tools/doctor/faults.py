@@ -2,17 +2,10 @@
 
 from enum import Enum
 
-from unipan.config import DataConfig
 from unipan.data.cityscapes import TRAIN_IDS_REMEDY
 from unipan.data.coco_json import RENUMBER
+from unipan.tools.doctor.limits import MANY_PARTS, MIN_THING_PX
 from unipan.tools.doctor.severity import Severity
-
-MIN_THING_PX = DataConfig().min_thing_px
-"""Things below are not trained on by default."""
-MOST_VOID = 0.5
-"""An image with a larger share of void is named."""
-MANY_PARTS = 20
-"""A thing in more parts than this is named; occlusion alone seldom makes so many."""
 
 _ERROR, _WARNING = Severity.ERROR, Severity.WARNING
 _KEPT = "first kept where all mean the same, else the image is left out"
@@ -176,6 +169,11 @@ class Kind(Enum):
         "Look whether several things share one id, or whether crumbs are left.",
     )
     CLASS_UNSEEN = _WARNING, "classes never seen", "Label some, or take them off the list."
+    ONLY_CROWDS = (
+        _WARNING,
+        "classes of things all of whose segments are crowds, so no instance of them will be learnt",
+        "iscrowd 1 means a region of many that are not told apart; write 0 for each single thing.",
+    )
     DUPLICATE_IMAGE = _WARNING, "the same image twice in a split", "Keep one: their labels may disagree."
     OVERLAP_IMAGE = _WARNING, "images that are in an earlier split too", "Keep each in one split, or the score is flattered."
     OVERLAP_NAME = (

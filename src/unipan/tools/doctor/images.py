@@ -18,9 +18,10 @@ from unipan.ops.image_range import dim_range
 from unipan.ops.images import is_file, read_image
 from unipan.ops.segments import index_of_ids, measure, runs_of
 from unipan.tools.doctor.entries import LabelledImage
-from unipan.tools.doctor.faults import MANY_PARTS, MIN_THING_PX, MOST_VOID, Kind
+from unipan.tools.doctor.faults import Kind
 from unipan.tools.doctor.findings import Fault
 from unipan.tools.doctor.id_forms import read_ids
+from unipan.tools.doctor.limits import MANY_PARTS, MIN_THING_PX, MOST_VOID
 from unipan.tools.doctor.relabel import renumbered
 from unipan.tools.doctor.segments import Categories, ListedSegment
 from unipan.types import Size
@@ -42,8 +43,9 @@ class ImageCheck:
     """Pixels of no known category."""
     segments: Counter[int] = field(default_factory=Counter)
     """Of each category id."""
+    crowds: Counter[int] = field(default_factory=Counter)
+    """Those of these segments that are crowds."""
     things_in_parts: int = 0
-    crowds: int = 0
     statistics: ImageStatistics | None = None
     """None where the labels can't be read."""
 
@@ -165,7 +167,7 @@ def _check_segment(
     if area < MIN_THING_PX:
         check.complain(Kind.TINY_SEGMENT, f"{where} ({area} px)")
     if segment.is_crowd:
-        check.crowds += 1
+        check.crowds[segment.category_id] += 1
     elif category.is_thing:
         check.things_in_parts += parts > 1
         if parts > MANY_PARTS:

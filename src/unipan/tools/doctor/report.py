@@ -34,7 +34,7 @@ def overview_table(diagnosis: Diagnosis) -> Table:
             str(balance.images),
             str(balance.things),
             f"{balance.things_in_parts / max(1, balance.things):.0%}",
-            str(balance.crowds),
+            str(balance.crowds.total()),
             f"{balance.void_share:.1%}",
             f"{sum(balance.segments[id] > 0 for id in balance.categories)}/{len(balance.categories)}",
         )
@@ -135,7 +135,7 @@ def _split_json(balance: Balance) -> dict[str, Any]:
         "void_share": balance.void_share,
         "things": balance.things,
         "things_in_parts": balance.things_in_parts,
-        "crowds": balance.crowds,
+        "crowds": balance.crowds.total(),
         "classes": [
             {
                 "id": id,
