@@ -181,10 +181,10 @@ def check_consistency(content: PanopticJson, classes: ClassTable, path: object) 
         _complain(path, "category_ids that are not in categories" + where, unknown)
 
 
-def listing(values: Iterable[object]) -> str:
+def listing(values: Iterable[object], most: int = SHOWN) -> str:
     """The first few values for a message."""
     texts = [str(value) for value in values]
-    return ", ".join(texts[:SHOWN]) + (f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else "")
+    return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
 
 
 def _repeated(values: Iterable[Hashable]) -> list[Hashable]:

@@ -280,6 +280,44 @@ def test_the_image_is_the_one_that_image_path_names(json_path: str, image_path: 
     assert source.file_names[0] == expected
 
 
+@pytest.mark.parametrize("image_path", [None, ""])
+def test_without_image_path_the_image_is_called_like_the_json(image_path: str | None, tmp_path: Path) -> None:
+    black(tmp_path / "images" / "day" / "a.1.png")
+    black(tmp_path / "images" / "b.png")
+    for name in ("day/a.1", "night/b"):
+        path = tmp_path / "labels" / f"{name}.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(json.loads(labelme_json(SIZE, "", [CAT])) | {"imagePath": image_path}))
+    source = LabelmeSource(
+        read_labelme(tmp_path / "labels"), tmp_path / "images", classes=CLASSES, ignore=[], background=None, clip=False
+    )
+    assert source.file_names == ["day/a.1.png", "b.png"]
+
+
+def test_an_empty_group_is_none_and_a_size_of_0_unknown(tmp_path: Path) -> None:
+    other = {"label": "cat", "points": [[1, 5], [7, 5], [7, 6], [1, 6]]}
+    labelme(tmp_path, "1.json", *(shape | {"group_id": ""} for shape in (CAT, other)), imageHeight=0, imageWidth=0)
+    assert areas(labelme_source(tmp_path)[0]) == [12, 6]
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"points": [{"x": x, "y": y} for x, y in CAT["points"]]},  # type: ignore[misc]
+        {"shape_type": "rotation"},
+    ],
+)
+def test_shapes_of_other_tools_are_read(shape: dict[str, Any], tmp_path: Path) -> None:
+    labelme(tmp_path, "1.json", CAT | shape)
+    assert areas(labelme_source(tmp_path)[0]) == [12]
+
+
+def test_the_classes_that_were_written_are_named(tmp_path: Path) -> None:
+    labelme(tmp_path, "1.json", CAT)
+    _, messages = run(labelme_source(tmp_path), tmp_path / "out", "stop")
+    assert "Classes: things: cat; stuff: sky." in messages
+
+
 def test_pairs_are_read_at_all_levels_and_lone_maps_left_out(tmp_path: Path) -> None:
     sky = np.full(SIZE, 5)
     folders = [tmp_path / name for name in ("semantic", "instances", "images")]

@@ -184,6 +184,7 @@ def labelme(folder: Path, shape: dict[str, Any], **options: Any) -> None:
         ({"label": "cat", "points": [[1, 1], [5, 1]]}, r"a\.json: shape 1 \(cat\): a polygon of 2 points"),
         ({"label": "cat", "points": [[1, 1]], "shape_type": "circle"}, "a circle of 1 points"),
         ({"label": "cat", "points": [[1, 1], [2, 2]], "shape_type": "line"}, "it is a line, which has no inside"),
+        ({"label": "cat", "points": [[1, 1], [2, 2]], "shape_type": "cuboid"}, "shapes of the kind cuboid are not read here"),
         ({"label": "cat", "points": [[1, 1], [2, 2]], "shape_type": "mask"}, "a mask has two points and an image"),
         (
             {"label": "cat", "points": [[1, 1], [2, 2]], "shape_type": "mask", "mask": "bm8="},
@@ -199,6 +200,7 @@ def labelme(folder: Path, shape: dict[str, Any], **options: Any) -> None:
         ),
         ({"label": "cat", "points": [[1, 1], [5, -9], [1, 5]]}, r"shape 1 \(cat\): the point \(5, -9\) lies outside"),
         ({"label": "cat", "points": [[1, 1], [5], [1, 5]]}, r"a\.json: shape 1: it is no shape: at points\.1"),
+        ({"label": "cat", "points": [[1, 1, 0]] * 3}, r"at points\.0: a point is \[x, y\], and this one has 3 numbers"),
     ],
 )
 def test_labelme_shapes(shape: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -231,6 +233,34 @@ def test_labels_and_classes(tmp_path: Path) -> None:
     (tmp_path / "classes.json").write_text('{"categories": []}')
     with pytest.raises(InputError, match=r"classes\.json is not a JSON list of classes"):
         read_categories(tmp_path / "classes.json")
+
+
+@pytest.mark.parametrize(
+    ("labels", "shown"),
+    [
+        (["cat ", "cat"], "'cat' and 'cat '"),
+        (["Cat", "cat"], "'Cat' and 'cat'"),
+        (["caf\u00e9", "cafe\u0301"], r"'cafe\\u0301' and 'caf\u00e9'"),
+    ],
+)
+def test_labels_that_a_person_reads_as_one_are_named(labels: list[str], shown: str, tmp_path: Path) -> None:
+    shapes = [{"label": label, "points": [[1, 1], [5, 1], [1, 5]]} for label in labels]
+    (tmp_path / "a.json").write_text(labelme_json((6, 8), "a.png", shapes))
+    content = read_labelme(tmp_path)
+    options: dict[str, Any] = {"classes": None, "background": None}
+    with pytest.raises(InputError, match=f"the labels {shown} differ only in case"):
+        classes_of_labels(content, things=labels[:1], ignore=[], **options)
+    assert len(classes_of_labels(content, things=labels, ignore=[], **options)) == 2
+    assert len(classes_of_labels(content, things=labels[:1], ignore=labels[1:], **options)) == 1
+
+
+def test_labels_of_malformed_shapes_are_labels(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(labelme_json((6, 8), "a.png", [{"label": "cat", "points": [[1, 1, 1]]}]))
+    options: dict[str, Any] = {"classes": None, "background": None, "ignore": []}
+    assert len(classes_of_labels(read_labelme(tmp_path), things=["cat"], **options)) == 1
+    (tmp_path / "a.json").write_text(labelme_json((6, 8), "a.png", []))
+    with pytest.raises(InputError, match="is labelled cat; the labels are none"):
+        classes_of_labels(read_labelme(tmp_path), things=["cat"], **options)
 
 
 def test_a_cityscapes_root_without_splits(tmp_path: Path) -> None:

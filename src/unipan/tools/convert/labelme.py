@@ -1,7 +1,5 @@
 """Polygon JSON files as labelme writes them, as the COCO panoptic format needs them. H x W pixels of an image."""
 
-import os
-import posixpath
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +11,10 @@ from pydantic import Field
 from unipan.classes import VOID, ClassTable
 from unipan.data.coco_json import fault_of, listing, read_json_as, stem_below
 from unipan.data.coco_writer import png_of
-from unipan.data.image_paths import check_apart, find_files, find_listed, other_suffix
+from unipan.data.image_paths import check_apart, find_files, find_listed
 from unipan.errors import InputError, about, noted
-from unipan.ops.images import is_file
+from unipan.tools.convert.labelme_images import image_name
+from unipan.tools.convert.labelme_labels import check_spellings, labels_of, shown_label
 from unipan.tools.convert.labelme_shapes import LabelmeShape, shape_patch
 from unipan.tools.convert.rasterize import Shape, paint
 from unipan.tools.convert.source import Converted, assembled, check_size, checked_folder, read_categories
@@ -27,7 +26,7 @@ class LabelmeFile:
 
     shapes: list[Annotated[LabelmeShape | Any, Field(union_mode="left_to_right")]]
     """One that is no shape stays as it stands there."""
-    imagePath: str
+    imagePath: str | None = None
     imageHeight: int | None = None
     imageWidth: int | None = None
 
@@ -79,7 +78,7 @@ class LabelmeSource:
     ) -> None:
         self.classes, self.images_dir, self.faults = classes, checked_folder(images_dir, "images"), content.faults
         self._files = list(content.files.items())
-        names = [_image_name(path, file, content.path, images_dir) for path, file in self._files]
+        names = [image_name(path, file.imagePath, content.path, images_dir) for path, file in self._files]
         self._listed = find_listed(images_dir, names, content.path)
         self.file_names = self._listed.paths
         check_apart(list(content.files), [png_of(name) for name in self.file_names])
@@ -125,7 +124,7 @@ class LabelmeSource:
         is_thing = shape.label in self._index and self.classes.is_thing[self._index[shape.label]]
         if not is_thing and not shape.is_crowd:
             return shape.label
-        group = ("shape", position) if shape.group_id is None else ("group", shape.group_id)
+        group = ("shape", position) if shape.group_id in (None, "") else ("group", shape.group_id)
         return shape.label, shape.is_crowd, *group
 
     def _claim(self, shape: LabelmeShape) -> tuple[int, bool] | None:
@@ -135,8 +134,8 @@ class LabelmeSource:
             return None
         if label not in self._index:
             raise InputError(
-                f"the label {label!r} is no class; there are {listing(self._index)}. Correct it, add it to the classes, "
-                "or name it after --ignore."
+                f"the label {shown_label(label)} is no class; there are {listing(self._index)}. Correct it, add it to the "
+                "classes, or name it after --ignore."
             )
         return self._index[label], shape.is_crowd
 
@@ -156,33 +155,17 @@ def classes_of_labels(
         raise InputError(f"{listing(both)} came as a class and after --ignore, which makes its shapes void; name it once.")
     if table:
         return table
-    labels = {shape.label for file in content.files.values() for shape in file.shapes if isinstance(shape, LabelmeShape)}
+    labels = set[str]().union(*(labels_of(file.shapes) for file in content.files.values()))
+    others = {background} if background else set[str]()
+    check_spellings(labels | others, {*things, *ignore} | others)
     unseen = [name for name in (*things, *ignore) if name not in labels]
     if unseen:
         raise InputError(
-            f"no shape in {content.path} is labelled {listing(unseen)}; the labels are {listing(sorted(labels))}. Correct the "
-            "name, or give the classes of all splits with --classes."
+            f"no shape in {content.path} is labelled {listing(unseen)}; the labels are {listing(sorted(labels)) or 'none'}. "
+            "Correct the name, or give the classes of all splits with --classes."
         )
     stuff = sorted(labels - {*things, *ignore})
     if background and background not in stuff:
         stuff.append(background)
     names = [(name, 1) for name in things] + [(name, 0) for name in stuff]
     return ClassTable.from_categories([{"id": n, "name": name, "isthing": kind} for n, (name, kind) in enumerate(names, 1)])
-
-
-def _image_name(path: Path, content: LabelmeFile, labels_dir: Path, images_dir: Path) -> str:
-    """The image below the images folder that a JSON means: the first of these that is there, perhaps with another suffix.
-
-    What its imagePath says, from the JSON's own folder or from the same subfolder of the images; without as few of its first
-    folders as it takes, since labelme may have run elsewhere; its bare name in the JSON's subfolder. Where none is, the bare
-    name, to be found anywhere below. imagePath is of whichever system, and places outside the images folder are none of these.
-    """
-    written, folder = content.imagePath.replace("\\", "/"), path.relative_to(labels_dir).parent
-    name, root = written.rpartition("/")[2], Path(os.path.abspath(images_dir))  # noqa: PTH100 (links stay what they are called)
-    parts = [part for part in posixpath.normpath(written).split("/") if part not in ("", "..")]
-    shorter = ["/".join(parts[first:]) for first in range(len(parts) - 1)]
-    below = [path.parent / written, *(root / one for one in (folder / written, *shorter, folder / name))]
-    for image in (Path(os.path.abspath(one)) for one in below):  # noqa: PTH100
-        if image.is_relative_to(root) and (is_file(image) or (os.path.isdir(image.parent) and other_suffix(image))):  # noqa: PTH112
-            return image.relative_to(root).as_posix()
-    return name

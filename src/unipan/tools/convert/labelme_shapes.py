@@ -4,15 +4,29 @@ import binascii
 from base64 import b64decode
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 
 from unipan.errors import InputError
 from unipan.ops.images import UNREADABLE, open_image
 from unipan.tools.convert.rasterize import Patch, Points, check_points, circle, polygon_patch, rectangle
 from unipan.types import Size
+
+NO_INSIDE = ("line", "linestrip", "point", "points")
+"""labelme's kinds of shape without pixels."""
+
+
+def _pair(point: Any) -> Any:
+    """A point, which some tools write as x and y by name."""
+    if isinstance(point, dict) and point.keys() >= {"x", "y"}:
+        return point["x"], point["y"]
+    if isinstance(point, list) and len(point) != 2:
+        raise PydanticCustomError("point", "a point is [x, y], and this one has {count} numbers", {"count": len(point)})
+    return point
 
 
 @dataclass(slots=True)
@@ -20,7 +34,7 @@ class LabelmeShape:
     """One shape of a labelme file."""
 
     label: str
-    points: list[tuple[float, float]]
+    points: list[Annotated[tuple[float, float], BeforeValidator(_pair)]]
     shape_type: str | None = "polygon"
     """None is a polygon too, as to labelme."""
     group_id: int | str | None = None
@@ -49,7 +63,7 @@ def outline(shape: LabelmeShape) -> Points:
     """A shape's corners."""
     kind = shape.shape_type or "polygon"
     match kind, shape.points:
-        case "polygon", [_, _, _, *_]:
+        case (("polygon" | "rotation"), [_, _, _, *_]):
             return np.array(shape.points, dtype=np.float64)
         case "rectangle", [first, second]:
             return rectangle(first, second)
@@ -57,12 +71,13 @@ def outline(shape: LabelmeShape) -> Points:
             return np.array(shape.points, dtype=np.float64)
         case "circle", [center, on_edge]:
             return circle(center, on_edge)
-        case "polygon" | "rectangle" | "circle", points:
+        case "polygon" | "rotation" | "rectangle" | "circle", points:
             raise InputError(
                 f"a {kind} of {len(points)} points came; a polygon has 3 or more, a rectangle 2 or 4, a circle 2. "
                 "Remove or mend it."
             )
-    raise InputError(f"it is a {kind}, which has no inside; draw a polygon, a rectangle, a circle or a mask in its place.")
+    fault = f"it is a {kind}, which has no inside" if kind in NO_INSIDE else f"shapes of the kind {kind} are not read here"
+    raise InputError(f"{fault}; draw a polygon, a rectangle, a circle or a mask in its place.")
 
 
 def _mask_patch(shape: LabelmeShape, size: Size, *, clip: bool) -> Patch:

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from unipan.classes import VOID_ID
+from unipan.classes import VOID_ID, ClassTable
 from unipan.console import Table
 from unipan.data.coco_json import SHOWN, listing
 from unipan.errors import plural
 from unipan.tools.convert.source import Converted, Source
+
+SHOWN_CLASSES = 24
+"""Of things, and of stuff, so many are named."""
 
 
 class Part(NamedTuple):
@@ -87,7 +90,15 @@ def sentences(counts: Sequence[SplitCounts], parts: Sequence[Part], out: Path) -
     faults = all_faults(parts, counts)
     if faults:
         sentences.append(f"Left out: {counted_faults(faults)}")
-    return [*sentences, next_step(parts, out)]
+    return [*sentences, _classes(parts[0].source.classes), next_step(parts, out)]
+
+
+def _classes(classes: ClassTable) -> str:
+    """What was written, so that a class is seen that nobody meant."""
+    things, stuff = (
+        listing((classes[i].name for i in kind), SHOWN_CLASSES) or "none" for kind in (classes.things, classes.stuff)
+    )
+    return f"Classes: things: {things}; stuff: {stuff}."
 
 
 def _only_crowds(counts: Sequence[SplitCounts]) -> list[str]:

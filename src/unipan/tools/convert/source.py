@@ -124,12 +124,12 @@ def size_of_file(image: Path) -> Size:
 
 
 def check_size(image: Path, size: tuple[int | None, int | None], source: str) -> Size:
-    """The size (height, width) of an image, upright; it must be the annotation's, as far as that has one.
+    """The size (height, width) of an image, upright; it must be the annotation's, as far as that has one: 0 is none.
 
     source: the annotation in words.
     """
     found = size_of_file(image)
-    wanted = tuple(its if stated is None else stated for its, stated in zip(found, size, strict=True))
+    wanted = tuple(stated or its for its, stated in zip(found, size, strict=True))
     if found != wanted:
         raise InputError(
             f"{image} is {found[1]}x{found[0]} (width x height, upright) but {source} is {wanted[1]}x{wanted[0]}; "
