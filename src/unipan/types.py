@@ -29,8 +29,7 @@ SHOWN_CLASSES = 6
 class Segment:
     """One region of a panoptic map."""
 
-    id: int
-    """Its value in the id map; never 0."""
+    id: int  # its value in the id map; never 0
     class_index: int
     category_id: int
     """The data set's own id of the class."""
@@ -40,10 +39,14 @@ class Segment:
     """A region of things not separated from each other."""
     score: float = 1.0
     """Confidence 0..1; 1 in ground truth and for stuff."""
-    area: int
-    """Pixels, counted from the id map."""
+    area: int  # pixels, counted from the id map
     box: tuple[int, int, int, int]
     """(x1, y1, x2, y2), tight: x2 and y2 lie one past the last pixel."""
+
+    @property
+    def is_instance(self) -> bool:
+        """A single thing: no stuff, no crowd."""
+        return self.is_thing and not self.is_crowd
 
 
 @dataclass(frozen=True, repr=False, eq=False)  # of two maps torch.equal tells, and only of their pixels
@@ -172,9 +175,8 @@ class Admission(NamedTuple):
     limit: int
     from_truth: bool = False
     """Admit the truth's boxes with score 1 in place of the network's own detections: for training alone (paper, section A.4)."""
-    every_mask: bool = (
-        True  # masks of all detections; else of the admitted ones alone: all that training and the unified answer need
-    )
+    every_mask: bool = True
+    """Make masks of all detections; else of the admitted ones alone, all that training and the unified answer need."""
 
 
 class Outputs(NamedTuple):

@@ -19,6 +19,7 @@ from unipan.cli import main
 from unipan.config import Config
 from unipan.data.scenes.materials import scene_classes
 from unipan.models.build import build_network
+from unipan.models.panoptic_head import UnifiedHead
 from unipan.predictor import Predictor, load
 from unipan.recipes.evaluation.image_scores import unpropagated_ids
 from unipan.viz.canvas import as_pil
@@ -142,6 +143,30 @@ def test_every_kind_of_network_has_a_page(
         assert np.array_equal(pixels(shown, "unpropagated"), expected.numpy())
     assert (shown["detections"]["masks"] is not None) == config.model.masks
     assert sum(entry["admitted"] for entry in shown["detections"]["entries"]) == 4
+
+
+def test_without_propagation_is_the_head_whose_evidence_weighs_nothing(tiny_config: Config, image: Path) -> None:
+    """With the existence learnt the potential's own weight matters too."""
+    config = replace(tiny_config, model=replace(tiny_config.model, existence=True))
+    torch.manual_seed(0)
+    predictor = Predictor(build_network(config.model, scene_classes()), scene_classes(), config)
+    head = predictor.network.panoptic_head
+    assert isinstance(head, UnifiedHead)
+    assert head.log_scale is not None
+    assert head.log_unary_scale is not None
+    torch.nn.init.constant_(head.log_unary_scale, -4.0)
+    torch.nn.init.constant_(head.log_scale, -torch.inf)
+    inference = predictor.infer(image)
+    outputs, existence = inference.outputs, torch.full((4,), -0.175)  # which takes 0.1 from a detection's logits
+    psi = torch.full_like(outputs.potentials[0], 0.1)
+    psi[0], psi[4, :, :8] = 0.5, 0.6  # the first detection is a little likelier than the first stuff class in a strip
+    with torch.no_grad():
+        logits = head(psi, outputs.affinity[0], existence)
+    changed = outputs._replace(existence=[existence], potentials=[psi], panoptic=[logits])
+    inference = inference._replace(outputs=changed)
+    off = unpropagated_ids(inference, predictor.classes, head.unary_scale.item())
+    assert torch.equal(off, predictor.answer(inference, trim=False).ids)
+    assert not torch.equal(off, unpropagated_ids(inference, predictor.classes)), "else the weight would not show here"
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def _deferred(command: Command, words: str, arguments: list[str]) -> Callable[..
 
 
 def _default_settings(preset: str, arguments: list[str]) -> Config:
-    """What settings are where the command line says nothing: the file's, before those of the preset that it, or else the file, names."""
+    """What settings are where the command line says nothing: the file's, before the preset's that it or the file names."""
     file = _value_of("--config", arguments)
     given = read_settings(Path(file)) if file else {}
     if preset:

@@ -25,7 +25,7 @@ def paste_things(
     """
     rows, giver_rows = _overlap(truth.ids.shape[0], giver.ids.shape[0], random)
     columns, giver_columns = _overlap(truth.ids.shape[1], giver.ids.shape[1], random)
-    things = [segment for segment in giver.segments if segment.is_thing and not segment.is_crowd and random.random() < SHARE]
+    things = [segment for segment in giver.segments if segment.is_instance and random.random() < SHARE]
     given = giver.ids[giver_rows, giver_columns]
     first = 1 + max((segment.id for segment in truth.segments), default=0)
     image, ids, segments = image.clone(), truth.ids.clone(), list(truth.segments)

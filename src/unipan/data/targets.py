@@ -17,7 +17,7 @@ def make_target(truth: PanopticMap, *, min_thing_px: int, seed: int = 0) -> Targ
     index = index_of_ids(truth.ids, [segment.id for segment in truth.segments])  # (H, W), num where void
     areas, boxes = measure(index, num)
     class_of = torch.tensor([segment.class_index for segment in truth.segments], dtype=torch.int64)
-    countable = torch.tensor([segment.is_thing and not segment.is_crowd for segment in truth.segments], dtype=torch.bool)
+    countable = torch.tensor([segment.is_instance for segment in truth.segments], dtype=torch.bool)
     tiny = countable & (areas < min_thing_px)
     kept = countable & ~tiny & (areas > 0)
 

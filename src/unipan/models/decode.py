@@ -35,9 +35,7 @@ def decode(
     panoptic_logits: (K, h, w). admitted: the N detections of the thing channels, in order. A channel past them is void.
     upsampling: how the logits get to pixels, as in `Outputs`.
     """
-    labels = labels_of_channels(admitted, classes)
-    channel = best_channel(panoptic_logits, network_size, size, upsampling)
-    return panoptic_map(ids_of_channels(channel, len(labels)).cpu(), labels, classes)
+    return map_of_channels(best_channel(panoptic_logits, network_size, size, upsampling), admitted, classes)
 
 
 def map_of_channels(channel: Tensor, detections: Detections, classes: ClassTable) -> PanopticMap:

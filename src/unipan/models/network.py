@@ -39,7 +39,7 @@ class PanopticNetwork(nn.Module):
         panoptic_head: PanopticLogits,
         upsampling: Upsampling,
     ) -> None:
-        """Fpn gives P2..P6."""
+        """The fpn returns P2..P6."""
         super().__init__()
         self.backbone = backbone
         self.fpn = fpn
@@ -102,7 +102,15 @@ class PanopticNetwork(nn.Module):
             existence = [self.existence_head(*image) for image in zip(potentials, affinity, chosen, strict=True)]
             panoptic = [self.panoptic_head(*image) for image in zip(potentials, affinity, existence, strict=True)]
         return Outputs(
-            list(semantic), detections, admitted, potentials, list(affinity), panoptic, detector_losses, existence, upsampling
+            semantic=list(semantic),
+            detections=detections,
+            admitted=admitted,
+            potentials=potentials,
+            affinity=list(affinity),
+            panoptic=panoptic,
+            detector_losses=detector_losses,
+            existence=existence,
+            upsampling=upsampling,
         )
 
     def _pyramid(self, padded: Tensor) -> list[Tensor]:

@@ -45,8 +45,8 @@ class Potential(Protocol):
 class AffinityFeatures(Protocol):
     """Says which cells belong together."""
 
-    def __call__(self, pyramid: Sequence[Tensor]) -> Tensor:
-        """pyramid: P2..P5 -> (B, D, h, w)."""
+    def __call__(self, levels: Sequence[Tensor]) -> Tensor:
+        """levels: P2..P5, or what a shared decoder made of them -> (B, D, h, w)."""
         ...
 
 

@@ -24,7 +24,7 @@ class DynamicPotential(nn.Module):
     def __init__(
         self, *, stuff: Sequence[int], things: Sequence[int], variant: Variant, score_factor: bool, void_channel: bool
     ) -> None:
-        """Stuff and things: their class indices."""
+        """The class indices of each kind."""
         super().__init__()
         self.register_buffer("stuff", torch.tensor(stuff, dtype=torch.int64), persistent=False)
         self.register_buffer("things", torch.tensor(things, dtype=torch.int64), persistent=False)

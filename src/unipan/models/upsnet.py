@@ -32,7 +32,7 @@ class UpsnetPotential(nn.Module):
     things: Tensor
 
     def __init__(self, *, stuff: Sequence[int], things: Sequence[int]) -> None:
-        """Stuff and things: their class indices."""
+        """The class indices of each kind."""
         super().__init__()
         self.register_buffer("stuff", torch.tensor(stuff, dtype=torch.int64), persistent=False)
         self.register_buffer("things", torch.tensor(things, dtype=torch.int64), persistent=False)

@@ -58,11 +58,11 @@ def tiling_of(tile: TileSize) -> Tiling:
         raise InputError(f"tiles of {tile} px came; give whole numbers of pixels.") from error
     if not 1 <= len(sides) <= 2:
         raise InputError(f"{len(sides)} numbers came for tiles; give the side in pixels, and perhaps the overlap: 2048 256.")
-    tiling = Tiling(sides[0], sides[1] if len(sides) == 2 else sides[0] // 8)
+    tiling = Tiling(sides[0], sides[1] if len(sides) == 2 else max(sides[0] // 8, 1))
     if not 0 < tiling.overlap <= tiling.side // 2:
         raise InputError(
             f"tiles of {tiling.side} px with an overlap of {tiling.overlap} came; neighbours are joined where they overlap: give "
-            f"an overlap of 1 to {max(tiling.side // 2, 1)} px, half of the side at most."
+            "an overlap of 1 px to half of the side, and a side of at least 2."
         )
     return tiling
 

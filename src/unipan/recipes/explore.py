@@ -119,10 +119,10 @@ def explored(
     affinity = unpropagated = None
     if isinstance(panoptic_head, UnifiedHead) and panoptic_head.form != "none":
         affinity = affinity_products(outputs.affinity[0].flatten(1).T, panoptic_head.form)
-    if affinity and (head or predictor.head) == "unified":
-        channel = unpropagated_channel(inference, predictor.classes)
-        untrimmed = map_of_channels(channel, inference.admitted, predictor.classes)
-        unpropagated = drop_small_stuff(untrimmed, min_area_px=limit)
+        if (head or predictor.head) == "unified":
+            channel = unpropagated_channel(inference, predictor.classes, panoptic_head.unary_scale.item() or 1.0)
+            untrimmed = map_of_channels(channel, inference.admitted, predictor.classes)
+            unpropagated = drop_small_stuff(untrimmed, min_area_px=limit)
     return Explored(
         name=shown(entry.name),
         image=as_pil(entry.pixels),

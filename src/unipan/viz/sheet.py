@@ -10,6 +10,7 @@ from unipan.viz.fonts import font_of
 
 TITLE_PX = 17
 ROW_TITLE_PX = 14
+GAP_PX = 12
 QUIET = (96, 103, 115)
 
 
@@ -18,9 +19,8 @@ def contact_sheet(
     *,
     column_titles: Sequence[str],
     row_titles: Sequence[Sequence[str]] | None = None,
-    gap: int = 12,
 ) -> Image.Image:
-    """Lay images out in rows, each column as wide as its widest image. gap: pixels.
+    """Lay images out in rows, each column as wide as its widest image.
 
     row_titles: of each row one or more, each above its share of the columns: one above the row, or one above each pair.
     """
@@ -34,22 +34,25 @@ def contact_sheet(
     widths = [max((row[column].width for row in rows), default=TITLE_PX * 8) for column in range(len(column_titles))]
     heights = [max((image.height for image in row), default=0) for row in rows]
     header, caption = TITLE_PX * 2, ROW_TITLE_PX * 2 if row_titles is not None else 0
-    size = (gap + sum(width + gap for width in widths), gap + header + sum(height + caption + gap for height in heights))
+    size = (
+        GAP_PX + sum(width + GAP_PX for width in widths),
+        GAP_PX + header + sum(height + caption + GAP_PX for height in heights),
+    )
     sheet = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(sheet)
-    lefts = [gap + sum(widths[:column]) + gap * column for column in range(len(widths))]
+    lefts = [GAP_PX + sum(widths[:column]) + GAP_PX * column for column in range(len(widths))]
     for left, width, title in zip(lefts, widths, column_titles, strict=True):
-        _write(draw, title, (left, gap + header // 2), TITLE_PX, INK, width)
-    top = gap + header
+        _write(draw, title, (left, GAP_PX + header // 2), TITLE_PX, INK, width)
+    top = GAP_PX + header
     for index, (row, height) in enumerate(zip(rows, heights, strict=True)):
         if row_titles is not None:
             share = len(widths) // len(row_titles[index])
             for first, title in zip(range(0, len(widths), share), row_titles[index], strict=True):
-                width = sum(widths[first : first + share]) + gap * (share - 1)
+                width = sum(widths[first : first + share]) + GAP_PX * (share - 1)
                 _write(draw, title, (lefts[first], top + caption // 2), ROW_TITLE_PX, QUIET, width)
         for left, image in zip(lefts, row, strict=True):
             sheet.paste(image, (left, top + caption))
-        top += caption + height + gap
+        top += caption + height + GAP_PX
     return sheet
 
 

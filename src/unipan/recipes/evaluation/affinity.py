@@ -59,4 +59,4 @@ def things_of_cells(truth: PanopticMap, cells: Size, network_size: Size) -> tupl
 
 
 def _things(truth: PanopticMap) -> list[Segment]:
-    return [segment for segment in truth.segments if segment.is_thing and not segment.is_crowd]
+    return [segment for segment in truth.segments if segment.is_instance]

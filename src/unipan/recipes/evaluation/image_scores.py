@@ -144,7 +144,8 @@ def _judge_image(predictor: Predictor, image: Predicted, propagation: Propagatio
     (_, truth, inference, answer), classes = image, predictor.classes
     outputs, network_size, size = inference.outputs, inference.network_size, inference.size
     semantic = best_channel(outputs.semantic[0], network_size, size, outputs.upsampling[0]).cpu()
-    maps = AlignedMaps(truth, semantic, answer.ids, *([unpropagated_ids(inference, classes)] if propagation else []))
+    without = [unpropagated_ids(inference, classes, propagation.head.unary_scale.item() or 1.0)] if propagation else []
+    maps = AlignedMaps(truth, semantic, answer.ids, *without)
     matching = maps.match(maps.values[0], answer.segments, classes, min_stuff_area_px=predictor.min_stuff_area_px)
     confusion = maps.semantic_confusion(len(classes))
     if not propagation:
@@ -153,15 +154,18 @@ def _judge_image(predictor: Predictor, image: Predicted, propagation: Propagatio
     return Judged(matching, confusion, unpropagated, effect, affinity_of(inference, truth))
 
 
-def unpropagated_ids(inference: Inference, classes: ClassTable) -> Tensor:
+def unpropagated_ids(inference: Inference, classes: ClassTable, unary_scale: float = 1.0) -> Tensor:
     """(H, W) ids of `unpropagated_channel`."""
     num_channels = len(classes.stuff) + len(inference.outputs.admitted[0])
-    return ids_of_channels(unpropagated_channel(inference, classes), num_channels).cpu()
+    return ids_of_channels(unpropagated_channel(inference, classes, unary_scale), num_channels).cpu()
 
 
-def unpropagated_channel(inference: Inference, classes: ClassTable) -> Tensor:
-    """(H, W): the answer by the dynamic potential and the existence alone: what propagation adds shows against it."""
+def unpropagated_channel(inference: Inference, classes: ClassTable, unary_scale: float) -> Tensor:
+    """(H, W): the answer by the dynamic potential and the existence alone: what propagation adds shows against it.
+
+    unary_scale: the head's, by which the potential's logits weigh against the existence's; any above 0 where it has none.
+    """
     outputs, network_size, size = inference.outputs, inference.network_size, inference.size
     psi, num_stuff = outputs.potentials[0], len(classes.stuff)
-    logits = unary_logits(psi) + channel_bias(outputs.existence[0], num_stuff, len(psi))
+    logits = unary_scale * unary_logits(psi) + channel_bias(outputs.existence[0], num_stuff, len(psi))
     return best_channel(logits, network_size, size, outputs.upsampling[0])

@@ -136,7 +136,7 @@ def propagation_effect(
 
 def one_pixel_each(truth: PanopticMap) -> Target:
     """The truth's target with maps (1, n + 1) of void and of each of the n segments: what is so of one pixel is of all."""
-    is_thing = [segment.is_thing and not segment.is_crowd for segment in truth.segments]
+    is_thing = [segment.is_instance for segment in truth.segments]
     things = [segment for segment, wanted in zip(truth.segments, is_thing, strict=True) if wanted]
     index = count()
     return Target(
