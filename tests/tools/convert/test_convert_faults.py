@@ -35,11 +35,13 @@ def black(path: Path) -> None:
     save_numbers(path, np.zeros(SIZE, dtype=np.int32))
 
 
-def instances(folder: Path, annotations: list[Any], images: list[Any] | None = None) -> InstanceSource:
+def instances(
+    folder: Path, annotations: list[Any], images: list[Any] | None = None, categories: Any = ({"id": 3, "name": "cat"},)
+) -> InstanceSource:
     """Cats on black images."""
     black(folder / "images" / "a.png")
     images = [{"id": 1, "file_name": "a.png"}] if images is None else images
-    content = {"images": images, "annotations": annotations, "categories": [{"id": 3, "name": "cat"}]}
+    content = {"images": images, "annotations": annotations, "categories": list(categories)}
     (folder / "i.json").write_text(json.dumps(content), encoding="utf-8-sig")
     return InstanceSource(
         *(folder / "i.json", folder / "images"),
@@ -66,6 +68,8 @@ def areas(converted: Converted) -> list[int]:
         [[{"x": 1, "y": 1}, {"x": 7, "y": 1}, {"x": 1, "y": 5}]],
         [{"x": 1, "y": 1}, {"x": 7, "y": 1}, {"x": 1, "y": 5}],
         [["1", "1", "7", "1", "1", "5"]],
+        [[[1, 1]], [[7, 1]], [[1, 5]]],
+        [[[[1, 1]], [[7, 1]], [[1, 5]]]],
         [TRIANGLE, TRIANGLE],
     ],
 )
@@ -124,6 +128,28 @@ def test_a_leftover_beside_a_sound_polygon_is_left_out_alone(tmp_path: Path) -> 
     assert areas(converted) == [12]
     [fault] = converted.faults
     assert "annotation 1 (a.png), part 2 of 2: a polygon of 4 numbers" in fault
+
+
+def test_annotations_without_an_id_are_called_by_their_place(tmp_path: Path) -> None:
+    entries = [cat(1, segmentation) for segmentation in ([TRIANGLE], SQUARE_RLE, [])]
+    for entry in entries:
+        del entry["id"]
+    source = instances(tmp_path, entries)
+    assert source.faults == []
+    assert len(areas(source[0])) == 2
+    assert "annotation 3 of the list (a.png): it has no segmentation" in source[0].faults[0]
+
+
+def test_an_unused_category_of_the_same_name_is_left_out(tmp_path: Path) -> None:
+    """Roboflow lists a super-category called like the class."""
+    source = instances(tmp_path, [cat(1, [TRIANGLE])], categories=[{"id": 0, "name": "cat"}, {"id": 3, "name": "cat"}])
+    assert [info.dataset_id for info in source.classes.classes] == [3]
+    _, messages = run(source, tmp_path / "out", "stop")
+    assert "The category 0 is left out: no annotation has it, and 3 is 'cat' too." in messages
+
+
+def test_a_pixel_in_the_corner_is_no_share(tmp_path: Path) -> None:
+    assert areas(instances(tmp_path, [cat(1, [[0, 0, 1, 0, 1, 1, 0, 1]])])[0]) == [1]
 
 
 def test_a_class_of_crowds_alone_is_named(tmp_path: Path) -> None:

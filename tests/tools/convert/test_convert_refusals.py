@@ -71,7 +71,8 @@ def image(**fields: object) -> Change:
         (segmentation(None), "annotation 9 .* has no segmentation"),
         (segmentation({"counts": [40], "size": [6, 8]}), "annotation 9 .* add up to 40 pixels"),
         (segmentation({"counts": [48], "size": [8, 6]}), "its mask is 6x8 .* its image 8x6"),
-        (segmentation("polygon"), r"annotation 9 \(a\.png\): polygon is no segmentation; expected polygons .* or an RLE"),
+        (segmentation("polygon"), r"annotation 9 \(a\.png\): 'polygon' is no segmentation; expected polygons .* or an RLE"),
+        (segmentation([[0.1, 0.1, 0.9, 0.1, 1, 1]]), r"i\.json: all coordinates .* within 0 and 1; pixels are expected"),
         (lambda c: c.pop("categories"), "at categories: Field required"),
         (
             lambda c: c["annotations"].append(c["annotations"][0]),
@@ -108,12 +109,30 @@ def test_what_contradicts_itself(tmp_path: Path) -> None:
     nothing: Change = lambda content: None  # noqa: E731
     with pytest.raises(InputError, match="the id 3 is 'cat' in the categories but 'sky' in --stuff"):
         convert_instances(tmp_path, nothing, stuff=[{"id": 3, "name": "sky"}])
+    with pytest.raises(InputError, match=r"^'cat' has the id 4 in --stuff but 3 in the categories"):
+        convert_instances(tmp_path, nothing, stuff=[{"id": 4, "name": "cat"}])
+    with pytest.raises(InputError, match=r"^--stuff: .*_id 4 stands more than once"):
+        convert_instances(tmp_path, nothing, stuff=[{"id": 4, "name": "sky"}, {"id": 4, "name": "sea"}])
+    with pytest.raises(InputError, match=r"^--background cat is the name of another class"):
+        convert_instances(tmp_path, nothing, background="cat")
+    with pytest.raises(InputError, match=r"^the JSON lists no categories"):
+        convert_instances(tmp_path, lambda content: content.update(categories=[], annotations=[]))
     with pytest.raises(InputError, match="--semantic and --background"):
         convert_instances(tmp_path, nothing, semantic=tmp_path, background="sky")
     with pytest.raises(InputError, match="3 is both a class and a number to ignore"):
         convert_instances(tmp_path, nothing, semantic=tmp_path, ignore=[3])
     with pytest.raises(InputError, match="there is no folder nowhere"):
         convert_instances(tmp_path, nothing, semantic=Path("nowhere"))
+
+
+def _two_cats(content: dict[str, Any]) -> None:
+    content["categories"].append({"id": 4, "name": "cat"})
+    content["annotations"].append(content["annotations"][0] | {"id": 10, "category_id": 4})
+
+
+def test_two_used_categories_of_one_name(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"i\.json: the categories 3 and 4 are both called 'cat', and annotations have both"):
+        convert_instances(tmp_path, _two_cats)
 
 
 def pairs(folder: Path, semantic: np.ndarray, instances: np.ndarray | None = None) -> PairSource:

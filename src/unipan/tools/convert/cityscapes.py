@@ -1,5 +1,6 @@
 """Cityscapes' download, image by image, in the COCO panoptic format."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from unipan.data.cityscapes import IMAGES, TRUTH, Cityscapes
@@ -14,6 +15,7 @@ class CityscapesSource:
     are crowds.
     """
 
+    remarks: Sequence[str] = ()
     overlap_rule = "nobody: maps of one number a pixel can't overlap"
 
     def __init__(self, root: Path, split: str) -> None:

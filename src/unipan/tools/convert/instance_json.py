@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from unipan.classes import ClassTable, category_fault
 from unipan.data.coco_json import fault_of, read_json_as
 from unipan.errors import InputError, about, noted
 from unipan.json_values import read_as
@@ -20,9 +19,10 @@ ImageId = int | str
 class InstanceEntry:
     """One annotation."""
 
-    id: int | str
     image_id: ImageId
     category_id: int
+    id: int | str | None = None
+    """Where a tool wrote none, `read_instance_json` says which of the list it is."""
     segmentation: Any = None
     """Whatever a tool wrote; see `segmentation_patch`."""
     iscrowd: int | None = 0
@@ -71,6 +71,9 @@ def read_instance_json(path: Path) -> InstanceJson:
             raise InputError("it is a panoptic JSON, which training reads as it is (--data.train); nothing is to be converted.")
         if not raw.images:
             raise InputError("it lists no images; expected at least one.")
+        for position, entry in enumerate(raw.annotations, 1):
+            if isinstance(entry, InstanceEntry) and entry.id is None:
+                entry.id = f"{position} of the list"
         listed = _add_images(content, raw.images)
         _check_kinds(raw.annotations, listed)
         _add_annotations(content, raw.annotations, listed)
@@ -140,35 +143,3 @@ def _where(entry: Any, position: int, content: InstanceJson) -> str:
     image = content.images.get(id) if isinstance(id, int | str) else None
     name = f"annotation {fields['id']}" if "id" in fields else f"entry {position} of annotations"
     return f"{name} ({image.file_name})" if image else name
-
-
-def class_table(categories: list[dict[str, Any]], stuff: list[dict[str, Any]], background: str | None) -> ClassTable:
-    """The JSON's categories, of which those in `stuff` are stuff and the rest things; then further stuff; the background last.
-
-    Entries of `stuff` that call themselves things (isthing) are passed over, so that it may be a list of all classes.
-    """
-    categories = [_read_class(entry) for entry in categories]
-    stuff = [_read_class(entry) for entry in stuff if not read_as(int, entry.get("isthing"))]
-    stuff_names = {entry["id"]: entry["name"] for entry in stuff}
-    for entry in categories:
-        if stuff_names.get(entry["id"], entry["name"]) != entry["name"]:
-            raise InputError(
-                f"the id {entry['id']} is {entry['name']!r} in the categories but {stuff_names[entry['id']]!r} in --stuff; "
-                "give the two classes ids of their own."
-            )
-    known = {entry["id"] for entry in categories}
-    entries = [entry | {"isthing": int(entry["id"] not in stuff_names)} for entry in categories]
-    entries += [entry | {"isthing": 0} for entry in stuff if entry["id"] not in known]
-    if background:
-        entries.append({"id": max((entry["id"] for entry in entries), default=0) + 1, "name": background, "isthing": 0})
-    return ClassTable.from_categories(entries)
-
-
-def _read_class(entry: dict[str, Any]) -> dict[str, Any]:
-    """A class's entry, which need not say what it is, with its id as a number."""
-    if "id" not in entry or "name" not in entry:
-        raise InputError(f"the class {entry} lacks id or name; each needs both.")
-    fault = category_fault(entry | {"isthing": 0})
-    if fault:
-        raise InputError(f"the class {entry} {fault}.")
-    return entry | {"id": read_as(int, entry["id"])}

@@ -12,10 +12,11 @@ from unipan.data.coco_json import stem_below
 from unipan.data.coco_writer import png_of
 from unipan.data.image_paths import check_apart, find_listed
 from unipan.errors import InputError, about
-from unipan.tools.convert.instance_json import InstanceEntry, class_table, read_instance_json
+from unipan.tools.convert.instance_classes import class_table, own_classes
+from unipan.tools.convert.instance_json import InstanceEntry, read_instance_json
 from unipan.tools.convert.label_maps import ClassNumbers
 from unipan.tools.convert.rasterize import Shape, paint
-from unipan.tools.convert.segmentation import segmentation_patch
+from unipan.tools.convert.segmentation import check_pixels, segmentation_patch
 from unipan.tools.convert.source import Converted, Unclaimed, assembled, check_size, checked_folder, files_by_stem
 from unipan.types import Size
 
@@ -50,8 +51,11 @@ class InstanceSource:
         self._maps = files_by_stem(semantic, "PNG file", {".png"}) if semantic else {}
         self._semantic = semantic
         content = read_instance_json(json_path)
+        every = [entry for entries in content.annotations.values() for entry in entries]
+        categories, self.remarks = own_classes(json_path, content.categories, {entry.category_id for entry in every})
+        self.classes = class_table(categories, stuff, background)
         with about(json_path):
-            self.classes = class_table(content.categories, stuff, background)
+            check_pixels([entry.segmentation for entry in every])
         self._images, self._annotations = list(content.images.values()), content.annotations
         names = [image.file_name for image in self._images]
         self._listed = find_listed(images_dir, names, json_path)

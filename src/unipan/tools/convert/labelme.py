@@ -64,6 +64,7 @@ class LabelmeSource:
     Pixels without a shape are void, or of the stuff class `background`, and shapes with a label to ignore void what is below.
     """
 
+    remarks: Sequence[str] = ()
     overlap_rule = "the shape that stands later in its file"
 
     def __init__(

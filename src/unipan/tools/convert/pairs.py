@@ -26,6 +26,7 @@ class PairSource:
     alone; the numbers of stuff count for nothing.
     """
 
+    remarks: Sequence[str] = ()
     overlap_rule = "nobody: maps of one number a pixel can't overlap"
 
     def __init__(

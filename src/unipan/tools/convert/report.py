@@ -78,7 +78,9 @@ def sentences(counts: Sequence[SplitCounts], parts: Sequence[Part], out: Path) -
         sentences.append(f"Overlapping pixels went to {parts[0].source.overlap_rule}.")
     vanished = [name for count in counts for name in count.vanished]
     if vanished:
-        sentences.append(f"Vanished, because others cover them or they hold no pixel's centre: {listing(vanished)}.")
+        sentences.append(
+            f"Vanished, because others cover them, they hold no pixel's centre, or --clip cut them away: {listing(vanished)}."
+        )
     empty = sum(count.empty for count in counts)
     if empty:
         sentences.append(f"{plural(empty, 'image')} without any segment: all is void, and nothing is learnt from it.")
@@ -90,6 +92,7 @@ def sentences(counts: Sequence[SplitCounts], parts: Sequence[Part], out: Path) -
     faults = all_faults(parts, counts)
     if faults:
         sentences.append(f"Left out: {counted_faults(faults)}")
+    sentences += {remark: None for part in parts for remark in part.source.remarks}
     return [*sentences, _classes(parts[0].source.classes), next_step(parts, out)]
 
 

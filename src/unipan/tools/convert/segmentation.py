@@ -1,6 +1,8 @@
 """The segmentation of a COCO annotation, in each form that tools write, to pixels. H x W pixels of an image."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import inf
 from typing import Annotated, Any
 
 import numpy as np
@@ -28,10 +30,39 @@ class Point:
     y: float
 
 
-Part = Rle | list[float] | list[tuple[float, float]] | list[Point]
-"""A mask as run lengths, or one outline: x1, y1, x2, y2, ...; [x, y] pairs; {"x": .., "y": ..}."""
+Outline = list[float] | list[tuple[float, float]] | list[tuple[tuple[float, float]]] | list[Point]
+"""x1, y1, x2, y2, ...; [x, y] pairs; OpenCV's [[x, y]]; {"x": .., "y": ..}."""
+Part = Rle | Outline
 
 PART: TypeAdapter[Part] = TypeAdapter(Annotated[Part, Field(union_mode="left_to_right")])
+
+
+def check_pixels(segmentations: Iterable[Any]) -> None:
+    """Refuse polygons that are all given as shares of the image's size. Raises: InputError."""
+    shares = False
+    for number in _coordinates(list(segmentations)):
+        if not 0 <= number <= 1:
+            return
+        shares |= number not in (0, 1)
+    if shares:
+        raise InputError(
+            "all coordinates of its polygons lie within 0 and 1; pixels are expected. Multiply each x by the width of its image "
+            "and each y by the height."
+        )
+
+
+def _coordinates(value: Any) -> Iterator[float]:
+    """The numbers of outlines in any form; an RLE, which is of pixels, is none within 0 and 1."""
+    match value:
+        case int() | float():
+            yield value
+        case list():
+            for item in value:
+                yield from _coordinates(item)
+        case {"x": x, "y": y}:
+            yield from _coordinates([x, y])
+        case dict():
+            yield inf
 
 
 def segmentation_patch(segmentation: Any, size: Size, *, clip: bool, where: str, faults: list[str]) -> Patch | None:
@@ -62,7 +93,7 @@ def _part_patch(part: Any, size: Size, *, clip: bool) -> Patch:
     try:
         valid = PART.validate_python(part)
     except ValidationError as error:
-        text = str(part)
+        text = repr(part)
         raise InputError(
             f"{text if len(text) < 60 else text[:57] + '...'} is no segmentation; expected polygons [[x1, y1, x2, y2, ...], ...] "
             'or an RLE {"counts": ..., "size": [height, width]}. Write it so, or remove it.'
@@ -79,11 +110,15 @@ def _part_patch(part: Any, size: Size, *, clip: bool) -> Patch:
     return polygon_patch(points, size)
 
 
-def _corners(outline: list[float] | list[tuple[float, float]] | list[Point]) -> Points:
+def _corners(outline: Outline) -> Points:
     """(k, 2) corners."""
     numbers: list[float] = []
     for item in outline:
-        numbers += (item.x, item.y) if isinstance(item, Point) else item if isinstance(item, tuple) else (item,)
+        match item:
+            case Point(x, y) | (x, y) | ((x, y),):
+                numbers += (x, y)
+            case _:
+                numbers.append(item)
     if len(numbers) % 2 or len(numbers) < 6:
         raise InputError(
             f"a polygon of {len(numbers)} numbers came; a polygon is x, y pairs of at least 3 points. Remove or mend it."
