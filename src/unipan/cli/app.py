@@ -54,7 +54,7 @@ MENU = Menu(
         "inspect": _with_presets(inspect, "Draw what a training would see: settings as for train, and an image file for --out."),
         "convert": Menu(
             "form",
-            "Write another format in the COCO panoptic layout, which train reads, or that as shards.",
+            "Convert other formats to the COCO panoptic layout, which train reads, or that to tar shards.",
             {form.__name__: Command(form) for form in (cityscapes, instances, pairs, labelme, shards)},
         ),
         "tables": Menu(

@@ -25,9 +25,13 @@ from unipan.overrides import NO_OVERRIDES
 if TYPE_CHECKING:
     from unipan.recipes.parts import PartOf
 
-Part = Annotated[str, arg(metavar="I/N", help="Count every N-th image only, from the I-th on, into --out: 1/4 to 4/4.")]
+Part = Annotated[
+    str, arg(metavar="I/N", help="Take every N-th image only, from the I-th on, and write the counts to --out: 1/4 to 4/4.")
+]
 PartOut = Annotated[Path | None, arg(metavar="FILE", help="The file for a part's counts."), Unset]
-MergeParts = Annotated[list[Path], arg(metavar="FILE ...", help="Add the files of all parts, whose options stand here likewise.")]
+MergeParts = Annotated[
+    list[Path], arg(metavar="FILE ...", help="Combine the files of all parts; give the same options as for the parts.")
+]
 
 
 def evaluate(
@@ -47,7 +51,7 @@ def evaluate(
 ) -> None:
     """Score a run on its held-out images: tables of PQ, IoU, AP (extra `coco`) and confusion, and RUN/metrics.json.
 
-    What is not as the run has it is in the file's name: RUN/metrics_MARKS.json. A launcher's processes share the images.
+    Settings that differ from the run's are in the file's name: RUN/metrics_MARKS.json. A launcher's processes share the images.
 
     Args:
         root: The data set's folder, where it is not the one that the run was trained on.

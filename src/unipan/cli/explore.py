@@ -31,7 +31,7 @@ def explore(
     Args:
         images: Image files, or folders of them; or none, with --samples.
         out: The page.
-        samples: Explore so many of the run's held-out images, with their truth.
+        samples: How many of the run's held-out images to explore, with their truth.
         truth: A panoptic JSON, with its PNG folder beside it, that has the images' truth.
         root: The data set's folder for --samples, where it is not the one that the run was trained on.
         head: The way to the answer, where it is not the one trained for.

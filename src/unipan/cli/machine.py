@@ -10,7 +10,7 @@ from unipan.overrides import NO_OVERRIDES
 
 
 def env(*, as_json: AsJson = False) -> None:
-    """Say what is here: versions, devices, threads, and which extras are missing. Send it along with a question."""
+    """Show versions, devices, threads, and which extras are missing. Send it along with a bug report."""
     from unipan.recipes.environment import environment
 
     found = environment()
@@ -31,7 +31,7 @@ def benchmark(
     device: DeviceName = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Time a run's answers here, part by part: images a second, and the most memory. Nothing is written.
+    """Measure a run's speed on this machine, part by part, and its peak memory. Nothing is written.
 
     Args:
         samples: On so many of its held-out images, or of noise.

@@ -48,13 +48,13 @@ def predict(
     Images that can't be read are named and left out, with exit status 2 at the end.
 
     Args:
-        images: Image files, or folders of them with all their levels; also by address, as s3://BUCKET/FOLDER (extra `cloud`).
+        images: Image files, or folders, searched with all subfolders; also by address, as s3://BUCKET/FOLDER (extra `cloud`).
         out: Folder for the results, or the address of one.
         head: The way to the answer, where it is not the one trained for.
         trim: Turn small stuff segments into void, by the run's own limit.
         truth: A JSON whose images have the ids to write; without it, whole numbers where file names are.
         overlay: What the overlays are written as, or none; PNG is exact, and takes half a second for 2 megapixels.
-        skip_done: Go on behind what a call that was stopped has done.
+        skip_done: Skip images that an earlier call, which was stopped, has finished.
         engine: Where images are predicted: here, one by one, or by Ray on this machine or a cluster (extra `ray`).
         ray_predictors: How many of Ray's processes predict; 0: as many as there is room for.
         ray_gpus: GPUs for each of them; 0.5 puts two on one. 0: each computes on one processor.
