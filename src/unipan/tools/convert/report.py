@@ -34,9 +34,7 @@ class SplitCounts:
     json: Path
     images: int = 0
     segments: int = 0
-    crowds: Counter[str] = field(default_factory=Counter)
-    """Of each class of things by its name, as the next."""
-    instances: Counter[str] = field(default_factory=Counter)
+    crowds: int = 0
     pixels: int = 0
     contested_px: int = 0
     """Claimed by several segments."""
@@ -46,13 +44,17 @@ class SplitCounts:
     vanished: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     """What is left out, because it can't be used; each a sentence."""
+    crowds_of: Counter[str] = field(default_factory=Counter)
+    """Of each class of things by its name, as the next."""
+    instances_of: Counter[str] = field(default_factory=Counter)
 
     def add(self, converted: Converted) -> None:
         panoptic = converted.panoptic
         self.images += 1
         self.segments += len(panoptic.segments)
-        self.crowds.update(segment.name for segment in panoptic.segments if segment.is_crowd)
-        self.instances.update(segment.name for segment in panoptic.segments if segment.is_thing and not segment.is_crowd)
+        self.crowds += sum(segment.is_crowd for segment in panoptic.segments)
+        self.crowds_of.update(segment.name for segment in panoptic.segments if segment.is_crowd)
+        self.instances_of.update(segment.name for segment in panoptic.segments if segment.is_instance)
         self.pixels += panoptic.ids.numel()
         self.contested_px += converted.contested_px
         self.void_px += int((panoptic.ids == VOID_ID).sum())
@@ -65,7 +67,7 @@ def summary(counts: Iterable[SplitCounts]) -> Table:
     """A row for each split."""
     table = Table("Converted", "split", "images", "segments", "crowds", "overlapping px", "vanished", "void")
     for count in counts:
-        numbers = (count.images, count.segments, count.crowds.total(), count.contested_px, len(count.vanished))
+        numbers = (count.images, count.segments, count.crowds, count.contested_px, len(count.vanished))
         void = f"{count.void_px / max(count.pixels, 1):.1%}"
         table.add_row(count.split, *(f"{number:,}" for number in numbers), void)
     return table
@@ -106,8 +108,8 @@ def _classes(classes: ClassTable) -> str:
 
 def _only_crowds(counts: Sequence[SplitCounts]) -> list[str]:
     """The classes of things that have crowds and nothing else, each with its crowds' number."""
-    crowds = sum((count.crowds for count in counts), Counter[str]())
-    instances = sum((count.instances for count in counts), Counter[str]())
+    crowds = sum((count.crowds_of for count in counts), Counter[str]())
+    instances = sum((count.instances_of for count in counts), Counter[str]())
     return [f"{name} ({plural(number, 'crowd')})" for name, number in crowds.items() if not instances[name]]
 
 
