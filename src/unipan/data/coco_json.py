@@ -1,6 +1,5 @@
 """The COCO panoptic JSON: what a file must hold, read and checked once."""
 
-from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from unipan.classes import VOID_ID, ClassTable
 from unipan.data.id_maps import MAX_ID
+from unipan.data.json_files import json_bytes
 from unipan.errors import InputError
 from unipan.json_values import adapter
 from unipan.ops.images import is_file
@@ -120,11 +120,6 @@ def _first_fault(error: "ValidationError", whole: str) -> str:
     first = error.errors()[0]
     what = "it is no JSON object" if first["type"] == "dataclass_type" else first["msg"]  # which names a class of ours
     return f"at {'.'.join(str(part) for part in first['loc']) or whole}: {what}"
-
-
-def json_bytes(path: Path) -> bytes:
-    """A JSON file's content without the byte order mark that Windows' editors put before it."""
-    return path.read_bytes().removeprefix(BOM_UTF8)
 
 
 def leads_out(name: str) -> bool:

@@ -10,8 +10,9 @@ from typing import assert_never
 from unipan.choices import Form
 from unipan.console import counted
 from unipan.data.coco_files import PanopticFile, read_panoptic_file
-from unipan.data.coco_json import json_bytes, leads_out, listing, stem_below
+from unipan.data.coco_json import leads_out, listing, stem_below
 from unipan.data.image_paths import check_apart
+from unipan.data.json_files import json_bytes
 from unipan.errors import InputError
 from unipan.files import make_folder, write_json
 from unipan.interchange import Entry, to_coco_instances, to_geojson, to_label_studio, to_labelme

@@ -48,10 +48,13 @@ class Source(Protocol):
     """Of each image, below that folder."""
     faults: list[str]
     """What is left out of the whole, because it can't be used; each a sentence."""
-    remarks: Sequence[str]
-    """What else a person should know of the whole; each a sentence."""
     overlap_rule: str
     """Who gets a pixel that several segments claim, in words."""
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What else a person should know of the whole; each a sentence."""
+        ...
 
     def __getitem__(self, index: int, /) -> Converted: ...
 

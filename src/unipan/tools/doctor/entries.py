@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from unipan.classes import VOID, ClassInfo, category_fault, class_of
-from unipan.data.coco_json import AnnotationEntry, ImageEntry, fault_of, json_bytes, leads_out, listing, twin
+from unipan.data.coco_json import AnnotationEntry, ImageEntry, fault_of, leads_out, listing, twin
+from unipan.data.json_files import json_bytes
 from unipan.errors import InputError, plural
 from unipan.json_values import read_as, read_id
 from unipan.tools.doctor.faults import Kind
@@ -51,9 +52,11 @@ def read_listed(path: Path) -> Listed:
     from pydantic_core import from_json
 
     try:
-        content = from_json(json_bytes(path))  # training's own parser
+        text = json_bytes(path)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}. Expected a JSON file in the COCO panoptic format.") from error
+    try:
+        content = from_json(text)  # training's own parser
     except ValueError as error:
         raise InputError(f"{path} is no JSON: {error}. It may be cut off; write it again.") from error
     parts = ("images", "annotations", "categories")

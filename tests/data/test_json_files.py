@@ -1,0 +1,35 @@
+"""Text in whichever encoding a JSON comes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from unipan.data.coco_json import PanopticJson, read_json_as
+from unipan.errors import InputError
+from unipan.tools.doctor.entries import read_listed
+
+TEXT = json.dumps(
+    {"images": [], "annotations": [], "categories": [{"id": 1, "name": "k\u00e4tzchen", "isthing": 1}]}, ensure_ascii=False
+)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_unicode_in_each_encoding_is_one(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(TEXT.encode(encoding))
+    assert read_json_as(PanopticJson, path).categories[0]["name"] == "k\u00e4tzchen"
+    assert read_listed(path).categories[1].name == "k\u00e4tzchen"
+    path.write_bytes(b"\xfe\xff" + TEXT.encode("utf-16-be"))
+    assert read_listed(path).categories[1].name == "k\u00e4tzchen"
+
+
+@pytest.mark.parametrize("content", [TEXT.encode("latin-1"), TEXT.encode("utf-16")[:-1]])
+def test_another_encoding_is_named_as_that(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    message = r"^.*a\.json is not UTF-8, first at byte \d+; save it as UTF-8\.$"
+    with pytest.raises(InputError, match=message):
+        read_json_as(PanopticJson, path)
+    with pytest.raises(InputError, match=message):
+        read_listed(path)
