@@ -33,6 +33,11 @@ def scene(height: int, width: int, *, shift: int = 0) -> PanopticMap:
     return panoptic_map(ids, labels, CLASSES)
 
 
+def all_void(height: int = 96, width: int = 128) -> PanopticMap:
+    """A map without a segment."""
+    return PanopticMap(torch.zeros(height, width, dtype=torch.int32), (), CLASSES)
+
+
 def explored(
     *,
     height: int = 96,

@@ -4,6 +4,7 @@ import json
 import re
 import zlib
 from base64 import b64decode
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from affinity_rows import affinity_rows
-from explored import HOSTILE, explored
+from explored import HOSTILE, all_void, explored
 
 from unipan.errors import InputError
 from unipan.ops.propagation import affinity_products
@@ -92,12 +93,18 @@ def test_a_page_is_written_whole(tmp_path: Path) -> None:
 
 
 def test_what_a_network_lacks_is_left_out() -> None:
-    from dataclasses import replace
-
     bare = replace(explored(masks=False), parts={}, bias=torch.zeros(0), affinity=None, unpropagated=None, truth=None)
     stored = bare.to_json()
     assert (stored["channels"], stored["affinity"], stored["parts"], stored["detections"]["masks"]) == ([], None, {}, None)
     assert set(stored["maps"]) == {"answer", "semantic"}
+
+
+@pytest.mark.parametrize("key", ["answer", "truth", "unpropagated"])
+def test_a_map_of_nothing_but_void_is_stored_too(key: str) -> None:
+    stored = replace(explored(), **{key: all_void()}).to_json()["maps"]
+    assert set(stored) == {"answer", "truth", "unpropagated", "semantic"}
+    assert stored[key]["segments"] == []
+    assert not numbers(stored[key]["pixels"], "<u2").any()
 
 
 @pytest.mark.parametrize("form", ["none", "dot", "pooled", "normalised", "softmax"])

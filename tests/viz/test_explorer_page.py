@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from explored import HOSTILE, explored
+from explored import HOSTILE, all_void, explored
 from PIL import Image
 from test_explorer import numbers
 
@@ -354,6 +354,19 @@ def test_an_image_of_two_megapixels(opened: Open, tmp_path: Path) -> None:
     page.mouse.click(*at(page, 300, 400))
     frame(page)
     assert page.evaluate("segmentAt(state.image, 'answer', state.pins[0]).name") == "tool"
+
+
+@pytest.mark.parametrize("key", ["answer", "truth", "unpropagated"])
+def test_an_image_of_nothing_but_void_is_shown_beside_others(opened: Open, key: str) -> None:
+    page, _ = opened(explored(), replace(explored(name="void"), **{key: all_void()}), explored(name="third"))
+    for index, segments in enumerate((4, 0, 4)):
+        page.evaluate(f"showImage({index})")
+        for layer in range(1, 10):
+            page.keyboard.press(f"Digit{layer}")
+        page.mouse.click(*at(page, 60, 20))
+        frame(page)
+        assert page.evaluate(f"state.image.maps.{key}.segments.length") == segments
+        assert page.evaluate(f"segmentAt(state.image, {key!r}, {{x: 60, y: 20}})?.name") == ("sky" if segments else None)
 
 
 def test_a_network_without_affinity_says_so(opened: Open) -> None:

@@ -69,7 +69,7 @@ class Explored:
             "width": self.image.width,
             "height": self.image.height,
             "image": _jpeg(self.image),
-            "maps": {key: segments_json(each, self.classes) for key, each in maps.items() if each}
+            "maps": {key: segments_json(each, self.classes) for key, each in maps.items() if each is not None}
             | {"semantic": self._semantic()},
             "detections": self._detections(),
             "channels": self._channels(),
