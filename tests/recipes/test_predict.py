@@ -191,6 +191,33 @@ def test_overlays_are_jpeg_png_or_none(
     assert np.array_equal(np.asarray(Image.open(tmp_path / "png/b_overlay.png")), np.asarray(drawn)), "as from Python"
 
 
+def test_a_call_that_was_stopped_leaves_no_json_of_other_answers(
+    learnt_run: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its PNGs would be of two calls."""
+    out = tmp_path / "out"
+    predict(str(learnt_run), [folder], out)
+    with monkeypatch.context() as patch:
+        patch.setattr(predict_image, "save_image", lambda drawn, path: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            predict(str(learnt_run), [folder], out, overrides=Overrides(threshold=0.9))
+    assert not (out / "panoptic.json").exists()
+
+
+def test_images_that_leave_the_json_are_named(
+    learnt_run: Path, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = tmp_path / "out"
+    predict(str(learnt_run), [folder], out)
+    predict(str(learnt_run), [folder], out)
+    assert not [message for message in caplog.messages if "earlier call" in message], "the same images are just done again"
+    predict(str(learnt_run), [folder / "b.png"], out)
+    [message] = [message for message in caplog.messages if "earlier call" in message]
+    assert "those of 2 images keep their files, but leave panoptic.json" in message
+    assert message.endswith("001.png, 002.jpg")
+    assert (out / "panoptic/001.png").exists()
+
+
 def test_what_is_done_is_not_mixed_with_others(learnt_run: Path, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     predict(str(learnt_run), [folder / "b.png"], out)

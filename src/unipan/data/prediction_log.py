@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -21,6 +22,17 @@ class DoneImage(NamedTuple):
     segments: int
     line: int  # of the lines of images
     state: FileState | None  # of its file, as it was predicted; None where nothing is known
+
+
+def names_logged(path: Path) -> list[str]:
+    """The images that a log's whole lines name, once each; none where there is no log."""
+    names: dict[str, None] = {}
+    if is_file(path):
+        with path.open("rb") as file:
+            for line in file:
+                with suppress(ValueError, KeyError, TypeError):  # the first line, one that was cut, or a file of another's
+                    names[json.loads(line)["image"]["file_name"]] = None
+    return list(names)
 
 
 class PredictionLog:

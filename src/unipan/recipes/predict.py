@@ -8,17 +8,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from unipan.addresses import Address, Location, named, state_of, written_to
+from unipan.addresses import Address, Location, is_file, named, remove, state_of, written_to
 from unipan.checkpoint import open_run
 from unipan.choices import OverlayForm, PanopticHead
-from unipan.console import Table, counted, logger
+from unipan.console import Table, counted, logger, warn
 from unipan.data.address_log import AddressLog
 from unipan.data.cityscapes_labels import image_id_of, with_label_ids
 from unipan.data.coco_json import listing
 from unipan.data.coco_writer import png_of
 from unipan.data.image_ids import ids_in_json, ids_of_names, names_apart
 from unipan.data.image_paths import check_apart
-from unipan.data.prediction_log import PredictionLog
+from unipan.data.prediction_log import PredictionLog, names_logged
 from unipan.errors import plural
 from unipan.files import make_folder
 from unipan.ops.tiles import TileSize, tiling_of
@@ -93,7 +93,7 @@ def predict(
         "overlay": overlay_form,
         "tile": None if tile is None else list(tiling_of(tile)),
     }
-    with _log(out, origin_of(run, settings), resume=skip_done) as log:
+    with _log(out, origin_of(run, settings), names, resume=skip_done) as log:
         left = _left(log, [*map(ImageJob, files, names, ids)], given_ids=truth is not None)
         states = [state_of(job.source) for job in left]
         for job, state, done in zip(left, states, counted(predicted(left), "predicting", len(left)), strict=True):
@@ -110,6 +110,22 @@ def predict(
         with written_to(out) as folder:
             log.write_json(folder / "panoptic.json", with_label_ids(classes))
     return Predictions(images=len(log.done), segments=log.segments, last=last, unreadable=unreadable, noted=noted)
+
+
+def _make_way(out: Location, names: Sequence[str]) -> None:
+    """Remove the JSON of an earlier call, or it would stand over PNGs of this one; say which images are no longer in it."""
+    if isinstance(out, Address):
+        file = out.below("panoptic.json")
+        remove([file] if is_file(file) else [])
+        return
+    others = [name for name in names_logged(out / "panoptic.jsonl") if name not in {*names}]
+    if others:
+        warn(
+            f"{out} holds an earlier call's answers:",
+            f"those of {plural(len(others), 'image')} keep their files, but leave panoptic.json (with --skip-done they "
+            f"would stay in it): {listing(others)}",
+        )
+    (out / "panoptic.json").unlink(missing_ok=True)
 
 
 def _left(log: PredictionLog, jobs: Sequence[ImageJob], *, given_ids: bool) -> list[ImageJob]:
@@ -142,7 +158,9 @@ def _engine(
     return partial(predicted_by_ray, partial(worker, named_absolutely(run), out.absolute()), ray, device=device)
 
 
-def _log(out: Location, origin: dict[str, Any], *, resume: bool) -> PredictionLog:
+def _log(out: Location, origin: dict[str, Any], names: Sequence[str], *, resume: bool) -> PredictionLog:
+    if not resume:
+        _make_way(out, names)
     if isinstance(out, Address):
         return AddressLog(out.below("panoptic.jsonl"), origin, resume=resume)
     make_folder(out)
