@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from unipan.data.image_paths import check_apart, find_files, found_images, image_suffixes, locate_images
+from unipan.data.image_paths import check_apart, find_files, found_images, locate_images
+from unipan.data.nearby import image_suffixes, nearby, spelled
 from unipan.errors import InputError
 from unipan.ops.images import read_image
 
@@ -86,3 +87,33 @@ def test_a_name_may_mean_one_file_none_or_several(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"x\.jpg could be c1/x\.jpg, c2/x\.jpg"):
         found_images(tmp_path, names, Path("train.json"))
     assert found_images(tmp_path, ["b.jpg", "gone.jpg"], Path("train.json")) == ["c1/b.jpg", "gone.jpg"]
+
+
+COMPOSED, PARTED = "m\u00fc.png", "mu\u0308.png"
+
+
+@pytest.mark.parametrize(("there", "written"), [(COMPOSED, PARTED), (PARTED, COMPOSED)])
+@pytest.mark.parametrize("above", ["", "day/"])
+def test_both_unicode_forms_of_a_name_are_found(there: str, written: str, above: str, tmp_path: Path) -> None:
+    touch(tmp_path, above + there, "deep/" + there.replace("m", "n"))
+    assert spelled(tmp_path, above + written) == above + there
+    names = [above + written, written.replace("m", "n")]
+    assert locate_images(tmp_path, names) == [[above + there], ["deep/" + there.replace("m", "n")]]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("A.JPG", "a.jpg is there; write its name as it is"),
+        ("a.png", "a.jpg is there; write its name as it is"),
+        ("images/a.jpg", "{top}/images/a.jpg is there; name the folder {top}"),
+        ("other/place/a.jpg", "a.jpg is there; write its name without what leads to the folder"),
+        ("b.jpg", ""),
+        ("x" * 300, ""),
+        ("none/b.jpg", ""),
+        ("no\0ne/b.jpg", ""),
+    ],
+)
+def test_what_is_there_in_place_of_a_missing_file(name: str, said: str, tmp_path: Path) -> None:
+    touch(tmp_path / "images", "a.jpg")
+    assert nearby(tmp_path / "images", name) == said.format(top=tmp_path)

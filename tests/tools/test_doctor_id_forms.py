@@ -17,7 +17,7 @@ from unipan.tools.doctor.segments import ListedSegment
 def test_other_ids_in_colors_are_decoded_once(listed: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(id_forms, "_readings", lambda file: pytest.fail(f"{file} is decoded again"))
     save_ids(tmp_path / "1.png", drawn())
-    ids, fault = read_ids(_image(listed), tmp_path / "1.png")
+    ids, fault = read_ids(_image(listed), tmp_path)
     assert fault is None
     assert ids is not None
     assert torch.equal(ids, torch.from_numpy(drawn()).int())
@@ -29,7 +29,7 @@ def test_ids_with_blue_first_are_read_where_some_are_the_same(tmp_path: Path) ->
     ids = drawn() * 0 + same
     ids[0] = CAT
     save_ids(tmp_path / "1.png", swapped_ids(ids))
-    found, fault = read_ids(_image((same, CAT)), tmp_path / "1.png")
+    found, fault = read_ids(_image((same, CAT)), tmp_path)
     assert fault is not None
     assert found is not None
     assert torch.equal(found, torch.from_numpy(ids).int())

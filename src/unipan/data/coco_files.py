@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unipan.classes import VOID_ID, ClassTable
-from unipan.data.coco_json import AnnotationEntry, ImageEntry, PanopticJson, check_consistency, listing, read_json_as, spelled
+from unipan.data.coco_json import AnnotationEntry, ImageEntry, PanopticJson, check_consistency, listing, read_json_as
 from unipan.data.id_maps import SWAPPED, read_id_map, swapped_ids
+from unipan.data.nearby import nearby, spelled
 from unipan.errors import InputError, about
+from unipan.ops.images import is_file
 from unipan.ops.segments import Label, joined_stuff, panoptic_map, runs_of
 from unipan.types import PanopticMap
 
@@ -60,6 +62,8 @@ class PanopticFile:
     def map(self, position: int) -> PanopticMap:
         """Read one image's segments. Ids that PNG and JSON don't share, and categories without a class, are an InputError."""
         png = self.png(position)
+        if not is_file(png) and (there := nearby(self.folder, self.png_names[position])):
+            raise InputError(f"{self.path} names {self.png_names[position]}, which is not in {self.folder}, but {there}.")
         panoptic = agreeing_map(read_id_map(png), self.labels(position), self.classes, f"{png} and {self.path}")
         return joined_stuff(panoptic, self.classes) if self.joins_stuff else panoptic
 

@@ -11,7 +11,6 @@ from unipan.data.id_maps import MAX_ID
 from unipan.data.json_files import json_bytes
 from unipan.errors import InputError
 from unipan.json_values import adapter
-from unipan.ops.images import is_file
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -126,15 +125,6 @@ def leads_out(name: str) -> bool:
     """Whether a file name out of a JSON is empty, absolute on any system, or climbs; C:a.png leads out only where drives are."""
     path = PureWindowsPath(name)
     return bool(not path.name or path.root or Path(name).drive) or ".." in path.parts
-
-
-def spelled(folder: Path, name: str) -> str:
-    """A file name out of a JSON as it is to be looked for below `folder`.
-
-    With / for each backslash, as of a JSON from Windows, where that is a file and the name as written is none.
-    """
-    slashed = name.replace("\\", "/")
-    return slashed if slashed != name and not is_file(folder / name) and is_file(folder / slashed) else name
 
 
 def twin(id: int | str) -> int | str:

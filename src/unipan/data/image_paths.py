@@ -4,26 +4,13 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-from PIL import Image
-
 from unipan.data.cityscapes_labels import image_name
-from unipan.data.coco_json import listing, spelled
+from unipan.data.coco_json import listing
+from unipan.data.nearby import image_suffixes, nearby, normal_forms, spelled
 from unipan.errors import InputError, about
 from unipan.ops.images import is_file
-
-NO_PIXELS = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
-"""Formats of documents, films and measurements: Pillow knows their names, but can't read them by itself."""
-
-
-@cache
-def image_suffixes() -> frozenset[str]:
-    """Lower-case suffixes of the formats that Pillow reads, as in ".jpg"."""
-    Image.init()
-    known = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN and kind not in NO_PIXELS}
-    return frozenset(known | {".mpo"})  # of its own reader, which Pillow's of JPEG calls
 
 
 @dataclass(frozen=True)
@@ -114,7 +101,8 @@ def locate_images(folder: Path, file_names: Sequence[str]) -> list[list[str]]:
     top = {entry.name for entry in _entries(folder)}
     deeper = {name: spelled(folder, name) for name in file_names if name not in top}
     lost = {name for name, own in deeper.items() if not is_file(folder / own)}
-    wanted = {other: name for name in lost if name == Path(name).name for other in (name, image_name(name))}
+    bare = [name for name in lost if name == Path(name).name]
+    wanted = {form: name for name in bare for other in (name, image_name(name)) for form in (other, *normal_forms(other))}
     found: dict[str, list[str]] = {name: [] for name in lost}
     for path in walk(folder) if wanted else ():
         if path.name in wanted:
@@ -143,9 +131,9 @@ class ListedImages:
             paths = listing(sorted(own))
             raise InputError(f"the image {name} could be {paths}, all below {folder}; write the subfolder into its file name.")
         if not own:
-            other, add = other_suffix(folder / name), "nor below it; add it, or name the right folder"
-            there = f"but {other} is there; write its name as it is" if other else add
-            raise InputError(f"there is no image {name} in {folder}, {there}.")
+            there = nearby(folder, name)
+            what = f"but {there}" if there else "nor below it; add it, or name the right folder"
+            raise InputError(f"there is no image {name} in {folder}, {what}.")
 
 
 def find_listed(folder: Path, names: Sequence[str], source: Path) -> ListedImages:
@@ -168,10 +156,3 @@ def found_images(folder: Path, file_names: Sequence[str], json_path: Path) -> li
             with about(json_path):
                 found.check(index)
     return found.paths
-
-
-def other_suffix(path: Path) -> str:
-    """The name of a file beside a missing one that differs from it in the suffix alone; empty where there is none."""
-    stem = str(path).removesuffix(path.suffix)
-    names = (stem + form for suffix in sorted(image_suffixes()) for form in (suffix, suffix.upper()))
-    return next((Path(name).name for name in names if is_file(name)), "")

@@ -9,7 +9,8 @@ from typing import Any
 
 from PIL import Image
 
-from unipan.data.image_paths import FoundFiles, find_files, image_suffixes, is_hidden, sorted_out, walk
+from unipan.data.image_paths import FoundFiles, find_files, is_hidden, sorted_out, walk
+from unipan.data.nearby import image_suffixes
 from unipan.errors import InputError
 from unipan.ops.images import is_file
 

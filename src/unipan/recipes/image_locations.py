@@ -5,7 +5,8 @@ from pathlib import Path
 
 from unipan.addresses import Address, Location, files_below, is_file
 from unipan.console import logger
-from unipan.data.image_paths import image_suffixes, is_hidden
+from unipan.data.image_paths import is_hidden
+from unipan.data.nearby import image_suffixes
 from unipan.errors import InputError, plural
 from unipan.recipes.images import image_files
 

@@ -360,6 +360,14 @@ def test_pairs_are_read_at_all_levels_and_lone_maps_left_out(tmp_path: Path) -> 
     assert [path.name for path in (tmp_path / "out").rglob("*.png")] == ["0:02.png"]
 
 
+def test_pairs_meet_in_either_unicode_form(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("semantic", "instances", "images")]
+    for folder, name in zip(folders, ("\u00fc.png", "u\u0308.png", "u\u0308.png"), strict=True):
+        save_numbers(folder / name, np.full(SIZE, 5))
+    source = PairSource(*folders, classes=CLASSES, ignore=[], unclaimed="crowd")
+    assert (source.file_names, source.faults) == (["u\u0308.png"], [])
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names themselves")
 @pytest.mark.parametrize("val_share", [0.0, 0.5])
 def test_an_image_whose_name_is_no_utf8_is_left_out_alone(val_share: float, tmp_path: Path) -> None:

@@ -170,6 +170,9 @@ def test_files_that_have_no_partner(tmp_path: Path) -> None:
     save_numbers(tmp_path / "instances" / "b.png", SKY)
     with pytest.raises(InputError, match=r"semantic/b\.png has no partner in .*images"):
         complain(pairs(tmp_path, SKY))
+    save_numbers(tmp_path / "images" / "B.jpg", SKY)
+    with pytest.raises(InputError, match=r"semantic/b\.png has no partner in .*images, but B\.jpg is there; write both"):
+        complain(pairs(tmp_path, SKY))
     for name in ("a", "b"):
         (tmp_path / "semantic" / f"{name}.png").rename(tmp_path / "semantic" / f"{name}_labels.png")
     folders = [tmp_path / name for name in ("semantic", "instances", "images")]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,7 +111,8 @@ class InstanceSource:
         if not self._semantic or not self._numbers:
             return np.full(size, self._rest, dtype=np.int16)
         stem = stem_below(listed_name)
-        path = self._maps.get(stem) or self._maps.get(stem_below(file_name)) or self._semantic / f"{stem}.png"
+        stems = (normalize("NFC", one) for one in (stem, stem_below(file_name)))
+        path = next((self._maps[one] for one in stems if one in self._maps), None) or self._semantic / f"{stem}.png"
         below = self._numbers.read(path)
         check_size(path, size, f"its image {file_name}")
         return below

@@ -4,7 +4,7 @@ import os
 import posixpath
 from pathlib import Path
 
-from unipan.data.image_paths import other_suffix
+from unipan.data.nearby import other_suffix
 from unipan.ops.images import is_file
 
 

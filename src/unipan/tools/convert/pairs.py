@@ -85,9 +85,15 @@ def _partners(maps: dict[Path, dict[str, Path]], folders: dict[Path, dict[str, P
     if not common:
         firsts = ", ".join(f"{folder} (first {min(files)})" for folder, files in folders.items())
         raise InputError(f"no file name stands in all of {firsts}; name both maps like their image, as in STEM.png and STEM.jpg.")
+    by_small_letters = {folder: {stem.casefold(): path.name for stem, path in files.items()} for folder, files in folders.items()}
     faults = [
-        f"{maps[folder][stem]} has no partner in {other}; add it, or remove this map."
+        f"{maps[folder][stem]} has no partner in {other}{_instead(by_small_letters[other].get(stem.casefold()))}"
         for folder, other in product(maps, folders)
         for stem in sorted(set(maps[folder]) - set(folders[other]))
     ]
     return sorted(common), faults
+
+
+def _instead(namesake: str | None) -> str:
+    """How the sentence of a map without a partner ends. namesake: a file whose letters are small or large otherwise."""
+    return f", but {namesake} is there; write both names alike." if namesake else "; add it, or remove this map."

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Protocol
+from unicodedata import normalize
 
 import numpy as np
 import torch
@@ -99,7 +100,10 @@ def safe_name(name: str) -> str:
 
 
 def files_by_stem(folder: Path, what: str, suffixes: set[str] | None = None) -> dict[str, Path]:
-    """The files below a folder, by their paths below it without suffix. what: they in words. suffixes: None for all images."""
+    """The files below a folder, by their paths below it without suffix, in Unicode's composed form.
+
+    what: they in words. suffixes: None for all images.
+    """
     files = find_files(checked_folder(folder, f"{what}s"), suffixes)
     if not files.paths:
         raise InputError(
@@ -107,7 +111,7 @@ def files_by_stem(folder: Path, what: str, suffixes: set[str] | None = None) -> 
         )
     names = [path.relative_to(folder).as_posix() for path in files.paths]
     check_apart(files.paths, [png_of(name) for name in names])
-    return {stem_below(name): path for name, path in zip(names, files.paths, strict=True)}
+    return {normalize("NFC", stem_below(name)): path for name, path in zip(names, files.paths, strict=True)}
 
 
 def checked_folder(folder: Path, what: str) -> Path:

@@ -47,7 +47,7 @@ def check_frame(root: Path, split: str, frame: str) -> ImageCheck:
     """Every fault of one frame."""
     image = LabelledImage(frame, f"{frame}{IMAGE_END}", f"{frame}{TRUTH_END}", (), None)
     check = ImageCheck(image.file_name)
-    image_size = check_image_file(check, root / IMAGES / split / image.file_name)
+    image_size = check_image_file(check, root / IMAGES / split, image.file_name)
     path = root / TRUTH / split / image.png_name
     if not path.is_file():
         check.complain(Kind.PNG_MISSING, str(path), usable=False)

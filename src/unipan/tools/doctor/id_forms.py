@@ -10,6 +10,7 @@ from torch import Tensor
 
 from unipan.classes import VOID_ID
 from unipan.data.id_maps import SWAPPED, ids_from_rgb, read_id_map, swapped_ids
+from unipan.data.nearby import nearby
 from unipan.errors import InputError
 from unipan.ops.images import UNREADABLE, has_deep_colors, is_file, open_image, plain_numbers
 from unipan.ops.segments import runs_of
@@ -21,10 +22,12 @@ GRAY = ("1", "L", "I", "I;16", "I;16B", "I;16L")
 """Pillow's modes of one number a pixel."""
 
 
-def read_ids(image: LabelledImage, path: Path) -> tuple[Tensor | None, Fault | None]:
+def read_ids(image: LabelledImage, folder: Path) -> tuple[Tensor | None, Fault | None]:
     """The ids (H, W) of a PNG, None where none can be made out; and what is wrong where training would not read them so."""
+    path = folder / image.png_name
     if not is_file(path):
-        return None, Fault(Kind.PNG_MISSING, str(path))
+        there = nearby(folder, image.png_name)
+        return None, Fault(Kind.PNG_MISSING, f"{path} ({there})" if there else str(path))
     listed, found, ids = {segment.id for segment in image.segments} - {VOID_ID}, set[int](), None
     try:
         ids = read_id_map(path)  # training's own reader

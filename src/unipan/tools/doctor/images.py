@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unipan.classes import VOID_ID, ClassInfo
 from unipan.data.coco_json import listing
-from unipan.data.image_paths import other_suffix
+from unipan.data.nearby import nearby
 from unipan.data.statistics import ImageStatistics
 from unipan.errors import InputError
 from unipan.ops.components import part_areas
@@ -55,7 +55,7 @@ class ImageCheck:
 
 
 def check_image(
-    image: LabelledImage, categories: Categories, *, images_dir: Path, paths: Sequence[str], png_path: Path
+    image: LabelledImage, categories: Categories, *, images_dir: Path, paths: Sequence[str], png_dir: Path
 ) -> ImageCheck:
     """Every fault of one image. paths: all files below the folder that its name may mean."""
     check = ImageCheck(image.file_name)
@@ -63,8 +63,8 @@ def check_image(
         check.complain(Kind.IMAGE_AMBIGUOUS, f"{image.file_name} could be {listing(sorted(paths))}", usable=False)
         image_size = None
     else:
-        image_size = check_image_file(check, images_dir / (paths[0] if paths else image.file_name))
-    ids, fault = read_ids(image, png_path)
+        image_size = check_image_file(check, images_dir, paths[0] if paths else image.file_name)
+    ids, fault = read_ids(image, png_dir)
     if fault:
         check.faults.append(fault)
     if ids is None:
@@ -76,11 +76,12 @@ def check_image(
     return check
 
 
-def check_image_file(check: ImageCheck, path: Path) -> Size | None:
+def check_image_file(check: ImageCheck, folder: Path, name: str) -> Size | None:
     """The size of the image as a person sees it, None where it can't be read."""
+    path = folder / name
     if not is_file(path):
-        other = other_suffix(path)
-        check.complain(Kind.IMAGE_MISSING, f"{path} ({other} is there)" if other else str(path), usable=False)
+        there = nearby(folder, name)
+        check.complain(Kind.IMAGE_MISSING, f"{path} ({there})" if there else str(path), usable=False)
         return None
     try:
         image = read_image(path)

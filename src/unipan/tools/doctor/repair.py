@@ -105,7 +105,7 @@ def _copy_image(
     image: LabelledImage, png_name: str, source: Path, target: Path, categories: Categories
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Write one PNG; returns the entries of `images` and `annotations`."""
-    ids = read_ids(image, source / image.png_name)[0]
+    ids = read_ids(image, source)[0]
     if ids is None:
         raise InputError(f"{source / image.png_name} could be read a moment ago, but not now; start again.")
     panoptic = relabelled(ids, image.segments, categories)

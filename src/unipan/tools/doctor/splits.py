@@ -6,8 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from unipan.data.cityscapes import IMAGES, TRUTH
-from unipan.data.coco_json import listing, refuse_instances, spelled
+from unipan.data.coco_json import listing, refuse_instances
 from unipan.data.image_paths import locate_images
+from unipan.data.nearby import spelled
 from unipan.errors import InputError
 from unipan.tools.doctor.cityscapes import CATEGORIES, check_frame, frames
 from unipan.tools.doctor.entries import LabelledImage, Listed, read_listed
@@ -35,7 +36,7 @@ class CocoSplit:
         labelled, faults = list[LabelledImage](), list[Fault]()
         for image in listed.labelled:
             name, png = spelled(self.images_dir, image.file_name), spelled(self.png_dir, image.png_name)
-            changed = [old for old, new in ((image.file_name, name), (image.png_name, png)) if old != new]
+            changed = [old for old, new in ((image.file_name, name), (image.png_name, png)) if old != new and "\\" in old]
             faults += [Fault(Kind.BACKSLASHES, listing(changed))] if changed else []
             labelled.append(replace(image, file_name=name, png_name=png))
         return replace(listed, labelled=labelled, faults=listed.faults + faults)
@@ -153,7 +154,7 @@ def open_split(split: Split) -> Opened:
             listed.categories,
             images_dir=split.images_dir,
             paths=own_paths,
-            png_path=split.png_dir / image.png_name,
+            png_dir=split.png_dir,
         )
         for image, own_paths in zip(listed.labelled, paths, strict=True)
     ]
