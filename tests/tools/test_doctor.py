@@ -320,6 +320,25 @@ def test_a_refused_copy_leaves_the_report(
     assert not (tmp_path / "copy").exists()
 
 
+@pytest.mark.parametrize("failure", [InputError("cannot write: no space"), KeyboardInterrupt()])
+def test_a_failure_in_a_later_split_leaves_nothing(
+    failure: BaseException, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails_second(path: Path, content: object) -> None:
+        if path.name == "panoptic_val.json":
+            raise failure
+        path.write_text(json.dumps(content))
+
+    monkeypatch.setattr("unipan.tools.doctor.repair.write_json", fails_second)
+    empty = tmp_path / "mine"
+    empty.mkdir()
+    for out in (tmp_path / "copy", empty):
+        with pytest.raises(type(failure)):
+            fix(examined(root), out)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "mine"]
+    assert not list(empty.iterdir())
+
+
 def test_json_files_anywhere(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All images in one folder, one of them in a subfolder of it; JSONs and PNGs elsewhere; two JSONs of one name."""
     images = tmp_path / "images"

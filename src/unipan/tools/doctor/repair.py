@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from unipan.console import counted
 from unipan.data.coco_json import listing
 from unipan.data.coco_writer import Entry, write_entry
 from unipan.errors import InputError, plural
-from unipan.files import check_here, write_json
+from unipan.files import check_here, remove_if_empty, write_json
 from unipan.tools.doctor.entries import LabelledImage
 from unipan.tools.doctor.examine import Diagnosis, in_threads
 from unipan.tools.doctor.id_forms import read_ids
@@ -70,10 +71,23 @@ def of_cityscapes(splits: Sequence[Split]) -> bool:
 
 
 def fix(diagnosis: Diagnosis, out: Path) -> list[Copy]:
-    """Write OUT/annotations/panoptic_SPLIT.json and its PNGs for each split, the JSON last. What needs judgement is refused."""
+    """Write OUT/annotations/panoptic_SPLIT.json and its PNGs for each split, the JSON last. What needs judgement is refused.
+
+    If anything fails, nothing of it stays.
+    """
     if reason := why_no_copy(diagnosis):
         raise InputError(f"{reason} Nothing was written.")
-    return [_fix_split(split, diagnosis.unusable[split.name], out) for split in diagnosis.splits if isinstance(split, CocoSplit)]
+    splits = [split for split in diagnosis.splits if isinstance(split, CocoSplit)]
+    folder, anew = out / "annotations", not out.exists()
+    if folder.exists():
+        raise InputError(f"{folder} is there already; the mended copy needs a folder of its own.")
+    try:
+        return [_fix_split(split, diagnosis.unusable[split.name], out) for split in splits]
+    except BaseException:  # an interruption too: of several splits all are written, or none
+        rmtree(folder, ignore_errors=True)
+        if anew:
+            remove_if_empty(out)
+        raise
 
 
 def _target(split: CocoSplit) -> Path:
