@@ -22,7 +22,9 @@ from PIL import Image
 from unipan.classes import ClassTable
 from unipan.data.cityscapes import Cityscapes
 from unipan.data.coco import CocoPanoptic
+from unipan.data.coco_writer import Entry
 from unipan.data.scenes.dataset import SceneDataset
+from unipan.interchange.coco_instances import to_coco_instances
 from unipan.ops.segments import Label, panoptic_map
 from unipan.tools.convert.cityscapes import CityscapesSource, splits_with_truth
 from unipan.tools.convert.instances import InstanceSource
@@ -91,6 +93,14 @@ def test_instances_come_back(rle: bool, scenes: SceneDataset, samples: list[Samp
         (c.name, c.is_thing, c.dataset_id, c.color) for c in scenes.classes.classes
     }
     check(source, samples)
+
+
+def test_our_own_instances_come_back_with_their_stuff(samples: list[Sample], tmp_path: Path) -> None:
+    """Their categories say themselves what is stuff."""
+    images = save_images(tmp_path / "images", samples)
+    content = to_coco_instances(Entry(number, sample.file_name, sample.truth) for number, sample in enumerate(samples))
+    (tmp_path / "instances.json").write_text(json.dumps(content))
+    check(InstanceSource(tmp_path / "instances.json", images, **OPTIONS), samples)
 
 
 def test_pairs_come_back(scenes: SceneDataset, samples: list[Sample], tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def own_classes(path: Path, categories: list[Category], used: Collection[int]) -
 
 
 def class_table(categories: list[Category], stuff: list[Category], background: str | None) -> ClassTable:
-    """The categories, of which those in `stuff` are stuff and the rest things; then further stuff; the background last.
+    """The categories, stuff where `stuff` lists them or they call themselves so (isthing 0); further stuff; the background last.
 
     Entries of `stuff` that call themselves things (isthing) are passed over, so that it may be a list of all classes.
     """
@@ -63,7 +63,8 @@ def class_table(categories: list[Category], stuff: list[Category], background: s
             )
     if background and background in {*id_of, *stuff_names.values()}:
         raise InputError(f"--background {background} is the name of another class; name the background otherwise.")
-    entries = [entry | {"isthing": int(entry["id"] not in stuff_names)} for entry in categories]
+    is_stuff = {entry["id"] for entry in categories if read_as(int, entry.get("isthing")) == 0} | {*stuff_names}
+    entries = [entry | {"isthing": int(entry["id"] not in is_stuff)} for entry in categories]
     entries += [entry | {"isthing": 0} for entry in stuff if entry["id"] not in name_of]
     if background:
         entries.append({"id": max((entry["id"] for entry in entries), default=0) + 1, "name": background, "isthing": 0})
