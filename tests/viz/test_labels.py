@@ -140,6 +140,17 @@ def test_three_hundred_things_cost_four_times_what_a_quarter_of_them_does(monkey
     assert effort[300] < 10 * effort[75], "sixteen times, if each was compared with all"
 
 
+def test_a_full_image_is_not_searched_anew_for_each_thing(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+    within = canvas.Plates.within
+    monkeypatch.setattr(canvas.Plates, "within", lambda plates, frame: looked.append(frame) or within(plates, frame))
+    panoptic = things([(x, y, 8, 8) for x in range(0, 300, 10) for y in range(0, 300, 10)], 300, 300)
+    written = labelled(panoptic)
+    check(panoptic, written)
+    assert 100 < len(written) < 400, "the rest of 900 has no room"
+    assert len(looked) < 20 * 900, "of the places around each, those that are taken are ruled out at once"
+
+
 def test_where_no_place_is_free_a_label_is_left_out() -> None:
     panoptic = things([(x, y, 4, 4) for x in range(0, 60, 5) for y in range(0, 40, 5)], 40, 60)
     written = labelled(panoptic)

@@ -1,7 +1,7 @@
 """Where labels go: into their segment where there is room, and else beside it, with a line that leads to it."""
 
-from collections.abc import Iterator, Sequence
-from math import cos, hypot, inf, pi, sin
+from collections.abc import Sequence
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -11,15 +11,12 @@ from PIL import ImageDraw
 from unipan.class_colors import RGB
 from unipan.viz.borders import depth
 from unipan.viz.canvas import INK, Plates, Rectangle, line_width
+from unipan.viz.free_space import FreeSpace
 
 MAX_SIDE_CELLS = 480
 """Places are looked for on a map thinned to this many cells, so that a large image costs no more than a small one."""
 OPACITY = 0.9
 """Of a label's plate."""
-DIRECTIONS = 16
-"""In which a place beside a segment is looked for, at growing distances."""
-NEAREST, FARTHER = 0.7, 1.3
-"""The first distance, in heights of a plate, and how much farther the next ones are."""
 COVERING = 6.0
 """What covering things with all of a plate costs, in heights of distance."""
 CROSSING = 2.0
@@ -54,7 +51,7 @@ def lay_out_labels(ids: NDArray[np.int32], captions: Sequence[Caption], plates: 
     for find in (board.inside, board.beside):
         for caption in captions:
             if caption.id not in written and (found := find(caption)):
-                plates.take(found.plate)
+                board.space.take(found.plate)
                 written[caption.id] = found
     return written
 
@@ -74,6 +71,7 @@ class _Board:
     def __init__(self, ids: NDArray[np.int32], captions: Sequence[Caption], plates: Plates) -> None:
         self.ids, self.plates = ids, plates
         self.thin = -(-max(ids.shape) // MAX_SIDE_CELLS)
+        self.space = FreeSpace(plates, self.thin)
         self.cells = ids[self.thin // 2 :: self.thin, self.thin // 2 :: self.thin]
         width, height = plates.size("person")
         self.room = depth(self.cells, width / height)
@@ -105,7 +103,7 @@ class _Board:
         anchor = self._anchor(caption)
         for text in filter(self._fits, caption.texts if caption.always else ()):
             least, found = inf, None
-            for distance, plate in self._around(text, anchor):
+            for distance, plate in self.space.around(text, anchor):
                 if distance >= least:
                     break
                 cost = distance + COVERING * self._share_of_things(plate)
@@ -121,19 +119,6 @@ class _Board:
         """Whether the canvas is large enough for it."""
         width, height = self.plates.size(text)
         return width <= self.ids.shape[1] and height <= self.ids.shape[0]
-
-    def _around(self, text: str, anchor: tuple[float, float]) -> Iterator[tuple[float, Rectangle]]:
-        """Plates around a point, the nearest first: distance in heights, plate. Those moved into the image keep clear of it."""
-        (width, height), (x, y) = self.plates.size(text), anchor
-        distance, farthest = NEAREST, hypot(*self.ids.shape) / height
-        while distance < farthest:
-            for n in range(DIRECTIONS):
-                across, down = cos(2 * pi * n / DIRECTIONS), sin(2 * pi * n / DIRECTIONS)
-                reach_x, reach_y = width / 2 + distance * height, height / 2 + distance * height
-                plate = self.plates.fitted(text, x + across * reach_x - width / 2, y + down * reach_y - height / 2)
-                if not (plate[0] <= x <= plate[2] and plate[1] <= y <= plate[3]):
-                    yield distance, plate
-            distance *= FARTHER
 
     def _anchor(self, caption: Caption) -> tuple[float, float]:
         """The middle of the segment's deepest cell; of one that fell through the thinned map, a pixel of it."""
