@@ -274,7 +274,7 @@ CASES = {
     "category without isthing": Case(lambda t: t.categories[3].pop("isthing"), {"category-malformed": 1}),
     "category id no number": Case(lambda t: t.categories[3].update(id="forty"), {"category-malformed": 1}),
     "isthing as text": Case(lambda t: t.categories[3].update(isthing="no"), {"category-malformed": 1}),
-    "color as text": Case(lambda t: t.categories[3].update(color="#ff0000"), {"category-malformed": 1}),
+    "colors as shares": Case(lambda t: t.categories[3].update(color=[0.5, 0.1, 0.2]), {"category-color": 1}),
     "category id twice": Case(lambda t: t.categories.append(dict(t.categories[3])), {"category-repeated": 1}),
     "category id of two classes": Case(
         lambda t: t.categories.append({"id": 40, "name": "pond", "isthing": 0}), {"category-ambiguous": 1}

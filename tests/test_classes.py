@@ -101,3 +101,15 @@ def test_what_is_no_whole_number_is_refused(value: object) -> None:
         ClassTable.from_categories([CATEGORIES[0] | {"id": value}])
     with pytest.raises(InputError, match="neither 0"):
         ClassTable.from_categories([CATEGORIES[0] | {"isthing": value}])
+
+
+@pytest.mark.parametrize("color", ["#ff8000", "#FF8000", [255, 128, 0, 255], [255, 128, 0]])
+def test_a_color_in_each_form(color: object) -> None:
+    table = ClassTable.from_categories([{"id": 1, "name": "cat", "isthing": 1, "color": color}])
+    assert table[0].color == (255, 128, 0)
+
+
+@pytest.mark.parametrize("color", ["#ff80", "red", [0.5, 0.1, 0.2], [256, 0, 0], [1, 2]])
+def test_what_is_no_color(color: object) -> None:
+    with pytest.raises(InputError, match=r"color that is not .* each a whole number from 0 to 255"):
+        ClassTable.from_categories([{"id": 1, "name": "cat", "isthing": 1, "color": color}])

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from re import fullmatch
 from typing import Any
 
 from unipan.class_colors import default_color
@@ -15,6 +16,9 @@ VOID = 32_767
 
 VOID_ID = 0
 """Unlabelled, in every id map (H, W)."""
+
+COLOR_FAULT = "has a color that is not [red, green, blue], each a whole number from 0 to 255; mend it, or leave it out"
+"""What `category_fault` says of an entry that is a class but for its color."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +166,7 @@ def category_fault(entry: dict[str, Any]) -> str:
     color = entry.get("color")
     if color is None or _read_color(color) is not None:
         return ""
-    return "has a color that is not [red, green, blue], each 0 to 255; mend it, or leave it out"
+    return COLOR_FAULT
 
 
 def class_of(entry: dict[str, Any], index: int) -> ClassInfo:
@@ -177,5 +181,10 @@ def class_of(entry: dict[str, Any], index: int) -> ClassInfo:
 
 
 def _read_color(value: Any) -> tuple[int, int, int] | None:
+    """Of [red, green, blue], with or without an opacity behind, or of #rrggbb; None for anything else."""
+    if isinstance(value, str) and fullmatch("#[0-9a-fA-F]{6}", value):
+        value = list(bytes.fromhex(value[1:]))
+    elif isinstance(value, list) and len(value) == 4:
+        value = value[:3]
     color = read_as(tuple[int, int, int], value)
     return color if color is not None and all(0 <= part <= 255 for part in color) else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from unipan.classes import VOID, ClassInfo, category_fault, class_of
+from unipan.classes import COLOR_FAULT, VOID, ClassInfo, category_fault, class_of
 from unipan.data.coco_json import AnnotationEntry, ImageEntry, fault_of, leads_out, listing, twin
 from unipan.data.json_files import json_bytes
 from unipan.errors import InputError, plural
@@ -104,7 +104,10 @@ def _categories(entries: list[Any], faults: list[Fault]) -> tuple[dict[int, Clas
     names: set[str] = set()
     for entry in entries:
         fault = category_fault(entry) if isinstance(entry, dict) else "is no class"
-        if fault:
+        if fault == COLOR_FAULT:
+            faults.append(Fault(Kind.CATEGORY_COLOR, f"{entry['name']}: {short(entry['color'])}"))
+            entry = {key: value for key, value in entry.items() if key != "color"}
+        elif fault:
             faults.append(Fault(Kind.CATEGORY_MALFORMED, f"{short(entry)} {fault}"))
             refused.add(read_as(int, part(entry, "id")))
             continue
@@ -151,7 +154,7 @@ def _annotations(
     entries: list[Any], images: dict[Id, Any], refused_images: Refused, faults: list[Fault]
 ) -> tuple[dict[Id, Entry], Refused]:
     """By image id. Of several annotations that disagree nobody knows which is right."""
-    by_id, refused = defaultdict[Id, list[Entry]](list), Refused()
+    by_id, refused, kept = defaultdict[Id, list[Entry]](list), Refused(), dict[Id, Entry]()
     for entry in entries:
         shell = {**entry, "segments_info": []} if isinstance(entry, dict) else entry
         annotation = read_as(AnnotationEntry, shell)
@@ -168,7 +171,6 @@ def _annotations(
             by_id[image_id].append(entry)
         elif not refused_images.explains(image_id):
             faults.append(Fault(Kind.ANNOTATION_WITHOUT_IMAGE, where))
-    kept = {}
     for id, several in by_id.items():
         if len(several) > 1:
             faults.append(Fault(Kind.ANNOTATION_REPEATED, f"image_id {id}: {_names(several)}"))

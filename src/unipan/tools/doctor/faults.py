@@ -20,6 +20,12 @@ class Kind(Enum):
         "categories that are no class",
         "Give each a whole number as id, a name, and isthing: 1 for countable things, 0 for stuff.",
     )
+    CATEGORY_COLOR = (
+        _ERROR,
+        "categories with a color that is none",
+        "Write [red, green, blue], each 0 to 255, or leave the color out.",
+        "given a default color",
+    )
     CATEGORY_REPEATED = (
         _ERROR,
         "category ids or names that stand twice",
