@@ -147,12 +147,7 @@ class Kind(Enum):
         "Look whether the PNG is another image's, or its ids are not written as R + 256 G + 65536 B.",
         "left out",
     )
-    ID_ONLY_IN_JSON = (
-        _ERROR,
-        "segments that have no pixel in the PNG",
-        "Remove them from segments_info, or draw them.",
-        "left out",
-    )
+    ID_ONLY_IN_JSON = _ERROR, "segments without a pixel in the PNG", "Remove them from segments_info, or draw them.", "left out"
     ID_ONLY_IN_PNG = (
         _ERROR,
         "ids in the PNG that the JSON does not list",
