@@ -111,11 +111,11 @@ def measure_view(pair: Pair, number: int, clock: Clock) -> None:
     with clock("resize the view", "the whole pair, then crop"):
         factor = view.size[0] / view.height
         resize_both(image, truth.ids, resized_size((HEIGHT, WIDTH), short_side=round(HEIGHT * factor), long_side=0))
-    with clock("relight the smaller of view and crop"):
+    with clock("jitter the colors of the smaller of view and crop"):
         jittered = color_jitter(min(part, resized, key=Tensor.numel), jitter=SETTINGS.jitter, random=random)
-    with clock("relight the smaller of view and crop", "always the view"):
+    with clock("jitter the colors of the smaller of view and crop", "always the view"):
         color_jitter(part, jitter=SETTINGS.jitter, random=random)
-    with clock("mirror"):
+    with clock("flip"):
         hflip(jittered, ids)
     with clock("id map to target"):
         make_target(replace(truth, ids=ids), min_thing_px=4)

@@ -281,3 +281,8 @@ def test_the_api_page_names_what_is_there(name: str) -> None:
     """The site collects it where it is defined: a name that a module only imports is not collected."""
     module, _, inside = name.rpartition(".")
     assert inside in names_in(ROOT / "src" / f"{module.replace('.', '/')}.py")
+
+
+def test_the_api_page_has_every_public_name() -> None:
+    names = re.findall(r"^::: [\w.]+\.(\w+)$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
+    assert sorted(names) == sorted(set(unipan.__all__) - {"__version__"})
