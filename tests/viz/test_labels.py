@@ -151,6 +151,21 @@ def test_a_full_image_is_not_searched_anew_for_each_thing(monkeypatch: pytest.Mo
     assert len(looked) < 20 * 900, "of the places around each, those that are taken are ruled out at once"
 
 
+LONG = "a name that goes on and on: traffic sign, its back, partly covered, or otherwise of no use for training"
+
+
+@pytest.mark.parametrize("box", [(20, 20, 160, 100), (100, 50, 1, 1)])
+@pytest.mark.parametrize(("name", "shown"), [(LONG, "a name that goes on"), ("a\n\n car\t", "a car 0.87")])
+def test_every_name_is_written_as_one_line_that_has_room(box: tuple[int, int, int, int], name: str, shown: str) -> None:
+    panoptic = things([box], 150, 240)
+    renamed = replace(panoptic, segments=tuple(replace(s, name=name) if s.is_thing else s for s in panoptic.segments))
+    written = labelled(renamed)
+    check(renamed, written)
+    text = written[2].text
+    assert text.startswith(shown)
+    assert text.endswith("...") == (name == LONG)
+
+
 def test_where_no_place_is_free_a_label_is_left_out() -> None:
     panoptic = things([(x, y, 4, 4) for x in range(0, 60, 5) for y in range(0, 40, 5)], 40, 60)
     written = labelled(panoptic)

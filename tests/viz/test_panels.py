@@ -8,7 +8,8 @@ from PIL import Image
 from unipan.classes import ClassTable
 from unipan.errors import InputError
 from unipan.types import Detections
-from unipan.viz.panels import draw_affinity, draw_detections
+from unipan.viz.canvas import Plates
+from unipan.viz.panels import draw_affinity, draw_detections, label_box
 from unipan.viz.sheet import contact_sheet
 
 CLASSES = ClassTable.from_categories([{"id": 1, "name": "car", "isthing": 1, "color": [230, 60, 60]}])
@@ -49,6 +50,13 @@ def test_no_detections_leave_the_image_as_it_is() -> None:
 def test_boxes_beyond_the_image_or_of_no_area_are_drawn_within_it() -> None:
     found = detections((-50, -50, 1e5, 1e5), (30, 30, 30, 30), (500, 500, 600, 600))
     assert draw_detections(GREY, found, CLASSES, scale=2).size == (256, 192)
+
+
+def test_a_long_name_at_a_box_is_shortened() -> None:
+    plates = Plates(Image.new("RGB", (200, 100)))
+    label_box(plates, "a name\nthat goes on and on, far beyond what the image has room for", (50, 50, 90, 90), (9, 9, 9), 0.9)
+    ((x1, _, x2, _),) = plates.within((0, 0, 200, 100))
+    assert 150 < x2 - x1 <= 200
 
 
 def test_detections_still_in_the_graph_can_be_drawn() -> None:

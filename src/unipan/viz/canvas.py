@@ -12,7 +12,7 @@ from unipan.class_colors import RGB
 from unipan.errors import InputError
 from unipan.files import check_here, make_folder, replace_atomically
 from unipan.ops.images import ImageSource, read_image
-from unipan.viz.fonts import font_of
+from unipan.viz.fonts import font_of, shortened
 
 Rectangle = tuple[float, float, float, float]
 """x1 y1 x2 y2, pixels of the canvas."""
@@ -117,6 +117,10 @@ class Plates:
             left, _, right, _ = font_of(text, self._size_px).getbbox(text)
             self._sizes[text] = right - left + 0.8 * self._text_height, 1.5 * self._text_height
         return self._sizes[text]
+
+    def shortened(self, text: str) -> str:
+        """The text as one line that is no wider than the image."""
+        return shortened(text, self.canvas.width, lambda shown: self.size(shown)[0])
 
     def within(self, frame: Rectangle) -> list[Rectangle]:
         """The plates that lie in a rectangle, wholly or in part."""

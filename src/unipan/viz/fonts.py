@@ -1,6 +1,6 @@
 """The font that a text is drawn in: Pillow's own where it has all characters, else one of this machine that has them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,6 +27,14 @@ _WARNED: list[str] = []
 def font_of(text: str, size_px: int) -> Font:
     """The font for a text. What no font here has is said once."""
     return _font("" if text.isascii() else _file_for(text), size_px)
+
+
+def shortened(text: str, room: float, width_of: Callable[[str], float]) -> str:
+    """The text, on one line and cut off with an ellipsis where it would be too wide; empty where not even that has room."""
+    text = " ".join(text.split())
+    while text and width_of(text) > room:
+        text = text.removesuffix("...")[:-1].rstrip() + "..." if len(text) > 4 else ""
+    return text
 
 
 @lru_cache(maxsize=256)

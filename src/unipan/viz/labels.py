@@ -47,6 +47,7 @@ def lay_out_labels(ids: NDArray[np.int32], captions: Sequence[Caption], plates: 
     ids: (H, W), the canvas's pixels. One that is to be written always is left out only where no free place is large enough.
     """
     board = _Board(ids, captions, plates)
+    captions = [caption._replace(texts=board.fitting(caption.texts)) for caption in captions]
     written: dict[int, Written] = {}
     for find in (board.inside, board.beside):
         for caption in captions:
@@ -78,6 +79,13 @@ class _Board:
         things = np.isin(self.cells, [caption.id for caption in captions if caption.always])
         self.summed = np.pad(things.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
 
+    def fitting(self, texts: Sequence[str]) -> Sequence[str]:
+        """Those texts, each on one line, that the canvas is large enough for; where it is for none, the last, shortened."""
+        height, width = self.ids.shape
+        lines = [" ".join(text.split()) for text in texts]
+        whole = [line for line in lines if self.plates.size(line)[0] <= width] or [self.plates.shortened(lines[-1])]
+        return [line for line in whole if line and self.plates.size(line)[1] <= height]
+
     def inside(self, caption: Caption) -> Written | None:
         """As far from the segment's border as possible, measured by the label's own shape."""
         x1, y1, x2, y2 = (int(side // self.thin) for side in caption.box)
@@ -85,7 +93,7 @@ class _Board:
         own = np.where(self.cells[window] == caption.id, self.room[window], 0.0)
         for text in caption.texts:
             width, height = self.plates.size(text)
-            if not own.size or own.max() * self.thin < height / 2 or not self._fits(text):
+            if not own.size or own.max() * self.thin < height / 2:
                 continue
             best = own.copy()
             frame = (caption.box[0] - width, caption.box[1] - height, caption.box[2] + width, caption.box[3] + height)
@@ -101,7 +109,7 @@ class _Board:
     def beside(self, caption: Caption) -> Written | None:
         """At the free place that is nearest, hides least of the things, and is reached without crossing another label."""
         anchor = self._anchor(caption)
-        for text in filter(self._fits, caption.texts if caption.always else ()):
+        for text in caption.texts if caption.always else ():
             least, found = inf, None
             for distance, plate in self.space.around(text, anchor):
                 if distance >= least:
@@ -114,11 +122,6 @@ class _Board:
             if found:
                 return found
         return None
-
-    def _fits(self, text: str) -> bool:
-        """Whether the canvas is large enough for it."""
-        width, height = self.plates.size(text)
-        return width <= self.ids.shape[1] and height <= self.ids.shape[0]
 
     def _anchor(self, caption: Caption) -> tuple[float, float]:
         """The middle of the segment's deepest cell; of one that fell through the thinned map, a pixel of it."""

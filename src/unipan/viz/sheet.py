@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw
 
 from unipan.errors import InputError
 from unipan.viz.canvas import INK, PAPER
-from unipan.viz.fonts import font_of
+from unipan.viz.fonts import font_of, shortened
 
 TITLE_PX = 17
 ROW_TITLE_PX = 14
@@ -57,8 +57,7 @@ def contact_sheet(
 
 
 def _write(draw: ImageDraw.ImageDraw, text: str, position: tuple[int, int], size_px: int, color: tuple, width: int) -> None:
-    """One line of text from the middle of its left edge, cut off with an ellipsis where it would be too wide."""
+    """One line of text from the middle of its left edge, shortened where it would be too wide."""
     font = font_of(text, size_px)
-    while text and draw.textlength(text, font) > width:
-        text = text.removesuffix("...")[:-1].rstrip() + "..." if len(text) > 4 else ""
+    text = shortened(text, width, lambda shown: draw.textlength(shown, font))
     draw.text(position, text, fill=color, font=font, anchor="lm")
