@@ -15,7 +15,7 @@ from unipan.checkpoint import load_model, open_run, read_metrics
 from unipan.choices import InferencePrecision, PanopticHead
 from unipan.classes import ClassTable
 from unipan.config import Config
-from unipan.data.image_patterns import images_in
+from unipan.data.image_patterns import every_image, images_in
 from unipan.data.transforms import network_batch
 from unipan.errors import flag, path_of, whole_number
 from unipan.models.build import untrained_network
@@ -115,7 +115,7 @@ class Predictor:
 
     def each(
         self,
-        images: Iterable[ImageSource],
+        images: "ImageSource | Iterable[ImageSource]",
         *,
         batch_size: int = 1,
         head: PanopticHead | None = None,
@@ -125,12 +125,12 @@ class Predictor:
     ) -> Iterator[Answer]:
         """The answers for images as they come, or of a folder or pattern; `batch_size` at most in memory, one size together.
 
+        images: as in a call, one image too; an array or a tensor of 4 dimensions is several.
         head, trim: as in `answer`; threshold: as in `infer`. tile: predict each image in tiles of so many pixels a side, or of
         (side, overlap), one by one. An image that can't be read raises an InputError that names it.
         """
         batch_size = whole_number("the batch size", batch_size, lowest=1)
-        is_one = isinstance(images, (str, os.PathLike)) or not isinstance(images, Iterable)
-        sources = iter(images_in(images) or [images]) if is_one else iter(images)
+        sources = every_image(images)
         if tile is not None:
             yield from (predict_tiled(self, source, tile, head=head, trim=trim, threshold=threshold) for source in sources)
             return

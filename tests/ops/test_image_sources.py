@@ -50,6 +50,7 @@ FILES: dict[str, Callable[[Path], Path]] = {
 SOURCES: dict[str, Callable[[Path], Any]] = {
     "str": str,
     "bytes": Path.read_bytes,
+    "memoryview": lambda path: memoryview(path.read_bytes()),
     "bytearray": lambda path: bytearray(path.read_bytes()),
     "open file": lambda path: path.open("rb"),
     "stream": lambda path: BytesIO(path.read_bytes()),

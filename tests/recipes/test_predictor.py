@@ -45,6 +45,7 @@ FILES: dict[str, Callable[[Path], None]] = {
 KINDS: dict[str, Callable[[Path], Any]] = {
     "text": str,
     "bytes": Path.read_bytes,
+    "memoryview": lambda path: memoryview(path.read_bytes()),
     "open file": lambda path: path.open("rb"),
     "stream": lambda path: BytesIO(path.read_bytes()),
     "PIL": Image.open,
@@ -105,6 +106,24 @@ def test_each_takes_folders_and_patterns_and_one_image(predictor: Predictor, fol
         assert [one.ids.tolist() for one in predictor.each(images)] == [one.ids.tolist() for one in expected]  # type: ignore[arg-type]
     with pytest.raises(InputError, match="an image came as a int"):
         next(predictor.each(5))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_takes_one_image_for_one(predictor: Predictor, folder: Path, answers: dict[str, Answer], kind: str) -> None:
+    for tile in (None, 1000):
+        (answer,) = predictor.each(KINDS[kind](folder / "rgba.png"), tile=tile)
+        assert answer.ids.shape == answers["rgba.png"].ids.shape
+    assert torch.equal(next(predictor.each(KINDS[kind](folder / "rgba.png"))).ids, answers["rgba.png"].ids)
+
+
+def test_each_takes_a_stack_for_several(predictor: Predictor) -> None:
+    stack = np.stack([NOISE[..., :3], NOISE[..., 1:]])
+    for images in (stack, torch.from_numpy(stack).movedim(3, 1)):
+        for answer, image in zip(predictor.each(images, batch_size=2), stack, strict=True):
+            assert answer.ids.shape == predictor(image).ids.shape
+    for none in (np.zeros(3, np.uint8), np.zeros((1, 2, 8, 8, 3), np.uint8), {"image": 1}):
+        with pytest.raises(InputError, match="an image came as "):
+            next(predictor.each(none))  # type: ignore[arg-type]
 
 
 def test_a_list_gives_a_list(predictor: Predictor, folder: Path, answers: dict[str, Answer]) -> None:

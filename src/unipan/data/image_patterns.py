@@ -14,6 +14,10 @@ from unipan.data.nearby import image_suffixes
 from unipan.errors import InputError
 from unipan.ops.images import is_file
 
+ONE = (bytes, bytearray, memoryview, Mapping, Image.Image)
+"""What could be gone through, and is one image or none; so are open files, arrays and tensors."""
+STACK_DIMENSIONS = 4
+"""Of an array or a tensor of several images."""
 NO_IMAGE = "{} holds no image; name a folder or a pattern that does."
 
 
@@ -50,5 +54,12 @@ def images_in(source: Any) -> Iterator[Any] | None:
         if found is not None and not found.paths:
             raise InputError(NO_IMAGE.format(source))
         return None if found is None else iter(found.paths)
-    is_one = isinstance(source, (bytes, bytearray, Mapping, Image.Image)) or hasattr(source, "read") or hasattr(source, "dtype")
+    is_one = isinstance(source, ONE) or hasattr(source, "read") or hasattr(source, "dtype")
     return None if is_one or not isinstance(source, Iterable) else iter(source)
+
+
+def every_image(source: Any) -> Iterator[Any]:
+    """The same, of an array or a tensor of 4 dimensions its parts, and of one image that image."""
+    if getattr(source, "ndim", 0) == STACK_DIMENSIONS:
+        return iter(source)
+    return images_in(source) or iter([source])

@@ -22,7 +22,7 @@ from unipan.ops.plain_png import HEADER_BYTES, decode_plain, is_bare, is_plain
 if TYPE_CHECKING:
     from torch import Tensor
 
-OneImage: TypeAlias = "bytes | bytearray | IO[bytes] | Image.Image | NDArray[Any] | Tensor"
+OneImage: TypeAlias = "bytes | bytearray | memoryview | IO[bytes] | Image.Image | NDArray[Any] | Tensor"
 """What is one image for certain; a path may be a folder's."""
 ImageSource: TypeAlias = "str | os.PathLike[str] | OneImage"
 """What `read_image` takes, and so everything that takes an image."""
@@ -61,6 +61,8 @@ def read_image(source: ImageSource) -> Tensor:
     """
     import torch
 
+    if isinstance(source, memoryview):
+        source = source.tobytes()
     if isinstance(source, torch.Tensor):
         source = on_cpu(source)
         if source.ndim == 3 and source.shape[0] == 3 and source.dtype == torch.uint8 and source.numel():
