@@ -23,6 +23,7 @@ from unipan.models.heads import answer_by
 from unipan.models.network import PanopticNetwork
 from unipan.models.panoptic_head import UnifiedHead, checked_head
 from unipan.ops.device import find_device
+from unipan.ops.image_range import read_and_warn
 from unipan.ops.images import ImageSource, OneImage, read_image
 from unipan.ops.segments import drop_small_stuff
 from unipan.ops.sizes import resized_size
@@ -130,11 +131,11 @@ class Predictor:
         (side, overlap), one by one. An image that can't be read raises an InputError that names it.
         """
         batch_size = whole_number("the batch size", batch_size, lowest=1)
-        sources = every_image(images)
+        sources = map(read_and_warn, every_image(images))
         if tile is not None:
-            yield from (predict_tiled(self, source, tile, head=head, trim=trim, threshold=threshold) for source in sources)
+            yield from (predict_tiled(self, pixels, tile, head=head, trim=trim, threshold=threshold) for pixels in sources)
             return
-        while batch := [read_image(source) for source in islice(sources, batch_size)]:
+        while batch := list(islice(sources, batch_size)):
             for inference in self._infer(batch, threshold, every_mask=(head or self.head) != "unified"):
                 yield self.answer(inference, head=head, trim=trim)
 
@@ -144,7 +145,7 @@ class Predictor:
         threshold: the lowest score, 0..1, of a detection that enters the answers, where it is not the predictor's own; of
         scores under the settings' model.detector.score_threshold there is none.
         """
-        return self._infer([read_image(image)], threshold, every_mask=True)[0]
+        return self._infer([read_and_warn(image)], threshold, every_mask=True)[0]
 
     @torch.no_grad()
     def _infer(self, images: list[Tensor], threshold: float | None, *, every_mask: bool) -> list[Inference]:

@@ -2,13 +2,17 @@
 
 import struct
 import zlib
+from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from unipan.ops.image_range import dim_range
+from unipan.ops import image_range
+from unipan.ops.image_range import dim_range, read_and_warn
 from unipan.ops.images import read_image
 
 
@@ -47,3 +51,24 @@ def test_a_dark_image_of_8_bits_is_no_matter(tmp_path: Path, mode: str) -> None:
 def test_what_cannot_be_read_is_for_the_reader(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no image")
     assert dim_range(tmp_path / "a.png") == dim_range(tmp_path / "gone.png") == ""
+
+
+@pytest.fixture(autouse=True)
+def anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_range, "_NOTED", [])
+
+
+@pytest.mark.parametrize("given", [str, Path.read_bytes, lambda path: BytesIO(path.read_bytes()), Image.open])
+def test_a_dim_image_is_warned_of_once(tmp_path: Path, caplog: pytest.LogCaptureFixture, given: Callable[[Path], Any]) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(np.array([[0, 1023]], dtype=np.uint16)).save(path)
+    for _ in range(2):
+        assert read_and_warn(given(path)).equal(read_image(path))
+    (record,) = caplog.records
+    assert "is 16-bit, with values of 0 to 1023 where white is 65535: the network sees it nearly black" in record.message
+
+
+@pytest.mark.parametrize("image", [np.zeros((2, 2), np.uint8), Image.new("RGB", (2, 2)), np.full((2, 2), 40000, np.uint16)])
+def test_what_is_dark_by_itself_or_bright_is_not_warned_of(image: Any, caplog: pytest.LogCaptureFixture) -> None:
+    read_and_warn(Image.fromarray(image) if getattr(image, "dtype", None) == np.uint16 else image)
+    assert caplog.text == ""

@@ -20,10 +20,14 @@ from unipan.data.dataset import PanopticDataset
 from unipan.data.scenes.dataset import SceneDataset
 from unipan.errors import InputError
 from unipan.models.build import untrained_network
+from unipan.ops import image_range
 from unipan.ops.images import read_image
 from unipan.overrides import Overrides
 from unipan.predictor import Predictor, load
+from unipan.recipes.compare import compare
 from unipan.recipes.evaluate import evaluate
+from unipan.recipes.explore import explore
+from unipan.recipes.predict import predict
 from unipan.types import Detections, Size
 
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 56, 4), np.uint8)
@@ -271,3 +275,29 @@ def test_an_answer_by_the_unified_head_takes_the_masks_of_admitted_detections_al
     answer, inference = predictor(scenes[0].image), predictor.infer(scenes[0].image)
     assert made == [masks, 8]  # of 8 detections 4 may be admitted; `infer` gives what AP needs
     assert torch.equal(answer.ids, predictor.answer(inference).ids)
+
+
+def test_a_dim_image_is_warned_of_at_every_door_and_by_predict_as_its_own_remark(
+    predictor: Predictor, learnt_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "dim.png"
+    Image.fromarray(np.full((40, 56), 1000, np.uint16)).save(path)
+    doors: dict[str, Callable[[], Any]] = {
+        "call": lambda: predictor(path),
+        "list": lambda: predictor([path]),
+        "tiles": lambda: predictor(path, tile=32),
+        "infer": lambda: predictor.infer(path),
+        "explore": lambda: explore(predictor, path),
+        "compare": lambda: compare(str(learnt_run), [path], tmp_path / "out", device="cpu"),
+    }
+    for name, enter in doors.items():
+        monkeypatch.setattr(image_range, "_NOTED", [])
+        caplog.clear()
+        enter()
+        assert caplog.text.count("the network sees it nearly black") == 1, name
+    monkeypatch.setattr(image_range, "_NOTED", [])
+    caplog.clear()
+    found = predict(str(learnt_run), [path], tmp_path / "out", device="cpu")
+    assert "nearly black" not in caplog.text
+    (remark,) = [line for line in found.sentences() if "black" in line]
+    assert remark.startswith("1 image used so little of the numbers' range")

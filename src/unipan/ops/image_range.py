@@ -1,22 +1,38 @@
 """Whether a file of more than 8 bits a channel uses so little of their range that it will look black."""
 
-from pathlib import Path
-from typing import IO
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unipan.ops.images import UNREADABLE, has_deep_colors, open_image
+from unipan.console import logger
+from unipan.ops.images import UNREADABLE, ImageSource, has_deep_colors, opened, read_image
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FULL_RANGE = 2**16 - 1
 """Where white lies in 16 bits; 32-bit integers are read as such, too."""
 DIM = 2**14
 """A brightest value below: 14 bits of a thermal camera, 12 or 10 of another, 8 saved as integers of 32."""
+_NOTED: list[str] = []
+"""What the warning was about that this process has given."""
 
 
-def dim_range(path: Path | IO[bytes]) -> str:
-    """What range a readable file of over 8 bits uses, in words, where all of it will look nearly black; empty otherwise."""
+def read_and_warn(source: ImageSource) -> Tensor:
+    """`read_image`, with a warning, once in a process, that an image looks nearly black."""
+    pixels = read_image(source)
+    if not _NOTED and pixels.max() <= DIM >> 8 and (found := dim_range(source)):
+        _NOTED.append(found)
+        logger.warning(f"the image {opened(source)[0]} is {found}: the network sees it nearly black. Scale its values.")
+    return pixels
+
+
+def dim_range(source: ImageSource) -> str:
+    """What range a readable image of over 8 bits uses, in words, where all of it will look nearly black; empty otherwise."""
     try:
-        with open_image(path) as file:
+        with opened(source)[1] as file:
             if not has_deep_colors(file) and not file.mode.startswith("I"):
                 return ""
             values, form = np.asarray(file), "32-bit" if file.mode == "I" else "16-bit"

@@ -71,9 +71,9 @@ def read_image(source: ImageSource) -> Tensor:
     plain = _plain_colors(source)
     if plain is not None:
         return torch.from_numpy(plain).permute(2, 0, 1).contiguous()
-    name, opened = _opened(source)
+    name, opening = opened(source)
     try:
-        with opened as image:
+        with opening as image:
             _load(image)
             rgb = np.array(_to_rgb(ImageOps.exif_transpose(image)))
     except (*UNREADABLE, TypeError) as error:  # TypeError: a file that gives text
@@ -94,7 +94,7 @@ def _plain_colors(source: Any) -> NDArray[np.uint8] | None:
     return decode_plain(content) if is_plain(content) and is_bare(content) else None
 
 
-def _opened(source: Any) -> tuple[str, AbstractContextManager[Image.Image]]:
+def opened(source: Any) -> tuple[str, AbstractContextManager[Image.Image]]:
     """The image's name in messages, and the image once the context is entered."""
     if isinstance(source, np.ndarray):
         return "in an array", nullcontext(image_of_array(source))

@@ -15,7 +15,8 @@ from unipan.data.image_ids import ids_in_json, names_apart, shown
 from unipan.errors import InputError, plural
 from unipan.models.decode import best_channel, in_image, map_of_channels
 from unipan.models.panoptic_head import PanopticLogits, UnifiedHead, channel_bias, unary_logits
-from unipan.ops.images import ImageSource, read_image
+from unipan.ops.image_range import read_and_warn
+from unipan.ops.images import ImageSource
 from unipan.ops.propagation import affinity_products
 from unipan.ops.segments import drop_small_stuff
 from unipan.overrides import NO_OVERRIDES, Overrides
@@ -56,7 +57,7 @@ def explore(
     predictor = predictor if isinstance(predictor, Predictor) else load(predictor)
     if truth is not None and not isinstance(truth, PanopticMap):
         raise InputError(f"truth came as a {type(truth).__name__}; give a PanopticMap, as every answer is one.")
-    entry = Entry(name, read_image(image), truth)
+    entry = Entry(name, read_and_warn(image), truth)
     return explorer_page([explored(predictor, entry, run=run, head=head, trim=trim, threshold=threshold)])
 
 

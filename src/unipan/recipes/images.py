@@ -15,7 +15,8 @@ from unipan.data.image_ids import names_apart, shown, unfit
 from unipan.data.image_paths import FoundFiles
 from unipan.data.image_patterns import NO_IMAGE, base_of, find_images
 from unipan.errors import InputError, plural
-from unipan.ops.images import is_file, read_image
+from unipan.ops.image_range import read_and_warn
+from unipan.ops.images import is_file
 from unipan.recipes.evaluate import evaluated, held_out
 from unipan.types import PanopticMap
 
@@ -100,7 +101,7 @@ def readable(files: Sequence[Path], what: str, unreadable: list[Path]) -> Iterat
     """Read images one by one: (index, pixels). One that can't be read is told at once, added to `unreadable` and passed over."""
     for index, file in enumerate(counted(files, what, len(files))):
         try:
-            pixels = read_image(file)
+            pixels = read_and_warn(file)
         except InputError as error:
             logger.warning(f"left out: {error}")
             unreadable.append(file)

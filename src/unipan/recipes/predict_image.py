@@ -1,7 +1,6 @@
 """One image's part of `unipan predict`: read, predicted, written. What this process does, or others beside it."""
 
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,8 +24,8 @@ from unipan.types import PanopticMap
 from unipan.viz.canvas import save_image
 from unipan.viz.overlay import overlay
 
-LIMIT = "came up to the limit {}, so there may be more in them"
-DIM = "use so little of their numbers' range (16 or 32 bits) that the network sees them nearly black"
+LIMIT = "came up to the limit {}, so there may be more"
+DIM = "used so little of the numbers' range (16 or 32 bits) that the network saw nearly black"
 
 
 class ImageJob(NamedTuple):
@@ -105,4 +104,4 @@ def _read(source: Location) -> tuple[Tensor, bool]:
         return read_image(source), bool(dim_range(source))
     content = read_bytes(source)
     with about(source):
-        return read_image(content), bool(dim_range(BytesIO(content)))
+        return read_image(content), bool(dim_range(content))
