@@ -53,14 +53,15 @@ class Predictor:
 
         scale: a factor to resize images by, in place of the settings' sides. precision: float32 unless it is bf16.
         """
-        self.network = network.eval()
-        self.classes = classes
-        self.config = config
+        self.network, self.classes, self.config = network.eval(), classes, config
         self.scale, self.precision = scale, precision
         self.admission = Admission(config.inference.score_threshold, config.inference.max_admitted)
         self.min_stuff_area_px = config.inference.min_stuff_area_px
         self.head: PanopticHead = checked_head(config.model.panoptic if head is None else head, self.heads)
         self.metrics: dict[str, Any] | None = None  # what `evaluate` measured of the run, for its model card
+
+    def __repr__(self) -> str:
+        return f"Predictor({self.head} head, {len(self.classes)} classes, on {self.device})"
 
     @classmethod
     def from_pretrained(cls, run: str | Path, **options: Any) -> "Predictor":
@@ -126,9 +127,8 @@ class Predictor:
     ) -> Iterator[Answer]:
         """The answers for images as they come, or of a folder or pattern; `batch_size` at most in memory, one size together.
 
-        images: as in a call, one image too; an array or a tensor of 4 dimensions is several.
-        head, trim: as in `answer`; threshold: as in `infer`. tile: predict each image in tiles of so many pixels a side, or of
-        (side, overlap), one by one. An image that can't be read raises an InputError that names it.
+        images: one image too, as in a call; an array of 4 dimensions is several. head, trim: as in `answer`; threshold: as in
+        `infer`. tile: predict in tiles of so many pixels a side, or (side, overlap). An InputError names what can't be read.
         """
         batch_size = whole_number("the batch size", batch_size, lowest=1)
         sources = map(read_and_warn, every_image(images))

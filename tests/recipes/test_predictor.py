@@ -226,6 +226,7 @@ def test_what_is_no_run_and_what_are_no_overrides_is_told(learnt_run: Path) -> N
 
 
 def test_a_predictor_tells_and_changes_its_device(predictor: Predictor) -> None:
+    assert repr(predictor) == f"Predictor(unified head, {len(predictor.classes)} classes, on cpu)"
     assert predictor.device == torch.device("cpu")
     assert predictor.to("cpu") is predictor
     for device in ("cuda:99", 99, "nowhere"):

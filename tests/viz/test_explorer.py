@@ -85,6 +85,10 @@ def test_a_name_never_becomes_markup() -> None:
     assert "<img" not in page._repr_html_()
 
 
+def test_a_page_is_told_in_a_line() -> None:
+    assert repr(explorer_page([explored()])) == "Page(0.1 MB of HTML; save(path) writes it)"
+
+
 def test_a_page_is_written_whole(tmp_path: Path) -> None:
     page = explorer_page([explored()])
     assert page.save(tmp_path / "new" / "page.html").read_text() == page.html

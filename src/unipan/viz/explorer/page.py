@@ -20,11 +20,14 @@ SCRIPTS = (
 FRAME_HEIGHT_PX = 760
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Page:
     """A page that needs no server and no network. In a notebook it shows itself."""
 
     html: str
+
+    def __repr__(self) -> str:
+        return f"Page({len(self.html) / 1e6:.1f} MB of HTML; save(path) writes it)"
 
     def save(self, path: str | Path) -> Path:
         """Write the page to a file, whose path is returned.
