@@ -5,6 +5,7 @@ python examples/onnx_predict.py demo.onnx image.jpg answer.png
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -59,4 +60,9 @@ def main(model: str, source: str, target: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit("usage: python onnx_predict.py MODEL.onnx IMAGE ANSWER.png; unipan export RUN --onnx MODEL.onnx writes a model.")
+    for path in sys.argv[1:3]:
+        if not Path(path).is_file():
+            sys.exit(f"there is no file {path}; check the path.")
     main(*sys.argv[1:])

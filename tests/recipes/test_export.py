@@ -193,6 +193,21 @@ def test_the_file_needs_neither_torch_nor_unipan(exported: tuple[Predictor, Expo
     assert names == [(str(segment.id), segment.name) for segment in predictor(str(image)).segments]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "usage: python onnx_predict.py MODEL.onnx IMAGE ANSWER.png"),
+        (["demo.onnx"], "usage: python onnx_predict.py"),
+        (["gone.onnx", "a.jpg", "b.png"], "there is no file gone.onnx; check the path"),
+        ([str(ROOT / "README.md"), "gone.jpg", "b.png"], "there is no file gone.jpg; check the path"),
+    ],
+)
+def test_the_example_says_what_it_lacks(arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["onnx_predict.py", *arguments])
+    with pytest.raises(SystemExit, match=re.escape(message)):
+        runpy.run_path(str(ROOT / "examples/onnx_predict.py"), run_name="__main__")
+
+
 def test_the_example_reads_images_as_the_package_does(tmp_path: Path) -> None:
     """Gray of 16 bits, whole and in part transparent, hidden colors, a palette with a hole, and an image that is to be turned."""
     colors = np.random.default_rng(0).integers(0, 256, (20, 30, 4), np.uint8)
