@@ -70,9 +70,16 @@ def test_a_map_of_void_alone() -> None:
 
 def test_a_line_says_what_it_holds(answer: Answer) -> None:
     assert repr(answer) == "Answer(2x4, 3 segments: 2 car, 1 road)"
+    assert repr(panoptic_map(IDS[:, :1], [Label(40, 0)], CLASSES)) == "PanopticMap(2x1, 1 segment: 1 road)"
     many = ClassTable.from_categories([{"id": n, "name": f"c{n}", "isthing": 0} for n in range(9)])
     panoptic = panoptic_map(torch.arange(1, 10, dtype=torch.int32)[None], [Label(n + 1, n) for n in range(9)], many)
     assert repr(panoptic) == "PanopticMap(1x9, 9 segments: 1 c0, 1 c1, 1 c2, 1 c3, 1 c4, 1 c5, ...)"
+
+
+def test_a_drawing_that_no_memory_holds_is_refused(answer: Answer) -> None:
+    message = "scale is 100000, which makes 200000x400000 pixels of 2x4; at most 1073741824 are drawn: give 11585 or less"
+    with pytest.raises(InputError, match=message):
+        answer.plot(scale=100_000)
 
 
 def test_it_is_drawn_as_the_command_line_draws_it(answer: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -175,7 +175,7 @@ def test_settings_that_cannot_work(verb: list[str], arguments: list[str], messag
 @pytest.mark.parametrize(
     ("arguments", "hints"),
     [
-        (["train", "demo", "--train.stepss", "3", "--out", "x"], ["--train.stepss", "--train.steps "]),
+        (["train", "demo", "--train.stepss", "3", "--out", "x"], ["--train.stepss", "--train.steps?"]),
         (["train", "demo", "--train.steps", "many", "--out", "x"], ["--train.steps", "many"]),
         (["train", "demo", "--model.variant", "D", "--out", "x"], ["--model.variant", "'A'", "'D'"]),
         (["inspect", "demo"], ["--out"]),
@@ -199,13 +199,17 @@ def test_options_that_the_parser_refuses(arguments: list[str], hints: list[str],
     [
         (
             ["train", "demo", "--out", "x", "--train.stepss", "3"],
-            "there is no option --train.stepss: did you mean --train.steps ? ",
+            "there is no option --train.stepss: did you mean --train.steps? ",
         ),
-        (["evaluate", "run", "--hed", "upsnet"], "there is no option --hed: did you mean --head ? "),
-        (["train", "demo", "--out", "x", "--steps=3"], "there is no option --steps=3: did you mean --train.steps ? "),
+        (["evaluate", "run", "--hed", "upsnet"], "there is no option --hed: did you mean --head? "),
+        (["predict", "run", "--sacle", "2"], "there is no option --sacle: did you mean --scale? "),
+        (["predict", "run", "--thresh", "2"], "there is no option --thresh: did you mean --threshold? "),
+        (["predict", "run", "--labels", "2"], "there is no option --labels: "),
+        (["predict", "run", "--classes", "2"], "there is no option --classes: "),
+        (["train", "demo", "--out", "x", "--steps=3"], "there is no option --steps=3: did you mean --train.steps? "),
         (["evaluate", "--train.batch-size", "3", "run"], "there is no option --train.batch-size: "),  # another verb's
         (["predict", "run", "--train.batch_size", "3", "--out", "x"], "there is no option --train.batch_size: "),
-        (["tables", "a", "demo", "--out", "x", "--seed", "3"], "there is no option --seed: did you mean --train.seed ? "),
+        (["tables", "a", "demo", "--out", "x", "--seed", "3"], "there is no option --seed: did you mean --train.seed? "),
     ],
 )
 def test_an_unknown_option_is_one_sentence_at_once(arguments: list[str], sentence: str, refused: Refused) -> None:

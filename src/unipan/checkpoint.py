@@ -115,6 +115,8 @@ def open_run(run: str | Path) -> tuple[RunFolder, Config, ClassTable]:
     """
     if not isinstance(run, (str, os.PathLike)):
         raise InputError(f"a run came as a {type(run).__name__}; name its folder, or OWNER/NAME on the Hugging Face Hub.")
+    if not str(run):
+        raise InputError("the name of the run is empty; name its folder, or OWNER/NAME on the Hugging Face Hub.")
     folder = RunFolder(fetched(str(run), WANTED) if is_hubs(run) else here(run))
     if folder.path.is_file():
         runs = [f", {above}" for above in folder.path.absolute().parents if RunFolder(above).config.is_file()]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from unipan.classes import VOID, ClassTable
-from unipan.errors import InputError
+from unipan.errors import InputError, plural
 from unipan.terms import Term
 
 if TYPE_CHECKING:  # torch takes seconds to import, and files are scored without a tensor
@@ -98,7 +98,7 @@ class PanopticMap:
         counts = Counter(segment.name for segment in self.segments).most_common(SHOWN_CLASSES + 1)
         parts = [f"{number} {name}" for name, number in counts[:SHOWN_CLASSES]] + ["..."] * (len(counts) > SHOWN_CLASSES)
         height, width = self.ids.shape
-        return f"{type(self).__name__}({height}x{width}, {len(self)} segments{': ' * bool(parts)}{', '.join(parts)})"
+        return f"{type(self).__name__}({height}x{width}, {plural(len(self), 'segment')}{': ' * bool(parts)}{', '.join(parts)})"
 
 
 @dataclass(frozen=True, kw_only=True)

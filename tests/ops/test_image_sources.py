@@ -130,6 +130,14 @@ def test_what_is_no_image_is_refused_in_a_sentence(source: Any, message: str) ->
         read_image(source)
 
 
+def test_a_folder_and_a_file_opened_for_text_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="which is a folder; name a file in it"):
+        read_image(tmp_path)
+    path = FILES["RGBA"](tmp_path)
+    with path.open() as file, pytest.raises(InputError, match=r'a\.png, opened for text; open it with "rb"'):
+        read_image(file)  # type: ignore[arg-type]
+
+
 @pytest.mark.filterwarnings("ignore")  # PyTorch's own, of a form that it will drop
 def test_a_quantised_tensor_is_refused() -> None:
     with pytest.raises(InputError, match=r"\(strided, quint8, on cpu\); give"):

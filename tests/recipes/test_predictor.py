@@ -216,6 +216,8 @@ def test_a_folder_without_images_and_options_that_make_no_sense(predictor: Predi
 
 
 def test_what_is_no_run_and_what_are_no_overrides_is_told(learnt_run: Path) -> None:
+    with pytest.raises(InputError, match="the name of the run is empty; name its folder"):
+        load("")
     for run in (None, 3, b"run"):
         with pytest.raises(InputError, match=r"a run came as a \w+; name its folder"):
             load(run)  # type: ignore[arg-type]

@@ -37,6 +37,8 @@ ConfigFile = Annotated[
         help_behavior_hint="(default: none)",
     ),
 ]
+LIKENESS = 0.7
+"""Of an option to one that is suggested in its place; a letter left out of four is 0.86."""
 PrintConfig = Annotated[bool, arg(help="Only print every setting, as a file that --config takes.")]
 
 
@@ -108,10 +110,16 @@ def _refuse_unknown(arguments: list[str], read: Callable[..., Any], words: str) 
     for word in arguments:
         option = word.partition("=")[0].replace("_", "-")
         if option.startswith("--") and option not in known:
-            near = [name for name in known if name.endswith(f".{option[2:]}")]
-            near = near or get_close_matches(option, known - {"--help"}, n=1)
-            hint = f"did you mean {near[0]} ? " if near else ""
+            near = _nearest(option.removeprefix("--"), {name.removeprefix("--") for name in known - {"--help"}})
+            hint = f"did you mean --{near}? " if near else ""
             raise InputError(f"there is no option {word}: {hint}All are listed by {words} --help.") from None
+
+
+def _nearest(option: str, known: set[str]) -> str:
+    """The known option that one may stand for: the same in a group, one that begins so, one of nearly the same letters, or ""."""
+    alike = [name for name in sorted(known) if name.endswith(f".{option}")]
+    alike = alike or [name for name in sorted(known) if name.startswith(option)]
+    return next(iter(alike or get_close_matches(option, known, n=1, cutoff=LIKENESS)), "")
 
 
 def _deferred(command: Command, words: str, arguments: list[str]) -> Callable[..., Callable[[], None]]:

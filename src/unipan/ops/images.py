@@ -6,7 +6,7 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from io import BytesIO
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from threading import Lock
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
@@ -102,6 +102,8 @@ def opened(source: Any) -> tuple[str, AbstractContextManager[Image.Image]]:
         return f"{getattr(source, 'filename', '') or 'given as PIL'} of mode {source.mode}", nullcontext(source)
     if isinstance(source, (bytes, bytearray)):
         return f"of {len(source)} bytes", _opening(BytesIO(source))
+    if isinstance(source, TextIOWrapper):
+        raise InputError(f'an image came as the file {source.name}, opened for text; open it with "rb".')
     if hasattr(source, "read"):
         return str(getattr(source, "name", "in an open file")), _opening(source)
     if not isinstance(source, (str, os.PathLike)):
@@ -109,6 +111,10 @@ def opened(source: Any) -> tuple[str, AbstractContextManager[Image.Image]]:
     if not is_file(source):
         if "://" in str(source):
             raise InputError(f"an image came as the address {source}, and nothing is fetched; fetch it, and give {TAKEN}.")
+        if os.path.isdir(source):  # noqa: PTH112 (no error for a name that no file can bear)
+            raise InputError(
+                f"an image came as {source}, which is a folder; name a file in it, or a folder alone, not in a list."
+            )
         raise InputError(f"there is no image file {source}; check the path.")
     return str(source), _opening(source)
 

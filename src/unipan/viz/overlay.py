@@ -1,5 +1,7 @@
 """A panoptic map over its image: colors, outlines, labels."""
 
+from math import isqrt
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -8,7 +10,7 @@ from torch import Tensor
 from unipan.class_colors import RGB
 from unipan.classes import VOID_ID, ClassTable
 from unipan.errors import InputError, whole_number
-from unipan.ops.images import ImageSource
+from unipan.ops.images import MAX_PIXELS, ImageSource
 from unipan.ops.segments import index_of_ids
 from unipan.types import PanopticMap
 from unipan.viz.borders import borders, widened
@@ -44,6 +46,11 @@ def overlay(
             "give the image that the map was made from."
         )
     scale = readable_scale(width, height) if scale is None else whole_number("scale", scale, lowest=1)
+    if scale > (highest := max(1, isqrt(MAX_PIXELS // (height * width)))):
+        raise InputError(
+            f"scale is {scale}, which makes {height * scale}x{width * scale} pixels of {height}x{width}; "
+            f"at most {MAX_PIXELS} are drawn: give {highest} or less."
+        )
     ids = panoptic.ids.repeat_interleave(scale, 0).repeat_interleave(scale, 1)
     canvas = enlarge(pil_image, scale)
     colors = segment_colors(panoptic, classes)
