@@ -382,3 +382,15 @@ def test_a_form_that_there_is_not_is_refused(tmp_path: Path, capsys: pytest.Capt
         main(["interchange", "labelm", "panoptic.json", "--out", str(tmp_path)])
     assert stop.value.code == 2
     assert "labelme" in capsys.readouterr().err
+
+
+def test_label_studio_s_tasks_name_images_where_it_finds_them(panoptic: PanopticMap, tmp_path: Path) -> None:
+    source, prefix = str(written(panoptic, tmp_path)), "/data/local-files/?d=images/"
+    names = {}
+    for given in ("", prefix):
+        out = tmp_path / f"tasks{len(names)}"
+        main(["interchange", "label-studio", source, "--out", str(out), *(["--image-prefix", given] if given else [])])
+        names[given] = [task["data"]["image"] for task in json.loads((out / "tasks.json").read_text())]
+    assert names[prefix] == [prefix + name for name in names[""]]
+    with pytest.raises(InputError, match="--image-prefix came, but labelme names images by their files"):
+        write_form("labelme", Path(source), tmp_path / "labels", image_prefix=prefix)

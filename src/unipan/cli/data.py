@@ -75,7 +75,9 @@ def inspect(config: Settings, *, out: Path, samples: int = 12, names: bool = Tru
     print_all(inspect_samples(config, out, samples=samples, names=names))
 
 
-def interchange(form: Positional[Form], panoptic: Positional[Path], *, out: Path, panoptic_dir: Path | None = None) -> None:
+def interchange(
+    form: Positional[Form], panoptic: Positional[Path], *, out: Path, panoptic_dir: Path | None = None, image_prefix: str = ""
+) -> None:
     """Write panoptic files, such as what predict wrote, in another tool's form; every pixel and every hole is kept.
 
     coco-instances: instances.json with run lengths, for CVAT, FiftyOne and Datumaro. label-studio: tasks.json with brush labels.
@@ -86,8 +88,9 @@ def interchange(form: Positional[Form], panoptic: Positional[Path], *, out: Path
         panoptic: JSON in the COCO panoptic format.
         out: Folder for what is written.
         panoptic_dir: Folder of its PNGs; without it, the one beside the JSON that bears its name.
+        image_prefix: Before the images' names in label-studio's tasks, as in /data/local-files/?d=images/.
     """
     from unipan.recipes.interchange import write_form
 
-    written = write_form(form, panoptic, out, folder=panoptic_dir)
+    written = write_form(form, panoptic, out, folder=panoptic_dir, image_prefix=image_prefix)
     print_all(f"{plural(written.images, 'image')}, {plural(written.segments, 'segment')}: in {out}.")

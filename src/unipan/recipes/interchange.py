@@ -30,14 +30,17 @@ class Written:
     segments: int = 0
 
 
-def write_form(form: Form, path: Path, out: Path, *, folder: Path | None = None) -> Written:
+def write_form(form: Form, path: Path, out: Path, *, folder: Path | None = None, image_prefix: str = "") -> Written:
     """Write the maps of a COCO panoptic JSON in another form below `out`; nothing is rounded, every pixel is there.
 
     coco-instances: instances.json. label-studio: tasks.json. labelme, geojson: a file an image, by its name, in its subfolder.
-    folder: where the PNGs are; without it, the folder beside the JSON that has its name without `.json`.
+    folder: where the PNGs are; without it, the folder beside the JSON that has its name without `.json`. image_prefix: what
+    stands before the images' names in Label Studio's tasks.
 
     Raises: InputError, before anything is written, where one of these files is there: people correct them by hand.
     """
+    if image_prefix and form != "label-studio":
+        raise InputError(f"--image-prefix came, but {form} names images by their files; it is for label-studio: leave it out.")
     source, written = read_panoptic_file(path, folder), Written()
     entries, targets = _entries(source, written), _targets(form, source, out)
     make_folder(out)
@@ -45,7 +48,7 @@ def write_form(form: Form, path: Path, out: Path, *, folder: Path | None = None)
         case "coco-instances":
             write_json(targets[0], to_coco_instances(entries), indent=None)
         case "label-studio":
-            write_json(targets[0], [to_label_studio(one.panoptic, one.file_name) for one in entries], indent=None)
+            write_json(targets[0], [to_label_studio(one.panoptic, image_prefix + one.file_name) for one in entries], indent=None)
         case "labelme":
             for target, one in zip(targets, entries, strict=True):
                 _write_below(target, to_labelme(one.panoptic, Path(one.file_name).name))
