@@ -134,6 +134,8 @@ def test_no_folder_is_made_that_is_called_as_the_home_is_in_a_shell(
         with pytest.raises(InputError, match=r"^~/b\.png begins with ~, .*; name /home/someone/b\.png\."):
             write()
     assert not [*tmp_path.iterdir()]
+    answer.save("~a backup.png")
+    DataConfig(train="~a.json", val="~b.json", images="~c")
     Path("~").mkdir()
     answer.save("~/b.png")
     assert Path("~/b.png").is_file()

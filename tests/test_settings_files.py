@@ -51,7 +51,7 @@ def test_each_form_says_the_same_and_the_command_line_wins(
     assert shown == json.loads(as_json(replace(expected, train=replace(schedule, steps=9))))
     shown = printed(capsys, "train", "coco_small", "--config=none.yaml", "--config", str(tmp_path / name))
     assert (shown["train"]["steps"], shown["data"]["merge"]) == (7, "supercategory")  # the command line's preset
-    assert caplog.messages == [f"another preset: {tmp_path / name} is about demo; taken is coco_small, as the command line says."]
+    assert caplog.messages == [f"another preset: {tmp_path / name} names demo; the command line's, coco_small, is taken."]
     assert not (tmp_path / "no").exists()
 
 

@@ -263,7 +263,7 @@ class DataConfig:
         """No setting of files is passed over in silence: those of JSONs belong together, and a root needs what lies below it."""
         names = ("train", "val", "images", "val_images", "train_masks", "val_masks")
         given = {name: getattr(self, name) for name in names if getattr(self, name)}
-        for path in (self.root, *given.values()):
+        for path in (self.root,) if self.root else given.values():  # the others start from the root
             check_home(path)
         missing = [f"--data.{name}" for name in ("train", "val", "images") if name not in given]
         if given and missing:

@@ -49,10 +49,9 @@ def check_here(path: str | Path) -> None:
 
 
 def check_home(text: str) -> None:
-    """Refuse a path that begins with ~, unless such a folder is here. Raises: InputError."""
-    first = Path(text).parts[:1]
-    if text.startswith("~") and not Path(*first).exists():
-        home = os.path.expanduser(text)  # noqa: PTH111 (Path's raises where there is no such person)
+    """Refuse ~ and ~PERSON for a home folder, unless a folder of that name is here. Raises: InputError."""
+    home = os.path.expanduser(text)  # noqa: PTH111 (Path's raises where there is no such person)
+    if home != text and not Path(*Path(text).parts[:1]).exists():
         raise InputError(
             f"{text} begins with ~, which is the home folder to a shell alone, not behind = or in a file; name {home}."
         )

@@ -18,18 +18,17 @@ from unipan.terms import Term
 if TYPE_CHECKING:  # torch takes seconds to import, and files are scored without a tensor
     from torch import Tensor
 
-Size = tuple[int, int]
-"""(height, width) in pixels."""
+Size = tuple[int, int]  # (height, width) in pixels
 
-SHOWN_CLASSES = 6
-"""How many classes the line says that stands for a map."""
+SHOWN_CLASSES = 6  # so many classes names the line that stands for a map
 
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
     """One region of a panoptic map."""
 
-    id: int  # its value in the id map; never 0
+    id: int
+    """Its value in the id map; never 0."""
     class_index: int
     category_id: int
     """The data set's own id of the class."""
@@ -39,7 +38,8 @@ class Segment:
     """A region of things not separated from each other."""
     score: float = 1.0
     """Confidence 0..1; 1 in ground truth and for stuff."""
-    area: int  # pixels, counted from the id map
+    area: int
+    """Pixels, counted from the id map."""
     box: tuple[int, int, int, int]
     """(x1, y1, x2, y2), tight: x2 and y2 lie one past the last pixel."""
 

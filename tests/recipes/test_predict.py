@@ -218,6 +218,15 @@ def test_images_that_leave_the_json_are_named(
     assert (out / "panoptic/001.png").exists()
 
 
+def test_a_target_that_is_no_folder_is_told(learnt_run: Path, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"cannot make the folder .*/file: .*"):
+        predict(str(learnt_run), [folder], tmp_path / "file")
+    (tmp_path / "out/panoptic.json").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"cannot replace .*/panoptic\.json: Is a directory\. Name another --out"):
+        predict(str(learnt_run), [folder], tmp_path / "out")
+
+
 def test_what_is_done_is_not_mixed_with_others(learnt_run: Path, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     predict(str(learnt_run), [folder / "b.png"], out)

@@ -161,7 +161,7 @@ def _default_settings(preset: str, arguments: list[str]) -> Config:
     given = read_settings(Path(file)) if file else {}
     if preset:
         if given.get("preset", preset) != preset:
-            warn("another preset:", f"{file} is about {given['preset']}; taken is {preset}, as the command line says.")
+            warn("another preset:", f"{file} names {given['preset']}; the command line's, {preset}, is taken.")
         given["preset"] = preset
     own = any(word.partition("=")[0] == "--data.train" for word in arguments)
     try:

@@ -46,7 +46,7 @@ class Step:
     fields: dict[str, Any] = field(default_factory=dict)
     """What hooks found of this step, by name, for those after them: the log writes it down."""
     should_stop: bool = False
-    """Ends the training, once every hook has seen this step, as if it were the last: what follows the last step is done."""
+    """Ends the training once every hook has seen this step: it is saved, and what follows the last step is done."""
     stop: Exception | None = None
     """Ends the training likewise, saved to go on from, and is raised."""
 

@@ -21,7 +21,7 @@ from unipan.ops.propagation import affinity_products
 from unipan.ops.segments import drop_small_stuff
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor, load
-from unipan.recipes.evaluation.image_scores import unpropagated_channel
+from unipan.recipes.evaluation.image_scores import unpropagated_channel, weight_of_potential
 from unipan.recipes.images import Entry, check_either, held_out_entries, image_files, readable
 from unipan.types import PanopticMap
 from unipan.viz.canvas import as_pil
@@ -121,7 +121,7 @@ def explored(
     if isinstance(panoptic_head, UnifiedHead) and panoptic_head.form != "none":
         affinity = affinity_products(outputs.affinity[0].flatten(1).T, panoptic_head.form)
         if (head or predictor.head) == "unified":
-            channel = unpropagated_channel(inference, predictor.classes, panoptic_head.unary_scale.item() or 1.0)
+            channel = unpropagated_channel(inference, predictor.classes, weight_of_potential(panoptic_head))
             untrimmed = map_of_channels(channel, inference.admitted, predictor.classes)
             unpropagated = drop_small_stuff(untrimmed, min_area_px=limit)
     return Explored(

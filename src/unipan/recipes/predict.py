@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from unipan.addresses import Address, Location, is_file, named, remove, state_of, written_to
+from unipan.addresses import Address, Location, below, is_file, named, remove, state_of, written_to
 from unipan.checkpoint import open_run
 from unipan.choices import OverlayForm, PanopticHead
 from unipan.console import Table, counted, logger, warn
@@ -19,7 +19,7 @@ from unipan.data.coco_writer import png_of
 from unipan.data.image_ids import ids_in_json, ids_of_names, names_apart
 from unipan.data.image_paths import check_apart
 from unipan.data.prediction_log import PredictionLog, names_logged
-from unipan.errors import plural
+from unipan.errors import InputError, plural
 from unipan.files import make_folder
 from unipan.ops.tiles import TileSize, tiling_of
 from unipan.overrides import NO_OVERRIDES, Overrides
@@ -94,7 +94,7 @@ def predict(
         "tile": None if tile is None else list(tiling_of(tile)),
     }
     with _log(out, origin_of(run, settings), names, resume=skip_done) as log:
-        left = _left(log, [*map(ImageJob, files, names, ids)], given_ids=truth is not None)
+        left = _left(log, [*map(ImageJob, files, names, ids)], out, given_ids=truth is not None)
         states = [state_of(job.source) for job in left]
         for job, state, done in zip(left, states, counted(predicted(left), "predicting", len(left)), strict=True):
             if done.image is None or done.annotation is None:
@@ -112,26 +112,35 @@ def predict(
     return Predictions(images=len(log.done), segments=log.segments, last=last, unreadable=unreadable, noted=noted)
 
 
-def _make_way(out: Location, names: Sequence[str]) -> None:
-    """Remove the JSON of an earlier call, or it would stand over PNGs of this one; say which images are no longer in it."""
-    if isinstance(out, Address):
-        file = out.below("panoptic.json")
-        remove([file] if is_file(file) else [])
-        return
-    others = [name for name in names_logged(out / "panoptic.jsonl") if name not in {*names}]
+def _remove_json(out: Location) -> None:
+    """Of an earlier call, or it would stand over PNGs of this one."""
+    file = below(out, "panoptic.json")
+    try:
+        if isinstance(file, Address):
+            remove([file] if is_file(file) else [])
+        else:
+            file.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot replace {file}: {error.strerror}. Name another --out.") from error
+
+
+def _tell_replaced(out: Path, names: Sequence[str]) -> None:
+    """Which images of an earlier call are no longer in its JSON."""
+    now = set(names)
+    others = [name for name in names_logged(out / "panoptic.jsonl") if name not in now]
     if others:
         warn(
             f"{out} holds an earlier call's answers:",
-            f"those of {plural(len(others), 'image')} keep their files, but leave panoptic.json (with --skip-done they "
-            f"would stay in it): {listing(others)}",
+            f"those of {plural(len(others), 'image')} keep their files, but leave panoptic.json (with --skip-done and the same "
+            f"settings they would stay in it): {listing(others)}",
         )
-    (out / "panoptic.json").unlink(missing_ok=True)
 
 
-def _left(log: PredictionLog, jobs: Sequence[ImageJob], *, given_ids: bool) -> list[ImageJob]:
-    """Images not done, or changed since; with another id, the name, where one that is done has its number, unless ids are given.
+def _left(log: PredictionLog, jobs: Sequence[ImageJob], out: Location, *, given_ids: bool) -> list[ImageJob]:
+    """Images not done, or changed since, for which the JSON of before goes.
 
-    What is done keeps its name: as folders grow, further images may need more of their folders to be told apart.
+    An image has another id, its name, where one that is done has its number, unless ids are given. What is done keeps its name:
+    as folders grow, further images may need more of their folders to be told apart.
     """
     left: list[ImageJob] = []
     changed: list[str] = []
@@ -146,6 +155,7 @@ def _left(log: PredictionLog, jobs: Sequence[ImageJob], *, given_ids: bool) -> l
             left.append(job._replace(name=before.name, image_id=before.id))
             changed.append(before.name)
     if changed:
+        _remove_json(out)
         logger.info(f"predicted again, because the files have changed since: {listing(changed)}")
     return left
 
@@ -159,11 +169,14 @@ def _engine(
 
 
 def _log(out: Location, origin: dict[str, Any], names: Sequence[str], *, resume: bool) -> PredictionLog:
+    if isinstance(out, Path):
+        make_folder(out)
     if not resume:
-        _make_way(out, names)
+        _remove_json(out)
     if isinstance(out, Address):
         return AddressLog(out.below("panoptic.jsonl"), origin, resume=resume)
-    make_folder(out)
+    if not resume:
+        _tell_replaced(out, names)
     return PredictionLog(out / "panoptic.jsonl", origin, resume=resume)
 
 

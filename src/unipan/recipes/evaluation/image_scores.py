@@ -20,7 +20,7 @@ from unipan.metrics.propagation_effect import PropagationEffect
 from unipan.metrics.score import Score
 from unipan.metrics.segment_matching import Matching
 from unipan.models.decode import best_channel, ids_of_channels, in_image
-from unipan.models.panoptic_head import channel_bias, unary_logits
+from unipan.models.panoptic_head import UnifiedHead, channel_bias, unary_logits
 from unipan.ops.upsample import STRIDE
 from unipan.predictor import Predictor
 from unipan.recipes.evaluation.affinity import affinity_of
@@ -144,7 +144,7 @@ def _judge_image(predictor: Predictor, image: Predicted, propagation: Propagatio
     (_, truth, inference, answer), classes = image, predictor.classes
     outputs, network_size, size = inference.outputs, inference.network_size, inference.size
     semantic = best_channel(outputs.semantic[0], network_size, size, outputs.upsampling[0]).cpu()
-    without = [unpropagated_ids(inference, classes, propagation.head.unary_scale.item() or 1.0)] if propagation else []
+    without = [unpropagated_ids(inference, classes, weight_of_potential(propagation.head))] if propagation else []
     maps = AlignedMaps(truth, semantic, answer.ids, *without)
     matching = maps.match(maps.values[0], answer.segments, classes, min_stuff_area_px=predictor.min_stuff_area_px)
     confusion = maps.semantic_confusion(len(classes))
@@ -152,6 +152,11 @@ def _judge_image(predictor: Predictor, image: Predicted, propagation: Propagatio
         return Judged(matching, confusion, None, PropagationEffect(), AffinityCounts())
     unpropagated, effect = propagation.judge(found.take(outputs.admitted[0]), maps)
     return Judged(matching, confusion, unpropagated, effect, affinity_of(inference, truth))
+
+
+def weight_of_potential(head: UnifiedHead) -> float:
+    """The factor of the potential's own logits; 1 where the head has none, as without propagation any other will do."""
+    return head.unary_scale.item() or 1.0
 
 
 def unpropagated_ids(inference: Inference, classes: ClassTable, unary_scale: float = 1.0) -> Tensor:
@@ -163,7 +168,7 @@ def unpropagated_ids(inference: Inference, classes: ClassTable, unary_scale: flo
 def unpropagated_channel(inference: Inference, classes: ClassTable, unary_scale: float) -> Tensor:
     """(H, W): the answer by the dynamic potential and the existence alone: what propagation adds shows against it.
 
-    unary_scale: the head's, by which the potential's logits weigh against the existence's; any above 0 where it has none.
+    unary_scale: `weight_of_potential`, by which the potential's logits weigh against the existence's.
     """
     outputs, network_size, size = inference.outputs, inference.network_size, inference.size
     psi, num_stuff = outputs.potentials[0], len(classes.stuff)

@@ -88,7 +88,7 @@ class Progress(Hook):
 
 
 class StopRequest(Hook):
-    """Ends the training after the step in which a signal asked any process for it."""
+    """Ends the training after the step in which a signal, or a hook, asked any process for it."""
 
     def __init__(self, folder: RunFolder, steps: int, done: int, processes: Processes, to_go_on: str) -> None:
         self.folder = folder
@@ -101,7 +101,10 @@ class StopRequest(Hook):
 
     def after_step(self, step: Step) -> None:
         self._under_way = step.index + 1
-        if step.index == self.steps or not self.processes.any_of(self._asked() is not None):
+        if step.index == self.steps:
+            return
+        step.should_stop = self.processes.any_of(step.should_stop)  # a hook may have asked in one of them
+        if not self.processes.any_of(self._asked() is not None):
             return
         number = self._asked() or signal.SIGTERM
         step.stop = Stopped(

@@ -73,7 +73,7 @@ class Validation(Hook):
         self.evaluated = held_out.part(config.train.evaluate_images)
         self.is_main = is_main
         self.best_pq, self.best_step = self._best_before(log)
-        self.last_pq = nan
+        self.last_pq, self.last_step = nan, 0
 
     def _best_before(self, log: Sequence[Mapping[str, Any]]) -> tuple[float, int]:
         """The best PQ so far and its step, if its weights are still there; they are not where a stopped run had gone further."""
@@ -100,7 +100,7 @@ class Validation(Hook):
         except InputError as error:
             step.stop = InputError(f"the evaluation after step {step.index}, which is saved, failed: {error}")
             return
-        self.last_pq = quality.all.pq
+        self.last_pq, self.last_step = quality.all.pq, step.index
         if self.last_pq > self.best_pq:
             self.best_pq, self.best_step = self.last_pq, step.index
             if self.is_main:
@@ -115,8 +115,9 @@ class Validation(Hook):
 
     def best_sentence(self, kind: str) -> str:
         """What the model is, where it holds the weights that scored best. kind: of weights."""
-        later = self.best_step < self.config.train.steps and isfinite(self.last_pq)
-        last = f"; after the last step it was {percent(self.last_pq)}" if later else ""
+        later = self.best_step < self.last_step and isfinite(self.last_pq)
+        when = "the last step" if self.last_step == self.config.train.steps else f"step {self.last_step}"
+        last = f"; after {when} it was {percent(self.last_pq)}" if later else ""
         return (
             f"{self.folder.model.name} holds the {kind} of step {self.best_step}, whose PQ of {percent(self.best_pq)} on "
             f"{len(self.evaluated)} held-out images was the best{last}. It was chosen on these images, so its score on them "
