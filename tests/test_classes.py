@@ -3,7 +3,7 @@
 import pytest
 
 from unipan.class_colors import default_color
-from unipan.classes import VOID, ClassInfo, ClassTable
+from unipan.classes import VOID, ClassInfo, ClassTable, category_fault, color_fault
 from unipan.errors import InputError
 
 CATEGORIES = [
@@ -111,5 +111,8 @@ def test_a_color_in_each_form(color: object) -> None:
 
 @pytest.mark.parametrize("color", ["#ff80", "red", [0.5, 0.1, 0.2], [256, 0, 0], [1, 2]])
 def test_what_is_no_color(color: object) -> None:
+    entry = {"id": 1, "name": "cat", "isthing": 1, "color": color}
     with pytest.raises(InputError, match=r"color that is not .* each a whole number from 0 to 255"):
-        ClassTable.from_categories([{"id": 1, "name": "cat", "isthing": 1, "color": color}])
+        ClassTable.from_categories([entry])
+    assert color_fault(entry) == category_fault(entry)
+    assert color_fault({"name": "cat"}) == ""

@@ -17,9 +17,6 @@ VOID = 32_767
 VOID_ID = 0
 """Unlabelled, in every id map (H, W)."""
 
-COLOR_FAULT = "has a color that is not [red, green, blue], each a whole number from 0 to 255; mend it, or leave it out"
-"""What `category_fault` says of an entry that is a class but for its color."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class ClassInfo:
@@ -163,10 +160,15 @@ def category_fault(entry: dict[str, Any]) -> str:
         return "has an isthing that is neither 0 (stuff) nor 1 (thing)"
     if not isinstance(entry.get("supercategory"), str | None):
         return "has a supercategory that is no text"
+    return color_fault(entry)
+
+
+def color_fault(entry: dict[str, Any]) -> str:
+    """The same of its color alone, which may be missing."""
     color = entry.get("color")
     if color is None or _read_color(color) is not None:
         return ""
-    return COLOR_FAULT
+    return "has a color that is not [red, green, blue], each a whole number from 0 to 255; mend it, or leave it out"
 
 
 def class_of(entry: dict[str, Any], index: int) -> ClassInfo:

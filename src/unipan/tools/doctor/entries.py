@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from unipan.classes import COLOR_FAULT, VOID, ClassInfo, category_fault, class_of
+from unipan.classes import VOID, ClassInfo, category_fault, class_of, color_fault
 from unipan.data.coco_json import AnnotationEntry, ImageEntry, fault_of, leads_out, listing, twin
 from unipan.data.json_files import json_bytes
 from unipan.errors import InputError, plural
@@ -103,14 +103,14 @@ def _categories(entries: list[Any], faults: list[Fault]) -> tuple[dict[int, Clas
         refused.add(None)
     names: set[str] = set()
     for entry in entries:
-        fault = category_fault(entry) if isinstance(entry, dict) else "is no class"
-        if fault == COLOR_FAULT:
-            faults.append(Fault(Kind.CATEGORY_COLOR, f"{entry['name']}: {short(entry['color'])}"))
-            entry = {key: value for key, value in entry.items() if key != "color"}
-        elif fault:
+        fault = category_fault({**entry, "color": None}) if isinstance(entry, dict) else "is no class"
+        if fault:
             faults.append(Fault(Kind.CATEGORY_MALFORMED, f"{short(entry)} {fault}"))
             refused.add(read_as(int, part(entry, "id")))
             continue
+        if color_fault(entry):
+            faults.append(Fault(Kind.CATEGORY_COLOR, f"{entry['name']}: {short(entry['color'])}"))
+            entry = {key: value for key, value in entry.items() if key != "color"}
         info = class_of(entry, len(kept))
         id, first = info.dataset_id, kept.get(info.dataset_id)
         if first is not None:
