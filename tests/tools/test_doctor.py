@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from doctor_cases import CASES, CAT, DOG, HEIGHT, SEA, WIDTH, Train, drawn, write_clean
+from doctor_cases import CASES, CAT, CATEGORY_OF_ID, DOG, HEIGHT, SEA, WIDTH, Train, drawn, write_clean
 from PIL import Image
 
 import unipan
@@ -337,6 +337,18 @@ def test_a_failure_in_a_later_split_leaves_nothing(
             fix(examined(root), out)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "mine"]
     assert not list(empty.iterdir())
+
+
+def test_crowds_alone_are_no_fault_of_a_split_that_is_not_learnt_from(root: Path) -> None:
+    held_out = root / "annotations" / "panoptic_val.json"
+    content = json.loads(held_out.read_text())
+    for annotation in content["annotations"]:
+        for segment in annotation["segments_info"]:
+            segment["iscrowd"] = int(segment["category_id"] == CATEGORY_OF_ID[CAT])
+    held_out.write_text(json.dumps(content))
+    assert examined(root).findings == []
+    alone = examine(find_splits([root], images=[], masks=[], names=["val"]))
+    assert found(alone) == {"only-crowds": 1}, "nobody knows what is learnt from"
 
 
 def test_json_files_anywhere(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -143,3 +143,5 @@ def test_things_that_are_crowds_alone_are_named_with_their_numbers() -> None:
     assert [fault for fault in balance.faults() if fault.kind is Kind.ONLY_CROWDS] == [
         Fault(Kind.ONLY_CROWDS, "cat: 4 crowds in 2 images")
     ]
+    assert balance.with_instances == {"dog"}
+    assert Kind.ONLY_CROWDS not in [fault.kind for fault in balance.faults({"cat"})]

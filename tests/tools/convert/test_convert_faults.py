@@ -19,7 +19,7 @@ from unipan.tools.convert.cityscapes import CityscapesSource
 from unipan.tools.convert.instances import InstanceSource
 from unipan.tools.convert.labelme import LabelmeSource, read_labelme
 from unipan.tools.convert.pairs import PairSource
-from unipan.tools.convert.report import sentences
+from unipan.tools.convert.report import Part, sentences
 from unipan.tools.convert.run import convert, parts_of
 from unipan.tools.convert.source import Converted, Source
 from unipan.tools.doctor.splits import find_splits
@@ -158,6 +158,21 @@ def test_a_class_of_crowds_alone_is_named(tmp_path: Path) -> None:
     assert not any(message.startswith("No instance") for message in messages)
     _, messages = run(instances(tmp_path, crowds[:1]), tmp_path / "crowds", "stop")
     assert messages[0].startswith("No instance of cat (1 crowd) will be learnt: every segment is a crowd")
+
+
+@pytest.mark.parametrize(("split", "said"), [("train", True), ("val", False)])
+def test_crowds_are_told_of_what_is_learnt_from(split: str, said: bool, tmp_path: Path) -> None:
+    """An instance of the other part makes nothing of it good, and its crowds no fault."""
+    images = [{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "b.png"}]
+    black(tmp_path / "images" / "b.png")
+    source = instances(tmp_path, [cat(1, [TRIANGLE]) | {"iscrowd": 1}, cat(2, [TRIANGLE], 2)], images)
+    learnt, held_out = ([0], [1]) if split == "train" else ([1], [0])
+    parts = [Part("train", source, learnt), Part("val", source, held_out)]
+    messages = sentences(convert(parts, tmp_path / "out", faulty="stop"), parts, tmp_path / "out")
+    assert any(message.startswith("No instance of cat") for message in messages) == said
+    parts = [Part(split, source, [0])]
+    messages = sentences(convert(parts, tmp_path / "alone", faulty="stop"), parts, tmp_path / "alone")
+    assert any(message.startswith("No instance of cat") for message in messages) == said
 
 
 def test_entries_that_cannot_be_used_are_each_named_once(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def sentences(counts: Sequence[SplitCounts], parts: Sequence[Part], out: Path) -
     empty = sum(count.empty for count in counts)
     if empty:
         sentences.append(f"{plural(empty, 'image')} without any segment: all is void, and nothing is learnt from it.")
-    if lost := _only_crowds(counts):
+    if lost := _only_crowds([count for count in counts if count.split != "val"]):  # which is not learnt from
         sentences.append(
             f"No instance of {listing(lost)} will be learnt: every segment is a crowd, a region of many that are not told apart. "
             "For single things write iscrowd 0, set no flag is_crowd (labelme), or give each a number of its own (pairs)."

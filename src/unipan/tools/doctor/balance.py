@@ -1,6 +1,7 @@
 """What only a whole split, or all of them together, can show: class balance, classes never seen, images that come twice."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from unipan.data.statistics import ImageStatistics, SetStatistics
@@ -62,19 +63,32 @@ class Balance:
         """0..1, of all pixels whose labels could be read."""
         return self.void / max(1, self.void + self.pixels.total())
 
-    def faults(self) -> list[Fault]:
-        """What only the whole split shows of its classes; nothing where no label could be read."""
+    @property
+    def with_instances(self) -> set[str]:
+        """The names of the things of which an instance is seen, which a crowd is not."""
+        return {one.name for id, one in self.categories.items() if one.is_thing and self.segments[id] > self.crowds[id]}
+
+    def faults(self, learnt: Collection[str] = ()) -> list[Fault]:
+        """What only the whole split shows of its classes; nothing where no label could be read.
+
+        learnt: names of the things of which an earlier split has instances. The training set comes first.
+        """
         if not self.images:
             return []
         absent = [category for id, category in self.categories.items() if not self.segments[id]]
         by_kind = sorted(absent, key=lambda category: not category.is_thing)  # first those that no detector can learn
-        return [Fault(Kind.CLASS_UNSEEN, category.described) for category in by_kind] + self._only_crowds() + self._one_kind()
+        return (
+            [Fault(Kind.CLASS_UNSEEN, category.described) for category in by_kind] + self._only_crowds(learnt) + self._one_kind()
+        )
 
-    def _only_crowds(self) -> list[Fault]:
-        """Things of which no instance is seen, since every segment is a crowd."""
-        only = [id for id, category in self.categories.items() if category.is_thing and 0 < self.segments[id] == self.crowds[id]]
-        counts = [f"{plural(self.crowds[id], 'crowd')} in {plural(self.images_with[id], 'image')}" for id in only]
-        return [Fault(Kind.ONLY_CROWDS, f"{self.categories[id].name}: {count}") for id, count in zip(only, counts, strict=True)]
+    def _only_crowds(self, learnt: Collection[str]) -> list[Fault]:
+        """Things of which no instance is seen, here or earlier, since every segment is a crowd."""
+        unlearnt = {id: one.name for id, one in self.categories.items() if one.is_thing and one.name not in learnt}
+        return [
+            Fault(Kind.ONLY_CROWDS, f"{name}: {plural(self.crowds[id], 'crowd')} in {plural(self.images_with[id], 'image')}")
+            for id, name in unlearnt.items()
+            if 0 < self.segments[id] == self.crowds[id]
+        ]
 
     def _one_kind(self) -> list[Fault]:
         """Classes that are all stuff, or all things, because whoever wrote the JSON did not know the flag."""

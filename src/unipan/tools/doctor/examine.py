@@ -78,7 +78,8 @@ def examine(splits: Sequence[Split]) -> Diagnosis:
             findings.add(split.name, check.faults + doubles.faults(split.name, check))
             if not check.usable:
                 unusable[split.name].add(index)
-        findings.add(split.name, doubles.end_of_split() + balance.faults())
+        learnt = {name for earlier in balances for name in earlier.with_instances}
+        findings.add(split.name, doubles.end_of_split() + balance.faults(learnt))
         if isinstance(split, CityscapesSplit):
             findings.add(split.name, label_faults(balance.pixels))
         balances.append(balance)

@@ -172,7 +172,7 @@ class Kind(Enum):
     CLASS_UNSEEN = _WARNING, "classes never seen", "Label some, or take them off the list."
     ONLY_CROWDS = (
         _WARNING,
-        "classes of things all of whose segments are crowds, so no instance of them will be learnt",
+        "classes of things all of whose segments are crowds, so no instance can be learnt from them",
         "iscrowd 1 means a region of many that are not told apart; write 0 for each single thing.",
     )
     DUPLICATE_IMAGE = _WARNING, "the same image twice in a split", "Keep one: their labels may disagree."
