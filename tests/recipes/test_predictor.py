@@ -120,6 +120,12 @@ def test_each_takes_one_image_for_one(predictor: Predictor, folder: Path, answer
     assert torch.equal(next(predictor.each(KINDS[kind](folder / "rgba.png"))).ids, answers["rgba.png"].ids)
 
 
+def test_each_goes_through_a_column_of_paths(predictor: Predictor, folder: Path, answers: dict[str, Answer]) -> None:
+    for dtype in (object, str):
+        found = [*predictor.each(np.array([str(folder / name) for name in answers], dtype=dtype))]
+        assert [one.ids.shape for one in found] == [one.ids.shape for one in answers.values()]
+
+
 def test_each_takes_a_stack_for_several(predictor: Predictor) -> None:
     stack = np.stack([NOISE[..., :3], NOISE[..., 1:]])
     for images in (stack, torch.from_numpy(stack).movedim(3, 1)):

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont, features
 
 from unipan.viz import fonts
 from unipan.viz.canvas import Plates
-from unipan.viz.fonts import font_of
+from unipan.viz.fonts import font_of, shortened
 
 pytestmark = pytest.mark.skipif(not features.check("freetype2"), reason="this Pillow has no FreeType")
 
@@ -73,3 +73,19 @@ def test_without_a_font_that_has_all_the_one_that_has_most_is_taken(
 
 def test_a_font_that_is_not_there_is_passed_over() -> None:
     assert fonts._system_file("no such font.ttf") == ""
+
+
+@pytest.mark.parametrize("room", [0, 3, 4, 9, 11, 12, 100])
+def test_a_text_is_cut_to_what_has_room(room: int) -> None:
+    measured: list[str] = []
+
+    def width_of(text: str) -> float:
+        measured.append(text)
+        return len(text)
+
+    text = " ".join(["long"] * 400)
+    shown = shortened(f"\n{text} ", room, width_of)
+    whole = [f"{text[:length].rstrip()}..." for length in range(1, len(text))]
+    assert shown == max((one for one in whole if len(one) <= room), key=len, default="")
+    assert len(measured) < 20, "a long name is not measured character by character"
+    assert shortened("a\tb", 3, len) == "a b"

@@ -59,6 +59,12 @@ def test_a_long_name_at_a_box_is_shortened() -> None:
     assert 150 < x2 - x1 <= 200
 
 
+def test_where_no_letter_has_room_there_is_no_plate() -> None:
+    plates = Plates(Image.new("RGB", (8, 100)))
+    label_box(plates, "a name", (0, 50, 8, 90), (9, 9, 9), 0.9)
+    assert plates.within((0, 0, 8, 100)) == []
+
+
 def test_detections_still_in_the_graph_can_be_drawn() -> None:
     found = detections((10.0, 20.0, 60.0, 80.0))
     found = found._replace(boxes=found.boxes.requires_grad_(), scores=found.scores.requires_grad_())

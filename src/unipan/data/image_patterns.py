@@ -54,8 +54,13 @@ def images_in(source: Any) -> Iterator[Any] | None:
         if found is not None and not found.paths:
             raise InputError(NO_IMAGE.format(source))
         return None if found is None else iter(found.paths)
-    is_one = isinstance(source, ONE) or hasattr(source, "read") or hasattr(source, "dtype")
+    is_one = isinstance(source, ONE) or hasattr(source, "read") or (hasattr(source, "dtype") and not _holds_names(source))
     return None if is_one or not isinstance(source, Iterable) else iter(source)
+
+
+def _holds_names(array: Any) -> bool:
+    """Whether it is a column of paths, or of other objects: numpy's, or a Series."""
+    return array.ndim == 1 and getattr(array.dtype, "kind", "") in ("O", "U", "T")
 
 
 def every_image(source: Any) -> Iterator[Any]:

@@ -1,5 +1,6 @@
 """The font that a text is drawn in: Pillow's own where it has all characters, else one of this machine that has them."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
 from importlib.util import find_spec
@@ -32,9 +33,10 @@ def font_of(text: str, size_px: int) -> Font:
 def shortened(text: str, room: float, width_of: Callable[[str], float]) -> str:
     """The text, on one line and cut off with an ellipsis where it would be too wide; empty where not even that has room."""
     text = " ".join(text.split())
-    while text and width_of(text) > room:
-        text = text.removesuffix("...")[:-1].rstrip() + "..." if len(text) > 4 else ""
-    return text
+    if width_of(text) <= room:
+        return text
+    fitting = bisect_right(range(1, len(text)), room, key=lambda length: width_of(f"{text[:length].rstrip()}..."))
+    return f"{text[:fitting].rstrip()}..." if fitting else ""
 
 
 @lru_cache(maxsize=256)

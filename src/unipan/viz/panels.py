@@ -103,6 +103,8 @@ def _drawable(box: Sequence[float], canvas: Image.Image) -> tuple[int, int, int,
 def label_box(plates: Plates, text: str, box: Sequence[float], color: RGB, opacity: float) -> None:
     """Write the text at the first of the box's corners that is free: above it, inside it, below it."""
     text = plates.shortened(text)
+    if not text:
+        return
     _, height = plates.size(text)
     x1, y1, _, y2 = box
     corners = ((x1, y1 - height), (x1, y1), (x1, y2), (x1, y2 - height))
