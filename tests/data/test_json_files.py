@@ -14,21 +14,29 @@ TEXT = json.dumps(
 )
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 def test_unicode_in_each_encoding_is_one(encoding: str, tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(TEXT.encode(encoding))
     assert read_json_as(PanopticJson, path).categories[0]["name"] == "k\u00e4tzchen"
     assert read_listed(path).categories[1].name == "k\u00e4tzchen"
-    path.write_bytes(b"\xfe\xff" + TEXT.encode("utf-16-be"))
-    assert read_listed(path).categories[1].name == "k\u00e4tzchen"
+    for order in ("utf-16-be", "utf-32-be"):
+        path.write_bytes(("\ufeff" + TEXT).encode(order))
+        assert read_listed(path).categories[1].name == "k\u00e4tzchen"
 
 
-@pytest.mark.parametrize("content", [TEXT.encode("latin-1"), TEXT.encode("utf-16")[:-1]])
-def test_another_encoding_is_named_as_that(content: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (TEXT.encode("latin-1"), "is not UTF-8"),
+        (TEXT.encode("utf-16")[:-1], "begins as UTF-16 does, but is not UTF-16"),
+        (TEXT.encode("utf-32")[:-1], "begins as UTF-32 does, but is not UTF-32"),
+    ],
+)
+def test_another_encoding_is_named_as_that(content: bytes, what: str, tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(content)
-    message = r"^.*a\.json is not UTF-8, first at byte \d+; save it as UTF-8\.$"
+    message = rf"^.*a\.json {what}, first at byte \d+; save it as UTF-8\.$"
     with pytest.raises(InputError, match=message):
         read_json_as(PanopticJson, path)
     with pytest.raises(InputError, match=message):
