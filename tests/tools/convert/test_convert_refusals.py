@@ -272,8 +272,17 @@ def test_labels_that_a_person_reads_as_one_are_named(labels: list[str], shown: s
     options: dict[str, Any] = {"classes": None, "background": None}
     with pytest.raises(InputError, match=f"the labels {shown} differ only in case"):
         classes_of_labels(content, things=labels[:1], ignore=[], **options)
+    with pytest.raises(InputError, match=r"If they are meant, list all classes with --classes, or"):  # stuff can't be named else
+        classes_of_labels(content, things=labels[1:], ignore=[], **options)
     assert len(classes_of_labels(content, things=labels, ignore=[], **options)) == 2
     assert len(classes_of_labels(content, things=labels[:1], ignore=labels[1:], **options)) == 1
+
+
+def test_labels_that_differ_in_a_letter_are_several(tmp_path: Path) -> None:
+    shapes = [{"label": label, "points": [[1, 1], [5, 1], [1, 5]]} for label in ("Ma\u00dfe", "Masse")]
+    (tmp_path / "a.json").write_text(labelme_json((6, 8), "a.png", shapes))
+    options: dict[str, Any] = {"classes": None, "background": None, "ignore": []}
+    assert len(classes_of_labels(read_labelme(tmp_path), things=["Masse"], **options)) == 2
 
 
 def test_labels_of_malformed_shapes_are_labels(tmp_path: Path) -> None:

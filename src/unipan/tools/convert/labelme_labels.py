@@ -30,13 +30,13 @@ def check_spellings(labels: Iterable[str], named: Collection[str]) -> None:
         texts = [" and ".join(map(shown_label, spellings)) for spellings in doubtful]
         raise InputError(
             f"the labels {listing(texts)} differ only in case, in spaces around them or in Unicode form, and would be different "
-            "classes; write them alike in the files. If they are meant, name each after --things or --ignore, or list all "
-            "classes with --classes."
+            "classes; write them alike in the files. If they are meant, list all classes with --classes, or name each after "
+            "--things or --ignore."
         )
 
 
 def _as_read(label: str) -> str:
-    return normalize("NFC", label.strip().casefold())
+    return normalize("NFC", label.strip().lower())  # casefold would make Maße of Masse
 
 
 def shown_label(label: str) -> str:
