@@ -148,6 +148,16 @@ def test_an_unused_category_of_the_same_name_is_left_out(tmp_path: Path) -> None
     assert "The category 0 is left out: no annotation has it, and 3 is 'cat' too." in messages
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_class_that_a_split_lacks_has_the_id_of_other_splits(order: int, tmp_path: Path) -> None:
+    categories = [{"id": 0, "name": "cat", "supercategory": "none"}, {"id": 3, "name": "cat", "supercategory": "cat"}][::order]
+    for annotations in ([], [cat(1, [TRIANGLE])]):
+        source = instances(tmp_path, annotations, categories=categories)
+        assert [info.dataset_id for info in source.classes.classes] == [3]
+    source = instances(tmp_path, [], categories=[{"id": 0, "name": "cat"}, {"id": 3, "name": "cat"}])
+    assert [info.dataset_id for info in source.classes.classes] == [3], "a super-category comes first"
+
+
 def test_a_pixel_in_the_corner_is_no_share(tmp_path: Path) -> None:
     assert areas(instances(tmp_path, [cat(1, [[0, 0, 1, 0, 1, 1, 0, 1]])])[0]) == [1]
 

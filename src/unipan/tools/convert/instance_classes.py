@@ -15,17 +15,20 @@ Category = dict[str, Any]
 def own_classes(path: Path, categories: list[Category], used: Collection[int]) -> tuple[list[Category], list[str]]:
     """A JSON's categories, each with a number as id, and a sentence for each that is left out, since its name stands again.
 
-    used: ids of the categories that annotations have. Exporters such as Roboflow's list a super-category of the class's own name.
+    used: ids of the categories that annotations have. Exporters such as Roboflow's list a super-category of the class's own name,
+    which is left out also where no annotation has the class: it keeps its id in all splits.
     Raises: InputError for an entry that is no class, and for two that bear one name and are both used.
     """
     with about(path):
         entries = [_read_class(entry) for entry in categories]
-        of_name = defaultdict[str, list[int]](list)
+        of_name, below = defaultdict[str, list[int]](list), defaultdict[str, list[int]](list)
         for entry in entries:
             of_name[entry["name"]].append(entry["id"])
+            if entry.get("supercategory") == entry["name"]:
+                below[entry["name"]].append(entry["id"])
         left_out = {}
         for name, ids in of_name.items():
-            kept = [id for id in ids if id in used] or ids[:1]
+            kept = [id for id in ids if id in used] or (below[name] or ids)[-1:]
             if len(set(kept)) > 1:
                 raise InputError(
                     f"the categories {kept[0]} and {kept[1]} are both called {name!r}, and annotations have both; give one "
