@@ -162,6 +162,14 @@ def test_a_pixel_in_the_corner_is_no_share(tmp_path: Path) -> None:
     assert areas(instances(tmp_path, [cat(1, [[0, 0, 1, 0, 1, 1, 0, 1]])])[0]) == [1]
 
 
+def test_why_segments_vanish_is_said_without_an_option_that_was_not_given(tmp_path: Path) -> None:
+    source = instances(tmp_path, [cat(1, [TRIANGLE]), cat(2, [TRIANGLE])])
+    why = "Vanished, because others cover them or they hold no pixel's centre"
+    assert f"{why}: a.png: annotation 1." in run(source, tmp_path / "whole", "stop")[1]
+    source.clip = True
+    assert f"{why}, or --clip cut them away: a.png: annotation 1." in run(source, tmp_path / "clipped", "stop")[1]
+
+
 def test_a_class_of_crowds_alone_is_named(tmp_path: Path) -> None:
     crowds = [cat(n, [TRIANGLE]) | {"iscrowd": 1} for n in (1, 2)]
     _, messages = run(instances(tmp_path, [*crowds, cat(3, [SQUARE_RLE])]), tmp_path / "mixed", "stop")

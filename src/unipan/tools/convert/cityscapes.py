@@ -17,6 +17,7 @@ class CityscapesSource:
 
     remarks: Sequence[str] = ()
     overlap_rule = "nobody: maps of one number a pixel can't overlap"
+    clip = False
 
     def __init__(self, root: Path, split: str) -> None:
         self.samples = Cityscapes(root, split, merge="none", whole=False)

@@ -68,7 +68,7 @@ class InstanceSource:
         self._numbers = ClassNumbers(self.classes, ignore) if semantic else None
         above = "smaller" if overlap == "small" else "later"
         self.overlap_rule = f"things before crowds before stuff, and among things to the {above} one (--overlap)"
-        self._json_path, self._overlap, self._clip = json_path, overlap, clip
+        self._json_path, self._overlap, self.clip = json_path, overlap, clip
         self._unclaimed: Unclaimed = unclaimed
 
     def __getitem__(self, index: int, /) -> Converted:
@@ -80,7 +80,7 @@ class InstanceSource:
         entries, shapes = list[InstanceEntry](), list[Shape]()
         for entry in self._annotations.get(image.id, []):
             where = f"{self._json_path}, annotation {entry.id} ({image.file_name})"
-            patch = segmentation_patch(entry.segmentation, size, clip=self._clip, where=where, faults=faults)
+            patch = segmentation_patch(entry.segmentation, size, clip=self.clip, where=where, faults=faults)
             if patch is not None:
                 shapes.append(Shape(len(entries), patch))
                 entries.append(entry)

@@ -87,7 +87,7 @@ class LabelmeSource:
         if background and background not in self._index:
             raise InputError(f"--background {background} is no class; there are {listing(self._index)}.")
         self._rest = self._index[background] if background else VOID
-        self._ignore, self._clip = frozenset(ignore), clip
+        self._ignore, self.clip = frozenset(ignore), clip
 
     def __getitem__(self, index: int, /) -> Converted:
         path, content = self._files[index]
@@ -102,7 +102,7 @@ class LabelmeSource:
             with noted(faults, f"{path}: shape {position}{label}"):
                 if not isinstance(shape, LabelmeShape):
                     raise InputError(f"it is no shape: {fault_of(LabelmeShape, shape)}. Mend or remove it.")
-                claim, patch = self._claim(shape), shape_patch(shape, size, clip=self._clip)
+                claim, patch = self._claim(shape), shape_patch(shape, size, clip=self.clip)
                 segment = segments.setdefault(self._key(shape, position), len(segments))
                 if segment == len(claims):
                     claims.append(claim)

@@ -28,6 +28,7 @@ class PairSource:
 
     remarks: Sequence[str] = ()
     overlap_rule = "nobody: maps of one number a pixel can't overlap"
+    clip = False
 
     def __init__(
         self,

@@ -80,9 +80,8 @@ def sentences(counts: Sequence[SplitCounts], parts: Sequence[Part], out: Path) -
         sentences.append(f"Overlapping pixels went to {parts[0].source.overlap_rule}.")
     vanished = [name for count in counts for name in count.vanished]
     if vanished:
-        sentences.append(
-            f"Vanished, because others cover them, they hold no pixel's centre, or --clip cut them away: {listing(vanished)}."
-        )
+        or_cut = ", or --clip cut them away" if any(part.source.clip for part in parts) else ""
+        sentences.append(f"Vanished, because others cover them or they hold no pixel's centre{or_cut}: {listing(vanished)}.")
     empty = sum(count.empty for count in counts)
     if empty:
         sentences.append(f"{plural(empty, 'image')} without any segment: all is void, and nothing is learnt from it.")

@@ -51,6 +51,8 @@ class Source(Protocol):
     """What is left out of the whole, because it can't be used; each a sentence."""
     overlap_rule: str
     """Who gets a pixel that several segments claim, in words."""
+    clip: bool
+    """Whether what lies outside its image is cut away."""
 
     @property
     def remarks(self) -> Sequence[str]:
