@@ -101,6 +101,12 @@ def test_both_unicode_forms_of_a_name_are_found(there: str, written: str, above:
     assert locate_images(tmp_path, names) == [[above + there], ["deep/" + there.replace("m", "n")]]
 
 
+def test_signs_that_are_kept_for_old_files_only_are_found_as_what_they_are(tmp_path: Path) -> None:
+    touch(tmp_path, "5\u03a9.png", "deep/6\u03a9.png")
+    assert spelled(tmp_path, "5\u2126.png") == "5\u03a9.png"
+    assert locate_images(tmp_path, ["deep/6\u2126.png", "6\u2126.png"]) == [["deep/6\u03a9.png"]] * 2
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [

@@ -24,7 +24,7 @@ def image_suffixes() -> frozenset[str]:
 def normal_forms(name: str) -> list[str]:
     """A name's other Unicode forms: systems write an accent as a sign of its own, or not."""
     forms = [] if name.isascii() else [normalize("NFC", name), normalize("NFD", name)]
-    return [form for form in forms if form != name]
+    return [form for form in dict.fromkeys(forms) if form != name]  # both are one of a sign that is kept for old files only
 
 
 def spelled(folder: Path, name: str) -> str:
