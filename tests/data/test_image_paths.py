@@ -113,6 +113,8 @@ def test_signs_that_are_kept_for_old_files_only_are_found_as_what_they_are(tmp_p
         ("A.JPG", "a.jpg is there; write its name as it is"),
         ("a.png", "a.jpg is there; write its name as it is"),
         ("images/a.jpg", "{top}/images/a.jpg is there; name the folder {top}"),
+        ("images\\a.jpg", "{top}/images/a.jpg is there; name the folder {top}"),
+        ("sub\\B.JPG", "b.jpg is there; write its name as it is"),
         ("other/place/a.jpg", "a.jpg is there; write its name without what leads to the folder"),
         ("b.jpg", ""),
         ("x" * 300, ""),
@@ -121,5 +123,5 @@ def test_signs_that_are_kept_for_old_files_only_are_found_as_what_they_are(tmp_p
     ],
 )
 def test_what_is_there_in_place_of_a_missing_file(name: str, said: str, tmp_path: Path) -> None:
-    touch(tmp_path / "images", "a.jpg")
+    touch(tmp_path / "images", "a.jpg", "sub/b.jpg")
     assert nearby(tmp_path / "images", name) == said.format(top=tmp_path)

@@ -43,9 +43,10 @@ def spelled(folder: Path, name: str) -> str:
 
 def nearby(folder: Path, name: str) -> str:
     """What is there in a missing file's place, and what to do, for a message; empty where nothing is."""
+    name = name.replace("\\", "/")
     if other := other_suffix(folder / name) or _other_case(folder / name):
         return f"{other} is there; write its name as it is"
-    parts = PurePosixPath(name.replace("\\", "/")).parts
+    parts = PurePosixPath(name).parts
     above = Path(os.path.abspath(folder)).parents[: len(parts) - 1]  # noqa: PTH100 (links stay what they are called)
     if parent := next((one for one in above if is_file(one / name)), None):
         return f"{parent / name} is there; name the folder {parent}"
