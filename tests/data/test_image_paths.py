@@ -107,6 +107,12 @@ def test_signs_that_are_kept_for_old_files_only_are_found_as_what_they_are(tmp_p
     assert locate_images(tmp_path, ["deep/6\u2126.png", "6\u2126.png"]) == [["deep/6\u03a9.png"]] * 2
 
 
+def test_of_two_names_that_differ_in_their_unicode_form_each_finds_its_own(tmp_path: Path) -> None:
+    touch(tmp_path, f"deep/{COMPOSED}", f"deep/{PARTED}")
+    for names in ([COMPOSED, PARTED], [PARTED, COMPOSED]):
+        assert locate_images(tmp_path, names) == [[f"deep/{name}"] for name in names]
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [

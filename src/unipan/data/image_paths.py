@@ -102,7 +102,9 @@ def locate_images(folder: Path, file_names: Sequence[str]) -> list[list[str]]:
     deeper = {name: spelled(folder, name) for name in file_names if name not in top}
     lost = {name for name, own in deeper.items() if not is_file(folder / own)}
     bare = [name for name in lost if name == Path(name).name]
-    wanted = {form: name for name in bare for other in (name, image_name(name)) for form in (other, *normal_forms(other))}
+    named = {image_name(name): name for name in bare} | {name: name for name in bare}
+    # A file so called is another's in its other Unicode form only where it is nobody's own.
+    wanted = {form: name for other, name in named.items() for form in normal_forms(other)} | named
     found: dict[str, list[str]] = {name: [] for name in lost}
     for path in walk(folder) if wanted else ():
         if path.name in wanted:

@@ -399,6 +399,9 @@ def test_pairs_meet_in_either_unicode_form(tmp_path: Path) -> None:
         save_numbers(folder / name, np.full(SIZE, 5))
     source = PairSource(*folders, classes=CLASSES, ignore=[], unclaimed="crowd")
     assert (source.file_names, source.faults) == (["u\u0308.png"], [])
+    save_numbers(folders[1] / "\u00fc.png", np.full(SIZE, 5))
+    with pytest.raises(InputError, match=r"u\\u0308\.png' and .*\u00fc\.png would both become \u00fc\.png"):
+        PairSource(*folders, classes=CLASSES, ignore=[], unclaimed="crowd")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names themselves")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Protocol
-from unicodedata import normalize
+from unicodedata import is_normalized, normalize
 
 import numpy as np
 import torch
@@ -112,7 +112,9 @@ def files_by_stem(folder: Path, what: str, suffixes: set[str] | None = None) -> 
             f"the folder {folder} holds no {what} (left out: {files.left_out or 'nothing'}); name the one that does."
         )
     names = [path.relative_to(folder).as_posix() for path in files.paths]
-    check_apart(files.paths, [png_of(name) for name in names])
+    # What would look alike is shown by its signs' numbers.
+    shown = [path if is_normalized("NFC", name) else ascii(str(path)) for name, path in zip(names, files.paths, strict=True)]
+    check_apart(shown, [normalize("NFC", png_of(name)) for name in names])
     return {normalize("NFC", stem_below(name)): path for name, path in zip(names, files.paths, strict=True)}
 
 
