@@ -1,7 +1,7 @@
 """Where labels go: into their segment where there is room, and else beside it, with a line that leads to it."""
 
-from collections.abc import Sequence
-from math import inf
+from collections.abc import Iterator, Sequence
+from math import cos, hypot, inf, pi, sin
 from typing import NamedTuple
 
 import numpy as np
@@ -11,12 +11,14 @@ from PIL import ImageDraw
 from unipan.class_colors import RGB
 from unipan.viz.borders import depth
 from unipan.viz.canvas import INK, Plates, Rectangle, line_width
-from unipan.viz.free_space import FreeSpace
 
 MAX_SIDE_CELLS = 480
 """Places are looked for on a map thinned to this many cells, so that a large image costs no more than a small one."""
-OPACITY = 0.9
-"""Of a label's plate."""
+OPACITY = 0.9  # of a label's plate
+DIRECTIONS = 16  # in which a place beside a segment is looked for, at growing distances
+NEAREST, FARTHER = 0.7, 1.3  # the first distance, in heights of a plate, and how much farther the next ones are
+MANY, MOST_COVERED = 100, 0.35
+"""Where more labels than these would lie beside their segments and cover more than this of the canvas, none does."""
 COVERING = 6.0
 """What covering things with all of a plate costs, in heights of distance."""
 CROSSING = 2.0
@@ -44,15 +46,19 @@ class Written(NamedTuple):
 def lay_out_labels(ids: NDArray[np.int32], captions: Sequence[Caption], plates: Plates) -> dict[int, Written]:
     """Find a place for each label, those inside their segments first, in the order given; by the segments' ids.
 
-    ids: (H, W), the canvas's pixels. One that is to be written always is left out only where no free place is large enough.
+    ids: (H, W), the canvas's pixels. One that is to be written always is left out only where no free place is large enough, and
+    where so many would hide what they are of.
     """
     board = _Board(ids, captions, plates)
     captions = [caption._replace(texts=board.fitting(caption.texts)) for caption in captions]
     written: dict[int, Written] = {}
     for find in (board.inside, board.beside):
-        for caption in captions:
-            if caption.id not in written and (found := find(caption)):
-                board.space.take(found.plate)
+        left = [caption for caption in captions if caption.id not in written]
+        if find == board.beside and board.would_hide(left):
+            break
+        for caption in left:
+            if found := find(caption):
+                plates.take(found.plate)
                 written[caption.id] = found
     return written
 
@@ -72,7 +78,6 @@ class _Board:
     def __init__(self, ids: NDArray[np.int32], captions: Sequence[Caption], plates: Plates) -> None:
         self.ids, self.plates = ids, plates
         self.thin = -(-max(ids.shape) // MAX_SIDE_CELLS)
-        self.space = FreeSpace(plates, self.thin)
         self.cells = ids[self.thin // 2 :: self.thin, self.thin // 2 :: self.thin]
         width, height = plates.size("person")
         self.room = depth(self.cells, width / height)
@@ -85,6 +90,11 @@ class _Board:
         lines = [" ".join(text.split()) for text in texts]
         whole = [line for line in lines if self.plates.size(line)[0] <= width] or [self.plates.shortened(lines[-1])]
         return [line for line in whole if line and self.plates.size(line)[1] <= height]
+
+    def would_hide(self, captions: Sequence[Caption]) -> bool:
+        """Whether these are too many to stand beside their segments."""
+        sizes = [self.plates.size(caption.texts[-1]) for caption in captions if caption.always and caption.texts]
+        return len(sizes) > MANY and sum(width * height for width, height in sizes) > MOST_COVERED * self.ids.size
 
     def inside(self, caption: Caption) -> Written | None:
         """As far from the segment's border as possible, measured by the label's own shape."""
@@ -111,7 +121,7 @@ class _Board:
         anchor = self._anchor(caption)
         for text in caption.texts if caption.always else ():
             least, found = inf, None
-            for distance, plate in self.space.around(text, anchor):
+            for distance, plate in self._around(text, anchor):
                 if distance >= least:
                     break
                 cost = distance + COVERING * self._share_of_things(plate)
@@ -122,6 +132,19 @@ class _Board:
             if found:
                 return found
         return None
+
+    def _around(self, text: str, anchor: tuple[float, float]) -> Iterator[tuple[float, Rectangle]]:
+        """Plates around a point, the nearest first: distance in heights, plate. Those moved into the image keep clear of it."""
+        (width, height), (x, y) = self.plates.size(text), anchor
+        distance, farthest = NEAREST, hypot(*self.ids.shape) / height
+        while distance < farthest:
+            for n in range(DIRECTIONS):
+                across, down = cos(2 * pi * n / DIRECTIONS), sin(2 * pi * n / DIRECTIONS)
+                reach_x, reach_y = width / 2 + distance * height, height / 2 + distance * height
+                plate = self.plates.fitted(text, x + across * reach_x - width / 2, y + down * reach_y - height / 2)
+                if not (plate[0] <= x <= plate[2] and plate[1] <= y <= plate[3]):
+                    yield distance, plate
+            distance *= FARTHER
 
     def _anchor(self, caption: Caption) -> tuple[float, float]:
         """The middle of the segment's deepest cell; of one that fell through the thinned map, a pixel of it."""
