@@ -60,7 +60,7 @@ def network(backbone: str = "resnet50", **detector: object) -> PanopticNetwork:
     return build_network(model, CLASSES).eval()
 
 
-def start(ours: nn.Module, path: Path, *, anchor_scale: float = 8.0) -> WarmStart:
+def start(ours: PanopticNetwork, path: Path, *, anchor_scale: float = 8.0) -> WarmStart:
     return warm_start(ours, str(path), things=THINGS, anchor_scale=anchor_scale, aspect_ratios=(0.5, 1.0, 2.0))
 
 

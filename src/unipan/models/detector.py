@@ -6,6 +6,7 @@ from typing import Protocol
 from torch import Tensor, nn
 from torchvision.ops import clip_boxes_to_image
 
+from unipan.models.class_rows import ClassRows
 from unipan.ops.candidates import batched_nms
 from unipan.terms import Term
 from unipan.types import Detections, Size, Target
@@ -31,6 +32,13 @@ class Detector(Protocol):
         """The same detections with mask logits, whose gradient does not reach the boxes; as they are without a mask head."""
         ...
 
+    def class_rows(self) -> dict[str, ClassRows]:
+        """The layers, by their names within the detector, that have rows for each class of things.
+
+        A network with other classes starts from a run's rows of those that both know.
+        """
+        ...
+
 
 class NoDetector(nn.Module):
     """The detector of a class table without things: it finds nothing."""
@@ -45,6 +53,9 @@ class NoDetector(nn.Module):
     def add_masks(self, pyramid: Sequence[Tensor], sizes: Sequence[Size], detections: Sequence[Detections]) -> list[Detections]:
         nothing = pyramid[0].new_zeros(0, 1, 1)  # every variant takes them
         return [found._replace(mask_logits=nothing) for found in detections]
+
+    def class_rows(self) -> dict[str, ClassRows]:
+        return {}
 
 
 def best_detections(

@@ -1,27 +1,21 @@
 """Start from another run's weights, whose class table may be another: what fits is taken, classes keep their rows by name.
 
-A layer with rows for classes is never taken by its shape alone: equally many classes need not be the same ones.
+A layer with rows for classes is never taken by its shape alone: equally many classes need not be the same ones. Which these are
+in a detector, the detector says (`Detector.class_rows`).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from unipan.classes import ClassTable
 from unipan.errors import InputError
+from unipan.models.class_rows import mixed_rows
+from unipan.models.network import PanopticNetwork
 
-SEMANTIC = {"semantic_head.classifier": 1}
-"""Layers with so many output rows for each class, in the table's order."""
-THINGS = {"detector.classification_head.cls_logits": 1}
-"""... for each thing class alone."""
-BACKGROUND_AND_THINGS = {
-    "detector.roi_heads.box_predictor.cls_score": 1,
-    "detector.roi_heads.box_predictor.bbox_pred": 4,
-    "detector.roi_heads.mask_predictor.mask_fcn_logits": 1,
-}
-"""... for the background, then for each thing class."""
-
+SEMANTIC = "semantic_head.classifier"
+"""A row for each class, stuff too."""
 OF_ANCHORS = ("detector.proposals.", "detector.regression_head.")
 """What these layers learnt is measured in anchors, and means nothing with others."""
 
@@ -40,11 +34,11 @@ class Inheritance:
 
 
 def inherit(
-    network: nn.Module, given: Mapping[str, Tensor], *, classes: ClassTable, given_classes: ClassTable, same_anchors: bool
+    network: PanopticNetwork, given: Mapping[str, Tensor], *, classes: ClassTable, given_classes: ClassTable, same_anchors: bool
 ) -> Inheritance:
     """Fill `network` from another's state dict, as far as it fits. same_anchors: both have the same anchors."""
     own = network.state_dict()
-    rows = _class_rows(classes, given_classes)
+    rows = _class_rows(network, classes, given_classes)
     chosen: dict[str, Tensor] = {}
     left: dict[str, str] = {}
     for name, tensor in own.items():
@@ -54,8 +48,8 @@ def inherit(
             reason = "the run has none"
         elif name.startswith(OF_ANCHORS) and not same_anchors:
             reason = "the run's anchors are others"
-        elif layer in rows and value.shape[1:] == tensor.shape[1:] and not _for_all_classes(layer, tensor, value):
-            value = _mixed(tensor, value, *rows[layer])
+        elif layer in rows:
+            value = mixed_rows(tensor, value, *rows[layer])
         if not reason and value is not None and value.shape != tensor.shape:
             reason = f"{_shape(given[name])} there, {_shape(tensor)} here"
         if reason or value is None:
@@ -79,34 +73,21 @@ def inherit(
     )
 
 
-def _class_rows(classes: ClassTable, given: ClassTable) -> dict[str, tuple[int, dict[int, int]]]:
+def _class_rows(network: PanopticNetwork, classes: ClassTable, given: ClassTable) -> dict[str, tuple[int, dict[int, int]]]:
     """For each layer of class rows: rows of a class, and our row block -> the run's, for the classes that both have."""
     every = _matched([c.name for c in classes.classes], [c.name for c in given.classes])
     ours, theirs = ([table[index].name for index in table.things] for table in (classes, given))
     things = _matched(ours, theirs)
     same_kind = {mine: its for mine, its in every.items() if classes[mine].is_thing == given[its].is_thing}
     behind_background = {0: 0} | {mine + 1: its + 1 for mine, its in things.items()}
-    kinds = ((SEMANTIC, same_kind), (THINGS, things), (BACKGROUND_AND_THINGS, behind_background))
-    return {layer: (each, blocks) for layers, blocks in kinds for layer, each in layers.items()}
-
-
-def _for_all_classes(layer: str, *weights: Tensor) -> bool:
-    """Whether one of the two has a single block of rows, which is no class's (`class_agnostic`)."""
-    return layer in BACKGROUND_AND_THINGS and any(len(weight) == BACKGROUND_AND_THINGS[layer] for weight in weights)
+    layers = network.detector.class_rows().items()
+    of_things = {f"detector.{name}": (rows.each, behind_background if rows.background else things) for name, rows in layers}
+    return {SEMANTIC: (1, same_kind)} | of_things
 
 
 def _matched(ours: list[str], theirs: list[str]) -> dict[int, int]:
     position = {name.lower(): index for index, name in enumerate(theirs)}
     return {index: position[name.lower()] for index, name in enumerate(ours) if name.lower() in position}
-
-
-def _mixed(own: Tensor, given: Tensor, each: int, blocks: Mapping[int, int]) -> Tensor:
-    """`own` with the row blocks of the classes that the run knows too."""
-    mixed = own.clone().unflatten(0, (-1, each))
-    source = given.to(own).unflatten(0, (-1, each))
-    for mine, its in blocks.items():
-        mixed[mine] = source[its]
-    return mixed.flatten(0, 1)
 
 
 def _part(name: str) -> str:

@@ -15,6 +15,7 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredic
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.ops import box_area
 
+from unipan.models.class_rows import ClassRows
 from unipan.models.feature_decoder import group_norm
 from unipan.models.proposals import STRIDES
 from unipan.ops.instances import crop_instances
@@ -22,6 +23,9 @@ from unipan.ops.lovasz import lovasz_hinge
 from unipan.ops.roi_align import roi_align
 from unipan.terms import Term
 from unipan.types import Detections, Size, Target
+
+MASK_ROWS = {"roi_heads.mask_predictor.mask_fcn_logits": ClassRows(1, background=True)}
+"""As `Detector.class_rows` has them."""
 
 
 class MaskHead(nn.Module):

@@ -18,10 +18,11 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.fcos import FCOSClassificationHead, FCOSRegressionHead
 from torchvision.ops import box_iou, generalized_box_iou_loss, sigmoid_focal_loss
 
+from unipan.models.class_rows import ClassRows
 from unipan.models.detector import best_detections
 from unipan.models.feature_decoder import group_norm
 from unipan.models.locations import LEVELS, centeredness, responsibility
-from unipan.models.mask_head import MaskHead, MaskRegions, add_masks, mask_loss, own_labels
+from unipan.models.mask_head import MASK_ROWS, MaskHead, MaskRegions, add_masks, mask_loss, own_labels
 from unipan.models.proposals import grid_anchors
 from unipan.ops.candidates import best_of_levels
 from unipan.terms import Term
@@ -110,6 +111,9 @@ class OneStageDetector(nn.Module):
     def add_masks(self, pyramid: Sequence[Tensor], sizes: Sequence[Size], detections: Sequence[Detections]) -> list[Detections]:
         """The same detections with masks, if there is a mask head (`Detector`)."""
         return add_masks(self.roi_heads, pyramid, sizes, detections, self.things)
+
+    def class_rows(self) -> dict[str, ClassRows]:
+        return {"classification_head.cls_logits": ClassRows(1, background=False)} | MASK_ROWS
 
     def _select(
         self, class_logits: Tensor, distances: Tensor, centerness: Tensor, cells: Tensor, per_level: list[int], size: Size

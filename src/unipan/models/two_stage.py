@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.roi_heads import RoIHeads
 
+from unipan.models.class_rows import ClassRows
 from unipan.models.detector import best_detections
 from unipan.models.mask_head import (
+    MASK_ROWS,
     MaskHead,
     MaskRegions,
     PyramidRoIAlign,
@@ -110,6 +112,10 @@ class TwoStageDetector(nn.Module):
     def add_masks(self, pyramid: Sequence[Tensor], sizes: Sequence[Size], detections: Sequence[Detections]) -> list[Detections]:
         """The same detections with masks, if there is a mask head (`Detector`)."""
         return add_masks(self._mask_head, pyramid, sizes, detections, self.things)
+
+    def class_rows(self) -> dict[str, ClassRows]:
+        predictor = "roi_heads.box_predictor"
+        return {f"{predictor}.cls_score": ClassRows(1, True), f"{predictor}.bbox_pred": ClassRows(4, True)} | MASK_ROWS
 
     @property
     def _mask_head(self) -> RoIHeads | None:

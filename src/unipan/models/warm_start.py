@@ -9,10 +9,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from unipan.errors import InputError
+from unipan.models.class_rows import ClassRows, mixed_rows
 from unipan.models.given_weights import read_weights
+from unipan.models.network import PanopticNetwork
 
 PARTS = {
     "backbone": ("backbone.body.",),
@@ -32,13 +34,6 @@ RENAMED = (
     (r"(rpn\.head\.conv)\.(weight|bias)$", r"\1.0.0.\2"),
 )
 """torchvision's names -> ours, applied one after another."""
-
-ROWS_OF_A_CLASS = {
-    "detector.roi_heads.box_predictor.cls_score": 1,
-    "detector.roi_heads.box_predictor.bbox_pred": 4,
-    "detector.roi_heads.mask_predictor.mask_fcn_logits": 1,
-}
-"""Layers with so many output rows for the background and for each class, in this order."""
 
 ANCHOR_SCALE, ASPECT_RATIOS = 8.0, (0.5, 1.0, 2.0)
 """Of torchvision's anchors (32 px at stride 4): its proposals mean nothing with others."""
@@ -63,12 +58,13 @@ class WarmStart:
 
 
 def warm_start(
-    network: nn.Module, source: str, *, things: Sequence[str], anchor_scale: float, aspect_ratios: Sequence[float]
+    network: PanopticNetwork, source: str, *, things: Sequence[str], anchor_scale: float, aspect_ratios: Sequence[float]
 ) -> WarmStart:
     """Fill `network` as far as it fits. source: as in `read_weights`. things: names of the thing classes, in their order."""
     given = renamed(read_weights(source))
     own = network.state_dict()
     rows = matched_classes(given, things)
+    layers = {f"detector.{name}": layer for name, layer in network.detector.class_rows().items()}
     taken, left = {}, {}
     for part, prefixes in PARTS.items():
         wanted = _of_part(own, prefixes)
@@ -79,7 +75,7 @@ def warm_start(
             left[part] = f"this network's anchors are not torchvision's (scale {ANCHOR_SCALE:g}, ratios 0.5 1 2)"
             continue
         try:
-            chosen = _fitted(_of_part(given, prefixes), wanted, rows)
+            chosen = _fitted(_of_part(given, prefixes), wanted, rows, layers)
         except _Unfit as reason:
             left[part] = str(reason)
             continue
@@ -137,8 +133,13 @@ def _of_part(state: Mapping[str, Tensor], prefixes: Sequence[str]) -> dict[str, 
     return {name: tensor for name, tensor in state.items() if name.startswith(tuple(prefixes))}
 
 
-def _fitted(given: Mapping[str, Tensor], own: Mapping[str, Tensor], rows: Mapping[int, int]) -> dict[str, Tensor]:
-    """The part's tensors in our shapes; `_Unfit` if one is missing, left over or of another shape."""
+def _fitted(
+    given: Mapping[str, Tensor], own: Mapping[str, Tensor], rows: Mapping[int, int], layers: Mapping[str, ClassRows]
+) -> dict[str, Tensor]:
+    """The part's tensors in our shapes; `_Unfit` if one is missing, left over or of another shape.
+
+    rows: our label -> the file's. layers: those with rows for labels, by their names in our network.
+    """
     wanted = {name: tensor for name, tensor in own.items() if not name.endswith("num_batches_tracked")}
     given = _folded(given) if given.keys() - wanted.keys() else dict(given)
     missing, unknown = wanted.keys() - given.keys(), given.keys() - wanted.keys()
@@ -151,23 +152,12 @@ def _fitted(given: Mapping[str, Tensor], own: Mapping[str, Tensor], rows: Mappin
     for name, tensor in wanted.items():
         layer = name.rpartition(".")[0]
         value = given[name]
-        if layer in ROWS_OF_A_CLASS:
-            value = _class_rows(value, tensor, rows, ROWS_OF_A_CLASS[layer])
+        if layer in layers:
+            value = mixed_rows(tensor, value, layers[layer].each, rows)
         if value.shape != tensor.shape:
             raise _Unfit(f"{name} is {tuple(value.shape)} in the file, but {tuple(tensor.shape)} here")
         fitted[name] = value
     return fitted
-
-
-def _class_rows(given: Tensor, own: Tensor, rows: Mapping[int, int], each: int) -> Tensor:
-    """`own` with the rows of the classes that the file knows too; as given where rows are of another shape, or of all classes."""
-    if given.shape[1:] != own.shape[1:] or len(own) == each:
-        return given
-    mixed = own.clone().unflatten(0, (-1, each))
-    source = given.to(own).unflatten(0, (-1, each))
-    for label, its_label in rows.items():
-        mixed[label] = source[its_label]
-    return mixed.flatten(0, 1)
 
 
 def _folded(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
