@@ -58,7 +58,7 @@ def tiling_of(tile: TileSize) -> Tiling:
         raise InputError(f"tiles of {tile} px came; give whole numbers of pixels.") from error
     if not 1 <= len(sides) <= 2:
         raise InputError(f"{len(sides)} numbers came for tiles; give the side in pixels, and perhaps the overlap: 2048 256.")
-    tiling = Tiling(sides[0], sides[1] if len(sides) == 2 else max(sides[0] // 8, 1))
+    tiling = Tiling(sides[0], sides[1] if len(sides) == 2 else sides[0] // 8)
     if not 0 < tiling.overlap <= tiling.side // 2:
         raise InputError(
             f"tiles of {tiling.side} px with an overlap of {tiling.overlap} came; neighbours are joined where they overlap: give "
