@@ -1,6 +1,6 @@
 """Where labels go: into their segment where there is room, and else beside it, with a line that leads to it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import cos, hypot, inf, pi, sin
 from typing import NamedTuple
 
@@ -19,10 +19,8 @@ DIRECTIONS = 16  # in which a place beside a segment is looked for, at growing d
 NEAREST, FARTHER = 0.7, 1.3  # the first distance, in heights of a plate, and how much farther the next ones are
 MANY, MOST_COVERED = 100, 0.35
 """Where more labels than these would lie beside their segments and cover more than this of the canvas, none does."""
-COVERING = 6.0
-"""What covering things with all of a plate costs, in heights of distance."""
-CROSSING = 2.0
-"""What a line costs that runs below another plate."""
+COVERING = 6.0  # what covering things with all of a plate costs, in heights of distance
+CROSSING = 2.0  # what a line costs that runs below another plate
 
 
 class Caption(NamedTuple):
@@ -46,20 +44,22 @@ class Written(NamedTuple):
 def lay_out_labels(ids: NDArray[np.int32], captions: Sequence[Caption], plates: Plates) -> dict[int, Written]:
     """Find a place for each label, those inside their segments first, in the order given; by the segments' ids.
 
-    ids: (H, W), the canvas's pixels. One that is to be written always is left out only where no free place is large enough, and
-    where so many would hide what they are of.
+    ids: (H, W), the canvas's pixels. Left out is what finds no free place, and all beside that would hide what it is of.
     """
     board = _Board(ids, captions, plates)
     captions = [caption._replace(texts=board.fitting(caption.texts)) for caption in captions]
+    written = _placed(board.inside, captions, plates)
+    left = [caption for caption in captions if caption.id not in written]
+    return written if board.would_hide(left) else written | _placed(board.beside, left, plates)
+
+
+def _placed(find: Callable[[Caption], Written | None], captions: Sequence[Caption], plates: Plates) -> dict[int, Written]:
+    """The labels that find a place, one after the other."""
     written: dict[int, Written] = {}
-    for find in (board.inside, board.beside):
-        left = [caption for caption in captions if caption.id not in written]
-        if find == board.beside and board.would_hide(left):
-            break
-        for caption in left:
-            if found := find(caption):
-                plates.take(found.plate)
-                written[caption.id] = found
+    for caption in captions:
+        if found := find(caption):
+            plates.take(found.plate)
+            written[caption.id] = found
     return written
 
 
