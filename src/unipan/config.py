@@ -34,6 +34,9 @@ FIRST_TRAINING_SEED = 1000
 """Training scenes of run seed s have the seed FIRST_TRAINING_SEED + s, which no held-out scene has."""
 
 
+FINEST_LEVEL, COARSEST_LEVEL = 2, 5
+"""Of the pyramid that the feature decoders see: P2 has a stride of 4 pixels, P5 of 32."""
+
 FROM_DATA = -1
 """In place of a number: it follows from the training data, and stands in the run's config.json (`data.fitting.settled`)."""
 
@@ -106,6 +109,9 @@ class ModelConfig:
     """Widths of the deformable blocks shared by the pyramid levels, in each of the two feature decoders."""
     shared_blocks: int = 0
     """How many of these blocks, from the first on, the two decoders have in common (our choice): less work."""
+    deformable_from: int = 2
+    """The finest pyramid level that goes through the decoders' blocks, 2 to 5; finer ones, which have most of the cells, through
+    one 1x1 convolution (our choice): 3 leaves a quarter of that work."""
     affinity_dim: int = 128
     """D, the length of an affinity feature (our choice; the paper's stored text is silent)."""
     masks: bool = True
@@ -159,6 +165,10 @@ class ModelConfig:
         if not _all_positive(self.decoder_channels):
             raise InputError(f"model.decoder_channels is {self.decoder_channels}; it takes the widths of one or more blocks.")
         _not_negative(self, "model", "stuff_cells", "shared_blocks")
+        if not FINEST_LEVEL <= self.deformable_from <= COARSEST_LEVEL:
+            raise InputError(
+                f"model.deformable_from is {self.deformable_from}; it takes a pyramid level, {FINEST_LEVEL} to {COARSEST_LEVEL}."
+            )
         if self.shared_blocks > len(self.decoder_channels):
             raise InputError(
                 f"model.shared_blocks is {self.shared_blocks}, but a decoder has {len(self.decoder_channels)} blocks "

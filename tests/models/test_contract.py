@@ -148,7 +148,8 @@ def test_what_we_added_keeps_the_contract(
     variant: Variant,
 ) -> None:
     settings = settings_of(kind, variant, small_config())
-    network = small_network(**settings, void_channel=True, affinity_position=True, existence=True, upsampling="convex")
+    added = {"void_channel": True, "affinity_position": True, "existence": True, "upsampling": "convex", "deformable_from": 3}
+    network = small_network(**settings, **added)
     criterion = build_criterion(
         replace(EVERY_TERM, affinity=0.5, affinity_rivals=0.5), classes, void_channel=True, existence=True
     )

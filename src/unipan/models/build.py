@@ -7,7 +7,7 @@ from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from unipan.classes import ClassTable
-from unipan.config import Config, ModelConfig
+from unipan.config import FINEST_LEVEL, Config, ModelConfig
 from unipan.models.backbone import Backbone, needs_norms
 from unipan.models.detector import Detector, NoDetector
 from unipan.models.existence import ExistenceHead, NoExistence
@@ -101,7 +101,11 @@ def _decoder(config: ModelConfig, first: int, end: int) -> FeatureDecoder:
     """Blocks `first` up to `end` of a feature decoder."""
     widths = [config.fpn_channels, *config.decoder_channels]
     return FeatureDecoder(
-        in_channels=widths[first], channels=widths[first + 1 : end + 1], checkpointing=config.checkpointing, first=first
+        in_channels=widths[first],
+        channels=widths[first + 1 : end + 1],
+        checkpointing=config.checkpointing,
+        first=first,
+        pointwise_levels=config.deformable_from - FINEST_LEVEL,
     )
 
 

@@ -61,6 +61,19 @@ class DeformBlock(nn.Module):
         return F.relu(self.norm(deform_conv(x, self.offsets(x), self.weight, checkpointed=self.checkpointed)))
 
 
+class PointwiseBlock(nn.Module):
+    """1x1 convolution, GroupNorm, ReLU: a fifteenth of a deformable decoder's work on a level (256 to 128 channels)."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+        nn.init.kaiming_normal_(self.convolution.weight, mode="fan_out", nonlinearity="relu")
+        self.norm = group_norm(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.norm(self.convolution(x)))
+
+
 class FeatureDecoder(nn.Module):
     """One stack of blocks, shared by P2..P5.
 
@@ -68,26 +81,33 @@ class FeatureDecoder(nn.Module):
     convolves each level first, where there are fewer cells. out_channels is the concatenation's width.
     """
 
-    def __init__(self, *, in_channels: int, channels: Sequence[int], checkpointing: bool, first: int = 0) -> None:
+    def __init__(
+        self, *, in_channels: int, channels: Sequence[int], checkpointing: bool, first: int = 0, pointwise_levels: int = 0
+    ) -> None:
         """checkpointing: recompute each level's activations in the backward pass; losses and gradients stay the same.
 
         first: the first block's number. Behind shared blocks it is how many those are, so that a block's weights have one name.
+        pointwise_levels: so many of the finest levels, which have most of the cells, go through one 1x1 convolution instead of
+        the blocks. A decoder without blocks leaves every level as it is.
         """
         super().__init__()
         self.checkpointing = checkpointing
         widths = [in_channels, *channels]
         blocks = [DeformBlock(inputs, outputs, checkpointed=checkpointing) for inputs, outputs in pairwise(widths)]
         self.blocks = nn.Sequential(OrderedDict((str(number), block) for number, block in enumerate(blocks, first)))
+        self.pointwise_levels = pointwise_levels if blocks else 0
+        self.pointwise = PointwiseBlock(in_channels, widths[-1]) if self.pointwise_levels else None
         self.out_channels = 4 * widths[-1]
 
     def forward(self, pyramid: Sequence[Tensor]) -> list[Tensor]:
         """pyramid: P2..P5, (B, in_channels, h / 2**i, w / 2**i) -> each (B, out_channels / 4, h / 2**i, w / 2**i)."""
-        return [self._level(level) for level in pyramid]
+        return [self._level(number, level) for number, level in enumerate(pyramid)]
 
-    def _level(self, level: Tensor) -> Tensor:
+    def _level(self, number: int, level: Tensor) -> Tensor:
+        blocks = self.blocks if self.pointwise is None or number >= self.pointwise_levels else self.pointwise
         if self.checkpointing and torch.is_grad_enabled():
-            return checkpoint(self.blocks, level, use_reentrant=False)
-        return self.blocks(level)
+            return checkpoint(blocks, level, use_reentrant=False)
+        return blocks(level)
 
 
 def project(levels: Sequence[Tensor], projection: nn.Conv2d) -> Tensor:
