@@ -29,7 +29,9 @@ def prediction(scene: Scene) -> Callable[[], object]:
 
     def predict() -> Any:
         with torch.no_grad():
-            return model([scene.image])
+            found = model([scene.image])
+        assert len(found[0]["boxes"]) == DETECTIONS, f"{len(found[0]['boxes'])} detections, the others keep {DETECTIONS}"
+        return found
 
     return predict
 

@@ -99,6 +99,18 @@ def test_pixels_outside_valid_count_nowhere() -> None:
     assert losses[1] == 0
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # sorted by their bits, and by argsort
+def test_pixels_without_a_label_count_nowhere(dtype: torch.dtype) -> None:
+    logits = torch.randn(4, 50, dtype=dtype, generator=torch.Generator().manual_seed(6), requires_grad=True)
+    labels = torch.tensor([2, -1, 0, 0, -100] * 10)
+    kept = labels >= 0
+    loss, alone = lovasz_softmax(logits.softmax(0), labels), lovasz_softmax(logits[:, kept].softmax(0), labels[kept])
+    torch.testing.assert_close(loss, alone)
+    gradients = [torch.autograd.grad(value, logits)[0] for value in (loss, alone)]
+    torch.testing.assert_close(*gradients)
+    assert gradients[0][:, ~kept].eq(0).all()
+
+
 def test_hinge_without_rows_or_pixels_is_zero() -> None:
     assert lovasz_hinge(torch.zeros(0, 5), torch.zeros(0, 5, dtype=torch.bool)).shape == (0,)
     assert lovasz_hinge(torch.zeros(2, 0), torch.zeros(2, 0, dtype=torch.bool)).tolist() == [0, 0]

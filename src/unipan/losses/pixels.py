@@ -25,8 +25,6 @@ def pixel_lovasz(logits: Sequence[Tensor], channels: Sequence[Tensor]) -> Term:
 
     logits: (K, H, W) of each image, with one K; channels: (H, W) of each, 0..K-1 or IGNORE.
     """
-    counted = [image_channels != IGNORE for image_channels in channels]
-    labels = torch.cat([image_channels[keep] for image_channels, keep in zip(channels, counted, strict=True)])
-    columns = torch.cat([image_logits[:, keep] for image_logits, keep in zip(logits, counted, strict=True)], dim=1)  # (K, n)
-    loss = lovasz_softmax(columns.softmax(0), labels)
-    return Term(loss, loss.new_tensor(float(len(labels) > 0)))
+    labels = torch.cat([image_channels.flatten() for image_channels in channels])
+    loss = lovasz_softmax(torch.cat([image_logits.flatten(1) for image_logits in logits], dim=1).softmax(0), labels)
+    return Term(loss, (labels != IGNORE).any().to(loss.dtype))

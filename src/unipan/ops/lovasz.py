@@ -28,14 +28,16 @@ def lovasz_hinge(logits: Tensor, truth: Tensor, valid: Tensor | None = None) -> 
 
 
 def lovasz_softmax(probs: Tensor, labels: Tensor) -> Tensor:
-    """Scalar, in float32 at least: mean over the classes that occur in `labels`; 0, still part of the graph, without pixels.
+    """Scalar, in float32 at least: mean over the classes that occur in `labels`; 0, still part of the graph, where none does.
 
-    probs: (C, n) softmax probabilities of valid pixels. labels: (n,) int64 in 0..C-1.
-    Only the classes that occur are copied and sorted, all in one call: memory is linear in their number times n.
+    probs: (C, n) softmax probabilities. labels: (n,) int64 in 0..C-1, or below 0 for a pixel that counts nowhere.
+    Only the classes that occur are copied and sorted: memory is linear in their number times n. Pixels that don't count are
+    sorted with the others, which takes less than leaving them out of a copy.
     """
-    occurs = torch.zeros(probs.shape[0], dtype=torch.bool, device=probs.device).index_fill_(0, labels, True)
+    counted = labels >= 0
+    occurs = torch.zeros(probs.shape[0], dtype=torch.bool, device=probs.device).index_fill_(0, labels[counted], True)
     present = occurs.nonzero()[:, 0]
     truth = labels == present[:, None]
     chosen = full_precision(probs[present])
-    errors = torch.where(truth, 1 - chosen, chosen)
+    errors = torch.where(truth, 1 - chosen, chosen).masked_fill(~counted, 0.0)  # costs nothing, and sorts behind what costs
     return (errors * jaccard_weights(errors.detach(), truth)).sum() / max(len(present), 1)

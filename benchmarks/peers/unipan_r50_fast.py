@@ -1,0 +1,10 @@
+"""`cityscapes_r50_fast`: P2 goes through a 1x1 convolution instead of the decoders' blocks, and there are 512 proposals."""
+
+from functools import partial
+
+from peers import unipan_r50
+from unipan.presets import cityscapes_r50_fast
+
+CONFIG = cityscapes_r50_fast()
+training_step = partial(unipan_r50.training_step, config=CONFIG)
+prediction = partial(unipan_r50.prediction, config=CONFIG)
