@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from bench_peers import CASES, ROUNDS
-from peers import unipan_r50
+from peers import unipan_r50, unipan_r50_fast
 from peers.scene import draw_scene
 from record import record_parts
 from torch import nn
@@ -39,6 +39,8 @@ MODULES = {
     "panoptic_head": "propagation and logits",
 }
 """Of a network's modules; what a module inside another takes is not the outer one's."""
+FAST = tuple(CASES)[:2]
+"""What is taken apart of `cityscapes_r50_fast` too."""
 LOSSES = "losses of the maps"
 REST = "rest"
 MARK = "part: "
@@ -48,13 +50,15 @@ BACKWARD = "autograd::engine::evaluate_function: "
 def main() -> None:
     torch.set_num_threads(1)
     parts: dict[str, list[dict[str, float]]] = {}
-    for case, (kind, size) in CASES.items():
+    for case, way in [(case, unipan_r50) for case in CASES] + [(case, unipan_r50_fast) for case in FAST]:
+        kind, size = CASES[case]
+        column = f"{case}, fast" if way is unipan_r50_fast else case
         torch.manual_seed(0)
         with marked():
-            work = getattr(unipan_r50, kind)(draw_scene(size))
+            work = getattr(way, kind)(draw_scene(size))
             work()
-            parts[case] = [profiled(work) for _ in range(ROUNDS)]
-        print(f"{case}: {sum(parts[case][-1].values()) / 1000:.2f} s", flush=True)
+            parts[column] = [profiled(work) for _ in range(ROUNDS)]
+        print(f"{column}: {sum(parts[column][-1].values()) / 1000:.2f} s", flush=True)
     record_parts(Path(__file__).stem, parts)
 
 

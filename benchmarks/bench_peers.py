@@ -22,7 +22,14 @@ CASES = {
     "prediction, 800 x 1216": ("prediction", (800, 1216)),
     "prediction, 1024 x 2048": ("prediction", (1024, 2048)),
 }
-PEERS = ("unipan_r50", "unipan_r50_shared", "torchvision_maskrcnn", "detectron2_panoptic_fpn", "mask2former_r50")
+PEERS = (
+    "unipan_r50",
+    "unipan_r50_fast",
+    "torchvision_maskrcnn",
+    "unipan_r50_shared",
+    "detectron2_panoptic_fpn",
+    "mask2former_r50",
+)
 KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(KEPT_BYTES)}
 """glibc's names for what unipan's commands ask of it."""
 WAYS = {peer: (peer, {}) for peer in PEERS} | {f"{peer}, freed memory kept": (peer, KEPT) for peer in PEERS[:3]}

@@ -15,6 +15,7 @@ from torch.profiler import ProfilerActivity, profile
 WAYS = {
     "unipan": "unipan_r50",
     "unipan, convex upsampling": "unipan_r50_convex",
+    "unipan, fast": "unipan_r50_fast",
     "torchvision's Mask R-CNN": "torchvision_maskrcnn",
     "Mask2Former": "mask2former_r50",
 }
