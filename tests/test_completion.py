@@ -22,7 +22,7 @@ from unipan.cli.parse import options_of
         ("unipan train demo --train.st", ["--train.steps"]),
         ("unipan train --config mine.yaml --model.va", ["--model.variant"]),
         ("unipan train --conf", ["--config"]),
-        ("unipan tables a cityscapes_r50_", ["cityscapes_r50_boxes"]),
+        ("unipan tables a cityscapes_r50_", ["cityscapes_r50_boxes", "cityscapes_r50_fast"]),
         ("unipan  score a.json --mer", ["--merge", "--merge-parts"]),
         ("unipan score --train.st", []),
         ("unipan predict run ima", []),  # a file: the shell's own task
