@@ -11,7 +11,7 @@ from unipan.losses.build import criterion_of
 from unipan.models.build import build_network
 from unipan.predictor import Predictor
 from unipan.presets import cityscapes_r50
-from unipan.types import Admission
+from unipan.types import Admission, Outputs
 
 CONFIG = cityscapes_r50()
 DETECTIONS = 100
@@ -39,6 +39,12 @@ def prediction(scene: Scene, config: Config = CONFIG) -> Callable[[], object]:
     config = replace(config, model=replace(config.model, pretrained=False, detector=detector), inference=inference)
     classes = class_table()
     network, pixels = build_network(config.model, classes).to(scene.image.device), (scene.image * 255).to(torch.uint8)
+    network.register_forward_hook(_check_detections)
     full = Predictor(network, classes, config)
     half = Predictor(network, classes, config, precision="bf16")  # a predictor leaves autocast, in which the peers take bf16
     return lambda: (half if torch.is_autocast_enabled(scene.image.device.type) else full)(pixels)
+
+
+def _check_detections(_network: torch.nn.Module, _given: object, outputs: Outputs) -> None:
+    found = len(outputs.detections[0].boxes)
+    assert found == DETECTIONS, f"{found} detections, the others keep {DETECTIONS}"
