@@ -32,7 +32,7 @@ def test_features_at_the_four_strides(name: str) -> None:
 def test_padding_by_constants_is_tensorflows_on_multiples_of_32(name: str) -> None:
     """Timm works it out from each image's size: kernels of 3 and 5."""
     torch.manual_seed(0)
-    backbone = Backbone(name=name, pretrained=False, freeze_batchnorm=True, checkpointing=False)
+    backbone = Backbone(name=name, pretrained=False, freeze_batchnorm=False, checkpointing=False).eval()
     plain = timm.create_model(name, features_only=True, pretrained=False, out_indices=backbone.body.feature_info.out_indices)  # type: ignore[union-attr]
     plain.load_state_dict(backbone.body.state_dict())
     images = torch.rand(1, 3, 64, 96)
@@ -114,7 +114,7 @@ def test_lite_weights_stand_at_their_places(size: int) -> None:
 def test_lite_statistics_fit_what_flows_through_it(size: int) -> None:
     """Wrong weights, statistics or normalisation would give every layer means far from the stored ones."""
     lite_file_tensors(size)
-    backbone = Backbone(name=LITE[size], pretrained=True, freeze_batchnorm=True, checkpointing=False)
+    backbone = Backbone(name=LITE[size], pretrained=True, freeze_batchnorm=False, checkpointing=False).eval()
     deviations: list[Tensor] = []
 
     def compare(norm: torch.nn.BatchNorm2d, inputs: tuple[Tensor, ...], _: Tensor) -> None:

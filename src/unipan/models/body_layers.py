@@ -1,0 +1,109 @@
+"""Convolutions of timm's networks, changed in place: padded by constants, and with the frozen batch norms behind them folded in.
+
+Each keeps its weights, under the names that they had, and its function on images whose sides are multiples of 32.
+"""
+
+from collections import Counter
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from timm.layers.conv2d_same import Conv2dSame
+from timm.layers.norm_act import BatchNormAct2d
+from torch import Tensor, nn
+
+from unipan.types import Size
+
+
+class BodyConv(nn.Conv2d):
+    """A convolution that may pad its input by itself, and may do what the frozen norm behind it did."""
+
+    pads_end = False
+    """Padded as TensorFlow does, where its stride divides the sides of what it is given: one more at the end."""
+    norm: tuple[()] | tuple[nn.BatchNorm2d] = ()
+    """The norm that is folded in; in a tuple, or it would be this module's child as well."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.pads_end:
+            extra = [max(d * (k - 1) + 1 - s, 0) for k, s, d in zip(self.kernel_size, self.stride, self.dilation, strict=True)]
+            input = F.pad(input, (extra[1] // 2, extra[1] - extra[1] // 2, extra[0] // 2, extra[0] - extra[0] // 2))
+        if not self.norm:
+            return self._conv_forward(input, self.weight, self.bias)
+        scale, shift = _scale_and_shift(*self.norm)
+        bias = shift if self.bias is None else self.bias * scale + shift
+        return self._conv_forward(input, self.weight * scale[:, None, None, None], bias)
+
+
+class _Folded(nn.BatchNorm2d):
+    """A norm whose convolution does its work."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input
+
+
+class _FoldedAct(BatchNormAct2d):
+    """A norm whose convolution does its work; its activation stays."""
+
+    act: nn.Module
+    drop: nn.Module
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.drop(x))
+
+
+_FOLDED: dict[type[nn.Module], type[nn.Module]] = {nn.BatchNorm2d: _Folded, BatchNormAct2d: _FoldedAct}
+
+
+def pad_by_constants(body: nn.Module) -> None:
+    """Where timm works out TensorFlow's padding from each image's size, take what all multiples of 32 need: a graph is of any."""
+    for module in body.modules():
+        if isinstance(module, Conv2dSame):
+            _as_body_conv(module).pads_end = True
+
+
+def fold_frozen_norms(body: nn.Module, size: Size) -> None:
+    """Let convolutions do what the batch norms behind them do, whose statistics stay as they are: a pass over memory less.
+
+    size: (height, width) of an image that the body can take.
+    Such a norm multiplies and shifts each channel, so a convolution with multiplied weights and a bias does both at once, and
+    through these gradients reach the norm's weight and bias. The norm's input, as large as a layer's output, is neither written
+    nor kept for the backward pass. The body must be in evaluation mode; norms that are not timm's plain ones stay as they are.
+    """
+    for conv, norm in _pairs(body, size):
+        _as_body_conv(conv).norm = (norm,)
+        norm.__class__ = _FOLDED[type(norm)]
+
+
+def _as_body_conv(conv: Any) -> BodyConv:
+    conv.__class__ = BodyConv  # of the same weights and settings
+    return conv
+
+
+def _scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    return scale, norm.bias - norm.running_mean * scale
+
+
+@torch.no_grad()
+def _pairs(body: nn.Module, size: Size) -> list[tuple[nn.Module, Any]]:
+    """Each plain convolution with the batch norm that takes its output as it is, as a run on an image shows."""
+    calls = Counter[nn.Module]()
+    made: list[tuple[Tensor, nn.Module]] = []
+    read: list[tuple[Tensor, nn.Module]] = []
+
+    def note(module: Any, given: tuple[Tensor, ...], result: Tensor) -> None:
+        calls[module] += 1
+        if type(module) in (nn.Conv2d, BodyConv):
+            made.append((result, module))
+        elif type(module) in _FOLDED and module.affine and module.track_running_stats:
+            read.append((given[0], module))
+
+    hooks = [module.register_forward_hook(note) for module in body.modules()]
+    body(next(body.parameters()).new_zeros(1, 3, *size))
+    for hook in hooks:
+        hook.remove()
+    source = {id(result): conv for result, conv in made}
+    pairs = [(source[id(given)], norm) for given, norm in read if id(given) in source]
+    return [(conv, norm) for conv, norm in pairs if calls[conv] == calls[norm] == 1]
