@@ -162,7 +162,8 @@ def cityscapes_r50_boxes() -> Config:
 def cityscapes_r50_fast() -> Config:
     """cityscapes_r50 for about 0.7 of a step's time on a CPU; docs/performance.md has both beside a Mask R-CNN.
 
-    [ours] P2 goes through a 1x1 convolution instead of the decoders' blocks; 512 proposals. All else is cityscapes_r50's.
+    [ours] P2 goes through a 1x1 convolution instead of the decoders' blocks, of which the two have the first in common; 512
+    proposals. All else is cityscapes_r50's.
     """
     return as_fast(cityscapes_r50())
 
@@ -198,7 +199,8 @@ def coco_r50() -> Config:
 def coco_r50_fast() -> Config:
     """coco_r50 with less work for its decoders and its box head, as cityscapes_r50_fast.
 
-    [ours] P2 goes through a 1x1 convolution instead of the decoders' blocks; 512 proposals. All else is coco_r50's.
+    [ours] P2 goes through a 1x1 convolution instead of the decoders' blocks, of which the two have the first in common; 512
+    proposals. All else is coco_r50's.
     """
     return as_fast(coco_r50())
 
@@ -306,9 +308,9 @@ def upsnet_coco() -> Config:
 
 
 def as_fast(base: Config) -> Config:
-    """Less work for the decoders, three quarters of which is P2's, and for the box head."""
+    """Less work for the decoders, three quarters of which is P2's, and whose first block is then one; and for the box head."""
     detector = replace(base.model.detector, proposals=512)
-    return replace(base, model=replace(base.model, deformable_from=3, detector=detector))
+    return replace(base, model=replace(base.model, deformable_from=3, shared_blocks=1, detector=detector))
 
 
 def as_panoptic_fpn(base: Config) -> Config:

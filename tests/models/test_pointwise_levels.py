@@ -91,7 +91,8 @@ def test_a_level_that_no_decoder_sees_is_refused(level: int) -> None:
 
 
 @pytest.mark.parametrize("published", ["cityscapes_r50", "coco_r50"])
-def test_fast_presets_differ_by_two_settings(published: str) -> None:
+def test_fast_presets_differ_by_three_settings(published: str) -> None:
     base = PRESETS[published]()
     detector = replace(base.model.detector, proposals=512)
-    assert PRESETS[f"{published}_fast"]() == replace(base, model=replace(base.model, deformable_from=3, detector=detector))
+    model = replace(base.model, deformable_from=3, shared_blocks=1, detector=detector)
+    assert PRESETS[f"{published}_fast"]() == replace(base, model=model)
