@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from unipan.models import body_layers
 from unipan.models.backbone import LITE0, Backbone
 from unipan.models.body_layers import BodyConv, fold_frozen_norms
 
@@ -87,6 +88,18 @@ def test_norms_that_read_anything_else_stay() -> None:
     fold_frozen_norms(body, (2, 2))
     assert folded(body) == []
     assert [type(module) for module in (body.norm, body.last)] == [nn.BatchNorm2d] * 2
+
+
+@pytest.mark.parametrize("name", ["resnet10t", LITE0])
+def test_elsewhere_than_on_a_cpu_the_norms_work_themselves(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    backbone = Backbone(name=name, pretrained=False, freeze_batchnorm=False, checkpointing=False)
+    plain = with_random_norms(backbone.body)
+    once = copy.deepcopy(plain)
+    fold_frozen_norms(once, (64, 64))
+    images = torch.rand(1, 3, 64, 64, dtype=torch.float64)
+    assert not torch.equal(once(images)[-1], plain(images)[-1]), "folded, the last bits differ"
+    monkeypatch.setattr(body_layers, "_on_cpu", lambda _: False)
+    assert all(torch.equal(ours, timms) for ours, timms in zip(once(images), plain(images), strict=True))
 
 
 def test_only_frozen_norms_are_folded() -> None:

@@ -1,6 +1,7 @@
 """Convolutions of timm's networks, changed in place: padded by constants, and with the frozen batch norms behind them folded in.
 
-Each keeps its weights, under the names that they had, and its function on images whose sides are multiples of 32.
+Each keeps its weights, under the names that they had, and its function on images whose sides are multiples of 32. Norms are folded
+on a CPU alone, whose time goes by passes over memory; a GPU's goes by the number of operations too, which folding makes larger.
 """
 
 from collections import Counter
@@ -16,7 +17,7 @@ from unipan.types import Size
 
 
 class BodyConv(nn.Conv2d):
-    """A convolution that may pad its input by itself, and may do what the frozen norm behind it did."""
+    """A convolution that may pad its input by itself, and may do what the frozen norm behind it did, on a CPU."""
 
     pads_end = False
     """Padded as TensorFlow does, where its stride divides the sides of what it is given: one more at the end."""
@@ -27,7 +28,7 @@ class BodyConv(nn.Conv2d):
         if self.pads_end:
             extra = [max(d * (k - 1) + 1 - s, 0) for k, s, d in zip(self.kernel_size, self.stride, self.dilation, strict=True)]
             input = F.pad(input, (extra[1] // 2, extra[1] - extra[1] // 2, extra[0] // 2, extra[0] - extra[0] // 2))
-        if not self.norm:
+        if not self.norm or not _on_cpu(input):
             return self._conv_forward(input, self.weight, self.bias)
         scale, shift = _scale_and_shift(*self.norm)
         bias = shift if self.bias is None else self.bias * scale + shift
@@ -35,20 +36,20 @@ class BodyConv(nn.Conv2d):
 
 
 class _Folded(nn.BatchNorm2d):
-    """A norm whose convolution does its work."""
+    """A norm whose convolution does its work on a CPU."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return input
+        return input if _on_cpu(input) else super().forward(input)
 
 
 class _FoldedAct(BatchNormAct2d):
-    """A norm whose convolution does its work; its activation stays."""
+    """A norm whose convolution does its work on a CPU; its activation stays."""
 
     act: nn.Module
     drop: nn.Module
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.act(self.drop(x))
+        return self.act(self.drop(x)) if _on_cpu(x) else super().forward(x)
 
 
 _FOLDED: dict[type[nn.Module], type[nn.Module]] = {nn.BatchNorm2d: _Folded, BatchNormAct2d: _FoldedAct}
@@ -72,6 +73,10 @@ def fold_frozen_norms(body: nn.Module, size: Size) -> None:
     for conv, norm in _pairs(body, size):
         _as_body_conv(conv).norm = (norm,)
         norm.__class__ = _FOLDED[type(norm)]
+
+
+def _on_cpu(tensor: Tensor) -> bool:
+    return tensor.device.type == "cpu"
 
 
 def _as_body_conv(conv: Any) -> BodyConv:
