@@ -1,6 +1,6 @@
 """Convolutions of timm's networks, changed in place: padded by constants, and with the frozen batch norms behind them folded in.
 
-Each keeps its weights, under the names that they had, and its function on images whose sides are multiples of 32. Norms are folded
+Each keeps its weights, under their names, and its function on images whose sides are multiples of 32. Norms are folded
 on a CPU alone, whose time goes by passes over memory; a GPU's goes by the number of operations too, which folding makes larger.
 """
 
