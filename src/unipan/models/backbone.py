@@ -22,8 +22,8 @@ class Backbone(nn.Module):
     """An ImageNet network; all its weights are trained, those of its batch norms among them.
 
     channels: widths of the four features, stride 4 first.
-    Batch-norm statistics stay as they are (paper, section B), training mode changes nothing, and convolutions do the norms' work,
-    where `freeze_batchnorm`.
+    Batch-norm statistics stay as they are (paper, section B), training mode changes nothing, and convolutions do the norms' work
+    on a CPU, where `freeze_batchnorm`.
     Without it training mode normalises by each group of equally large images and moves the statistics: what the network then
     predicts for an image depends on its neighbours, and differs from evaluation mode.
     """
@@ -37,14 +37,14 @@ class Backbone(nn.Module):
         self.freeze_batchnorm = freeze_batchnorm
         self.body = _create(name, pretrained=pretrained)
         pad_by_constants(self.body)
+        if freeze_batchnorm:
+            fold_frozen_norms(self.body.eval(), _pretrained_settings(self.body)["input_size"][1:])
         if checkpointing:
             _checkpoint_stages(name, self.body)
         self.channels: list[int] = _feature_info(self.body).channels()
         mean, std = _normalisation(name, self.body)
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
-        if freeze_batchnorm:
-            fold_frozen_norms(self.body.eval(), _pretrained_settings(self.body)["input_size"][1:])
         self.train()  # a new module is in training mode; without this so would be its batch norms, until someone calls `train`
 
     def normalise(self, images: Tensor) -> Tensor:

@@ -1,10 +1,13 @@
 """Convolutions of timm's networks, changed in place: padded by constants, and with the frozen batch norms behind them folded in.
 
-Each keeps its weights, under their names, and its function on images whose sides are multiples of 32. Norms are folded
-on a CPU alone, whose time goes by passes over memory; a GPU's goes by the number of operations too, which folding makes larger.
+Each keeps its weights, under their names, and its function (where it pads, on images whose sides are multiples of 32). Norms are
+folded on a CPU alone, whose time goes by passes over memory; a GPU's goes by the number of operations too, and folding adds some.
 """
 
+import copy
 from collections import Counter
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -68,10 +71,12 @@ def fold_frozen_norms(body: nn.Module, size: Size) -> None:
     size: (height, width) of an image that the body can take.
     Such a norm multiplies and shifts each channel, so a convolution with multiplied weights and a bias does both at once, and
     through these gradients reach the norm's weight and bias. The norm's input, as large as a layer's output, is neither written
-    nor kept for the backward pass. The body must be in evaluation mode; norms that are not timm's plain ones stay as they are.
+    nor kept for the backward pass. The body must be in evaluation mode, and no norm be replaced afterwards. Norms of other kinds
+    than `nn.BatchNorm2d` and timm's `BatchNormAct2d` stay as they are, and those that are not a convolution's only reader.
     """
-    for conv, norm in _pairs(body, size):
-        _as_body_conv(conv).norm = (norm,)
+    for conv_name, norm_name in _pairs(body, size):
+        norm: Any = body.get_submodule(norm_name)
+        _as_body_conv(body.get_submodule(conv_name)).norm = (norm,)
         norm.__class__ = _FOLDED[type(norm)]
 
 
@@ -91,24 +96,39 @@ def _scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     return scale, norm.bias - norm.running_mean * scale
 
 
-@torch.no_grad()
-def _pairs(body: nn.Module, size: Size) -> list[tuple[nn.Module, Any]]:
-    """Each plain convolution with the batch norm that takes its output as it is, as a run on an image shows."""
-    calls = Counter[nn.Module]()
-    made: list[tuple[Tensor, nn.Module]] = []
-    read: list[tuple[Tensor, nn.Module]] = []
+def _pairs(body: nn.Module, size: Size) -> list[tuple[str, str]]:
+    """Names of each convolution and of the batch norm that alone reads its output, as the gradient's graph of a run shows.
 
-    def note(module: Any, given: tuple[Tensor, ...], result: Tensor) -> None:
-        calls[module] += 1
+    The run is a copy's on the meta device, which computes shapes alone.
+    """
+    trial = copy.deepcopy(body).to("meta", torch.float32)
+    calls = Counter[str]()
+    made: dict[Any, str] = {}  # graph node -> the convolution whose output it is
+    read: list[tuple[Any, Any, str]] = []  # nodes of a norm's input and output, and the norm
+
+    def note(name: str, module: Any, given: tuple[Tensor, ...], result: Tensor) -> None:
+        calls[name] += 1
         if type(module) in (nn.Conv2d, BodyConv):
-            made.append((result, module))
+            made[result.grad_fn] = name
         elif type(module) in _FOLDED and module.affine and module.track_running_stats:
-            read.append((given[0], module))
+            read.append((given[0].grad_fn, result.grad_fn, name))
 
-    hooks = [module.register_forward_hook(note) for module in body.modules()]
-    body(next(body.parameters()).new_zeros(1, 3, *size))
-    for hook in hooks:
-        hook.remove()
-    source = {id(result): conv for result, conv in made}
-    pairs = [(source[id(given)], norm) for given, norm in read if id(given) in source]
+    for name, module in trial.named_modules():
+        module.register_forward_hook(partial(note, name))
+    with torch.enable_grad():
+        readers = _readers([feature.grad_fn for feature in trial(torch.zeros(1, 3, *size, device="meta"))])
+    pairs = [(made[given], norm) for given, result, norm in read if given in made and readers[given] == 1 and readers[result]]
     return [(conv, norm) for conv, norm in pairs if calls[conv] == calls[norm] == 1]
+
+
+def _readers(results: Iterable[Any]) -> Counter[Any]:
+    """How often each node of the gradient's graph is read on the way to the results; being one of them counts too."""
+    readers = Counter(results)
+    waiting = list(readers)
+    while waiting:
+        for node, _ in waiting.pop().next_functions:
+            if node is not None:
+                if not readers[node]:
+                    waiting.append(node)
+                readers[node] += 1
+    return readers
