@@ -25,6 +25,7 @@ MODULES = {
     "backbone": "backbone",
     "fpn": "pyramid",
     "semantic_head": "semantic head",
+    "shared_decoder": "block that both heads share",
     "affinity_head": "affinity head",
     "detector": "detector: matching, sampling, losses",
     "detector.proposals": "RPN",

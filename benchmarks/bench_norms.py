@@ -1,6 +1,6 @@
 """Time a backbone's forward and backward pass, its norms apart and folded: python benchmarks/bench_norms.py [ROUNDS].
 
-One thread, one run, interleaved. Norms that are trained are never folded; in evaluation mode they do the same.
+One thread, one run, interleaved. Norms whose statistics are fine-tuned are never folded; in evaluation mode they do the same.
 """
 
 import sys

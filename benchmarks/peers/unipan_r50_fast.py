@@ -1,4 +1,4 @@
-"""`cityscapes_r50_fast`: P2 goes through a 1x1 convolution instead of the decoders' blocks, and there are 512 proposals."""
+"""`cityscapes_r50_fast`: P2 goes through a 1x1 convolution, not the decoders' blocks, which share their first; 512 proposals."""
 
 from functools import partial
 

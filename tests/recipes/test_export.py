@@ -108,6 +108,18 @@ def test_every_size_gives_the_networks_own_answer(exported: tuple[Predictor, Exp
     assert assert_same(predictor, OnnxGraph(path), [scene(*size) for size in SIZES]) == [4] * len(SIZES)
 
 
+def test_the_backbones_weights_are_constants(exported: tuple[Predictor, Export]) -> None:
+    """Multiplied by their norms once, when they are written: not by every reader of the file, or for every image."""
+    onnx = pytest.importorskip("onnx")
+    predictor, found = exported
+    graph = onnx.load(found.path).graph
+    constants = {one.name: list(one.dims) for one in graph.initializer}
+    weights = [constants.get(node.input[1]) for node in graph.node if node.op_type == "Conv"]
+    for module in predictor.network.backbone.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            weights.remove(list(module.weight.shape))
+
+
 def test_the_verb_compares_several_sizes_with_the_run(exported: tuple[Predictor, Export]) -> None:
     found = exported[1]
     found.check_agreement()
