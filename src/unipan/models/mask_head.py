@@ -65,15 +65,18 @@ class PyramidRoIAlign(nn.Module):
 
     def forward(self, levels: dict[str, Tensor], boxes: list[Tensor], sizes: list[Size]) -> Tensor:
         """levels: P2..P5, (B, C, h, w). boxes: B times (R, 4) in pixels -> (sum of R, C, M, M)."""
-        every = torch.cat([F.pad(own, (1, 0), value=float(image)) for image, own in enumerate(boxes)])
-        octave = torch.log2(box_area(every[:, 1:]).sqrt() / self.size_at_p4_px)
+        return self.of_regions(list(levels.values()), as_regions(boxes))
+
+    def of_regions(self, levels: Sequence[Tensor], regions: Tensor) -> Tensor:
+        """levels: P2..P5, (B, C, h, w). regions: as by `as_regions` -> (R, C, M, M)."""
+        octave = torch.log2(box_area(regions[:, 1:]).sqrt() / self.size_at_p4_px)
         level = (4 + octave + 1e-6).floor().clamp(2, 5)  # FPN, eq. 1; the small number as torchvision's
-        features = list(levels.values())
-        pooled = features[0].new_zeros(every.shape[0], features[0].shape[1], self.output_size, self.output_size)
-        for depth, (stride, feature) in enumerate(zip(STRIDES, features, strict=False), start=2):
-            here = torch.where(level == depth)[0]
-            pooled = pooled.index_copy(0, here, roi_align(feature, every[here], self.output_size, 1 / stride))
-        return pooled
+        return roi_align(levels, [1 / stride for stride in STRIDES[: len(levels)]], regions, level - 2, self.output_size)
+
+
+def as_regions(boxes: Sequence[Tensor]) -> Tensor:
+    """B times (R, 4) boxes -> (sum of R, 5): each one's image before it."""
+    return torch.cat([F.pad(own, (1, 0), value=float(image)) for image, own in enumerate(boxes)])
 
 
 def roi_levels(pyramid: Sequence[Tensor]) -> dict[str, Tensor]:

@@ -20,10 +20,10 @@ from unipan.models.mask_head import (
     MaskRegions,
     PyramidRoIAlign,
     add_masks,
+    as_regions,
     mask_loss,
     of_own_class,
     own_labels,
-    roi_levels,
 )
 from unipan.models.proposals import SMOOTH_L1_BETA, ProposalNetwork
 from unipan.models.sampling import sample_balanced
@@ -37,6 +37,13 @@ class Regions(NamedTuple):
     chosen: Tensor  # (R,) int64 indices into the candidates
     labels: Tensor  # (R,) int64, 0 for background
     matched: Tensor  # (R,) int64 index of the true thing; meaningless for background
+
+
+class BoxOutputs(NamedTuple):
+    """What the box head predicts for boxes of one image."""
+
+    class_logits: Tensor  # (R, T + 1)
+    deltas: Tensor  # (R, 4 (T + 1)), or (R, 4) for all classes
 
 
 class TwoStageDetector(nn.Module):
@@ -102,11 +109,12 @@ class TwoStageDetector(nn.Module):
         self, pyramid: Sequence[Tensor], sizes: Sequence[Size], targets: Sequence[Target] | None
     ) -> tuple[list[Detections], dict[str, Term]]:
         proposals, losses = self.proposals(pyramid, sizes, targets)
-        class_logits, deltas = self._box_head(pyramid, proposals, sizes)
-        found = zip(*(x.split([p.shape[0] for p in proposals]) for x in (class_logits, deltas)), proposals, sizes, strict=True)
-        detections = [self._select(*image) for image in found]
+        # The true boxes never enter the detections, not even as rows of one product, which could round the others in another way.
+        groups = [proposals] if targets is None else [proposals, [target.boxes for target in targets]]
+        by_group = self._box_head(pyramid, groups)
+        detections = [self._select(*image) for image in zip(by_group[0], proposals, sizes, strict=True)]
         if targets is not None:
-            losses |= self._losses(pyramid, class_logits, deltas, proposals, sizes, targets)
+            losses |= self._losses(pyramid, by_group, proposals, sizes, targets)
         return detections, losses
 
     def add_masks(self, pyramid: Sequence[Tensor], sizes: Sequence[Size], detections: Sequence[Detections]) -> list[Detections]:
@@ -122,15 +130,18 @@ class TwoStageDetector(nn.Module):
         """Where the mask head's modules are, if there is one."""
         return self.roi_heads if self.roi_heads.has_mask() else None
 
-    def _box_head(self, pyramid: Sequence[Tensor], boxes: list[Tensor], sizes: Sequence[Size]) -> tuple[Tensor, Tensor]:
-        """(sum of R, T + 1) class logits and (sum of R, 4 (T + 1), or 4 for all classes) box deltas."""
-        pooled = self.roi_heads.box_roi_pool(roi_levels(pyramid), boxes, list(sizes))
-        return self.roi_heads.box_predictor(self.roi_heads.box_head(pooled))
+    def _box_head(self, pyramid: Sequence[Tensor], groups: Sequence[list[Tensor]]) -> list[list[BoxOutputs]]:
+        """For each group of boxes, B times (R, 4), what is predicted, B times, by matrix products of the group's own."""
+        pooled = self.roi_heads.box_roi_pool.of_regions(pyramid[:4], torch.cat([as_regions(boxes) for boxes in groups]))
+        numbers = [[own.shape[0] for own in boxes] for boxes in groups]
+        predicted = [self.roi_heads.box_predictor(self.roi_heads.box_head(part)) for part in pooled.split([*map(sum, numbers)])]
+        by_image = [zip(*(x.split(n) for x in pair), strict=True) for pair, n in zip(predicted, numbers, strict=True)]
+        return [[BoxOutputs(*image) for image in group] for group in by_image]
 
-    def _select(self, class_logits: Tensor, deltas: Tensor, proposals: Tensor, size: Size) -> Detections:
+    def _select(self, predicted: BoxOutputs, proposals: Tensor, size: Size) -> Detections:
         """The detections of one image, best first: every proposal stands once for each class."""
-        scores = class_logits.softmax(1)[:, 1:]  # (R, T)
-        boxes = self.roi_heads.box_coder.decode_single(deltas, proposals).unflatten(1, (-1, 4))
+        scores = predicted.class_logits.softmax(1)[:, 1:]  # (R, T)
+        boxes = self.roi_heads.box_coder.decode_single(predicted.deltas, proposals).unflatten(1, (-1, 4))
         region, thing = torch.where(scores > self.roi_heads.score_thresh)
         limits = {"nms": self.roi_heads.nms_thresh, "limit": self.roi_heads.detections_per_img}
         own = of_own_class(boxes, region, thing + 1)
@@ -139,24 +150,18 @@ class TwoStageDetector(nn.Module):
     def _losses(
         self,
         pyramid: Sequence[Tensor],
-        class_logits: Tensor,
-        deltas: Tensor,
+        by_group: Sequence[Sequence[BoxOutputs]],
         proposals: list[Tensor],
         sizes: Sequence[Size],
         targets: Sequence[Target],
     ) -> dict[str, Term]:
-        """Box and mask losses over sampled proposals and the true boxes (which never enter the detections)."""
-        true_boxes = [target.boxes for target in targets]
-        # A pass of its own: one more row in the proposals' matrix product could change their rounding, and so the answer.
-        true_logits, true_deltas = self._box_head(pyramid, true_boxes, sizes)
-        predicted = zip(*(x.split([len(p) for p in proposals]) for x in (class_logits, deltas)), strict=True)
-        extra = zip(*(x.split([len(t) for t in true_boxes]) for x in (true_logits, true_deltas)), strict=True)
+        """Box and mask losses over sampled proposals and the true boxes; by_group: what is predicted for the two."""
         parts: list[dict[str, Term]] = []
         positives: list[MaskRegions] = []
-        for boxes, head, true_head, target in zip(proposals, predicted, extra, targets, strict=True):
+        for boxes, *predicted, target in zip(proposals, *by_group, targets, strict=True):
             candidates = torch.cat([boxes, target.boxes])
             regions = self._sample(candidates, target)
-            logits, delta = (torch.cat(pair)[regions.chosen] for pair in zip(head, true_head, strict=True))
+            logits, delta = (torch.cat(both)[regions.chosen] for both in zip(*predicted, strict=True))
             chosen_boxes = candidates[regions.chosen]
             parts.append(self._box_losses(logits, delta, chosen_boxes, regions, target))
             kept = regions.labels > 0
