@@ -20,6 +20,8 @@ from unipan.ops.recompute import made_again
 from unipan.ops.row_sums import sum_rows
 
 TAPS = 9
+KEPT_BYTES = 2**26
+"""A product no larger is kept for the backward pass, a larger one multiplied again there."""
 
 
 def deform_conv(x: Tensor, offsets: Tensor, weight: Tensor, *, checkpointed: bool = False) -> Tensor:
@@ -44,8 +46,8 @@ def project_then_gather(x: Tensor, offsets: Tensor, weight: Tensor, *, checkpoin
     """The form for a CPU, many times faster than torchvision's. Arguments as in `deform_conv`, float32 or float64.
 
     Sampling is linear, so every cell is first multiplied by the weights of all taps, in one matrix product; each output cell
-    then is a weighted sum of 36 of these rows (9 taps, 4 neighbours). The product is nine times as large as the output, so the
-    backward pass multiplies again what the forward pass does not keep.
+    then is a weighted sum of 36 of these rows (9 taps, 4 neighbours). The product is nine times as large as the output, so of
+    large maps it is not kept, but multiplied again in the backward pass.
     """
     batch, cin, height, width = x.shape
     cout = weight.shape[0]
@@ -57,7 +59,8 @@ def project_then_gather(x: Tensor, offsets: Tensor, weight: Tensor, *, checkpoin
 
     rows = product()
     index, share = _neighbours(*_positions(offsets))
-    with nullcontext() if checkpointed else made_again(rows, product):
+    kept = checkpointed or rows.numel() * rows.element_size() <= KEPT_BYTES
+    with nullcontext() if kept else made_again(rows, product):
         summed = sum_rows(rows, index, share)
     return summed.view(batch, height, width, cout).permute(0, 3, 1, 2)
 
