@@ -4,6 +4,7 @@ B images; A anchors of one image over all levels.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -74,7 +75,7 @@ class ProposalNetwork(nn.Module):
     ) -> tuple[list[Tensor], dict[str, Term]]:
         """pyramid: P2..P6. Returns B proposals (R, 4) in pixels, and the loss terms, {} without targets."""
         levels = list(pyramid)
-        objectness, deltas = self.rpn.head(levels)
+        objectness, deltas = self._predict(levels)
         anchors = grid_anchors(self.rpn.anchor_generator, levels, STRIDES)
         per_level = [o.shape[1] * o.shape[2] * o.shape[3] for o in objectness]
         objectness, deltas = concat_box_prediction_layers(objectness, deltas)  # (B * A, 1) and (B * A, 4)
@@ -83,6 +84,15 @@ class ProposalNetwork(nn.Module):
         proposals = [self._select(b, s, per_level, size) for b, s, size in zip(boxes, scores, sizes, strict=True)]
         losses = {} if targets is None else self._losses(objectness, deltas, anchors, targets)
         return proposals, losses
+
+    def _predict(self, levels: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Objectness logits and box deltas of each level. Both are read from one large map, which so gets one gradient."""
+        head: Any = self.rpn.head
+        readers = (head.cls_logits, head.bbox_pred)
+        weight, bias = (torch.cat([getattr(reader, name) for reader in readers]) for name in ("weight", "bias"))
+        channels = [reader.out_channels for reader in readers]
+        objectness, deltas = zip(*(F.conv2d(head.conv(level), weight, bias).split(channels, 1) for level in levels), strict=True)
+        return list(objectness), list(deltas)
 
     def _select(self, boxes: Tensor, scores: Tensor, per_level: list[int], size: Size) -> Tensor:
         """(R, 4) proposals of one image, best first; those of a level suppress each other. boxes: (A, 4). scores: (A,) logits."""
