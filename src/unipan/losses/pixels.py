@@ -26,5 +26,7 @@ def pixel_lovasz(logits: Sequence[Tensor], channels: Sequence[Tensor]) -> Term:
     logits: (K, H, W) of each image, with one K; channels: (H, W) of each, 0..K-1 or IGNORE.
     """
     labels = torch.cat([image_channels.flatten() for image_channels in channels])
-    loss = lovasz_softmax(torch.cat([image_logits.flatten(1) for image_logits in logits], dim=1).softmax(0), labels)
+    flat = [image_logits.flatten(1) for image_logits in logits]
+    pixels = flat[0] if len(flat) == 1 else torch.cat(flat, dim=1)  # torch.cat copies a single tensor too
+    loss = lovasz_softmax(pixels.softmax(0), labels)
     return Term(loss, (labels != IGNORE).any().to(loss.dtype))

@@ -58,7 +58,7 @@ class DeformBlock(nn.Module):
         self.norm = group_norm(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.norm(deform_conv(x, self.offsets(x), self.weight, checkpointed=self.checkpointed)))
+        return F.relu(self.norm(deform_conv(x, self.offsets(x), self.weight, checkpointed=self.checkpointed)), inplace=True)
 
 
 class PointwiseBlock(nn.Module):
@@ -71,7 +71,7 @@ class PointwiseBlock(nn.Module):
         self.norm = group_norm(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.norm(self.convolution(x)))
+        return F.relu(self.norm(self.convolution(x)), inplace=True)
 
 
 class FeatureDecoder(nn.Module):

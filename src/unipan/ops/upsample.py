@@ -32,7 +32,8 @@ def upsample_logits(logits: Tensor, size: Sequence[int], weights: Tensor | None 
     full = full_precision(logits)
     if weights is not None:
         return convex_upsample(full, weights)[:, :height, :width]
-    return F.interpolate(full[None], scale_factor=STRIDE, mode="bilinear", align_corners=False)[0, :, :height, :width]
+    pixels = F.interpolate(full[None], scale_factor=STRIDE, mode="bilinear", align_corners=False).squeeze(0)
+    return pixels[:, :height, :width]
 
 
 def convex_upsample(logits: Tensor, weights: Tensor) -> Tensor:
