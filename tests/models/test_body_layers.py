@@ -42,6 +42,7 @@ def folded(body: nn.Module) -> list[str]:
     ("name", "unfolded"),
     [
         ("resnet10t", 0),
+        ("resnet18", 0),  # its shortcuts are 1x1 convolutions with a stride
         (LITE0, 0),
         ("mobilenetv3_small_050", 0),
         ("densenet121", 62),  # those that read several layers' features, put together

@@ -9,7 +9,7 @@ from torchvision.ops import roi_align as torchvision_roi_align
 from unipan.ops.roi_align import roi_align
 
 SHAPE = (2, 3, 9, 13)
-SCALES = (0.25, 0.125, 0.0625)
+SCALES = (1 / 3, 0.125, 0.0625)
 
 
 def regions(seed: int, count: int) -> torch.Tensor:
@@ -49,7 +49,7 @@ def test_values_and_gradients_are_torchvisions(seed: int, count: int, size: int)
     assert all(gradient.is_contiguous() for gradient in gradients)
 
 
-@pytest.mark.parametrize("nowhere", [-1.0, 3.0, float("nan")])
+@pytest.mark.parametrize("nowhere", [-1.0, 0.5, 3.0, float("nan")])
 def test_a_region_of_no_level_is_zero_and_has_no_gradient(nowhere: float) -> None:
     maps = pyramid(torch.Generator().manual_seed(0))
     boxes = regions(0, 3)

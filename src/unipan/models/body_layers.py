@@ -36,8 +36,9 @@ class BodyConv(nn.Conv2d):
         scale, shift = _scale_and_shift(*self.norm)
         bias = shift if self.bias is None else self.bias * scale + shift
         weight = self.weight * scale[:, None, None, None]
-        if self.kernel_size == (1, 1) and self.padding == (0, 0):  # the gradient of strided ones takes up to twice as long
-            return F.conv2d(input[..., :: self.stride[0], :: self.stride[1]], weight, bias, groups=self.groups)
+        if self.kernel_size == (1, 1) and self.padding == (0, 0) and self.stride != (1, 1) and not torch.compiler.is_exporting():
+            read = input[..., :: self.stride[0], :: self.stride[1]]  # alone: its gradient is put together sooner so
+            return F.conv2d(read, weight, bias, groups=self.groups)
         return self._conv_forward(input, weight, bias)
 
 

@@ -44,7 +44,10 @@ def position_waves(height: int, width: int, like: Tensor) -> Tensor:
 
 
 class DeformBlock(nn.Module):
-    """3x3 deformable convolution, GroupNorm, ReLU. Offsets start at zero, so it starts as a plain convolution."""
+    """3x3 deformable convolution, GroupNorm, ReLU. Offsets start at zero, so it starts as a plain convolution.
+
+    ReLU may take its input's place, as in `PointwiseBlock`: GroupNorm keeps what it read for the backward pass, not what it gave.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, *, checkpointed: bool = False) -> None:
         """checkpointed: it is called within `torch.utils.checkpoint`."""

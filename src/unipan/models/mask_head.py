@@ -64,19 +64,12 @@ class PyramidRoIAlign(nn.Module):
         self.size_at_p4_px = round(28 * anchor_scale)
 
     def forward(self, levels: dict[str, Tensor], boxes: list[Tensor], sizes: list[Size]) -> Tensor:
-        """levels: P2..P5, (B, C, h, w). boxes: B times (R, 4) in pixels -> (sum of R, C, M, M)."""
-        return self.of_regions(list(levels.values()), as_regions(boxes))
-
-    def of_regions(self, levels: Sequence[Tensor], regions: Tensor) -> Tensor:
-        """levels: P2..P5, (B, C, h, w). regions: as by `as_regions` -> (R, C, M, M)."""
+        """levels: P2..P5, (B, C, h, w). boxes: B times (R, 4) in pixels, or several such groups -> (sum of R, C, M, M)."""
+        regions = torch.cat([F.pad(own, (1, 0), value=float(number % len(sizes))) for number, own in enumerate(boxes)])
         octave = torch.log2(box_area(regions[:, 1:]).sqrt() / self.size_at_p4_px)
         level = (4 + octave + 1e-6).floor().clamp(2, 5)  # FPN, eq. 1; the small number as torchvision's
-        return roi_align(levels, [1 / stride for stride in STRIDES[: len(levels)]], regions, level - 2, self.output_size)
-
-
-def as_regions(boxes: Sequence[Tensor]) -> Tensor:
-    """B times (R, 4) boxes -> (sum of R, 5): each one's image before it."""
-    return torch.cat([F.pad(own, (1, 0), value=float(image)) for image, own in enumerate(boxes)])
+        scales = [1 / stride for stride in STRIDES[: len(levels)]]
+        return roi_align(list(levels.values()), scales, regions, level - 2, self.output_size)
 
 
 def roi_levels(pyramid: Sequence[Tensor]) -> dict[str, Tensor]:

@@ -86,7 +86,10 @@ class ProposalNetwork(nn.Module):
         return proposals, losses
 
     def _predict(self, levels: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Objectness logits and box deltas of each level. Both are read from one large map, which so gets one gradient."""
+        """Objectness logits and box deltas of each level, as the head's own pass has them.
+
+        Both readers are one convolution here, their own passes are not called: the large map that they read gets one gradient.
+        """
         head: Any = self.rpn.head
         readers = (head.cls_logits, head.bbox_pred)
         weight, bias = (torch.cat([getattr(reader, name) for reader in readers]) for name in ("weight", "bias"))

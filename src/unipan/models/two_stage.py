@@ -20,10 +20,10 @@ from unipan.models.mask_head import (
     MaskRegions,
     PyramidRoIAlign,
     add_masks,
-    as_regions,
     mask_loss,
     of_own_class,
     own_labels,
+    roi_levels,
 )
 from unipan.models.proposals import SMOOTH_L1_BETA, ProposalNetwork
 from unipan.models.sampling import sample_balanced
@@ -111,7 +111,7 @@ class TwoStageDetector(nn.Module):
         proposals, losses = self.proposals(pyramid, sizes, targets)
         # The true boxes never enter the detections, not even as rows of one product, which could round the others in another way.
         groups = [proposals] if targets is None else [proposals, [target.boxes for target in targets]]
-        by_group = self._box_head(pyramid, groups)
+        by_group = self._box_head(pyramid, groups, sizes)
         detections = [self._select(*image) for image in zip(by_group[0], proposals, sizes, strict=True)]
         if targets is not None:
             losses |= self._losses(pyramid, by_group, proposals, sizes, targets)
@@ -130,9 +130,11 @@ class TwoStageDetector(nn.Module):
         """Where the mask head's modules are, if there is one."""
         return self.roi_heads if self.roi_heads.has_mask() else None
 
-    def _box_head(self, pyramid: Sequence[Tensor], groups: Sequence[list[Tensor]]) -> list[list[BoxOutputs]]:
-        """For each group of boxes, B times (R, 4), what is predicted, B times, by matrix products of the group's own."""
-        pooled = self.roi_heads.box_roi_pool.of_regions(pyramid[:4], torch.cat([as_regions(boxes) for boxes in groups]))
+    def _box_head(
+        self, pyramid: Sequence[Tensor], groups: Sequence[list[Tensor]], sizes: Sequence[Size]
+    ) -> list[list[BoxOutputs]]:
+        """groups: of boxes, each B times (R, 4). The outputs of each group, B times; they don't depend on the other groups."""
+        pooled = self.roi_heads.box_roi_pool(roi_levels(pyramid), [own for boxes in groups for own in boxes], list(sizes))
         numbers = [[own.shape[0] for own in boxes] for boxes in groups]
         predicted = [self.roi_heads.box_predictor(self.roi_heads.box_head(part)) for part in pooled.split([*map(sum, numbers)])]
         by_image = [zip(*(x.split(n) for x in pair), strict=True) for pair, n in zip(predicted, numbers, strict=True)]

@@ -21,7 +21,7 @@ from unipan.ops.row_sums import sum_rows
 
 TAPS = 9
 KEPT_BYTES = 2**26
-"""A product no larger is kept for the backward pass, a larger one multiplied again there."""
+"""A product no larger (of 14,563 cells by 128 channels) is kept for the backward pass, a larger one multiplied again there."""
 
 
 def deform_conv(x: Tensor, offsets: Tensor, weight: Tensor, *, checkpointed: bool = False) -> Tensor:

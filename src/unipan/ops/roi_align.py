@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torchvision.ops import roi_align as torchvision_roi_align
 
 from unipan.ops.row_sums import spread_rows
@@ -47,7 +48,8 @@ class _RowSums(torch.autograd.Function):
         return _each_level(maps, scales, regions, level, output_size)
 
     @staticmethod
-    def backward(ctx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    @once_differentiable
+    def backward(ctx, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         (regions, level), (gradient,) = ctx.saved_tensors, gradients
         cells = [batch * height * width for batch, _, height, width in ctx.shapes]
         index, share = neighbours(regions, grids_of(level, ctx.shapes, ctx.scales), ctx.output_size)
@@ -60,7 +62,7 @@ def _as_map(cells: Tensor, shape: Sequence[int]) -> Tensor:
     """(B * h * w, C) -> (B, C, h, w), in that order in memory: another would spread through all of the backward pass."""
     ordered = cells.new_empty(*shape)
     for own, image in zip(ordered.flatten(2), cells.view(shape[0], -1, shape[1]), strict=True):
-        own.copy_(image.T)  # matrix by matrix is several times faster than as a permutation
+        own.copy_(image.T)  # a matrix at a time is faster than a permutation
     return ordered
 
 
@@ -76,11 +78,14 @@ class Grids(NamedTuple):
 
 def grids_of(level: Tensor, shapes: Sequence[Sequence[int]], scales: Sequence[float]) -> Grids:
     """level: (R,). shapes: L times B, C, h, w."""
-    exists = (level >= 0) & (level < len(shapes))
-    own = level.where(exists, 0).long()
+    own = level.nan_to_num(-1).long()
+    exists = (own == level) & (own >= 0) & (own < len(shapes))
+    own = own.where(exists, 0)
     cells = torch.tensor([batch * height * width for batch, _, height, width in shapes])
     height, width = torch.tensor([shape[2:] for shape in shapes]).T
-    scale, height, width, first = (values[own, None] for values in (torch.tensor(scales), height, width, cells.cumsum(0) - cells))
+    scale, height, width, first = (
+        values[own, None] for values in (torch.tensor(scales, dtype=torch.float64), height, width, cells.cumsum(0) - cells)
+    )
     return Grids(scale, height, width, first, exists[:, None])
 
 

@@ -32,6 +32,7 @@ def upsample_logits(logits: Tensor, size: Sequence[int], weights: Tensor | None 
     full = full_precision(logits)
     if weights is not None:
         return convex_upsample(full, weights)[:, :height, :width]
+    # Squeezed, not taken by index, whose gradient would be written into a map of zeros.
     pixels = F.interpolate(full[None], scale_factor=STRIDE, mode="bilinear", align_corners=False).squeeze(0)
     return pixels[:, :height, :width]
 

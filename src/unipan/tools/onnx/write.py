@@ -97,11 +97,11 @@ def traced(graph: AnswerGraph) -> Any:
 def _with_plain_constants(model: Any) -> None:
     """What follows from constants alone becomes one. The exporter's own optimisation also looks for patterns, for a minute.
 
-    Products and concatenations of any size do: weights multiplied by a folded norm, those of two convolutions as one.
+    Products of any size do: a convolution's weights, multiplied by the norm that is folded in.
     """
     passes = needs("onnx_ir.passes.common")
     needs("onnxscript.optimizer").fold_constants(
-        model, output_size_limit=2**31, should_fold=lambda node: True if node.op_type in ("Mul", "Concat") else None
+        model, output_size_limit=2**31, should_fold=lambda node: True if node.op_type == "Mul" else None
     )
     passes.RemoveUnusedNodesPass()(model)
     passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
