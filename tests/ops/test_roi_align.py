@@ -1,12 +1,14 @@
 """Against torchvision's operator, in value and gradient."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torchvision.ops import roi_align as torchvision_roi_align
 
-from unipan.ops.roi_align import roi_align
+from unipan.ops.roi_align import level_by_level, roi_align
 
 SHAPE = (2, 3, 9, 13)
 SCALES = (1 / 3, 0.125, 0.0625)
@@ -26,7 +28,7 @@ def pyramid(generator: torch.Generator) -> list[torch.Tensor]:
     return [torch.randn(2, 3, *size, generator=generator, dtype=torch.float64, requires_grad=True) for size in sizes]
 
 
-def level_by_level(maps: list[torch.Tensor], boxes: torch.Tensor, level: torch.Tensor, size: int) -> torch.Tensor:
+def by_torchvision(maps: list[torch.Tensor], boxes: torch.Tensor, level: torch.Tensor, size: int) -> torch.Tensor:
     """By torchvision's operator alone."""
     pooled = torch.zeros(len(boxes), 3, size, size, dtype=torch.float64)
     for number, (one, scale) in enumerate(zip(maps, SCALES, strict=True)):
@@ -35,13 +37,14 @@ def level_by_level(maps: list[torch.Tensor], boxes: torch.Tensor, level: torch.T
     return pooled
 
 
+@pytest.mark.parametrize("form", [roi_align, level_by_level])  # on a CPU, and elsewhere
 @given(seed=st.integers(0, 9999), count=st.integers(0, 20), size=st.sampled_from([1, 2, 7]))
-def test_values_and_gradients_are_torchvisions(seed: int, count: int, size: int) -> None:
+def test_values_and_gradients_are_torchvisions(form: Callable[..., torch.Tensor], seed: int, count: int, size: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     maps, boxes = pyramid(generator), regions(seed, count)
     level = torch.randint(0, 3, (count,), generator=generator).double()
-    expected = level_by_level(maps, boxes, level, size)
-    found = roi_align(maps, SCALES, boxes, level, size)
+    expected = by_torchvision(maps, boxes, level, size)
+    found = form(maps, SCALES, boxes, level, size)
     assert torch.equal(found, expected)
     slope = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
     gradients, references = (torch.autograd.grad(pooled, maps, slope) for pooled in (found, expected))

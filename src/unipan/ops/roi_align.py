@@ -26,11 +26,12 @@ def roi_align(maps: Sequence[Tensor], scales: Sequence[float], regions: Tensor, 
     level: (R,) index into `maps`; any other number, NaN too, is no level. The values are torchvision's (`aligned` off).
     """
     if maps[0].device.type != "cpu" or not torch.is_grad_enabled():
-        return _each_level(maps, scales, regions, level, output_size)
+        return level_by_level(maps, scales, regions, level, output_size)
     return _RowSums.apply(scales, regions.detach(), level, output_size, *maps)  # pyright: ignore[reportReturnType]
 
 
-def _each_level(maps: Sequence[Tensor], scales: Sequence[float], regions: Tensor, level: Tensor, output_size: int) -> Tensor:
+def level_by_level(maps: Sequence[Tensor], scales: Sequence[float], regions: Tensor, level: Tensor, output_size: int) -> Tensor:
+    """As `roi_align`, by torchvision's operator alone, and its gradient."""
     pooled = maps[0].new_zeros(regions.shape[0], maps[0].shape[1], output_size, output_size)
     for number, (one, scale) in enumerate(zip(maps, scales, strict=True)):
         here = torch.where(level == number)[0]
@@ -45,7 +46,7 @@ class _RowSums(torch.autograd.Function):
     def forward(ctx, scales: Sequence[float], regions: Tensor, level: Tensor, output_size: int, *maps: Tensor) -> Tensor:
         ctx.save_for_backward(regions, level)
         ctx.scales, ctx.output_size, ctx.shapes = scales, output_size, [one.shape for one in maps]
-        return _each_level(maps, scales, regions, level, output_size)
+        return level_by_level(maps, scales, regions, level, output_size)
 
     @staticmethod
     @once_differentiable
