@@ -3,7 +3,8 @@
 from types import SimpleNamespace
 
 import pytest
-from bench_modules import BACKWARD, MARK, REST, times
+from bench_modules import BACKWARD, LOSSES, MARK, MODULES, REST, marked, profiled, times
+from training_step import training_step
 
 
 def event(name: str, milliseconds: float, around: SimpleNamespace | None = None, number: int = -1) -> SimpleNamespace:
@@ -25,3 +26,9 @@ def test_each_moment_counts_once() -> None:
     found = times([step, head, inner, in_head, in_inner, unmarked, *backward, *numbered])  # type: ignore[list-item]
     assert found == pytest.approx({REST: 100 - 40 - 20 - 8, "head": 40 - 15 + 20, "inner": 15 + 8})
     assert sum(found.values()) == pytest.approx(100)
+
+
+def test_a_step_goes_through_every_part() -> None:
+    with marked():
+        parts = profiled(training_step("demo", 1, (64, 96), masks=True, shared_blocks=1))
+    assert parts.keys() == {*MODULES.values(), LOSSES, REST}
