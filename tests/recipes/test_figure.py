@@ -28,13 +28,14 @@ def test_rows_are_the_largest_gain_and_the_largest_loss_by_turns(predictor: Pred
         own = pq(predictor, scenes, position, "unified")
         others = [own - pq(predictor, scenes, position, head) for head in ("upsnet", "heuristic")]
         differences[position] = max(others, key=abs)
-    won = sorted((one for one in differences if differences[one] >= 0.0005), key=lambda one: -differences[one])
-    others = sorted((one for one in differences if differences[one] < 0.0005), key=lambda one: differences[one])
-    in_order = [one for pair in zip_longest(won, others) for one in pair if one is not None]
+    falling = sorted(differences, key=lambda one: -differences[one])
+    won, lost = ([one for one in falling if sign * differences[one] >= 0.0005] for sign in (1, -1))
+    in_order = [one for pair in zip_longest(won, reversed(lost)) for one in pair if one is not None]
+    in_order += [one for one in falling if one not in in_order]
     chosen = telling(predictor, scenes, 4, 0)
     assert [one.position for one in chosen] == in_order
     for one in chosen:
-        found = re.search(r"\(([+-]\d+\.\d) PQ to ", one.why)
+        found = re.search(r"\(([+-]?\d+\.\d) PQ to ", one.why)  # without a sign where it is 0.0
         assert float(found[1]) == pytest.approx(100 * differences[one.position], abs=0.051)
 
 
