@@ -160,7 +160,7 @@ def cityscapes_r50_boxes() -> Config:
 
 
 def cityscapes_r50_fast() -> Config:
-    """cityscapes_r50 for about 0.6 of a step's time on a CPU; docs/performance.md has both beside a Mask R-CNN.
+    """cityscapes_r50 for about two thirds of a step's time on a CPU; docs/performance.md has both beside a Mask R-CNN.
 
     [ours] P2 goes through a 1x1 convolution instead of the decoders' blocks, of which the two have the first in common; 512
     proposals. All else is cityscapes_r50's.
