@@ -1,6 +1,7 @@
 """The network: it reads like the figure in docs/concepts.md, a line for each box. Training and inference share all of it."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,15 @@ from unipan.types import Admission, Detections, Outputs, Size, Target
 
 EXTENT_MULTIPLE = 32
 """The coarsest feature's stride: each image is padded with zeros to a multiple of it, and never to its neighbour's size."""
+
+
+class Maps(NamedTuple):
+    """What the network computes in every cell of B images, before it looks for things."""
+
+    pyramid: Sequence[Tensor]  # P2..P6
+    semantic: Tensor  # (B, classes, h, w) logits
+    affinity: Tensor  # (B, D, h, w) features
+    upsampling: Sequence[Tensor | None]  # of each image
 
 
 class PanopticNetwork(nn.Module):
@@ -79,12 +89,9 @@ class PanopticNetwork(nn.Module):
     def forward_one_size(self, images: Tensor, targets: Sequence[Target] | None, admission: Admission) -> Outputs:
         """images: (B, 3, H, W) without padding."""
         sizes = [(images.shape[-2], images.shape[-1])] * len(images)
-        padded = _padded(self.backbone.normalise(images))
-        pyramid = self._pyramid(padded)
-        decoded = self.shared_decoder(pyramid[:4])
-        semantic = _true_cells(full_precision(self.semantic_head(decoded)), sizes[0])
-        affinity = _true_cells(full_precision(self.affinity_head(decoded)), sizes[0])
-        upsampling = [None if x is None else _true_cells(x, sizes[0]) for x in self.upsampling(padded, pyramid[0])]
+        pyramid, *maps, upsampling = self.maps(_padded(self.backbone.normalise(images)))
+        semantic, affinity = (_true_cells(full_precision(one), sizes[0]) for one in maps)
+        upsampling = [None if x is None else _true_cells(x, sizes[0]) for x in upsampling]
         with torch.autocast(images.device.type, enabled=False):  # boxes in pixels and sums over cells don't fit into 16 bits
             pyramid = [full_precision(level) for level in pyramid]
             detections, detector_losses = self.detector(pyramid, sizes, targets)
@@ -113,9 +120,11 @@ class PanopticNetwork(nn.Module):
             upsampling=upsampling,
         )
 
-    def _pyramid(self, padded: Tensor) -> list[Tensor]:
-        """P2..P6 of normalised images, padded."""
-        return list(self.fpn({str(level): x for level, x in enumerate(self.backbone(padded))}).values())
+    def maps(self, padded: Tensor) -> Maps:
+        """Of normalised images, padded. Their number and size alone say what is computed here, operation by operation."""
+        pyramid = list(self.fpn({str(level): x for level, x in enumerate(self.backbone(padded))}).values())
+        decoded = self.shared_decoder(pyramid[:4])
+        return Maps(pyramid, self.semantic_head(decoded), self.affinity_head(decoded), self.upsampling(padded, pyramid[0]))
 
 
 def _padded(images: Tensor) -> Tensor:

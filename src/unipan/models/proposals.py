@@ -31,7 +31,7 @@ def grid_anchors(generator: AnchorGenerator, levels: Sequence[Tensor], strides: 
     """
     first = levels[0]
     generator.set_cell_anchors(first.dtype, first.device)
-    steps = [[torch.tensor(stride, device=first.device)] * 2 for stride in strides]
+    steps: Any = [[stride, stride] for stride in strides]  # numbers: a tensor of each would be a copy that a GPU is waited for
     return torch.cat(generator.grid_anchors([[x.shape[-2], x.shape[-1]] for x in levels], steps))
 
 

@@ -33,10 +33,17 @@ def roi_align(maps: Sequence[Tensor], scales: Sequence[float], regions: Tensor, 
 def level_by_level(maps: Sequence[Tensor], scales: Sequence[float], regions: Tensor, level: Tensor, output_size: int) -> Tensor:
     """As `roi_align`, by torchvision's operator alone, and its gradient."""
     pooled = maps[0].new_zeros(regions.shape[0], maps[0].shape[1], output_size, output_size)
-    for number, (one, scale) in enumerate(zip(maps, scales, strict=True)):
-        here = torch.where(level == number)[0]
+    for one, scale, here in zip(maps, scales, _of_each_level(level, len(maps)), strict=True):
         pooled.index_copy_(0, here, torchvision_roi_align(one, regions[here], output_size, scale, SAMPLES))
     return pooled
+
+
+def _of_each_level(level: Tensor, number: int) -> Sequence[Tensor]:
+    """Indices of the regions of each of the levels 0..number - 1. A GPU is waited for twice, not once for each level."""
+    own = torch.arange(number, device=level.device)[:, None] == level
+    if torch.compiler.is_exporting():  # a graph has no list of lengths to cut by
+        return [torch.where(row)[0] for row in own]
+    return own.nonzero()[:, 1].split(own.sum(1).tolist())
 
 
 class _RowSums(torch.autograd.Function):
