@@ -30,6 +30,7 @@ def confirmed(device: torch.device, size: tuple[int, int]) -> dict[str, Any]:
     }
     if device.type == "cuda":
         found["losses and gradient norm, fp16"] = gpu_checks.losses_and_gradients(scene, device, torch.float16)
+        found["CUDA graphs, against none"] = gpu_checks.graphed_losses_and_gradients(scene, device)
     return found
 
 

@@ -1,6 +1,7 @@
 """What a GPU must confirm: that the network computes there what it computes on the CPU. Each check returns what differed most."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from unipan.choices import PanopticHead
 from unipan.losses.build import criterion_of
 from unipan.models.build import build_network
+from unipan.models.cuda_graphs import cuda_graphs
 from unipan.models.network import PanopticNetwork
 from unipan.ops.convex_argmax import convex_argmax
 from unipan.ops.deform import deform_conv, project_then_gather, sample_then_project
@@ -58,6 +60,16 @@ def losses_and_gradients(scene: Scene, device: torch.device, dtype: torch.dtype 
     return {name: abs(got[name] - value) / max(abs(value), 1e-12) for name, value in want.items()}
 
 
+def graphed_losses_and_gradients(scene: Scene, device: torch.device) -> dict[str, float]:
+    """A step with CUDA graphs against one without, both on the device: the third of three, so that buffers were used before."""
+    moved, found = scene.to(device), list[dict[str, float]]()
+    for graphs in (False, True):
+        network = _network().to(device).train()
+        with cuda_graphs(network) if graphs else nullcontext():
+            found.append([_values(network, moved) for _ in range(3)][-1])
+    return {name: abs(found[1][name] - value) / max(abs(value), 1e-12) for name, value in found[0].items()}
+
+
 def answers(scene: Scene, device: torch.device) -> dict[str, float]:
     """Share of the pixels on which each head's ids differ between the device and the CPU."""
     network, classes = _network(), class_table()
@@ -81,13 +93,19 @@ def compiled_backbone(scene: Scene, device: torch.device) -> float:
 
 
 def _pass(scene: Scene, device: torch.device, dtype: torch.dtype | None) -> dict[str, float]:
-    network, moved = _network().to(device).train(), scene.to(device)
+    with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
+        return _values(_network().to(device).train(), scene.to(device))
+
+
+def _values(network: PanopticNetwork, scene: Scene) -> dict[str, float]:
+    """Losses and gradient norm of a pass."""
     criterion = criterion_of(CONFIG, class_table())
     admission = ADMISSION._replace(from_truth=True, every_mask=False)
-    with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
-        outputs = network(moved.image[None], [moved.size], [moved.target], admission=admission)
-        losses = criterion(outputs, [moved.target])
-    losses.total.backward()
+    network.zero_grad()
+    outputs = network(scene.image[None], [scene.size], [scene.target], admission=admission)
+    losses = criterion(outputs, [scene.target])
+    with torch.autocast(scene.image.device.type, enabled=False):
+        losses.total.backward()
     gradients = [p.grad.double().cpu().norm() for p in network.parameters() if p.grad is not None]
     values = {name: float(value.detach()) for name, value in losses}
     return {**values, "gradient_norm": float(torch.stack(gradients).norm())}

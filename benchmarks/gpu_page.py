@@ -18,7 +18,8 @@ EQUALITY = """## Equal to the CPU
 The largest difference from the CPU, relative: of values and gradients, of each loss and the gradient norm of
 `cityscapes_r50`, and the share of pixels whose ids differ in each head's answer. float32 is without TF32. In half precision
 rounding moves scores, and these decide which proposals the box head samples: a large `box_regression` is a sum over others.
-The compiled backbone is held against the one that is not, both on the GPU with PyTorch's own settings, TF32 in convolutions.
+CUDA graphs (`train.cuda_graphs`) and the compiled backbone are held against a pass without, both on the GPU; the latter with
+PyTorch's own settings, TF32 in convolutions.
 """
 RESUMED = """## Going on
 
@@ -27,7 +28,8 @@ difference over the largest weight of its tensor, from an unbroken run: {differe
 """
 TIMES = """## Time and memory
 
-By the clock, after three rounds that warm up. The peak is above what was on the device before, the network included.
+By the clock, after three rounds that warm up. The peak is what PyTorch took from the device above what it held before, the
+network and a CUDA graph's buffers included.
 """
 PROFILE = """## Where the time goes
 

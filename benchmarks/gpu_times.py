@@ -1,5 +1,6 @@
 """How fast a GPU takes a training step and a prediction, beside the peers: wall time, peak memory, and where the time goes."""
 
+import gc
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -16,6 +17,8 @@ WAYS = {
     "unipan": "unipan_r50",
     "unipan, convex upsampling": "unipan_r50_convex",
     "unipan, fast": "unipan_r50_fast",
+    "unipan, CUDA graphs": "unipan_r50_graphs",
+    "unipan, fast, CUDA graphs": "unipan_r50_fast_graphs",
     "torchvision's Mask R-CNN": "torchvision_maskrcnn",
     "Mask2Former": "mask2former_r50",
 }
@@ -34,12 +37,14 @@ def timed(device: torch.device, cases: dict[str, tuple[str, tuple[int, int]]], r
     found: dict[str, Any] = {}
     for case, (kind, size) in cases.items():
         scene = draw_scene(size).to(device)
-        for name, way in ways().items():
-            before = _allocated(device)
-            work = getattr(way, kind)(scene)
+        for name, way in ways(device).items():
+            if not hasattr(way, kind):
+                continue
+            before, work = _reserved(device), getattr(way, kind)(scene)
             for precision, dtype in PRECISIONS.items():
                 times = _times(_in_precision(work, device, dtype), device, rounds, before)
                 found.setdefault(f"{case}, {precision}", {})[name] = times
+            del work  # or the next one's memory would be measured above this one's
     return found
 
 
@@ -69,7 +74,7 @@ def deformable(device: torch.device, rounds: int) -> dict[str, Any]:
     """Each form of the deformable convolution, forward and backward in float32: milliseconds and peak, by shape."""
     found: dict[str, Any] = {}
     for cin, cout, height, width in SHAPES:
-        before = _allocated(device)
+        before = _reserved(device)
         x = torch.randn(1, cin, height, width, device=device, requires_grad=True)
         offsets = (OFFSET_CELLS * torch.randn(1, 18, height, width, device=device)).requires_grad_()
         weight = (torch.randn(cout, cin, 3, 3, device=device) / (9 * cin) ** 0.5).requires_grad_()
@@ -80,10 +85,12 @@ def deformable(device: torch.device, rounds: int) -> dict[str, Any]:
     return found
 
 
-def ways() -> dict[str, Any]:
-    """The modules of the ways whose packages are here."""
+def ways(device: torch.device) -> dict[str, Any]:
+    """The modules of the ways that the device has, and whose packages are here."""
     found: dict[str, Any] = {}
     for name, module in WAYS.items():
+        if "CUDA" in name and device.type != "cuda":
+            continue
         try:
             found[name] = import_module(f"peers.{module}")
         except ModuleNotFoundError as missing:
@@ -100,11 +107,14 @@ def _in_precision(work: Callable[[], object], device: torch.device, dtype: torch
 
 
 def _times(work: Callable[[], object], device: torch.device, rounds: int, before: int = 0) -> dict[str, float]:
-    """Milliseconds of the clock and the peak in MiB above `before`, in bytes. The first rounds choose kernels and don't count."""
+    """Milliseconds of the clock and the peak in MiB above `before`, in bytes. The first rounds choose kernels and don't count.
+
+    The peak is what PyTorch takes from the device, for of a CUDA graph's memory no other figure knows.
+    """
     for _ in range(WARM_UP):
         work()
     if device.type == "cuda":
-        torch.cuda.empty_cache()
+        _reserved(device)
         torch.cuda.reset_peak_memory_stats(device)
     times: list[float] = []
     for _ in range(rounds):
@@ -113,12 +123,17 @@ def _times(work: Callable[[], object], device: torch.device, rounds: int, before
         work()
         _wait_for(device)
         times.append(1000 * (perf_counter() - start))
-    peak = (torch.cuda.max_memory_allocated(device) - before) / 2**20 if device.type == "cuda" else float("nan")
+    peak = (torch.cuda.max_memory_reserved(device) - before) / 2**20 if device.type == "cuda" else float("nan")
     return {"median_ms": median(times), "slowest_ms": max(times), "peak_mib": peak}
 
 
-def _allocated(device: torch.device) -> int:
-    return torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
+def _reserved(device: torch.device) -> int:
+    """Bytes that are taken from the device once all that is free was given back."""
+    if device.type != "cuda":
+        return 0
+    gc.collect()
+    torch.cuda.empty_cache()
+    return torch.cuda.memory_reserved(device)
 
 
 def _wait_for(device: torch.device) -> None:

@@ -9,6 +9,7 @@ from peers.scene import Scene, class_table, descending
 from unipan.config import Config
 from unipan.losses.build import criterion_of
 from unipan.models.build import build_network
+from unipan.models.cuda_graphs import GraphedMaps, recorded
 from unipan.predictor import Predictor
 from unipan.presets import cityscapes_r50
 from unipan.types import Admission, Outputs
@@ -17,10 +18,12 @@ CONFIG = cityscapes_r50()
 DETECTIONS = 100
 
 
-def training_step(scene: Scene, config: Config = CONFIG) -> Callable[[], object]:
-    """A step of stochastic gradient descent on the scene."""
+def training_step(scene: Scene, config: Config = CONFIG, *, graphs: bool = False) -> Callable[[], object]:
+    """A step of stochastic gradient descent on the scene. graphs: with `train.cuda_graphs`, in one precision."""
     classes = class_table()
     network = build_network(replace(config.model, pretrained=False), classes).to(scene.image.device).train()
+    if graphs:
+        network.maps = GraphedMaps(network, recorded)
     criterion = criterion_of(config, classes)
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9, weight_decay=1e-4)
     admission = Admission(0.0, config.train.max_admitted, every_mask=False)  # random weights reach no other threshold
@@ -30,6 +33,20 @@ def training_step(scene: Scene, config: Config = CONFIG) -> Callable[[], object]
         return criterion(outputs, [scene.target]).total
 
     return descending(optimizer, loss)
+
+
+def graphed_step(scene: Scene, config: Config = CONFIG) -> Callable[[], object]:
+    """The same with CUDA graphs; begun anew whenever the precision is another than at the last call."""
+    steps: dict[bool, Callable[[], object]] = {}
+
+    def step() -> object:
+        half = torch.is_autocast_enabled(scene.image.device.type)
+        if half not in steps:
+            steps.clear()
+            steps[half] = training_step(scene, config, graphs=True)
+        return steps[half]()
+
+    return step
 
 
 def prediction(scene: Scene, config: Config = CONFIG) -> Callable[[], object]:

@@ -379,6 +379,9 @@ class TrainConfig:
     """Mixed precision: bf16, or fp16 with a gradient scaler."""
     device: Device = "auto"
     """auto is the GPU where there is one."""
+    cuda_graphs: bool = False
+    """Launch what is computed in every cell as one CUDA graph for each of the first four shapes of a batch (our choice): on a GPU
+    with one or two images at a time a step takes less time and more memory."""
     seed: int = 0
     """All of a run's randomness follows from it: weights, order, augmentation, sampling, and the training scenes."""
     workers: int = 2
@@ -480,6 +483,8 @@ class Config:
                 f"train.accumulate is {self.train.accumulate}, but batch norms that are fine-tuned see one pass at a time and "
                 "would count it twice; set --train.accumulate 1 or --model.freeze-batchnorm."
             )
+        if self.train.cuda_graphs:
+            self._check_cuda_graphs()
         if self.model.panoptic == "heuristic" and self.train.detections == "truth":
             raise InputError(
                 "train.detections truth chooses what the panoptic loss sees, but model.panoptic heuristic has none; "
@@ -489,6 +494,14 @@ class Config:
             raise InputError(
                 "train.detections truth changes only the panoptic loss, but this run has none; "
                 "give loss.panoptic a weight, or set --train.detections predicted."
+            )
+
+    def _check_cuda_graphs(self) -> None:
+        """A graph's passes overwrite each other's results; those that try it out would count in batch norms' statistics."""
+        if self.train.accumulate > 1 or self.model.checkpointing or not self.model.freeze_batchnorm:
+            raise InputError(
+                "train.cuda_graphs goes with one pass a step that keeps what it computes, and with batch norms as they are; set "
+                "--train.accumulate 1, --model.no-checkpointing and --model.freeze-batchnorm, or --train.no-cuda-graphs."
             )
 
 

@@ -24,12 +24,12 @@ EXTENT_MULTIPLE = 32
 
 
 class Maps(NamedTuple):
-    """What the network computes in every cell of B images, before it looks for things."""
+    """What the network computes in every cell of B images, before it looks for things; float32 at least, true cells only."""
 
-    pyramid: Sequence[Tensor]  # P2..P6
+    pyramid: Sequence[Tensor]  # P2..P6, cells of the padding too
     semantic: Tensor  # (B, classes, h, w) logits
     affinity: Tensor  # (B, D, h, w) features
-    upsampling: Sequence[Tensor | None]  # of each image
+    upsampling: Sequence[Tensor | None]  # of each image, as `Upsampling` has them
 
 
 class PanopticNetwork(nn.Module):
@@ -89,11 +89,8 @@ class PanopticNetwork(nn.Module):
     def forward_one_size(self, images: Tensor, targets: Sequence[Target] | None, admission: Admission) -> Outputs:
         """images: (B, 3, H, W) without padding."""
         sizes = [(images.shape[-2], images.shape[-1])] * len(images)
-        pyramid, *maps, upsampling = self.maps(_padded(self.backbone.normalise(images)))
-        semantic, affinity = (_true_cells(full_precision(one), sizes[0]) for one in maps)
-        upsampling = [None if x is None else _true_cells(x, sizes[0]) for x in upsampling]
+        pyramid, semantic, affinity, upsampling = self.maps(images)
         with torch.autocast(images.device.type, enabled=False):  # boxes in pixels and sums over cells don't fit into 16 bits
-            pyramid = [full_precision(level) for level in pyramid]
             detections, detector_losses = self.detector(pyramid, sizes, targets)
             if admission.from_truth:
                 detections = true_detections(targets)
@@ -120,11 +117,17 @@ class PanopticNetwork(nn.Module):
             upsampling=upsampling,
         )
 
-    def maps(self, padded: Tensor) -> Maps:
-        """Of normalised images, padded. Their number and size alone say what is computed here, operation by operation."""
+    def maps(self, images: Tensor) -> Maps:
+        """images: (B, 3, H, W) without padding. Their shape alone says which operations this takes, what they show does not."""
+        size, padded = (images.shape[-2], images.shape[-1]), _padded(self.backbone.normalise(images))
         pyramid = list(self.fpn({str(level): x for level, x in enumerate(self.backbone(padded))}).values())
         decoded = self.shared_decoder(pyramid[:4])
-        return Maps(pyramid, self.semantic_head(decoded), self.affinity_head(decoded), self.upsampling(padded, pyramid[0]))
+        return Maps(
+            pyramid=[full_precision(level) for level in pyramid],
+            semantic=_true_cells(full_precision(self.semantic_head(decoded)), size),
+            affinity=_true_cells(full_precision(self.affinity_head(decoded)), size),
+            upsampling=[None if x is None else _true_cells(x, size) for x in self.upsampling(padded, pyramid[0])],
+        )
 
 
 def _padded(images: Tensor) -> Tensor:

@@ -33,13 +33,18 @@ def deform_conv(x: Tensor, offsets: Tensor, weight: Tensor, *, checkpointed: boo
     full = full_precision(x)
     arguments = (full, offsets.to(full.dtype), weight.to(full.dtype))
     exporting = torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export()
-    if exporting or x.device.type not in ("cpu", "cuda"):  # torchvision's operator has neither an ONNX form nor one for MPS
-        convolved = sample_then_project(*arguments)
-    elif x.device.type == "cuda":
-        convolved = deform_conv2d(*arguments, padding=(1, 1))
-    else:
+    if x.device.type == "cpu" and not exporting:
         convolved = project_then_gather(*arguments, checkpointed=checkpointed)
+    elif x.device.type == "cuda" and not exporting and _on_default_stream(x.device):
+        convolved = deform_conv2d(*arguments, padding=(1, 1))
+    else:  # torchvision's operator has neither an ONNX form nor one for MPS
+        convolved = sample_then_project(*arguments)
     return convolved.to(x.dtype)
+
+
+def _on_default_stream(device: torch.device) -> bool:
+    """Where torchvision's kernels go whatever the current stream is; on another they would run too soon, and in no graph."""
+    return torch.cuda.current_stream(device) == torch.cuda.default_stream(device)
 
 
 def project_then_gather(x: Tensor, offsets: Tensor, weight: Tensor, *, checkpointed: bool = False) -> Tensor:
@@ -66,7 +71,7 @@ def project_then_gather(x: Tensor, offsets: Tensor, weight: Tensor, *, checkpoin
 
 
 def sample_then_project(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
-    """The form of plain operators, for export and for devices without torchvision's. Arguments as in `deform_conv`."""
+    """The form of plain operators: for export, CUDA graphs, and devices that torchvision has none for. As in `deform_conv`."""
     batch, cin, height, width = x.shape
     y, x_positions = _positions(offsets)
     grid = torch.stack([(2 * x_positions + 1) / width - 1, (2 * y + 1) / height - 1], -1)  # cell centres, align_corners=False

@@ -1,6 +1,7 @@
 """`unipan train`: from settings to a run."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import assert_never
@@ -24,8 +25,10 @@ from unipan.engine.optimize import build_optimizer, cosine_rate, learning_rate, 
 from unipan.engine.processes import Processes
 from unipan.engine.runtime import Runtime
 from unipan.engine.trackers import need_trackers
+from unipan.errors import InputError
 from unipan.losses.build import criterion_of
 from unipan.models.build import untrained_network
+from unipan.models.cuda_graphs import cuda_graphs
 from unipan.models.network import PanopticNetwork
 from unipan.recipes.training.checkpoints import resumed_state
 from unipan.recipes.training.hooks import training_hooks
@@ -81,7 +84,7 @@ def train(
         config, folder, classes, network, optimizer, runtime, state, num_images=images, own=hooks, to_go_on=to_go_on
     )
     batches = training_batches(share, range(done, schedule.steps), schedule.workers)
-    with dead_workers_named():
+    with dead_workers_named(), cuda_graphs(network) if schedule.cuda_graphs else nullcontext():
         fit(trainer, batches, all_hooks, first_step=done + 1)
     runtime.release(prepared)
     return network
@@ -92,6 +95,8 @@ def _runtime(config: Config) -> Runtime:
     need_trackers(config.train.trackers)
     runtime = Runtime(device=config.train.device, precision=config.train.precision)
     quiet_unless(main=runtime.processes.is_main)
+    if config.train.cuda_graphs and runtime.device.type != "cuda":
+        raise InputError(f"train.cuda_graphs needs a CUDA GPU, but the device is {runtime.device.type}; leave it out.")
     check_divisible(config, runtime.processes.count)
     return runtime
 

@@ -1,0 +1,88 @@
+"""CUDA graphs of what a network computes in every cell, for its training on a GPU (`PanopticNetwork.maps`).
+
+With a few images a GPU waits for the processor, which launches a step's 3,000 operations one by one. A graph holds those of the
+maps, forward and backward, in buffers of its own, and is launched as one.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from unipan.console import logger
+from unipan.models.network import Maps, PanopticNetwork
+
+MOST = 4
+"""Shapes of images that are recorded: each graph keeps the memory of a whole pass for itself."""
+
+Recorder = Callable[[nn.Module, Tensor], Callable[[Tensor], tuple[Tensor, ...]]]
+"""From a module and images to a call that computes the module for all images of that shape."""
+
+
+@contextmanager
+def cuda_graphs(network: PanopticNetwork, record: Recorder | None = None) -> Iterator[None]:
+    """Within it a network that is trained takes its maps from graphs; the values are the same, rounding apart.
+
+    Each pass overwrites what the last of its shape gave, so its backward pass must be over. Passes without gradients have no
+    graphs. record: how a graph is made; by CUDA if left out.
+    """
+    network.maps = GraphedMaps(network, record or recorded)  # in place of the method
+    try:
+        yield
+    finally:
+        del network.maps
+
+
+class GraphedMaps:
+    """Called as `PanopticNetwork.maps`. The graph of a shape is made when it first comes; after MOST shapes none is."""
+
+    def __init__(self, network: PanopticNetwork, record: Recorder) -> None:
+        self.network, self.record = network, record
+        self.graphs: dict[torch.Size, Callable[[Tensor], tuple[Tensor, ...]]] = {}
+        self.full = False
+        """Whether a shape has come that found no room."""
+
+    def __call__(self, images: Tensor) -> Maps:
+        if not torch.is_grad_enabled() or (images.shape not in self.graphs and self._is_full(images.shape)):
+            return PanopticNetwork.maps(self.network, images)
+        if images.shape not in self.graphs:
+            self.graphs[images.shape] = self.record(_FlatMaps(self.network), images)
+        *pyramid, semantic, affinity = (flat := self.graphs[images.shape](images))[: _FlatMaps.UPSAMPLING]
+        return Maps(pyramid, semantic, affinity, flat[_FlatMaps.UPSAMPLING :] or [None] * len(images))
+
+    def _is_full(self, shape: torch.Size) -> bool:
+        if len(self.graphs) < MOST:
+            return False
+        if not self.full:
+            logger.info(
+                f"train.cuda_graphs: {MOST} shapes of batches have graphs; further ones, such as {tuple(shape)}, are computed "
+                "without. A fixed data.crop gives all one shape."
+            )
+        self.full = True
+        return True
+
+
+class _FlatMaps(nn.Module):
+    """The maps as a module with the network's weights, from a tensor to tensors, which is what can be recorded."""
+
+    UPSAMPLING = 7
+    """Where the upsampling's tensors start, if there are any: behind P2..P6, semantic and affinity."""
+
+    def __init__(self, network: PanopticNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        pyramid, semantic, affinity, upsampling = PanopticNetwork.maps(self.network, images)
+        return (*pyramid, semantic, affinity, *(shares for shares in upsampling if shares is not None))
+
+
+def recorded(module: nn.Module, images: Tensor) -> Callable[[Tensor], tuple[Tensor, ...]]:
+    """PyTorch's own recorder, within autocast too: each replay casts the weights anew."""
+    kind = images.device.type
+    autocast = {"dtype": torch.get_autocast_dtype(kind), "enabled": torch.is_autocast_enabled(kind)}
+    with torch.autocast(kind, **autocast, cache_enabled=False):
+        graph: Any = torch.cuda.make_graphed_callables(module, (images.clone(),), allow_unused_input=True)
+    return graph

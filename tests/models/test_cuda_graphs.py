@@ -1,0 +1,145 @@
+"""The maps from CUDA graphs. A recorder on the CPU stands in for CUDA's; `benchmarks/gpu.py` holds the real one against none."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from unipan.config import Config, ModelConfig, TrainConfig
+from unipan.errors import InputError
+from unipan.models.cuda_graphs import MOST, GraphedMaps, cuda_graphs
+from unipan.models.network import PanopticNetwork
+from unipan.recipes.train import train
+from unipan.types import Admission
+
+ADMISSION = Admission(0.0, 5, every_mask=False)
+SIZES = [(61, 75), (64, 96), (61, 75), (33, 34)]
+
+Networks = Callable[..., PanopticNetwork]
+Images = Callable[..., Tensor]
+
+
+class Buffered:
+    """A module computed into buffers that every call overwrites, as a CUDA graph has them: of results and of gradients."""
+
+    def __init__(self, module: nn.Module, images: Tensor) -> None:
+        self.module, self.given = module, images.clone()
+        self.weights = [weight for weight in module.parameters() if weight.requires_grad]
+        self.results = [result.detach().clone() for result in module(images)]
+        self.gradients = [torch.zeros_like(weight) for weight in self.weights]
+        self.last: tuple[Tensor, ...] = ()
+        self.calls = 0
+
+    def __call__(self, images: Tensor) -> tuple[Tensor, ...]:
+        graph = self
+
+        class Replay(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx, *weights: Tensor) -> tuple[Tensor, ...]:
+                graph.given.copy_(images)
+                with torch.enable_grad():
+                    graph.last = graph.module(graph.given)
+                for buffer, result in zip(graph.results, graph.last, strict=True):
+                    buffer.copy_(result.detach())
+                return tuple(buffer.detach() for buffer in graph.results)
+
+            @staticmethod
+            def backward(ctx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+                taught = [(r, g) for r, g in zip(graph.last, gradients, strict=True) if r.requires_grad]
+                results, inner = zip(*taught, strict=True)
+                found = torch.autograd.grad(results, graph.weights, inner, allow_unused=True)
+                for buffer, gradient in zip(graph.gradients, found, strict=True):
+                    buffer.copy_(torch.zeros_like(buffer) if gradient is None else gradient)
+                return tuple(
+                    None if gradient is None else buffer.detach() for buffer, gradient in zip(graph.gradients, found, strict=True)
+                )
+
+        self.calls += 1
+        return Replay.apply(*self.weights)
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.graphs: dict[tuple[int, ...], Buffered] = {}
+
+    def __call__(self, module: nn.Module, images: Tensor) -> Buffered:
+        assert tuple(images.shape) not in self.graphs
+        return self.graphs.setdefault(tuple(images.shape), Buffered(module, images))
+
+
+def images_of(noise: Images, seed: int) -> Tensor:
+    return torch.stack([noise(64, 96, seed=seed + number) for number in range(len(SIZES))])
+
+
+def values_and_gradients(network: PanopticNetwork, images: Tensor) -> list[Tensor]:
+    """Of one step: what the network says, then what every weight learns."""
+    network.zero_grad(set_to_none=True)
+    outputs = network(images, SIZES, admission=ADMISSION)
+    said = [*outputs.semantic, *outputs.panoptic, *outputs.affinity, *(one.boxes for one in outputs.detections)]
+    torch.stack([(one * torch.linspace(-1, 1, one.numel()).view_as(one)).sum() for one in said]).sum().backward()
+    learnt = [weight.grad for weight in network.parameters() if weight.grad is not None]
+    return [one.detach().clone() for one in (*said, *learnt)]
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"upsampling": "convex"}, {"panoptic": "upsnet", "void_channel": True}, {"detector": "one_stage"}], ids=str
+)
+def test_step_after_step_is_as_without_graphs(
+    small_network: Networks, small_config: Callable[..., ModelConfig], noise: Images, settings: dict
+) -> None:
+    if "detector" in settings:
+        settings = {"detector": replace(small_config().detector, kind="one_stage")}
+    network, recorder = small_network(**settings).double().train(), Recorder()
+    batches = [images_of(noise, seed).double() for seed in (0, 10, 20)]
+    want = [values_and_gradients(network, batch) for batch in batches]
+    with cuda_graphs(network, recorder):
+        got = [values_and_gradients(network, batch) for batch in batches]
+    assert [graph.calls for graph in recorder.graphs.values()] == [3, 3, 3]  # three sizes, of which one is two images'
+    for one, other in zip(want, got, strict=True):
+        for expected, found in zip(one, other, strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_only_passes_with_gradients_have_graphs_and_only_within(small_network: Networks, noise: Images) -> None:
+    network, recorder = small_network(), Recorder()
+    names = list(network.state_dict())
+    with cuda_graphs(network, recorder):
+        with torch.no_grad():
+            network(images_of(noise, 0), SIZES, admission=ADMISSION)
+        assert not recorder.graphs
+        assert list(network.state_dict()) == names
+        network(images_of(noise, 0), SIZES, admission=ADMISSION)
+        assert len(recorder.graphs) == 3
+    network(images_of(noise, 0), SIZES, admission=ADMISSION)
+    assert {graph.calls for graph in recorder.graphs.values()} == {1}
+
+
+def test_further_shapes_are_computed_without_and_that_is_said_once(
+    small_network: Networks, noise: Images, caplog: pytest.LogCaptureFixture
+) -> None:
+    network, recorder = small_network(), Recorder()
+    maps = GraphedMaps(network, recorder)
+    for side in range(32, 32 * (MOST + 3), 32):
+        with caplog.at_level(logging.INFO):
+            maps(noise(32, side)[None])
+    assert list(recorder.graphs) == [(1, 3, 32, side) for side in range(32, 32 * (MOST + 1), 32)]
+    (said,) = (record.getMessage() for record in caplog.records)
+    assert f"4 shapes of batches have graphs; further ones, such as (1, 3, 32, {32 * (MOST + 1)})" in said
+
+
+@pytest.mark.parametrize("settings", [{"accumulate": 2}, {"checkpointing": True}, {"freeze_batchnorm": False}], ids=str)
+def test_what_cannot_be_recorded_is_refused(settings: dict) -> None:
+    model = {name: value for name, value in settings.items() if name != "accumulate"}
+    schedule = {name: value for name, value in settings.items() if name == "accumulate"}
+    with pytest.raises(InputError, match=r"accumulate 1, --model\.no-checkpointing and --model\.freeze-batchnorm"):
+        Config(model=ModelConfig(**model), train=TrainConfig(cuda_graphs=True, **schedule))
+
+
+def test_without_a_gpu_they_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"train\.cuda_graphs needs a CUDA GPU, but the device is cpu"):
+        train(Config(train=TrainConfig(cuda_graphs=True, device="cpu")), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
