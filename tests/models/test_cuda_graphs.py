@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from unipan.config import Config, ModelConfig, TrainConfig
 from unipan.errors import InputError
 from unipan.models.cuda_graphs import MOST, GraphedMaps, cuda_graphs
-from unipan.models.network import PanopticNetwork
+from unipan.models.network import Maps, PanopticNetwork
 from unipan.recipes.train import train
 from unipan.types import Admission
 
@@ -29,12 +30,13 @@ class Buffered:
     def __init__(self, module: nn.Module, images: Tensor) -> None:
         self.module, self.given = module, images.clone()
         self.weights = [weight for weight in module.parameters() if weight.requires_grad]
-        self.results = [result.detach().clone() for result in module(images)]
+        results, self.structure = tree_flatten(module(images))
+        self.results = [result.detach().clone() for result in results]
         self.gradients = [torch.zeros_like(weight) for weight in self.weights]
-        self.last: tuple[Tensor, ...] = ()
+        self.last: list[Tensor] = []
         self.calls = 0
 
-    def __call__(self, images: Tensor) -> tuple[Tensor, ...]:
+    def __call__(self, images: Tensor) -> Maps:
         graph = self
 
         class Replay(torch.autograd.Function):
@@ -42,7 +44,7 @@ class Buffered:
             def forward(ctx, *weights: Tensor) -> tuple[Tensor, ...]:
                 graph.given.copy_(images)
                 with torch.enable_grad():
-                    graph.last = graph.module(graph.given)
+                    graph.last, _ = tree_flatten(graph.module(graph.given))
                 for buffer, result in zip(graph.results, graph.last, strict=True):
                     buffer.copy_(result.detach())
                 return tuple(buffer.detach() for buffer in graph.results)
@@ -59,7 +61,7 @@ class Buffered:
                 )
 
         self.calls += 1
-        return Replay.apply(*self.weights)
+        return tree_unflatten(Replay.apply(*self.weights), self.structure)
 
 
 class Recorder:
@@ -76,12 +78,12 @@ def images_of(noise: Images, seed: int) -> Tensor:
 
 
 def values_and_gradients(network: PanopticNetwork, images: Tensor) -> list[Tensor]:
-    """Of one step: what the network says, then what every weight learns."""
+    """Of one step: what the network says, then what every weight learns; a graph gives 0 where no loss reaches a weight."""
     network.zero_grad(set_to_none=True)
     outputs = network(images, SIZES, admission=ADMISSION)
     said = [*outputs.semantic, *outputs.panoptic, *outputs.affinity, *(one.boxes for one in outputs.detections)]
     torch.stack([(one * torch.linspace(-1, 1, one.numel()).view_as(one)).sum() for one in said]).sum().backward()
-    learnt = [weight.grad for weight in network.parameters() if weight.grad is not None]
+    learnt = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in network.parameters()]
     return [one.detach().clone() for one in (*said, *learnt)]
 
 

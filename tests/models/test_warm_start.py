@@ -101,7 +101,7 @@ def test_what_is_taken_computes_the_same(suffix: str, tmp_path: Path) -> None:
         torch.testing.assert_close(deltas.view(5, -1, 4)[:, label], their_deltas.view(5, -1, 4)[:, coco])
         torch.testing.assert_close(masks[:, label], their_masks[:, coco])
     level = [torch.randn(1, 256, 8, 8)]
-    for mine, wanted in zip(ours.detector.proposals._predict(level), theirs.rpn.head(level), strict=True):  # type: ignore[union-attr,operator]
+    for mine, wanted in zip(ours.detector.proposals._read(level), theirs.rpn.head(level), strict=True):  # type: ignore[union-attr,operator]
         torch.testing.assert_close(mine[0], wanted[0])
 
     assert report.classes_taken == ("Person", "dog")

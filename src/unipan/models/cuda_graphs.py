@@ -17,7 +17,7 @@ from unipan.models.network import Maps, PanopticNetwork
 MOST = 4
 """Shapes of images that are recorded: each graph keeps the memory of a whole pass for itself."""
 
-Recorder = Callable[[nn.Module, Tensor], Callable[[Tensor], tuple[Tensor, ...]]]
+Recorder = Callable[[nn.Module, Tensor], Callable[[Tensor], Maps]]
 """From a module and images to a call that computes the module for all images of that shape."""
 
 
@@ -40,7 +40,7 @@ class GraphedMaps:
 
     def __init__(self, network: PanopticNetwork, record: Recorder) -> None:
         self.network, self.record = network, record
-        self.graphs: dict[torch.Size, Callable[[Tensor], tuple[Tensor, ...]]] = {}
+        self.graphs: dict[torch.Size, Callable[[Tensor], Maps]] = {}
         self.full = False
         """Whether a shape has come that found no room."""
 
@@ -48,9 +48,8 @@ class GraphedMaps:
         if not torch.is_grad_enabled() or (images.shape not in self.graphs and self._is_full(images.shape)):
             return PanopticNetwork.maps(self.network, images)
         if images.shape not in self.graphs:
-            self.graphs[images.shape] = self.record(_FlatMaps(self.network), images)
-        *pyramid, semantic, affinity = (flat := self.graphs[images.shape](images))[: _FlatMaps.UPSAMPLING]
-        return Maps(pyramid, semantic, affinity, flat[_FlatMaps.UPSAMPLING :] or [None] * len(images))
+            self.graphs[images.shape] = self.record(_MapsModule(self.network), images)
+        return self.graphs[images.shape](images)
 
     def _is_full(self, shape: torch.Size) -> bool:
         if len(self.graphs) < MOST:
@@ -64,23 +63,19 @@ class GraphedMaps:
         return True
 
 
-class _FlatMaps(nn.Module):
-    """The maps as a module with the network's weights, from a tensor to tensors, which is what can be recorded."""
-
-    UPSAMPLING = 7
-    """Where the upsampling's tensors start, if there are any: behind P2..P6, semantic and affinity."""
+class _MapsModule(nn.Module):
+    """The maps as a module that has the network's weights, which is what can be recorded."""
 
     def __init__(self, network: PanopticNetwork) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        pyramid, semantic, affinity, upsampling = PanopticNetwork.maps(self.network, images)
-        return (*pyramid, semantic, affinity, *(shares for shares in upsampling if shares is not None))
+    def forward(self, images: Tensor) -> Maps:
+        return PanopticNetwork.maps(self.network, images)
 
 
-def recorded(module: nn.Module, images: Tensor) -> Callable[[Tensor], tuple[Tensor, ...]]:
-    """PyTorch's own recorder, within autocast too: each replay casts the weights anew."""
+def recorded(module: nn.Module, images: Tensor) -> Callable[[Tensor], Maps]:
+    """By PyTorch's own recorder; within autocast too, where each replay casts the weights anew."""
     kind = images.device.type
     autocast = {"dtype": torch.get_autocast_dtype(kind), "enabled": torch.is_autocast_enabled(kind)}
     with torch.autocast(kind, **autocast, cache_enabled=False):

@@ -18,10 +18,18 @@ MIN_SIDE_PX = 1e-2
 class Detector(Protocol):
     """One interface, because the paper promises that the detector is easy to replace (section A.2)."""
 
+    def predict(self, pyramid: Sequence[Tensor]) -> Sequence[Tensor]:
+        """What it predicts in every cell: tensors that it reads itself. Shapes alone say which operations this takes."""
+        ...
+
     def __call__(
-        self, pyramid: Sequence[Tensor], sizes: Sequence[Size], targets: Sequence[Target] | None
+        self,
+        pyramid: Sequence[Tensor],
+        sizes: Sequence[Size],
+        targets: Sequence[Target] | None,
+        predicted: Sequence[Tensor] | None = None,
     ) -> tuple[list[Detections], dict[str, Term]]:
-        """pyramid: P2..P6, (B, channels, H / stride, W / stride). sizes: B true sizes in pixels.
+        """pyramid: P2..P6, (B, channels, H / stride, W / stride). sizes: B true sizes in pixels. predicted: by `predict`.
 
         Returns B detections, best first, without masks, with boxes and scores that carry gradients, the same with and without
         targets; and the loss terms, {} without targets.
@@ -43,8 +51,15 @@ class Detector(Protocol):
 class NoDetector(nn.Module):
     """The detector of a class table without things: it finds nothing."""
 
+    def predict(self, pyramid: Sequence[Tensor]) -> Sequence[Tensor]:
+        return ()
+
     def forward(
-        self, pyramid: Sequence[Tensor], sizes: Sequence[Size], targets: Sequence[Target] | None
+        self,
+        pyramid: Sequence[Tensor],
+        sizes: Sequence[Size],
+        targets: Sequence[Target] | None,
+        predicted: Sequence[Tensor] | None = None,
     ) -> tuple[list[Detections], dict[str, Term]]:
         level = pyramid[0]
         boxes, scores = level.new_zeros(0, 4), level.new_zeros(0)

@@ -24,12 +24,13 @@ EXTENT_MULTIPLE = 32
 
 
 class Maps(NamedTuple):
-    """What the network computes in every cell of B images, before it looks for things; float32 at least, true cells only."""
+    """What the network computes in every cell of B images, before it looks for things, in float32 at least."""
 
     pyramid: Sequence[Tensor]  # P2..P6, cells of the padding too
-    semantic: Tensor  # (B, classes, h, w) logits
-    affinity: Tensor  # (B, D, h, w) features
-    upsampling: Sequence[Tensor | None]  # of each image, as `Upsampling` has them
+    semantic: Tensor  # (B, classes, h, w) logits of true cells
+    affinity: Tensor  # (B, D, h, w) features of true cells
+    upsampling: Sequence[Tensor]  # of each image, as `Upsampling` has them; empty where it is bilinear
+    detection: Sequence[Tensor]  # what the detector predicts
 
 
 class PanopticNetwork(nn.Module):
@@ -89,9 +90,9 @@ class PanopticNetwork(nn.Module):
     def forward_one_size(self, images: Tensor, targets: Sequence[Target] | None, admission: Admission) -> Outputs:
         """images: (B, 3, H, W) without padding."""
         sizes = [(images.shape[-2], images.shape[-1])] * len(images)
-        pyramid, semantic, affinity, upsampling = self.maps(images)
+        pyramid, semantic, affinity, upsampling, predicted = self.maps(images)
         with torch.autocast(images.device.type, enabled=False):  # boxes in pixels and sums over cells don't fit into 16 bits
-            detections, detector_losses = self.detector(pyramid, sizes, targets)
+            detections, detector_losses = self.detector(pyramid, sizes, targets, predicted)
             if admission.from_truth:
                 detections = true_detections(targets)
             image_size = torch.tensor(sizes[0], device=images.device)
@@ -114,7 +115,7 @@ class PanopticNetwork(nn.Module):
             panoptic=panoptic,
             detector_losses=detector_losses,
             existence=existence,
-            upsampling=upsampling,
+            upsampling=list(upsampling) or [None] * len(images),
         )
 
     def maps(self, images: Tensor) -> Maps:
@@ -122,11 +123,15 @@ class PanopticNetwork(nn.Module):
         size, padded = (images.shape[-2], images.shape[-1]), _padded(self.backbone.normalise(images))
         pyramid = list(self.fpn({str(level): x for level, x in enumerate(self.backbone(padded))}).values())
         decoded = self.shared_decoder(pyramid[:4])
+        full = [full_precision(level) for level in pyramid]
+        with torch.autocast(images.device.type, enabled=False):
+            detection = self.detector.predict(full)
         return Maps(
-            pyramid=[full_precision(level) for level in pyramid],
+            pyramid=full,
             semantic=_true_cells(full_precision(self.semantic_head(decoded)), size),
             affinity=_true_cells(full_precision(self.affinity_head(decoded)), size),
-            upsampling=[None if x is None else _true_cells(x, size) for x in self.upsampling(padded, pyramid[0])],
+            upsampling=[_true_cells(x, size) for x in self.upsampling(padded, pyramid[0]) if x is not None],
+            detection=detection,
         )
 
 

@@ -33,11 +33,12 @@ MASK_IOU = 0.5
 
 
 class Predictions(NamedTuple):
-    """What the heads say at every location."""
+    """What the heads say at every location, and where these are."""
 
     class_logits: Tensor  # (B, L, T)
     distances: Tensor  # (B, L, 4), 0 or more
     centerness_logits: Tensor  # (B, L)
+    cells: Tensor  # (L, 4) boxes in pixels
 
 
 class OneStageDetector(nn.Module):
@@ -88,21 +89,29 @@ class OneStageDetector(nn.Module):
         self.nms = nms
         self.max_detections = max_detections
 
-    def forward(
-        self, pyramid: Sequence[Tensor], sizes: Sequence[Size], targets: Sequence[Target] | None
-    ) -> tuple[list[Detections], dict[str, Term]]:
+    def predict(self, pyramid: Sequence[Tensor]) -> Predictions:
         levels = list(pyramid[1:])
         distances, centerness = self.regression_head(levels)
-        predictions = Predictions(self.classification_head(levels), distances, centerness[..., 0])
         cells = grid_anchors(self.cells, levels, LEVELS)
-        per_level = [x.shape[-2] * x.shape[-1] for x in levels]
+        return Predictions(self.classification_head(levels), distances, centerness[..., 0], cells)
+
+    def forward(
+        self,
+        pyramid: Sequence[Tensor],
+        sizes: Sequence[Size],
+        targets: Sequence[Target] | None,
+        predicted: Sequence[Tensor] | None = None,
+    ) -> tuple[list[Detections], dict[str, Term]]:
+        predictions = Predictions(*(predicted or self.predict(pyramid)))
+        predictions = predictions._replace(cells=predictions.cells.detach())  # a CUDA graph's seem to want a gradient
+        per_level = [x.shape[-2] * x.shape[-1] for x in pyramid[1:]]
         detections = [
-            self._select(logits, sides, center, cells, per_level, size)
-            for logits, sides, center, size in zip(*predictions, sizes, strict=True)
+            self._select(logits, sides, center, predictions.cells, per_level, size)
+            for logits, sides, center, size in zip(*predictions[:3], sizes, strict=True)
         ]
         if targets is None:
             return detections, {}
-        losses = self._box_losses(predictions, cells, targets)
+        losses = self._box_losses(predictions, targets)
         if self.roi_heads is not None:
             regions = [self._mask_regions(one.boxes, target) for one, target in zip(detections, targets, strict=True)]
             losses |= mask_loss(self.roi_heads, pyramid, regions, sizes, targets)
@@ -130,8 +139,9 @@ class OneStageDetector(nn.Module):
         limits = {"nms": self.nms, "limit": self.max_detections}
         return best_detections(boxes, scores.flatten()[best], position + 1, size, self.things, **limits)
 
-    def _box_losses(self, predictions: Predictions, cells: Tensor, targets: Sequence[Target]) -> dict[str, Term]:
+    def _box_losses(self, predictions: Predictions, targets: Sequence[Target]) -> dict[str, Term]:
         """Focal loss of the classes, GIoU of the boxes, cross-entropy of the centreness; all over the number of positives."""
+        cells = predictions.cells
         matched = torch.stack([responsibility(cells, target.boxes, self.anchor_scale) for target in targets])  # (B, L)
         image, location = torch.where(matched >= 0)
         thing = matched[image, location]

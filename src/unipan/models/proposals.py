@@ -4,7 +4,7 @@ B images; A anchors of one image over all levels.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +35,14 @@ def grid_anchors(generator: AnchorGenerator, levels: Sequence[Tensor], strides: 
     return torch.cat(generator.grid_anchors([[x.shape[-2], x.shape[-1]] for x in levels], steps))
 
 
+class Anchored(NamedTuple):
+    """What is predicted for the anchors of B images, level by level."""
+
+    objectness: Tensor  # (B * A, 1) logits
+    deltas: Tensor  # (B * A, 4)
+    anchors: Tensor  # (A, 4) in pixels
+
+
 class ProposalNetwork(nn.Module):
     """Where might there be things? Proposals carry no gradient; training and inference keep the same number."""
 
@@ -54,6 +62,7 @@ class ProposalNetwork(nn.Module):
         self.before_nms = before_nms
         self.proposals = proposals
         self.nms = nms
+        self._num_anchors = len(aspect_ratios)  # of a cell
         anchors = AnchorGenerator(
             sizes=tuple((anchor_scale * stride,) for stride in STRIDES),  # pyright: ignore[reportArgumentType]
             aspect_ratios=(tuple(aspect_ratios),) * len(STRIDES),
@@ -70,22 +79,30 @@ class ProposalNetwork(nn.Module):
             nms_thresh=nms,
         )
 
-    def forward(
-        self, pyramid: Sequence[Tensor], sizes: Sequence[Size], targets: Sequence[Target] | None
-    ) -> tuple[list[Tensor], dict[str, Term]]:
-        """pyramid: P2..P6. Returns B proposals (R, 4) in pixels, and the loss terms, {} without targets."""
+    def predict(self, pyramid: Sequence[Tensor]) -> Anchored:
+        """pyramid: P2..P6."""
         levels = list(pyramid)
-        objectness, deltas = self._predict(levels)
-        anchors = grid_anchors(self.rpn.anchor_generator, levels, STRIDES)
-        per_level = [o.shape[1] * o.shape[2] * o.shape[3] for o in objectness]
-        objectness, deltas = concat_box_prediction_layers(objectness, deltas)  # (B * A, 1) and (B * A, 4)
+        objectness, deltas = concat_box_prediction_layers(*self._read(levels))
+        return Anchored(objectness, deltas, grid_anchors(self.rpn.anchor_generator, levels, STRIDES))
+
+    def forward(
+        self,
+        pyramid: Sequence[Tensor],
+        sizes: Sequence[Size],
+        targets: Sequence[Target] | None,
+        predicted: Sequence[Tensor] | None = None,
+    ) -> tuple[list[Tensor], dict[str, Term]]:
+        """pyramid: P2..P6. predicted: `predict`'s. Returns B proposals (R, 4) in pixels, and loss terms, {} without targets."""
+        objectness, deltas, anchors = predicted or self.predict(pyramid)
+        anchors = anchors.detach()  # all that a CUDA graph gives seems to want a gradient
+        per_level = [self._num_anchors * level.shape[2] * level.shape[3] for level in pyramid]
         boxes = self.rpn.box_coder.decode_single(deltas.detach(), anchors.repeat(len(sizes), 1)).view(len(sizes), -1, 4)
         scores = objectness.detach().view(len(sizes), -1)
         proposals = [self._select(b, s, per_level, size) for b, s, size in zip(boxes, scores, sizes, strict=True)]
         losses = {} if targets is None else self._losses(objectness, deltas, anchors, targets)
         return proposals, losses
 
-    def _predict(self, levels: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    def _read(self, levels: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Objectness logits and box deltas of each level, as the head's own pass has them.
 
         Both readers are one convolution here, their own passes are not called: the large map that they read gets one gradient.

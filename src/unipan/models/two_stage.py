@@ -25,7 +25,7 @@ from unipan.models.mask_head import (
     own_labels,
     roi_levels,
 )
-from unipan.models.proposals import SMOOTH_L1_BETA, ProposalNetwork
+from unipan.models.proposals import SMOOTH_L1_BETA, Anchored, ProposalNetwork
 from unipan.models.sampling import sample_balanced
 from unipan.terms import Term, add_terms
 from unipan.types import Detections, Size, Target
@@ -105,10 +105,17 @@ class TwoStageDetector(nn.Module):
             mask_predictor=masks and masks.mask_predictor,
         )
 
+    def predict(self, pyramid: Sequence[Tensor]) -> Anchored:
+        return self.proposals.predict(pyramid)
+
     def forward(
-        self, pyramid: Sequence[Tensor], sizes: Sequence[Size], targets: Sequence[Target] | None
+        self,
+        pyramid: Sequence[Tensor],
+        sizes: Sequence[Size],
+        targets: Sequence[Target] | None,
+        predicted: Sequence[Tensor] | None = None,
     ) -> tuple[list[Detections], dict[str, Term]]:
-        proposals, losses = self.proposals(pyramid, sizes, targets)
+        proposals, losses = self.proposals(pyramid, sizes, targets, predicted)
         # The true boxes never enter the detections, not even as rows of one product, which could round the others in another way.
         groups = [proposals] if targets is None else [proposals, [target.boxes for target in targets]]
         by_group = self._box_head(pyramid, groups, sizes)
