@@ -11,7 +11,7 @@ from typing import Any
 import gpu_checks
 import torch
 from gpu_page import PAGE, RESULT, page
-from gpu_runs import SHORT, resumed, trained
+from gpu_runs import SHORT, resumed, short, trained
 from gpu_times import deformable, profiled, timed
 from peers.scene import draw_scene
 from record import commit
@@ -61,7 +61,7 @@ def main() -> None:
     device, size = torch.device(options.device), tuple(options.size)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU itself"
     content: dict[str, Any] = json.loads(options.record.read_text()) if options.record.exists() else {}
-    content |= {"device": name, "torch": torch.__version__, "size": size, "resumed_steps": SHORT["train.steps"]}
+    content |= {"size": size, "resumed_steps": SHORT["train.steps"]}
     works = {
         "confirmed": lambda: confirmed(device, size),
         "compiled": lambda: {"backbone": gpu_checks.compiled_backbone(draw_scene(size), device)},
@@ -70,18 +70,19 @@ def main() -> None:
         "profiled": lambda: profiled(device, cases(size)),
         **({"resumed": lambda: resumed(device, options.out)} if options.out else {}),
         **({"trained": lambda: trained(device, options.out, options.coco)} if options.out else {}),
+        **({"short": lambda: short(device, options.out)} if options.out else {}),
     }
     for part in options.parts:
         if part in works:
             content[part] = works[part]()
-            content.setdefault("commits", {})[part] = commit()
+            content.setdefault("runs", {})[part] = f"{name}, torch {torch.__version__}, commit {commit()}"
             options.record.write_text(json.dumps(content, indent=2) + "\n")
     print(page(content))
     if device.type == "cuda":
         PAGE.write_text(page(content))
 
 
-PARTS = ("confirmed", "timed", "deformable", "profiled", "resumed", "trained", "compiled")
+PARTS = ("confirmed", "timed", "deformable", "profiled", "resumed", "short", "trained", "compiled")
 
 if __name__ == "__main__":
     main()

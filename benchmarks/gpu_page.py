@@ -10,8 +10,10 @@ RESULT, PAGE = ROOT / "benchmarks" / "results" / "gpu.json", ROOT / "docs" / "gp
 
 INTRODUCTION = """# What a GPU confirmed
 
-`make gpu` on {device}, torch {torch}; one image, drawn by `benchmarks/peers/scene.py`, random weights, the networks one
-after the other. `make gpu` rewrites this page; a part that a run leaves out keeps what an earlier one found: {of}.
+`make gpu`: one image, drawn by `benchmarks/peers/scene.py`, random weights, the networks one after the other. It rewrites this
+page; a part that a run leaves out (`python benchmarks/gpu.py --parts ...`) keeps what an earlier one found:
+
+{of}
 """
 EQUALITY = """## Equal to the CPU
 
@@ -31,6 +33,10 @@ TIMES = """## Time and memory
 By the clock, after three rounds that warm up. The peak is what PyTorch took from the device above what it held before, the
 network and a CUDA graph's buffers included.
 """
+SHORT = """## Short trainings
+
+What `log.jsonl` says: the median step after the first 20, and the loss of the last.
+"""
 PROFILE = """## Where the time goes
 
 With PyTorch's own settings, one call: what the operations kept the device busy with. `torch.profiler` slows the clock, so
@@ -40,11 +46,8 @@ the call is timed without it.
 
 def page(content: dict[str, Any]) -> str:
     """What the record holds so far; a part that was not run is left out."""
-    commits = content.get("commits", {})
-    of = "; ".join(
-        f"at commit {one}, {', '.join(part for part in commits if commits[part] == one)}"
-        for one in dict.fromkeys(commits.values())
-    )
+    runs = content.get("runs", {})
+    of = "\n".join(f"- {', '.join(part for part in runs if runs[part] == one)}: {one}" for one in dict.fromkeys(runs.values()))
     lines = [INTRODUCTION.format(**content, of=of)]
     if "confirmed" in content:
         parts = {**content["confirmed"], **({"torch.compile": content["compiled"]} if "compiled" in content else {})}
@@ -58,6 +61,12 @@ def page(content: dict[str, Any]) -> str:
         lines += [TIMES, *_table(("case", "way", "median, ms", "slowest, ms", "peak, MiB", "first / this"), rows), ""]
     if "profiled" in content:
         lines += [PROFILE, *(line for case, seen in content["profiled"].items() for line in _profile(case, seen))]
+    if "short" in content:
+        rows = [
+            (f"`{run['command']}`", f"{1000 * run['step_seconds']:.0f}", f"{run['loss']:.2f}")
+            for run in content["short"].values()
+        ]
+        lines += [SHORT, *_table(("way", "step, ms", "last loss"), rows), ""]
     if "trained" in content:
         lines += ["## Trained", "", *(_trained(run) for run in content["trained"].values()), ""]
     return "\n".join(lines).rstrip() + "\n"

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -26,6 +27,22 @@ def resumed(device: torch.device, folder: Path) -> dict[str, float]:
         path.unlink()
     _unipan(*call, str(broken), "--resume")
     return {"resumed half-way": _difference(whole, broken), "done again": _difference(whole, again)}
+
+
+def short(device: torch.device, folder: Path) -> dict[str, Any]:
+    """Trainings of 60 steps: as they are, in half precision, and with CUDA graphs."""
+    options = ["--train.steps", "60", "--train.warmup-steps", "5", "--data.val-scenes", "4", "--train.device", device.type]
+    ways = {"fp32": [], "bf16": ["--train.precision", "bf16"]}
+    if device.type == "cuda":
+        ways |= {"fp16": ["--train.precision", "fp16"], "graphs": ["--train.cuda-graphs"]}
+    found: dict[str, Any] = {}
+    for name, own in ways.items():
+        words = ["train", "scenes", *options, *own]
+        _unipan(*words, "--out", str(folder / name))
+        log = [json.loads(line) for line in (folder / name / "log.jsonl").read_text().splitlines()]
+        seconds = median(step["step_seconds"] for step in log[20:])
+        found[name] = {"command": f"unipan {' '.join(words)}", "step_seconds": seconds, "loss": log[-1]["loss"]}
+    return found
 
 
 def trained(device: torch.device, folder: Path, coco: Path | None) -> dict[str, Any]:

@@ -32,11 +32,14 @@ def find_device(device: str | int | torch.device) -> torch.device:
 
 
 def peak_memory_mib(gpu: torch.device | None = None) -> float:
-    """The most memory held: the GPU's (None: the current one), where tensors were there, else the process's resident set."""
+    """The most memory held: what PyTorch took from the GPU (None: the current one), if anything, else the process's resident set.
+
+    That includes a CUDA graph's buffers, of which no other of PyTorch's figures knows.
+    """
     import resource  # which Windows lacks
 
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated(gpu):
-        return torch.cuda.max_memory_allocated(gpu) / 2**20
+    if torch.cuda.is_available() and torch.cuda.max_memory_reserved(gpu):
+        return torch.cuda.max_memory_reserved(gpu) / 2**20
     unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
