@@ -11,7 +11,7 @@ RESULT, PAGE = ROOT / "benchmarks" / "results" / "gpu.json", ROOT / "docs" / "gp
 INTRODUCTION = """# What a GPU confirmed
 
 `make gpu`: one image, drawn by `benchmarks/peers/scene.py`, random weights, the networks one after the other. It rewrites this
-page; a part that a run leaves out (`python benchmarks/gpu.py --parts ...`) keeps what an earlier one found:
+page; a part that a run leaves out keeps what an earlier one found:
 
 {of}
 """

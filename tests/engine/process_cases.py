@@ -150,12 +150,14 @@ def train_case(case: Case, folder: Path, *, passes: int = 1) -> Trained:
     return Trained(seen.steps, {name: tensor.clone() for name, tensor in network.state_dict().items()}, moved)
 
 
+def differences(one: Trained, other: Trained) -> list[float]:
+    """Of each tensor the largest difference of a weight, as a share of its largest weight."""
+    pairs = [(tensor.double(), other.weights[name].double()) for name, tensor in one.weights.items()]
+    return [((a - b).abs().max() / b.abs().max().clamp(min=1e-3)).item() for a, b in pairs]
+
+
 def worst_difference(one: Trained, other: Trained) -> float:
-    """Of any weight, as a share of the largest of its tensor."""
-    return max(
-        ((a - b).abs().max() / b.abs().max().clamp(min=1e-3)).item()
-        for a, b in ((tensor.double(), other.weights[name].double()) for name, tensor in one.weights.items())
-    )
+    return max(differences(one, other))
 
 
 def share_of_the_way(one: Trained, other: Trained, start: dict[str, Tensor]) -> float:

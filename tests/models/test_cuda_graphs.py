@@ -141,6 +141,17 @@ def test_what_cannot_be_recorded_is_refused(settings: dict) -> None:
         Config(model=ModelConfig(**model), train=TrainConfig(cuda_graphs=True, **schedule))
 
 
+def test_what_cuda_cannot_record_is_said(small_network: Networks, noise: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("operation not permitted when stream is capturing\nCUDA kernel errors might be ...")
+
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", fail)
+    network = small_network()
+    with cuda_graphs(network), pytest.raises(InputError, match=r"not permitted when stream is capturing\. Leave --train\.cuda"):
+        network(noise(64, 64)[None], [(64, 64)], admission=ADMISSION)
+    assert network.maps(noise(64, 64)[None]).semantic.shape == (1, 5, 16, 16)
+
+
 def test_without_a_gpu_they_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"train\.cuda_graphs needs a CUDA GPU, but the device is cpu"):
         train(Config(train=TrainConfig(cuda_graphs=True, device="cpu")), tmp_path / "run")

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from unipan.console import logger
+from unipan.errors import InputError
 from unipan.models.network import Maps, PanopticNetwork
 
 MOST = 4
@@ -78,6 +79,12 @@ def recorded(module: nn.Module, images: Tensor) -> Callable[[Tensor], Maps]:
     """By PyTorch's own recorder; within autocast too, where each replay casts the weights anew."""
     kind = images.device.type
     autocast = {"dtype": torch.get_autocast_dtype(kind), "enabled": torch.is_autocast_enabled(kind)}
-    with torch.autocast(kind, **autocast, cache_enabled=False):
-        graph: Any = torch.cuda.make_graphed_callables(module, (images.clone(),), allow_unused_input=True)
+    try:
+        with torch.autocast(kind, **autocast, cache_enabled=False):
+            graph: Any = torch.cuda.make_graphed_callables(module, (images.clone(),), allow_unused_input=True)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"CUDA cannot record this network as a graph: {reason}. Leave --train.cuda-graphs out.") from error
     return graph
