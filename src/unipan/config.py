@@ -381,7 +381,7 @@ class TrainConfig:
     """auto is the GPU where there is one."""
     cuda_graphs: bool = False
     """Launch what is computed in every cell as one CUDA graph for each of the first four shapes of a batch (our choice): on a GPU
-    with one or two images at a time a step takes less time and more memory."""
+    with one or two images at a time a step takes less time and more memory. A run may go on with or without."""
     seed: int = 0
     """All of a run's randomness follows from it: weights, order, augmentation, sampling, and the training scenes."""
     workers: int = 2

@@ -150,9 +150,7 @@ def _is_main() -> bool:
 
 def _leave_other_processes() -> None:
     """Close the connections to the other processes, at the end of a command that went well; accelerate opens one's to itself."""
-    if "WORLD_SIZE" in os.environ:
-        from unipan.engine import processes
-
+    if (processes := sys.modules.get("unipan.engine.processes")) is not None:  # a command without torch has none
         processes.shutdown()
 
 

@@ -4,8 +4,10 @@ With a few images a GPU waits for the processor, which launches a step's 3,000 o
 maps, forward and backward, in buffers of its own, and is launched as one.
 """
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -26,14 +28,16 @@ Recorder = Callable[[nn.Module, Tensor], Callable[[Tensor], Maps]]
 def cuda_graphs(network: PanopticNetwork, record: Recorder | None = None) -> Iterator[None]:
     """Within it a network that is trained takes its maps from graphs; the values are the same, rounding apart.
 
-    Each pass overwrites what the last of its shape gave, so its backward pass must be over. Passes without gradients have no
-    graphs. record: how a graph is made; by CUDA if left out.
+    Each pass overwrites what the last of its shape gave: its backward pass must be over, and what is to be kept be copied. Passes
+    without gradients have no graphs. record: how a graph is made; by CUDA if left out.
     """
-    network.maps = GraphedMaps(network, record or recorded)  # in place of the method
+    network.maps = maps = GraphedMaps(network, record or recorded)  # in place of the method
     try:
         yield
     finally:
         del network.maps
+        maps.graphs.clear()
+        gc.collect()  # a recorded module holds itself, and the graph's memory with it
 
 
 class GraphedMaps:
@@ -45,11 +49,15 @@ class GraphedMaps:
         self.full = False
         """Whether a shape has come that found no room."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy of the network has its own weights, which no graph of this one reads: it has the method."""
+        return getattr, (self.network, "maps")
+
     def __call__(self, images: Tensor) -> Maps:
         if not torch.is_grad_enabled() or (images.shape not in self.graphs and self._is_full(images.shape)):
             return PanopticNetwork.maps(self.network, images)
         if images.shape not in self.graphs:
-            self.graphs[images.shape] = self.record(_MapsModule(self.network), images)
+            self.graphs[images.shape] = self.record(_MapsModule(self.network, images.device.type), images)
         return self.graphs[images.shape](images)
 
     def _is_full(self, shape: torch.Size) -> bool:
@@ -67,24 +75,29 @@ class GraphedMaps:
 class _MapsModule(nn.Module):
     """The maps as a module that has the network's weights, which is what can be recorded."""
 
-    def __init__(self, network: PanopticNetwork) -> None:
+    def __init__(self, network: PanopticNetwork, kind: str) -> None:
+        """kind: of device. Autocast is as it is now, but without its cache: each replay casts the weights as they are then."""
         super().__init__()
         self.network = network
+        autocast = {"dtype": torch.get_autocast_dtype(kind), "enabled": torch.is_autocast_enabled(kind)}
+        self.autocast = partial(torch.autocast, kind, **autocast, cache_enabled=False)
 
     def forward(self, images: Tensor) -> Maps:
-        return PanopticNetwork.maps(self.network, images)
+        with self.autocast():
+            return PanopticNetwork.maps(self.network, images)
 
 
 def recorded(module: nn.Module, images: Tensor) -> Callable[[Tensor], Maps]:
-    """By PyTorch's own recorder; within autocast too, where each replay casts the weights anew."""
-    kind = images.device.type
-    autocast = {"dtype": torch.get_autocast_dtype(kind), "enabled": torch.is_autocast_enabled(kind)}
+    """By PyTorch's own recorder. The module enters autocast by itself; here its backward pass is recorded too, outside of it."""
     try:
-        with torch.autocast(kind, **autocast, cache_enabled=False):
+        with torch.autocast(images.device.type, enabled=False):
             graph: Any = torch.cuda.make_graphed_callables(module, (images.clone(),), allow_unused_input=True)
-    except torch.OutOfMemoryError:
-        raise
     except RuntimeError as error:
-        reason = str(error).splitlines()[0]
+        first = error
+        while isinstance(first.__context__, RuntimeError):  # to end the recording fails again
+            first = first.__context__
+        if "captur" not in f"{first} {error}":
+            raise
+        reason = str(first).splitlines()[0].rstrip(".")
         raise InputError(f"CUDA cannot record this network as a graph: {reason}. Leave --train.cuda-graphs out.") from error
     return graph

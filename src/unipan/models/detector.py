@@ -19,7 +19,7 @@ class Detector(Protocol):
     """One interface, because the paper promises that the detector is easy to replace (section A.2)."""
 
     def predict(self, pyramid: Sequence[Tensor]) -> Sequence[Tensor]:
-        """What it predicts in every cell: tensors that it reads itself. Shapes alone say which operations this takes."""
+        """What it predicts in every cell, for its own call to read. Shapes alone say which operations this takes."""
         ...
 
     def __call__(

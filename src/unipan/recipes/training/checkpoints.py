@@ -23,8 +23,8 @@ from unipan.settings_file import absent_settings
 from unipan.tensor_file import TensorFile, read_tensor_file, write_tensor_file
 
 FREE = (
-    *("data.faulty", "train.keep", "train.on_nonfinite", "train.panels_every", "train.save_every", "train.trackers"),
-    "train.workers",
+    *("data.faulty", "train.cuda_graphs", "train.keep", "train.on_nonfinite", "train.panels_every", "train.save_every"),
+    *("train.trackers", "train.workers"),
 )
 """Settings that change no step that was done, so that a run may go on with others."""
 

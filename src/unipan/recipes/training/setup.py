@@ -110,7 +110,7 @@ def training_table(
         "learning rate": f"{rate:g}{scaled}, {schedule.optimizer}",
         "steps": f"{schedule.steps}, of them {warmup}; {_decay(schedule)}",
         "images seen": f"{seen}, {epochs} epochs of {num_images}",
-        "device": device,
+        "device": f"{device}, with CUDA graphs" if schedule.cuda_graphs else device,
         "loading": _loading(schedule.workers),
         "precision": schedule.precision,
     }
