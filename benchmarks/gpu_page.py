@@ -21,7 +21,7 @@ The largest difference from the CPU, relative: of values and gradients, of each 
 `cityscapes_r50`, and the share of pixels whose ids differ in each head's answer. float32 is without TF32. In half precision
 rounding moves scores, and these decide which proposals the box head samples: a large `box_regression` is a sum over others.
 CUDA graphs (`train.cuda_graphs`) and the compiled backbone are held against a pass without, both on the GPU; the latter with
-PyTorch's own settings, TF32 in convolutions. At commit 31a6412 graphs saw one image three times; since then steps by other images lie between.
+PyTorch's own settings, TF32 in convolutions.
 """
 RESUMED = """## Going on
 
