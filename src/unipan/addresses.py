@@ -3,6 +3,7 @@
 fsspec itself comes with PyTorch; what it needs for S3 and Google's store are in the extra `cloud`.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,10 +53,6 @@ class Address(str):
         own, others = self._parts, folder._parts
         return own[::2] == others[::2] and self.path.is_relative_to(folder.path)
 
-    def absolute(self) -> "Address":
-        """Itself: an address starts from nowhere, as an absolute path."""
-        return self
-
 
 Location: TypeAlias = Path | Address
 
@@ -78,6 +75,14 @@ def here(path: str | Path) -> Path:
     """The path, also out of its address on this machine, of whose slashes a path has kept one: file:/A for file:///A."""
     found = _HERE.fullmatch(re.sub(r"^(file|local):/(?!/)", r"\1:///", str(path)))
     return Path(found[1] if found and not Path(path).exists() else path)
+
+
+def absolute(where: Location) -> Location:
+    """A path from the root on, without "..", so that each file has one name; links stay what they are called.
+
+    An address is so already.
+    """
+    return where if isinstance(where, Address) else Path(os.path.abspath(where))  # noqa: PTH100 (follows no link)
 
 
 def named(where: Location) -> Path:

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -313,6 +314,8 @@ def test_a_folder_that_has_grown_keeps_its_old_names(learnt_run: Path, folder: P
     first = json.loads(log.read_text().splitlines()[1])
     first["image"] |= {"file_name": "a/1.png", "id": "a/1"}
     log.write_text(log.read_text() + json.dumps(first) + "\n")
+    (out / "panoptic/a").mkdir()
+    shutil.copy(out / "panoptic/1.png", out / "panoptic/a/1.png")
     again = predict(str(learnt_run), [grow], out, skip_done=True)
     assert (again.images, again.segments, again.last) == (3, found.segments, None)
     assert [image["file_name"] for image in content(out)["images"]] == ["2.png", "b/1.png", "a/1.png"]
@@ -336,6 +339,35 @@ def test_an_image_that_was_replaced_is_predicted_again(learnt_run: Path, folder:
     assert (found.images, found.unreadable) == (1, [folder / "001.png"])
     assert [one["file_name"] for one in content(out)["images"]] == ["b.png"]
     assert found.segments < before.segments
+    (folder / "001.png").unlink()
+    assert predict(str(learnt_run), images[1:], out, skip_done=True).images == 1, "what is gone doesn't bring its old answer back"
+    shutil.copy(folder / "b.png", folder / "001.png")
+    predict(str(learnt_run), images, out, skip_done=True)
+    assert [(one["file_name"], one["id"]) for one in content(out)["images"]] == [("b.png", "b"), ("001.png", 1)]
+
+
+@pytest.mark.parametrize("empty", [False, True], ids=["gone", "empty"])
+def test_an_image_whose_png_is_gone_is_predicted_again(
+    learnt_run: Path, folder: Path, tmp_path: Path, empty: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = tmp_path / "out"
+    predict(str(learnt_run), [folder], out)
+    png = out / "panoptic/b.png"
+    before = png.read_bytes()
+    png.unlink()
+    if empty:
+        png.touch()
+    found = predict(str(learnt_run), [folder], out, skip_done=True)
+    assert (found.images, found.last and found.last[0]) == (len(NAMES), folder / "b.png")
+    assert png.read_bytes() == before
+    assert "predicted again, because their PNGs are gone: b.png" in caplog.text
+
+
+def test_one_file_has_one_name_however_its_path_is_written(learnt_run: Path, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    predict(str(learnt_run), [folder], out)
+    found = predict(str(learnt_run), [folder / ".." / folder.name], out, skip_done=True)
+    assert (found.images, found.last) == (len(NAMES), None)
 
 
 def test_a_log_without_the_files_states_goes_on(learnt_run: Path, folder: Path, tmp_path: Path) -> None:
@@ -407,5 +439,14 @@ def test_ids_of_a_json(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=message):
             ids_in_json(truth, [Path("y/2.png"), Path(wrong)])
     truth.write_text(json.dumps({"images": [{"id": i, "file_name": name} for i, name in [(1, "1.jpg"), (2, "1.png")]]}))
-    with pytest.raises(InputError, match=r"1\.jpg could be any of the images 1, 2"):
-        ids_in_json(truth, [Path("1.jpg")])
+    assert ids_in_json(truth, [Path("1.png"), Path("1.jpg")]) == [2, 1], "each is named exactly"
+    with pytest.raises(InputError, match=r"1\.gif could be any of the images 1, 2"):
+        ids_in_json(truth, [Path("1.gif")])
+    composed, apart = normalize("NFC", "dé/é.jpg"), normalize("NFD", "dé/é.jpg")
+    images = [{"id": 1, "file_name": composed}, {"id": 2, "file_name": apart}]
+    for listed in (images[:1], images[1:]):
+        truth.write_text(json.dumps({"images": listed}))
+        for name in (composed, apart):
+            assert ids_in_json(truth, [Path(name)]) == [listed[0]["id"]]
+    truth.write_text(json.dumps({"images": images}))
+    assert ids_in_json(truth, [Path(apart), Path(composed)]) == [2, 1], "two files, told apart"

@@ -12,7 +12,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from PIL import Image
 
-from unipan.addresses import Address, files_below, location_of, read_bytes, write_bytes
+from unipan.addresses import Address, absolute, files_below, location_of, read_bytes, write_bytes
 from unipan.checkpoint import open_run
 from unipan.cli import main
 from unipan.data import address_log
@@ -192,7 +192,7 @@ def test_words_are_paths_or_addresses() -> None:
     assert location_of("a/b.png") == Path("a/b.png")
     address = location_of("s3://bucket/a/b.png")
     assert isinstance(address, Address)
-    assert (address.path, address.absolute()) == (Path("/bucket/a/b.png"), address)
+    assert (address.path, absolute(address)) == (Path("/bucket/a/b.png"), address)
 
 
 # --- Ray ---

@@ -6,6 +6,7 @@ import sys
 from io import StringIO
 from math import nan
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 from panoptic_strips import CATEGORIES, Content, edit, save_ids, write, write_predictions, write_truth
@@ -158,6 +159,14 @@ def test_a_file_in_another_folder_is_another_image(truth: Path, tmp_path: Path) 
     del rows[12], names[12]
     with pytest.raises(InputError, match=r"lacks 1 of the 2 images"):
         score(truth, _listed(write(tmp_path / "lacking.json", rows), names))
+
+
+@pytest.mark.parametrize("named", [1, 2], ids=["same ids", "other ids"])
+def test_names_are_alike_in_either_unicode_form(truth: Path, tmp_path: Path, named: int) -> None:
+    """One system writes an accent as a sign of its own, another not; ids alone would pair nothing here."""
+    _listed(truth, {1: normalize("NFC", "é.jpg"), 2: "2.jpg"})
+    other = write(tmp_path / "other.json", {named: "ccccssss", 3 - named: "ddddllll"})
+    assert score(truth, _listed(other, {named: normalize("NFD", "é.png"), 3 - named: "2.jpg"})).quality.all.pq == 1
 
 
 @pytest.mark.parametrize("suffixes", [(".jpg", ".png"), (".jpeg", ".bmp")], ids=["by their names", "else by their ids"])

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from unicodedata import normalize
 
 from unipan.data.cityscapes_labels import image_id_of, image_name
 from unipan.data.coco_json import ImageEntry, leads_out, listing, read_json_as, stem_below
@@ -71,19 +72,23 @@ def ids_of_names(names: Sequence[str]) -> list[int | str]:
 def ids_in_json(path: Path, files: Sequence[Path]) -> list[int | str]:
     """Each file's id in a JSON's `images`, found by its name without the suffix and, as far as the JSON tells them, its folders.
 
+    Of several that fit alike the one whose name is written the same, with its suffix and its Unicode form.
+
     Raises: InputError for a file that is not there, or could be several.
     """
-    known: dict[str, list[tuple[tuple[str, ...], int | str]]] = {}
+    known: dict[str, list[tuple[tuple[str, ...], PurePosixPath, int | str]]] = {}
     for entry in read_json_as(_Images, path, "a JSON file that lists images (id, file_name)").images:
-        *folders, stem = PurePosixPath(stem_below(image_name(entry.file_name))).parts
-        known.setdefault(stem, []).append((tuple(folders), entry.id))
+        name = PurePosixPath(image_name(entry.file_name).replace("\\", "/"))
+        *folders, stem = PurePosixPath(normalize("NFC", stem_below(str(name)))).parts
+        known.setdefault(stem, []).append((tuple(folders), name, entry.id))
     ids: list[int | str] = []
     missing: list[Path] = []
     for file in files:
-        above = Path(os.path.abspath(file)).parent.parts  # noqa: PTH100
-        fits = [(len(f), i) for f, i in known.get(file.stem, []) if not f or above[-len(f) :] == f]
-        deepest = max((depth for depth, _ in fits), default=0)
-        best = [i for depth, i in fits if depth == deepest]
+        above = Path(normalize("NFC", os.path.abspath(file))).parent.parts  # noqa: PTH100
+        of_stem = known.get(normalize("NFC", file.stem), [])
+        fits = [((len(f), n.name == file.name, n.stem == file.stem), i) for f, n, i in of_stem if not f or above[-len(f) :] == f]
+        closest = max((likeness for likeness, _ in fits), default=None)
+        best = [i for likeness, i in fits if likeness == closest]
         if len(best) > 1:
             raise InputError(f"{file} could be any of the images {listing(best)} in {path}; name its folder in their file_name.")
         ids += best

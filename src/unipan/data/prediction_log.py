@@ -46,6 +46,8 @@ class PredictionLog:
         self.path, self.called = path, called or str(path)
         self.done: dict[str, DoneImage] = {}
         """By the file that each was; of two lines of one file the later one counts."""
+        self.forgotten: dict[str, DoneImage] = {}
+        """What was done, and is not since its file is another or its results are gone."""
         self._taken: dict[str, tuple[str, str]] = {}
         """Stems of files that are written -> the image's name and its file."""
         self._ids: set[int | str] = set()
@@ -77,8 +79,14 @@ class PredictionLog:
         return before is not None and now is not None and before != now
 
     def forget(self, source: Location) -> DoneImage:
-        """Count an image as not done until it is added again; its name and its id stay its own."""
-        return self.done.pop(str(source))
+        """Count an image as not done until it is added again, by a later call too; its name and its id stay its own."""
+        self._write({"forgotten": str(source)})
+        return self._forget(str(source))
+
+    def _forget(self, source: str) -> DoneImage:
+        self._lines += 1
+        self.forgotten[source] = self.done.pop(source)
+        return self.forgotten[source]
 
     def check_free(self, name: str, source: Location) -> None:
         """Refuse a further image whose files would be those of another. Raises: InputError."""
@@ -124,6 +132,7 @@ class PredictionLog:
 
     def _note(self, source: str, state: FileState | None, image: Mapping[str, Any], annotation: Mapping[str, Any]) -> None:
         name = image["file_name"]
+        self.forgotten.pop(source, None)
         self.done[source] = DoneImage(name, image["id"], len(annotation["segments_info"]), self._lines, state)
         self._taken[stem_below(name)] = (name, source)
         self._ids.add(image["id"])
@@ -146,7 +155,9 @@ class PredictionLog:
             try:
                 entry = json.loads(line)
                 same = end or entry["origin"] == json.loads(json.dumps(origin))
-                if end:
+                if "forgotten" in entry:
+                    self._forget(entry["forgotten"])
+                elif end:
                     state = FileState(**entry["state"]) if "state" in entry else None
                     self._note(entry["source"], state, entry["image"], entry["annotation"])
             except (ValueError, KeyError, TypeError) as error:

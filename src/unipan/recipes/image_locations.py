@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from unipan.addresses import Address, Location, files_below, is_file
+from unipan.addresses import Address, Location, absolute, files_below, is_file
 from unipan.console import logger
 from unipan.data.image_paths import is_hidden
 from unipan.data.nearby import image_suffixes
@@ -19,7 +19,7 @@ def image_locations(wanted: Sequence[Location], out: Location) -> list[Location]
     found: dict[str, Location] = {}
     for one in wanted:
         for file in image_files([one], folder) if isinstance(one, Path) else _images_at(one, out):
-            found.setdefault(str(file.absolute()), file)
+            found.setdefault(str(absolute(file)), file)
     return list(found.values())
 
 

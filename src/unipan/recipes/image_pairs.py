@@ -1,6 +1,7 @@
 """Which prediction is of which image of the truth."""
 
 from collections.abc import Sequence
+from unicodedata import normalize
 
 from unipan.data.coco_files import PanopticFile
 from unipan.data.coco_json import stem_below
@@ -46,20 +47,25 @@ class _ByName:
     """Positions by the names that each goes by, without suffixes, where a name is of one position only."""
 
     def __init__(self, names: Sequence[set[str]]) -> None:
-        stems = [{stem_below(name) for name in own} for own in names]
+        stems = [set(map(_stem, own)) for own in names]
         self._whole = _owners(stems)
         self._ends = _owners([{end for stem in own for end in _ends(stem)} for own in stems])
 
     def find(self, file_name: str) -> int | None:
         """Whose name this is, but for leading folders that one of the two lacks."""
-        stem = stem_below(file_name)
+        stem = _stem(file_name)
         return next((self._whole[end] for end in _ends(stem) if end in self._whole), self._ends.get(stem))
 
 
 def _is_tail(name: str, other: str) -> bool:
     """Whether two names, without suffixes, are one but for leading folders."""
-    stem, other_stem = stem_below(name), stem_below(other)
+    stem, other_stem = _stem(name), _stem(other)
     return stem in _ends(other_stem) or other_stem in _ends(stem)
+
+
+def _stem(name: str) -> str:
+    """Without the suffix, and in one Unicode form: systems write an accent as a sign of its own, or not."""
+    return normalize("NFC", stem_below(name))
 
 
 def _ends(stem: str) -> list[str]:

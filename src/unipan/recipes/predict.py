@@ -8,24 +8,25 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from unipan.addresses import Address, Location, below, is_file, named, remove, state_of, written_to
+from unipan.addresses import Address, Location, absolute, named, state_of, written_to
 from unipan.checkpoint import open_run
 from unipan.choices import OverlayForm, PanopticHead
 from unipan.console import Table, counted, logger, warn
 from unipan.data.address_log import AddressLog
-from unipan.data.cityscapes_labels import image_id_of, with_label_ids
+from unipan.data.cityscapes_labels import with_label_ids
 from unipan.data.coco_json import listing
 from unipan.data.coco_writer import png_of
 from unipan.data.image_ids import ids_in_json, ids_of_names, names_apart
 from unipan.data.image_paths import check_apart
 from unipan.data.prediction_log import PredictionLog, names_logged
-from unipan.errors import InputError, plural
+from unipan.errors import plural
 from unipan.files import make_folder
 from unipan.ops.tiles import TileSize, tiling_of
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.recipes.image_locations import image_locations
 from unipan.recipes.images import check_all_read, fit_to_name_after
 from unipan.recipes.predict_image import ImageDone, ImageJob, ImageWorker, overlay_name
+from unipan.recipes.predict_left import left_to_predict, remove_json
 from unipan.recipes.predict_ray import RayOptions, named_absolutely, predicted_by_ray
 from unipan.types import PanopticMap
 
@@ -94,7 +95,7 @@ def predict(
         "tile": None if tile is None else list(tiling_of(tile)),
     }
     with _log(out, origin_of(run, settings), names, resume=skip_done) as log:
-        left = _left(log, [*map(ImageJob, files, names, ids)], out, given_ids=truth is not None)
+        left = left_to_predict(log, [*map(ImageJob, files, names, ids)], out, given_ids=truth is not None)
         states = [state_of(job.source) for job in left]
         for job, state, done in zip(left, states, counted(predicted(left), "predicting", len(left)), strict=True):
             if done.image is None or done.annotation is None:
@@ -104,24 +105,12 @@ def predict(
             last = (job.source, done.answer) if done.answer is not None else None
             for what in done.remarks:
                 noted.setdefault(what, []).append(job.name)
-            log.add(job.source.absolute(), state, done.image, done.annotation)
+            log.add(absolute(job.source), state, done.image, done.annotation)
         if not log.done:
             check_all_read(unreadable)
         with written_to(out) as folder:
             log.write_json(folder / "panoptic.json", with_label_ids(classes))
     return Predictions(images=len(log.done), segments=log.segments, last=last, unreadable=unreadable, noted=noted)
-
-
-def _remove_json(out: Location) -> None:
-    """Of an earlier call, or it would stand over PNGs of this one."""
-    file = below(out, "panoptic.json")
-    try:
-        if isinstance(file, Address):
-            remove([file] if is_file(file) else [])
-        else:
-            file.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot replace {file}: {error.strerror}. Name another --out.") from error
 
 
 def _tell_replaced(out: Path, names: Sequence[str]) -> None:
@@ -136,43 +125,19 @@ def _tell_replaced(out: Path, names: Sequence[str]) -> None:
         )
 
 
-def _left(log: PredictionLog, jobs: Sequence[ImageJob], out: Location, *, given_ids: bool) -> list[ImageJob]:
-    """Images not done, or changed since, for which the JSON of before goes.
-
-    An image has another id, its name, where one that is done has its number, unless ids are given. What is done keeps its name:
-    as folders grow, further images may need more of their folders to be told apart.
-    """
-    left: list[ImageJob] = []
-    changed: list[str] = []
-    for job in jobs:
-        source = job.source.absolute()
-        if str(source) not in log.done:
-            log.check_free(job.name, source)
-            other = None if given_ids else image_id_of(job.name)
-            left.append(job._replace(image_id=log.free_id(job.image_id, other)))
-        elif log.is_changed(source):
-            before = log.forget(source)
-            left.append(job._replace(name=before.name, image_id=before.id))
-            changed.append(before.name)
-    if changed:
-        _remove_json(out)
-        logger.info(f"predicted again, because the files have changed since: {listing(changed)}")
-    return left
-
-
 def _engine(
     worker: Callable[..., ImageWorker], run: str, out: Location, *, device: str, ray: RayOptions | None
 ) -> Callable[[Sequence[ImageJob]], Iterator[ImageDone]]:
     if ray is None:
         return partial(map, worker(run, out, device=device))
-    return partial(predicted_by_ray, partial(worker, named_absolutely(run), out.absolute()), ray, device=device)
+    return partial(predicted_by_ray, partial(worker, named_absolutely(run), absolute(out)), ray, device=device)
 
 
 def _log(out: Location, origin: dict[str, Any], names: Sequence[str], *, resume: bool) -> PredictionLog:
     if isinstance(out, Path):
         make_folder(out)
     if not resume:
-        _remove_json(out)
+        remove_json(out)
     if isinstance(out, Address):
         return AddressLog(out.below("panoptic.jsonl"), origin, resume=resume)
     if not resume:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unipan.addresses import absolute
 from unipan.errors import InputError
 from unipan.recipes.predict_image import ImageDone, ImageJob, ImageWorker
 
@@ -49,7 +50,7 @@ def predicted_by_ray(
     if started:
         _start(ray)
     try:
-        rows = [{"job": pickle.dumps(job._replace(source=job.source.absolute()))} for job in jobs]
+        rows = [{"job": pickle.dumps(job._replace(source=absolute(job.source)))} for job in jobs]
         most = max(len(jobs) // BLOCK_IMAGES, 1)
         data = ray.data.from_items(rows, override_num_blocks=min(most, MOST_BLOCKS))
         data = data.map(
