@@ -237,6 +237,11 @@ def _ten_bits(train: Train) -> None:
     Image.fromarray(gray).save(train.image)
 
 
+def _two_pages(train: Train) -> None:
+    with Image.open(train.image) as image:
+        image.save(train.image, format="TIFF", save_all=True, append_images=[image.rotate(180)])
+
+
 def _all_of_one_kind(isthing: int) -> Callable[[Train], None]:
     """In both splits, as an exporter does it that does not know the flag."""
 
@@ -314,6 +319,7 @@ CASES = {
     "another suffix": Case(lambda t: t.images[0].update(file_name="1.jpg"), {"image-missing": 1}),
     "two of one name": Case(_in_two_folders, {"image-ambiguous": 1}),
     "ten bits of sixteen": Case(_ten_bits, {"nearly-black": 1}),
+    "two pages": Case(_two_pages, {"further-frames": 1}),
     "all stuff": Case(_all_of_one_kind(0), {"no-things": 1}),
     "all things": Case(_all_of_one_kind(1), {"no-stuff": 3}),
     "one PNG of two images": Case(_one_png_of_two, {"png-shared": 1}),

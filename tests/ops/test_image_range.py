@@ -55,7 +55,7 @@ def test_what_cannot_be_read_is_for_the_reader(tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_range, "_NOTED", [])
+    monkeypatch.setattr(image_range, "_NOTED", {})
 
 
 @pytest.mark.parametrize("given", [str, Path.read_bytes, lambda path: BytesIO(path.read_bytes()), Image.open])

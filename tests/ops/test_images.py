@@ -93,6 +93,17 @@ def test_a_transparent_level_or_color_lies_over_white(tmp_path: Path) -> None:
         tmp_path / "rgb.png", width=2, depth=8, color=RGB, row=bytes([9, 8, 7, 1, 2, 3]), tRNS=struct.pack(">3H", 1, 2, 3)
     )
     assert read_image(rgb)[:, 0].tolist() == [[9, 255], [8, 255], [7, 255]]
+    two = write_png(tmp_path / "2.png", width=4, depth=2, color=GRAY, row=bytes([0b00_01_10_11]), tRNS=struct.pack(">H", 1))
+    assert read_image(two)[:, 0].tolist() == [[0, 255, 170, 255]] * 3
+    four = write_png(tmp_path / "4.png", width=4, depth=4, color=GRAY, row=bytes([0x01, 0x9F]), tRNS=struct.pack(">H", 9))
+    assert read_image(four)[:, 0].tolist() == [[0, 17, 255, 255]] * 3
+    opened = Image.open(four)
+    assert read_image(opened).equal(read_image(opened)), "once, however often it is read"
+    deep = write_png(
+        tmp_path / "deep.png", width=2, depth=16, color=RGB, row=big_endian(np.array([9, 8, 7, 1000, 2000, 3000])),
+        tRNS=struct.pack(">3H", 1000, 2000, 3000),
+    )  # fmt: skip
+    assert read_image(deep)[:, 0, 1].tolist() == [255, 255, 255]
 
 
 def test_palettes_with_few_bits_and_half_transparent_colors(tmp_path: Path) -> None:

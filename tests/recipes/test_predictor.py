@@ -300,11 +300,11 @@ def test_a_dim_image_is_warned_of_at_every_door_and_by_predict_as_its_own_remark
         "compare": lambda: compare(str(learnt_run), [path], tmp_path / "out", device="cpu"),
     }
     for name, enter in doors.items():
-        monkeypatch.setattr(image_range, "_NOTED", [])
+        monkeypatch.setattr(image_range, "_NOTED", {})
         caplog.clear()
         enter()
         assert caplog.text.count("the network sees it nearly black") == 1, name
-    monkeypatch.setattr(image_range, "_NOTED", [])
+    monkeypatch.setattr(image_range, "_NOTED", {})
     caplog.clear()
     found = predict(str(learnt_run), [path], tmp_path / "out", device="cpu")
     assert "nearly black" not in caplog.text

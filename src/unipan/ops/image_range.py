@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unipan.console import logger
+from unipan.ops.frames import further_frames
 from unipan.ops.images import UNREADABLE, ImageSource, has_deep_colors, opened, read_image
 
 if TYPE_CHECKING:
@@ -16,17 +17,25 @@ FULL_RANGE = 2**16 - 1
 """Where white lies in 16 bits; 32-bit integers are read as such, too."""
 DIM = 2**14
 """A brightest value below: 14 bits of a thermal camera, 12 or 10 of another, 8 saved as integers of 32."""
-_NOTED: list[str] = []
-"""What the warning was about that this process has given."""
+_NOTED: dict[str, str] = {}
+"""The warnings that this process has given."""
 
 
 def read_and_warn(source: ImageSource) -> Tensor:
-    """`read_image`, with a warning, once in a process, that an image looks nearly black."""
+    """`read_image`, with warnings, each once in a process: that an image looks nearly black, that its file holds further ones."""
     pixels = read_image(source)
-    if not _NOTED and pixels.max() <= DIM >> 8 and (found := dim_range(source)):
-        _NOTED.append(found)
-        logger.warning(f"the image {opened(source)[0]} is {found}: the network sees it nearly black. Scale its values.")
+    if "dim" not in _NOTED and pixels.max() <= DIM >> 8 and (found := dim_range(source)):
+        _warn("dim", f"the image {opened(source)[0]} is {found}: the network sees it nearly black. Scale its values.")
+    if "frames" not in _NOTED and (further := further_frames(source)):
+        _warn(
+            "frames", f"the image {opened(source)[0]} has {further + 1} pages or frames; the first is read. Save each by itself."
+        )
     return pixels
+
+
+def _warn(kind: str, text: str) -> None:
+    _NOTED[kind] = text
+    logger.warning(text)
 
 
 def dim_range(source: ImageSource) -> str:

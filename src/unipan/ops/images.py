@@ -74,6 +74,7 @@ def read_image(source: ImageSource) -> Tensor:
     name, opening = opened(source)
     try:
         with opening as image:
+            _fit_transparency(image)
             _load(image)
             rgb = np.array(_to_rgb(ImageOps.exif_transpose(image)))
     except (*UNREADABLE, TypeError) as error:  # TypeError: a file that gives text
@@ -152,6 +153,16 @@ def plain_numbers(image: Image.Image) -> NDArray[np.int32]:
 def _raw_forms(image: Image.Image) -> list[str]:
     """Pillow's names for how the pixels lie in the file."""
     return [str(tile[3]) for tile in getattr(image, "tile", ())]
+
+
+def _fit_transparency(image: Image.Image) -> None:
+    """A PNG's transparent color as Pillow's pixels have it: gray of 2 and 4 bits stretched, of 16-bit colors the upper bytes."""
+    color = image.info.get("transparency")
+    step = next((STRETCHED[form] for form in _raw_forms(image) if form in STRETCHED), 1)
+    if isinstance(color, tuple) and has_deep_colors(image):
+        image.info["transparency"] = tuple(level >> 8 for level in color)
+    elif isinstance(color, int):
+        image.info["transparency"] = color * step
 
 
 def _load(image: Image.Image) -> None:

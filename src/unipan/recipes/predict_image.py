@@ -1,18 +1,20 @@
 """One image's part of `unipan predict`: read, predicted, written. What this process does, or others beside it."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from unipan.addresses import Location, read_bytes, written_to
+from unipan.addresses import Address, Location, read_bytes, written_to
 from unipan.answer import Inference
 from unipan.choices import OverlayForm, PanopticHead
 from unipan.data.cityscapes_labels import with_label_ids
 from unipan.data.coco_json import stem_below
 from unipan.data.coco_writer import Entry, write_entry
 from unipan.errors import InputError, about
+from unipan.ops.frames import further_frames
 from unipan.ops.image_range import dim_range
 from unipan.ops.images import read_image
 from unipan.ops.tiles import TileSize
@@ -26,6 +28,7 @@ from unipan.viz.overlay import overlay
 
 LIMIT = "came up to the limit {}, so there may be more"
 DIM = "used so little of the numbers' range (16 or 32 bits) that the network saw nearly black"
+FRAMES = "held further pages or frames, of which only the first was read; save each as a file of its own"
 
 
 class ImageJob(NamedTuple):
@@ -68,11 +71,11 @@ class ImageWorker:
 
     def __call__(self, job: ImageJob) -> ImageDone:
         try:
-            pixels, is_dim = _read(job.source)
+            pixels, remarks = _read(job.source)
         except InputError as error:
             return ImageDone(unreadable=str(error))
         answer, reached = self._answered(pixels)
-        remarks = (*map(LIMIT.format, reached), *([DIM] if is_dim else []))
+        remarks = [*map(LIMIT.format, reached), *remarks]
         with written_to(self.out) as folder:
             if self.overlay_form != "none":
                 save_image(overlay(answer, pixels), folder / overlay_name(job.name, self.overlay_form))
@@ -98,10 +101,9 @@ def overlay_name(name: str, form: OverlayForm) -> str:
     return f"{stem_below(name)}_overlay.{form}"
 
 
-def _read(source: Location) -> tuple[Tensor, bool]:
-    """Pixels (3, H, W) uint8, and whether they look black for want of range."""
-    if isinstance(source, Path):
-        return read_image(source), bool(dim_range(source))
-    content = read_bytes(source)
-    with about(source):
-        return read_image(content), bool(dim_range(content))
+def _read(source: Location) -> tuple[Tensor, list[str]]:
+    """Pixels (3, H, W) uint8, and what is to be said of the file."""
+    content = source if isinstance(source, Path) else read_bytes(source)
+    with about(source) if isinstance(source, Address) else nullcontext():
+        pixels = read_image(content)
+    return pixels, [remark for remark, is_so in ((DIM, dim_range(content)), (FRAMES, further_frames(content))) if is_so]

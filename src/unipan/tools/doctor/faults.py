@@ -32,11 +32,7 @@ class Kind(Enum):
         "Make each id and each name unique.",
         "of an id the first is kept; a name gets its id added",
     )
-    CATEGORY_AMBIGUOUS = (
-        _ERROR,
-        "category ids that stand for two classes",
-        "Give each class its own id, and its segments that id.",
-    )
+    CATEGORY_AMBIGUOUS = _ERROR, "category ids that stand for two classes", "Give each class its id, and its segments that id."
     CLASSES_DIFFER = (
         _ERROR,
         "splits with other categories than the first",
@@ -124,6 +120,11 @@ class Kind(Enum):
         _WARNING,
         "images that are nearly black, since they use a small part of their numbers' range",
         "Scale their values to the whole range, and save them again.",
+    )
+    FURTHER_FRAMES = (
+        _WARNING,
+        "image files of several pages or frames, of which the first is read",
+        "Save each as a file of its own, and label it.",
     )
     PNG_MISSING = _ERROR, "missing panoptic PNGs", "Add the file, or name the right --masks.", "left out"
     PNG_SHARED = _WARNING, "panoptic PNGs that several images name", "Write a PNG for each image."

@@ -14,6 +14,7 @@ from unipan.data.nearby import nearby
 from unipan.data.statistics import ImageStatistics
 from unipan.errors import InputError
 from unipan.ops.components import part_areas
+from unipan.ops.frames import further_frames
 from unipan.ops.image_range import dim_range
 from unipan.ops.images import is_file, read_image
 from unipan.ops.segments import index_of_ids, measure, runs_of
@@ -92,6 +93,8 @@ def check_image_file(check: ImageCheck, folder: Path, name: str) -> Size | None:
         return None
     if dim := dim_range(path):
         check.complain(Kind.NEARLY_BLACK, f"{check.file_name}: {dim}")
+    if further := further_frames(path):
+        check.complain(Kind.FURTHER_FRAMES, f"{check.file_name}: {further} more")
     size = (image.shape[1], image.shape[2])
     check.digest = hashlib.blake2b(image.numpy().tobytes() + repr(size).encode(), digest_size=16).digest()
     return size
