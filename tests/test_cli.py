@@ -118,6 +118,28 @@ def test_no_image(refused: Refused, run: Path, tmp_path: Path) -> None:
     assert "gone.jpg" in refused("predict", run, tmp_path / "gone.jpg", "--out", tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        (["predict", "RUN", "", "--out", "OUT"], "to unipan predict"),
+        (["predict", "RUN", ".", "--out", ""], "for --out"),
+        (["predict", "RUN", ".", "--out="], "for --out"),
+        (["score", "a.json", "b.json", "--truth-dir", ""], "for --truth-dir"),
+        (["convert", "labelme", "", "--out", "OUT"], "to unipan convert labelme"),
+        (["train", "demo", "--out", ""], "for --out"),
+        (["evaluate", ""], "to unipan evaluate"),
+    ],
+)
+def test_an_empty_word_is_no_current_folder(words: list[str], where: str, refused: Refused) -> None:
+    assert f"an empty word came {where}; see that the variable is set." in refused(*words)
+
+
+def test_texts_may_be_empty(refused: Refused, tmp_path: Path) -> None:
+    path = tmp_path / "gone.json"
+    assert "gone.json" in refused("interchange", "label-studio", path, "--image-prefix", "", "--out", tmp_path / "out")
+    assert "empty word" not in refused("train", "demo", "--data.train", "", "--train.steps", "0", "--out", tmp_path / "out")
+
+
 @pytest.mark.parametrize("verb", ["evaluate", "predict"])
 def test_a_run_that_is_none(verb: str, refused: Refused, tmp_path: Path) -> None:
     Image.new("RGB", (32, 32)).save(tmp_path / "image.png")

@@ -1,6 +1,7 @@
 """Each form, read by the package that it is for, gives every pixel back: holes, parts that touch at corners, void, crowds."""
 
 import json
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -268,6 +269,32 @@ def written(panoptic: PanopticMap, folder: Path) -> Path:
     return write_panoptic(
         folder, [Entry(139, "a.jpg", panoptic)], CLASSES, json_name="panoptic.json", png_folder="panoptic", scores=True
     )
+
+
+@pytest.mark.parametrize(("stated", "meant"), [("0.25", 0.25), (None, 1.0), (1, 1.0)])
+def test_scores_are_numbers(panoptic: PanopticMap, tmp_path: Path, stated: object, meant: float) -> None:
+    """Some tools write numbers as texts; a doubtful answer must not become a certain one."""
+    path = _scored(panoptic, tmp_path, stated)
+    main(["interchange", "coco-instances", str(path), "--out", str(tmp_path / "out")])
+    assert meant in [one["score"] for one in json.loads((tmp_path / "out/instances.json").read_text())["annotations"]]
+
+
+@pytest.mark.parametrize("stated", [nan, "high", [0.5]])
+def test_a_score_that_is_no_number_is_refused(
+    panoptic: PanopticMap, tmp_path: Path, stated: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["interchange", "geojson", str(_scored(panoptic, tmp_path, stated)), "--out", str(tmp_path / "out")])
+    assert f"a.png: segment 500 has the score {stated!r}; expected a number, or no score." in capsys.readouterr().err
+
+
+def _scored(panoptic: PanopticMap, folder: Path, score: object) -> Path:
+    path = written(panoptic, folder)
+    content = json.loads(path.read_text())
+    (segment,) = [one for one in content["annotations"][0]["segments_info"] if one["id"] == 500]
+    segment["score"] = score
+    path.write_text(json.dumps(content))
+    return path
 
 
 def test_labelme_comes_back_through_its_converter(panoptic: PanopticMap, tmp_path: Path) -> None:

@@ -31,6 +31,10 @@ REFUSALS: dict[str, tuple[Callable[[Content], object], str]] = {
     ),
     "two predictions": (_two_for_one, "two predictions for the image 1: 1 and other"),
     "image twice": (lambda c: c["annotations"].append(c["annotations"][0]), "image ids with more than one annotation: 2"),
+    "an image's id twice": (
+        lambda c: c.update(images=[{"id": 1, "file_name": name} for name in ("1.jpg", "1.jpg", "2.jpg")]),
+        r"images has several files of the id 1\. Give each image its own id\.",
+    ),
     "id twice": (
         lambda c: c["annotations"][0]["segments_info"].append(c["annotations"][0]["segments_info"][0]),
         r"segment ids that stand more than once, annotation 2\.png: 100000",

@@ -133,9 +133,18 @@ def read_panoptic_file(path: Path, folder: Path | None = None, classes: ClassTab
     # Neither side need list its images here, so those that the annotations name stand for them.
     named = {annotation.image_id: ImageEntry(annotation.image_id, annotation.file_name) for annotation in content.annotations}
     check_consistency(PanopticJson(list(named.values()), content.annotations, []), classes, path)
-    names = {entry.id: entry.file_name for entry in content.images or []}
+    names = _names_of(content.images or [], path)
     image_names = [names.get(annotation.image_id, "") for annotation in content.annotations]
     return panoptic_file(path, folder, classes, content.annotations, image_names)
+
+
+def _names_of(images: Sequence[ImageEntry], path: Path) -> dict[int | str, str]:
+    """Each image's name by its id. An entry that is there twice does no harm, unless the two are of different images."""
+    names: dict[int | str, str] = {}
+    unlike = [image.id for image in images if names.setdefault(image.id, image.file_name) != image.file_name]
+    if unlike:
+        raise InputError(f"{path}: images has several files of the id {listing(unlike)}. Give each image its own id.")
+    return names
 
 
 def panoptic_file(

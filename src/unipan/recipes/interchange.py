@@ -3,9 +3,11 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
-from typing import assert_never
+from typing import Any, assert_never
 
 from unipan.choices import Form
 from unipan.console import counted
@@ -13,7 +15,7 @@ from unipan.data.coco_files import PanopticFile, read_panoptic_file
 from unipan.data.coco_json import leads_out, listing, stem_below
 from unipan.data.image_paths import check_apart
 from unipan.data.json_files import json_bytes
-from unipan.errors import InputError
+from unipan.errors import InputError, about
 from unipan.files import make_folder, write_json
 from unipan.interchange import Entry, to_coco_instances, to_geojson, to_label_studio, to_labelme
 from unipan.ops.images import is_file
@@ -86,14 +88,21 @@ def _entries(source: PanopticFile, written: Written) -> Iterator[Entry]:
     annotations = json.loads(json_bytes(source.path))["annotations"]
     for position in counted(range(len(annotations)), "writing", len(annotations)):
         panoptic = source.map(position)
-        scores = [one.get("score") for one in annotations[position]["segments_info"]]
-        segments = tuple(
-            replace(segment, score=float(score) if isinstance(score, int | float) else 1.0)
-            for segment, score in zip(panoptic.segments, scores, strict=True)
-        )
+        with about(f"{source.path}: {source.png_names[position]}"):
+            scores = [_score(one) for one in annotations[position]["segments_info"]]
+        segments = tuple(replace(segment, score=score) for segment, score in zip(panoptic.segments, scores, strict=True))
         written.images, written.segments = written.images + 1, written.segments + len(segments)
         name = source.image_names[position] or source.png_names[position]
         yield Entry(source.image_ids[position], name.replace("\\", "/"), replace(panoptic, segments=segments))
+
+
+def _score(segment: dict[str, Any]) -> float:
+    """Of a JSON's segment; 1 where it has none."""
+    stated = segment.get("score")
+    with suppress(ValueError, TypeError):
+        if isfinite(score := 1.0 if stated is None else float(stated)):
+            return score
+    raise InputError(f"segment {segment['id']} has the score {stated!r}; expected a number, or no score.")
 
 
 def _write_below(path: Path, content: object) -> None:

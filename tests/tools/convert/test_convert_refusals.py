@@ -157,6 +157,11 @@ def test_maps_of_numbers(tmp_path: Path) -> None:
     Image.new("RGB", (3, 2)).save(tmp_path / "semantic" / "a.png")
     with pytest.raises(InputError, match=r"semantic/a\.png is a PNG file of mode RGB; .* not colors"):
         source[0]
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.fromarray(SKY.astype(np.uint8)).save(tmp_path / "semantic" / "a.png", exif=turned)
+    with pytest.raises(InputError, match=r"semantic/a\.png has an EXIF tag that turns it, .*; save it upright"):
+        source[0]
     (tmp_path / "semantic" / "a.png").write_bytes(b"\x89PNG\r\n")
     with pytest.raises(InputError, match=r"cannot read .*semantic/a\.png"):
         source[0]
@@ -203,6 +208,7 @@ def labelme(folder: Path, shape: dict[str, Any], **options: Any) -> None:
             {"label": "cow", "points": [[1, 1], [5, 1], [1, 5]]},
             r"a\.json: shape 1 \(cow\): the label 'cow' is no class; there are cat, sky",
         ),
+        ({"label": " ", "points": [[1, 1], [5, 1], [1, 5]]}, r"a\.json: shape 1 \( \): its label is empty\. Write one"),
         ({"label": "cat", "points": [[1, 1], [5, 1]]}, r"a\.json: shape 1 \(cat\): a polygon of 2 points"),
         ({"label": "cat", "points": [[1, 1]], "shape_type": "circle"}, "a circle of 1 points"),
         ({"label": "cat", "points": [[1, 1], [2, 2]], "shape_type": "line"}, "it is a line, which has no inside"),
@@ -289,6 +295,13 @@ def test_labels_of_malformed_shapes_are_labels(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(labelme_json((6, 8), "a.png", [{"label": "cat", "points": [[1, 1, 1]]}]))
     options: dict[str, Any] = {"classes": None, "background": None, "ignore": []}
     assert len(classes_of_labels(read_labelme(tmp_path), things=["cat"], **options)) == 1
+    numbered = {"label": 1, "points": [[1, 1], [5, 1], [1, 5]]}
+    (tmp_path / "a.json").write_text(labelme_json((6, 8), "a.png", [numbered]))
+    with pytest.raises(InputError, match=r"is labelled 1; the labels are none\. 1 shape can't be read, first a\.json: at label"):
+        classes_of_labels(read_labelme(tmp_path), things=["1"], **options)
+    blank = {"label": "", "points": [[1, 1], [5, 1], [1, 5]]}
+    (tmp_path / "a.json").write_text(labelme_json((6, 8), "a.png", [blank, {**blank, "label": "cat"}]))
+    assert len(classes_of_labels(read_labelme(tmp_path), things=["cat"], **options)) == 1, "a blank is no label"
     (tmp_path / "a.json").write_text(labelme_json((6, 8), "a.png", []))
     with pytest.raises(InputError, match="is labelled cat; the labels are none"):
         classes_of_labels(read_labelme(tmp_path), things=["cat"], **options)

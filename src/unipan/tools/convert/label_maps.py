@@ -10,6 +10,7 @@ from unipan.classes import VOID, ClassTable
 from unipan.data.coco_json import listing
 from unipan.errors import InputError
 from unipan.ops.images import UNREADABLE, is_file, open_image, plain_numbers
+from unipan.ops.upright import EXIF_ORIENTATION
 
 LARGEST = 2**16 - 1
 
@@ -23,10 +24,14 @@ def read_label_map(path: Path) -> NDArray[np.int32]:
         raise InputError(f"there is no file {path}; expected a PNG of one number a pixel, named like its image.")
     try:
         with open_image(path) as file:
-            kind, mode = file.format, file.mode
+            kind, mode, turned = file.format, file.mode, file.getexif().get(EXIF_ORIENTATION, 1) > 1
             numbers = plain_numbers(file) if mode in PLAIN_MODES else None
     except UNREADABLE as error:
         raise InputError(f"cannot read {path}: {error}. Expected a complete PNG file.") from error
+    if turned:  # by whom, and whether its numbers were turned too, no one can tell
+        raise InputError(
+            f"{path} has an EXIF tag that turns it, but maps are read as they are; save it upright, without the tag."
+        )
     if kind != "PNG" or numbers is None:
         raise InputError(
             f"{path} is a {kind} file of mode {mode}; expected a PNG of one number a pixel (8- or 16-bit gray, or a palette), "

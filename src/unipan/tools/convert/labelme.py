@@ -12,9 +12,9 @@ from unipan.classes import VOID, ClassTable
 from unipan.data.coco_json import fault_of, listing, read_json_as, stem_below
 from unipan.data.coco_writer import png_of
 from unipan.data.image_paths import check_apart, find_files, find_listed
-from unipan.errors import InputError, about, noted
+from unipan.errors import InputError, about, noted, plural
 from unipan.tools.convert.labelme_images import image_name
-from unipan.tools.convert.labelme_labels import check_spellings, labels_of, shown_label
+from unipan.tools.convert.labelme_labels import check_spellings, labels_of, malformed_shapes, shown_label
 from unipan.tools.convert.labelme_shapes import LabelmeShape, shape_patch
 from unipan.tools.convert.rasterize import Shape, paint
 from unipan.tools.convert.source import Converted, assembled, check_size, checked_folder, read_categories
@@ -133,6 +133,8 @@ class LabelmeSource:
         label = shape.label
         if label in self._ignore:
             return None
+        if not label.strip():
+            raise InputError("its label is empty. Write one, or remove the shape.")
         if label not in self._index:
             raise InputError(
                 f"the label {shown_label(label)} is no class; there are {listing(self._index)}. Correct it, add it to the "
@@ -161,9 +163,11 @@ def classes_of_labels(
     check_spellings(labels | others, {*things, *ignore} | others)
     unseen = [name for name in (*things, *ignore) if name not in labels]
     if unseen:
+        broken = [f"{path.name}: {fault}" for path, file in content.files.items() for fault in malformed_shapes(file.shapes)]
+        unread = f"{plural(len(broken), 'shape')} can't be read, first {broken[0]}. " if broken else ""
         raise InputError(
             f"no shape in {content.path} is labelled {listing(unseen)}; the labels are {listing(sorted(labels)) or 'none'}. "
-            "Correct the name, or give the classes of all splits with --classes."
+            f"{unread}Correct the name, or give the classes of all splits with --classes."
         )
     stuff = sorted(labels - {*things, *ignore})
     if background and background not in stuff:

@@ -5,16 +5,21 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 from unicodedata import normalize
 
-from unipan.data.coco_json import listing
+from unipan.data.coco_json import fault_of, listing
 from unipan.errors import InputError
 from unipan.tools.convert.labelme_shapes import LabelmeShape
 
 
 def labels_of(shapes: Sequence[LabelmeShape | Any]) -> set[str]:
-    """The labels of shapes, also of those that are malformed: a fault of its points is none of its label."""
+    """The labels of shapes, also of those that are malformed: a fault of its points is none of its label. A blank is no label."""
     sound = {shape.label for shape in shapes if isinstance(shape, LabelmeShape)}
     malformed = {shape["label"] for shape in shapes if isinstance(shape, dict) and isinstance(shape.get("label"), str)}
-    return sound | malformed
+    return {label for label in sound | malformed if label.strip()}
+
+
+def malformed_shapes(shapes: Sequence[LabelmeShape | Any]) -> list[str]:
+    """What is wrong with each shape that can't be read."""
+    return [fault_of(LabelmeShape, shape) for shape in shapes if not isinstance(shape, LabelmeShape)]
 
 
 def check_spellings(labels: Iterable[str], named: Collection[str]) -> None:
