@@ -1,17 +1,19 @@
 """Segments from id maps, against plain loops over pixels."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from unipan.classes import ClassInfo, ClassTable
+from unipan.errors import InputError
+from unipan.ops.id_lookup import indices_of
 from unipan.ops.segments import (
     Label,
     drop_small_stuff,
     index_of_ids,
-    indices_of,
     joined_stuff,
     measure,
     panoptic_map,
@@ -97,3 +99,9 @@ def test_indices_of_more_ids_than_any_hash_can_part() -> None:
     known = np.random.default_rng(0).permutation(2**24)[:3000].tolist()
     strange = [id for id in range(1, 200) if id not in set(known)]
     assert indices_of(np.array(known + strange, dtype=np.int32), known).tolist() == [*range(3000), *[3000] * len(strange)]
+
+
+@pytest.mark.parametrize("label", [Label(0, 1), Label(-3, 0), Label(2**31, 0), Label(1, -1), Label(1, 99)])
+def test_a_label_of_void_or_of_no_class_is_refused(label: Label) -> None:
+    with pytest.raises(InputError, match=rf"the id {label.id} and the class index {label.class_index}; give ids 1 to"):
+        panoptic_map(torch.tensor([[0, 2]]), [label], CLASSES)

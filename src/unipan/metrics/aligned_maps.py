@@ -12,8 +12,9 @@ from torch import Tensor
 from unipan.classes import VOID_ID, ClassTable
 from unipan.metrics.confusion import Confusion
 from unipan.metrics.segment_matching import Matching, match_segments
+from unipan.ops.id_lookup import indices_of
 from unipan.ops.overlap import runs_of_maps, shared_areas
-from unipan.ops.segments import Label, indices_of, is_small_stuff
+from unipan.ops.segments import Label, is_small_stuff
 from unipan.types import PanopticMap, Segment
 
 

@@ -9,7 +9,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from unipan.ops.segments import indices_of, true_positions
+from unipan.ops.id_lookup import indices_of
+from unipan.ops.segments import true_positions
 
 
 def texts_of_masks(masks: NDArray[np.bool_], corners: NDArray[np.int64], sizes: NDArray[np.int64]) -> list[bytes]:

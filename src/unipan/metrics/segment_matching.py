@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from unipan.classes import VOID_ID
 from unipan.errors import InputError
+from unipan.ops.id_lookup import indices_of
 from unipan.ops.overlap import SharedAreas, runs_of_maps, shared_areas
-from unipan.ops.segments import Label, indices_of
+from unipan.ops.segments import Label
 from unipan.types import PanopticMap, Segment
 
 

@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unipan.classes import VOID_ID, ClassTable
+from unipan.errors import InputError
+from unipan.ops.id_lookup import indices_of
 from unipan.types import PanopticMap, Segment
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_MULTIPLIERS = (2654435769, 2246822519, 3266489917, 668265263, 374761393, 1540483477)
-"""Odd numbers that scatter; which one is of no matter, as long as it parts the ids at hand."""
+LARGEST_ID = 2**31 - 1
+"""Of a segment: maps are int32."""
 
 
 class Label(NamedTuple):
@@ -64,32 +66,6 @@ def true_positions(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
     return np.append(positions, whole + np.flatnonzero(flags[whole:]))
 
 
-def indices_of(ids: NDArray[np.integer], known: Sequence[int]) -> NDArray[np.int64]:
-    """Where each id stands in `known`, whose entries differ; len(known) where it does not.
-
-    By a hash without collisions, several times faster than bisection; a table of COCO's ids would take 64 MB.
-    """
-    values = np.array(known, dtype=np.uint32)
-    bits = min(2 * len(known).bit_length() + 2, 16)  # so many slots that a collision is unlikely
-    for multiplier in _MULTIPLIERS:
-        slots = _slots(values, multiplier, bits)
-        index_at = np.full(2**bits, len(known), dtype=np.int64)
-        index_at[slots] = np.arange(len(known))
-        if np.array_equal(index_at[slots], np.arange(len(known))):
-            own = index_at.take(_slots(ids.astype(np.uint32), multiplier, bits))
-            strange = np.append(values, 0).take(own) != ids
-            own[strange] = len(known)
-            return own
-    order = np.argsort(values)  # many ids, which every one of the hashes lets collide
-    position = order[np.searchsorted(values, ids, sorter=order).clip(max=len(known) - 1)]
-    return np.where(values[position] == ids, position, len(known))
-
-
-def _slots(ids: NDArray[np.uint32], multiplier: int, bits: int) -> NDArray[np.uint32]:
-    """Multiplicative hashing (Knuth, The Art of Computer Programming, volume 3, section 6.4): the upper bits of the product."""
-    return (ids * np.uint32(multiplier)) >> np.uint32(32 - bits)
-
-
 def index_of_ids(ids: Tensor, known: Sequence[int]) -> Tensor:
     """Where each pixel's id stands in `known`: (H, W) int64, n = len(known) for an id that is not there."""
     runs = runs_of(ids)
@@ -126,7 +102,13 @@ def panoptic_map(ids: Tensor, labels: Sequence[Label], classes: ClassTable) -> P
     """Build the one truth type from an id map and what its ids stand for.
 
     Labels without a pixel are dropped; pixels whose id has no label become void.
+
+    Raises: InputError for labels of no class, and for ids that are 0, which is void, or don't fit into 31 bits.
     """
+    for label in labels:
+        if not VOID_ID < label.id <= LARGEST_ID or not 0 <= label.class_index < len(classes):
+            wanted = f"ids 1 to {LARGEST_ID} and class indices 0 to {len(classes) - 1}"
+            raise InputError(f"a label came with the id {label.id} and the class index {label.class_index}; give {wanted}.")
     runs = runs_of(ids)
     position = indices_of(runs.ids, [label.id for label in labels])
     areas, boxes = _measure_runs(runs, position, len(labels), ids.shape[1])

@@ -18,7 +18,8 @@ from unipan.errors import InputError, about, path_of
 from unipan.metrics.report import Report
 from unipan.metrics.score import Score
 from unipan.metrics.segment_matching import Matching, match_maps, match_segments
-from unipan.ops.segments import Label, indices_of, joined_labels
+from unipan.ops.id_lookup import indices_of
+from unipan.ops.segments import Label, joined_labels
 from unipan.recipes.image_pairs import pair_images
 
 PAIRS_EACH = 20

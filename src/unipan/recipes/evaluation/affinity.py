@@ -7,7 +7,7 @@ from torch import Tensor
 from unipan.answer import Inference
 from unipan.metrics.affinity import AffinityCounts, affinity_counts, thing_means
 from unipan.models.decode import best_channel
-from unipan.ops.segments import indices_of
+from unipan.ops.id_lookup import indices_of
 from unipan.ops.upsample import STRIDE
 from unipan.types import PanopticMap, Segment, Size
 

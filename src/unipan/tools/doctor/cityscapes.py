@@ -21,7 +21,7 @@ from unipan.data.cityscapes import (
 from unipan.data.cityscapes_labels import CITYSCAPES, LABEL_IDS
 from unipan.data.coco_json import listing
 from unipan.errors import InputError
-from unipan.ops.segments import indices_of
+from unipan.ops.id_lookup import indices_of
 from unipan.tools.doctor.entries import LabelledImage
 from unipan.tools.doctor.faults import Kind
 from unipan.tools.doctor.findings import Fault
