@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -15,10 +16,10 @@ from unipan.presets import PRESETS
 CLASSES = ClassTable.from_categories([{"id": 5, "name": "sky", "isthing": 0}, {"id": 8, "name": "cat", "isthing": 1}])
 
 
-def untrained_run(path: Path) -> Path:
-    """A run that has learnt nothing."""
+def untrained_run(path: Path, **settings: Any) -> Path:
+    """A run that has learnt nothing. settings: of the model."""
     small = PRESETS["scenes"]()
-    model = replace(small.model, pretrained=False, fpn_channels=16, decoder_channels=(8, 8), affinity_dim=8)
+    model = replace(small.model, pretrained=False, fpn_channels=16, decoder_channels=(8, 8), affinity_dim=8, **settings)
     config = replace(small, model=model)
     write_settings(RunFolder(path), config, CLASSES)
     torch.manual_seed(0)

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from unipan.choices import PanopticHead
-from unipan.errors import path_of
+from unipan.errors import InputError, path_of
 from unipan.ops.tiles import TileSize
 from unipan.types import Admission, Detections, Outputs, PanopticMap, Size
 from unipan.viz.canvas import save_image
@@ -50,6 +50,15 @@ class Inference(NamedTuple):
     def admitted(self) -> Detections:
         """The detections of the thing channels, in their order."""
         return self.detections.take(self.outputs.admitted[0])
+
+
+def checked_inference(value: object) -> Inference:
+    """The value if it is one. Raises: InputError."""
+    if not isinstance(value, Inference):
+        raise InputError(
+            f"an answer is read off what infer() gives, but a {type(value).__name__} came; call the predictor with it."
+        )
+    return value
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -10,7 +10,7 @@ from typing import Any, Self, Unpack, get_args, overload
 import torch
 from torch import Tensor
 
-from unipan.answer import Answer, Inference, Options
+from unipan.answer import Answer, Inference, Options, checked_inference
 from unipan.checkpoint import load_model, open_run, read_metrics
 from unipan.choices import InferencePrecision, PanopticHead
 from unipan.classes import ClassTable
@@ -24,7 +24,7 @@ from unipan.models.network import PanopticNetwork
 from unipan.models.panoptic_head import UnifiedHead, checked_head
 from unipan.ops.device import find_device
 from unipan.ops.image_range import read_and_warn
-from unipan.ops.images import ImageSource, OneImage, read_image
+from unipan.ops.images import ImageSource, OneImage
 from unipan.ops.segments import drop_small_stuff
 from unipan.ops.sizes import resized_size
 from unipan.ops.tiles import TileSize
@@ -32,8 +32,6 @@ from unipan.overrides import NO_OVERRIDES, Overrides, checked
 from unipan.pretrained import push_to_hub, save_pretrained
 from unipan.tiled import predict_tiled
 from unipan.types import Admission, Size
-
-as_pixels = read_image  # its former name here
 
 
 class Predictor:
@@ -53,8 +51,9 @@ class Predictor:
 
         scale: a factor to resize images by, in place of the settings' sides. precision: float32 unless it is bf16.
         """
+        own = Overrides(scale=scale, precision=precision)  # which refuses what they can't be
         self.network, self.classes, self.config = network.eval(), classes, config
-        self.scale, self.precision = scale, precision
+        self.scale, self.precision = own.scale, own.precision
         self.admission = Admission(config.inference.score_threshold, config.inference.max_admitted)
         self.min_stuff_area_px = config.inference.min_stuff_area_px
         self.head: PanopticHead = checked_head(config.model.panoptic if head is None else head, self.heads)
@@ -139,13 +138,13 @@ class Predictor:
             for inference in self._infer(batch, threshold, every_mask=(head or self.head) != "unified"):
                 yield self.answer(inference, head=head, trim=trim)
 
-    def infer(self, image: ImageSource, *, threshold: float | None = None) -> Inference:
+    def infer(self, image: ImageSource, *, threshold: float | None = None, head: PanopticHead | None = None) -> Inference:
         """Everything that the network predicts for one image; several answers can be read off it.
 
-        threshold: the lowest score, 0..1, of a detection that enters the answers, where it is not the predictor's own; of
-        scores under the settings' model.detector.score_threshold there is none.
+        threshold: the lowest score, 0..1, of a detection that enters the answers, instead of the predictor's; of scores under the
+        settings' model.detector.score_threshold there is none. head: the only one whose answer is wanted, which saves masks.
         """
-        return self._infer([read_and_warn(image)], threshold, every_mask=True)[0]
+        return self._infer([read_and_warn(image)], threshold, every_mask=head != "unified")[0]
 
     @torch.no_grad()
     def _infer(self, images: list[Tensor], threshold: float | None, *, every_mask: bool) -> list[Inference]:
@@ -153,8 +152,9 @@ class Predictor:
         threshold = Overrides(threshold=threshold).threshold  # which refuses one that is none
         sizes = [self.network_size((image.shape[1], image.shape[2])) for image in images]
         batch = network_batch(images, sizes, self.device)
-        own = {} if threshold is None else {"score_threshold": threshold}
-        admission = self.admission._replace(every_mask=every_mask, **own)
+        admission = self.admission._replace(
+            every_mask=every_mask, **({} if threshold is None else {"score_threshold": threshold})
+        )
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
             outputs = self.network(batch, sizes, admission=admission)
         return [Inference(outputs.of_image(i), image, sizes[i], admission) for i, image in enumerate(images)]
@@ -162,7 +162,7 @@ class Predictor:
     def answer(self, inference: Inference, *, head: PanopticHead | None = None, trim: bool = True) -> Answer:
         """The answer for one image. head: another than the predictor's own. trim: stuff segments under the limit become void."""
         head = self.head if head is None else checked_head(head, self.heads)
-        outputs, image, network_size, admission = inference
+        outputs, image, network_size, admission = checked_inference(inference)
         answer = answer_by(head, outputs, admission, network_size=network_size, size=inference.size, classes=self.classes)
         answer = drop_small_stuff(answer, min_area_px=self.min_stuff_area_px) if flag("trim", trim) else answer
         return Answer(answer.ids, answer.segments, answer.classes, image)

@@ -24,7 +24,7 @@ class Predicts(Protocol):
     head: PanopticHead
     min_stuff_area_px: int
 
-    def infer(self, image: ImageSource, *, threshold: float | None = None) -> Inference: ...
+    def infer(self, image: ImageSource, *, threshold: float | None = None, head: PanopticHead | None = None) -> Inference: ...
 
     def answer(self, inference: Inference, *, head: PanopticHead | None = None, trim: bool = True) -> Answer: ...
 
@@ -42,14 +42,14 @@ def predict_tiled(
     """The answer for an image from those of its tiles, each predicted as an image of its own; `unipan.ops.mosaic` joins them.
 
     An image that fits into a tile has its ordinary answer. Stuff is trimmed in the whole. tile, head, trim, threshold: as in
-    `Predictor.each`. seen: is shown everything that was predicted for a tile, of which nothing stays.
+    `Predictor.each`. seen: is shown what was predicted for a tile, of which nothing stays.
     """
     pixels, head = read_image(image), predictor.head if head is None else head
     size = pixels.shape[1], pixels.shape[2]
     tiles = windows(size, tiling_of(tile))
     mosaic, unified = Mosaic(size, predictor.classes), predictor.network.panoptic_head
     for window in tiles:
-        inference = predictor.infer(window.of(pixels), threshold=threshold)
+        inference = predictor.infer(window.of(pixels), threshold=threshold, head=head)
         seen(inference)
         if len(tiles) == 1:
             return predictor.answer(inference, head=head, trim=trim)

@@ -64,12 +64,19 @@ def test_truth_and_mode_change_nothing_but_the_losses(
 
 @pytest.mark.parametrize("limit", [0, 3])
 def test_masks_of_the_admitted_alone_give_the_same_answer(small_network: Networks, noise: Images, limit: int) -> None:
-    network, images = small_network(masks=True, variant="C").eval(), batch(noise)
+    """And the same gradients."""
+    network, images = small_network(masks=True, variant="C").eval().double(), batch(noise).double()
     every = network(images, SIZES, admission=Admission(0.0, limit))
     few = network(images, SIZES, admission=Admission(0.0, limit, every_mask=False))
     assert all(found.mask_logits is None and len(found.boxes) > limit for found in few.detections)
     for one, other in zip(few.panoptic, every.panoptic, strict=True):
         torch.testing.assert_close(one, other)
+    weights = [weight for name, weight in network.named_parameters() if "mask" in name] + list(network.fpn.parameters())
+    totals = [torch.stack([x.square().sum() for x in found.panoptic]).sum() for found in (few, every)]
+    gradients = [torch.autograd.grad(total, weights, allow_unused=True) for total in totals]
+    assert any(one is not None and one.any() for one in gradients[0][:4]) == bool(limit), "masks are a part of the answer"
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(*(weights[0].new_zeros(1) if x is None else x for x in (one, other)))
 
 
 @pytest.mark.parametrize("fpn_norm", [False, True])

@@ -50,8 +50,19 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-def run_of(folder: Path, kind: str = "two_stage", *, threshold: float = 0.0, data: DataConfig = SCENES, **settings: Any) -> Path:
-    """A run with random weights, so many of whose detections are admitted that answers hold things."""
+def run_of(
+    folder: Path,
+    kind: str = "two_stage",
+    *,
+    threshold: float = 0.0,
+    kept: float = 0.0,
+    data: DataConfig = SCENES,
+    **settings: Any,
+) -> Path:
+    """A run with random weights, so many of whose detections are admitted that answers hold things.
+
+    threshold, kept: the scores above which detections are admitted, and kept at all.
+    """
     detector = DetectorConfig(
         kind=kind,  # type: ignore[arg-type]
         anchor_scale=4.0,
@@ -59,7 +70,8 @@ def run_of(folder: Path, kind: str = "two_stage", *, threshold: float = 0.0, dat
         proposals=20,
         box_channels=16,
         mask_channels=16,
-        score_threshold=0.0,
+        mask_norm=settings.get("masks"),
+        score_threshold=kept,
         max_detections=8,
     )
     small = dict(backbone="test_resnet", pretrained=False, fpn_channels=16, decoder_channels=(16,), affinity_dim=8)
@@ -280,6 +292,17 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"no graph")
     with pytest.raises(InputError, match=r"other\.onnx is no file that unipan has exported"):
         OnnxGraph(path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["masks", "one stage, masks"])
+def test_where_nothing_is_kept(kind: str, tmp_path: Path) -> None:
+    """A mask head's norms get no map."""
+    run, path = run_of(tmp_path / "run", **KINDS[kind], kept=0.999), tmp_path / "graph.onnx"
+    export(run, path).check_agreement()
+    predictor = load(run, device="cpu")
+    assert not len(predictor.infer(scene(*SIZES[0])).detections.boxes)
+    assert not any(assert_same(predictor, OnnxGraph(path), [scene(*size) for size in SIZES]))
 
 
 @pytest.mark.slow

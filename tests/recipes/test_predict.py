@@ -14,6 +14,7 @@ from unicodedata import normalize
 
 import numpy as np
 import pytest
+from cli_files import untrained_run
 from PIL import Image
 from torchvision.ops import box_iou
 
@@ -361,6 +362,27 @@ def test_an_image_whose_png_is_gone_is_predicted_again(
     assert (found.images, found.last and found.last[0]) == (len(NAMES), folder / "b.png")
     assert png.read_bytes() == before
     assert "predicted again, because their PNGs are gone: b.png" in caplog.text
+
+
+@pytest.mark.parametrize("head", ["unified", "heuristic"])
+def test_masks_are_made_of_those_that_enter_the_answer(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, head: Any
+) -> None:
+    """By the unified head; a merger takes what it likes of all."""
+    run = untrained_run(tmp_path / "run", masks=True)
+    predictor = load(run, head=head, overrides=Overrides(threshold=1.0))
+    made: list[int] = []
+    detector = type(predictor.network.detector)
+    add_masks = detector.add_masks
+    monkeypatch.setattr(
+        detector, "add_masks", lambda *given: made.append(sum(len(d.boxes) for d in given[3])) or add_masks(*given)
+    )
+    call = {"head": head, "overrides": Overrides(threshold=1.0)}
+    predict(str(run), [folder / "b.png"], tmp_path / "out", **call)
+    predict(str(run), [folder / "b.png"], tmp_path / "tiled", tile=32, **call)
+    predictor(folder / "b.png")
+    assert len(made) > 3
+    assert all(made) if head == "heuristic" else not any(made)
 
 
 def test_one_file_has_one_name_however_its_path_is_written(learnt_run: Path, folder: Path, tmp_path: Path) -> None:

@@ -310,3 +310,21 @@ def test_a_dim_image_is_warned_of_at_every_door_and_by_predict_as_its_own_remark
     assert "nearly black" not in caplog.text
     (remark,) = [line for line in found.sentences() if "black" in line]
     assert remark.startswith("1 image used so little of the numbers' range")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"precision": "fp16"}, "there is no precision fp16; choose"),
+        ({"scale": -1}, "the scale is -1; a factor lies above 0"),
+        ({"scale": "2"}, "scale"),
+    ],
+)
+def test_a_predictor_refuses_what_it_cannot_do(predictor: Predictor, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Predictor(predictor.network, predictor.classes, predictor.config, **options)
+
+
+def test_an_answer_is_read_off_an_inference_alone(predictor: Predictor) -> None:
+    with pytest.raises(InputError, match=r"read off what infer\(\) gives, but a Tensor came; call the predictor"):
+        predictor.answer(torch.zeros(3, 8, 8, dtype=torch.uint8))  # type: ignore[arg-type]

@@ -16,11 +16,23 @@ from unipan.ops.deform import deform_conv
 class AnyGroupNorm(nn.GroupNorm):
     """GroupNorm that also takes groups of a single value (a narrow network on a map of one cell), which it turns into 0.
 
-    torch.nn.GroupNorm refuses them, as batch norm must; here no statistics are kept that they could spoil.
+    torch.nn.GroupNorm refuses them, as batch norm must; here no statistics are kept that they could spoil. A graph takes no maps
+    at all too, as of a mask head for no detections, which the exporter's own form of the norm can't reshape.
     """
 
     def forward(self, input: Tensor) -> Tensor:
+        if torch.compiler.is_exporting() and not isinstance(input.shape[0], int):
+            return _group_norm(input, self)
         return torch.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+
+def _group_norm(maps: Tensor, norm: nn.GroupNorm) -> Tensor:
+    """The definition. maps: (n, C, h, w)."""
+    count, channels, height, width = maps.shape
+    groups = maps.reshape(count, norm.num_groups, channels // norm.num_groups * height * width)
+    variance, mean = torch.var_mean(groups, dim=2, correction=0, keepdim=True)
+    normed = ((groups - mean) * torch.rsqrt(variance + norm.eps)).reshape(maps.shape)
+    return normed * norm.weight[:, None, None] + norm.bias[:, None, None]
 
 
 def group_norm(channels: int) -> nn.GroupNorm:

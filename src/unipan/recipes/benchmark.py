@@ -130,7 +130,7 @@ def _timed(predictor: Predictor, pixels: Tensor) -> dict[str, float]:
     device, modules = _device_of(predictor), dict(predictor.network.named_children())
     began = _now(device)
     with _clocked({NETWORK: predictor.network, **modules}, device) as spent:
-        inference = predictor.infer(pixels)
+        inference = predictor.infer(pixels, head=predictor.head)
     inferred = _now(device)
     predictor.answer(inference)
     ended = _now(device)

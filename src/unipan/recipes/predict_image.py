@@ -91,7 +91,7 @@ class ImageWorker:
 
         if self.tile is not None:
             return predict_tiled(self.predictor, pixels, self.tile, seen=look), list(reached)
-        inference = self.predictor.infer(pixels)
+        inference = self.predictor.infer(pixels, head=self.predictor.head)
         look(inference)
         return self.predictor.answer(inference), list(reached)
 

@@ -56,7 +56,7 @@ def write_onnx(predictor: Predictor, path: Path) -> None:
         raise InputError("softmax propagation has no graph for any size; train with --model.propagation pooled or normalised.")
     graph = AnswerGraph(
         network,
-        admission=predictor.admission,
+        admission=predictor.admission._replace(every_mask=False),
         num_stuff=len(predictor.classes.stuff),
         min_stuff_area_px=predictor.min_stuff_area_px,
     )
