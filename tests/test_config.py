@@ -124,7 +124,12 @@ def test_a_missing_file_is_named(path: Path) -> None:
         (lambda: DataConfig(jitter=-0.1), "data.jitter is -0.1"),
         (lambda: LossConfig(box=-1.0), "mend box"),
         (lambda: LossConfig(group=0), "mend group"),
-        (lambda: LossConfig(**NO_LOSS), "every loss weight is 0"),
+        (lambda: Config(loss=LossConfig(**NO_LOSS)), "every loss weight that this network has a loss for is 0"),
+        (
+            lambda: Config(model=ModelConfig(masks=False, variant="A"), loss=LossConfig(**NO_LOSS | {"mask": 1})),
+            "nothing to learn",
+        ),
+        (lambda: Config(loss=LossConfig(**NO_LOSS | {"existence": 1})), "nothing to learn"),
         (lambda: TrainConfig(warmup_steps=-1), "train.warmup_steps .-1. must be 0 or more"),
         (lambda: TrainConfig(warmup_factor=0.0), "train.warmup_factor .0. above 0"),
         (lambda: TrainConfig(seed=-1), "train.seed"),

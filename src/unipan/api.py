@@ -11,7 +11,7 @@ from unipan.choices import PanopticHead
 from unipan.classes import ClassTable
 from unipan.config import Config
 from unipan.console import logger
-from unipan.engine.fit import Hook
+from unipan.engine.fit import Hook, hooks_of
 from unipan.engine.processes import this_process
 from unipan.errors import InputError, path_of, paths_of
 from unipan.files import check_here, new_numbered_folder, remove_if_empty
@@ -113,7 +113,7 @@ def train(
     """
     from unipan.recipes.train import train as recipe
 
-    config = settings_of(settings, changes)
+    config, hooks = settings_of(settings, changes), hooks_of(hooks)
     if resume and out is None:
         raise InputError("to resume is to go on with a run that is there; name its folder, as --out or out=.")
     with _folder(out) as folder:

@@ -122,6 +122,8 @@ class ClassTable:
 
         Raises: InputError for an entry that is no class, and for ids or names that stand twice.
         """
+        if not isinstance(categories, list):
+            raise InputError(f"categories are a {type(categories).__name__}; give a list of them.")
         for entry in categories:
             fault = category_fault(entry)
             if fault:

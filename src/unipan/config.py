@@ -325,10 +325,6 @@ class LossConfig:
         negative = [f.name for f in fields(self) if not 0 <= getattr(self, f.name) < inf]
         if negative or self.group < 1:
             raise InputError(f"loss weights must be 0 or more and loss.group at least 1; mend {', '.join(negative) or 'group'}.")
-        if not any(
-            getattr(self, f.name) for f in fields(self) if f.name not in ("group", "existence")
-        ):  # a setting of the model's
-            raise InputError("every loss weight is 0; at least one must be above it, or there is nothing to learn.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -473,6 +469,10 @@ class Config:
         return with_values(self, {name: value})
 
     def __post_init__(self) -> None:
+        if not any(getattr(self.loss, name) for name in self._learnt()):
+            raise InputError(
+                "every loss weight that this network has a loss for is 0, so there is nothing to learn; set one above it."
+            )
         if self.model.panoptic == "heuristic" and (self.loss.panoptic or self.loss.panoptic_lovasz):
             raise InputError(
                 f"model.panoptic heuristic has no panoptic loss, but loss.panoptic is {self.loss.panoptic:g} and "
@@ -495,6 +495,19 @@ class Config:
                 "train.detections truth changes only the panoptic loss, but this run has none; "
                 "give loss.panoptic a weight, or set --train.detections predicted."
             )
+
+    def _learnt(self) -> list[str]:
+        """The loss weights of what this network has."""
+        unified = self.model.panoptic == "unified"
+        has = {
+            "affinity": unified,
+            "affinity_rivals": unified,
+            "existence": unified and self.model.existence,
+            "rpn": self.model.detector.kind == "two_stage",
+            "mask": self.model.masks,
+            "group": False,
+        }
+        return [one.name for one in fields(self.loss) if has.get(one.name, True)]
 
     def _check_cuda_graphs(self) -> None:
         """A graph's passes overwrite each other's results; those that try it out would count in batch norms' statistics."""

@@ -16,6 +16,7 @@ def test_the_best_of_each_level_stand_level_by_level_best_first() -> None:
 
 def test_what_has_no_score_is_no_candidate() -> None:
     assert best_of_levels([torch.tensor([torch.nan, -torch.inf, -1e30]), torch.tensor([-torch.inf])], 3).tolist() == [2]
+    assert best_of_levels([torch.tensor([torch.nan] * 5 + [1.0, 2.0])], 3).tolist() == [6, 5], "nan takes nobody's place"
 
 
 class Suppression(nn.Module):

@@ -131,6 +131,13 @@ class Enough(unipan.Hook):
         step.should_stop = step.index == 2
 
 
+@pytest.mark.parametrize("hooks", [unipan.Hook(), [object()], [unipan.Hook], [Enough, "hook"], 3])
+def test_hooks_that_are_none_are_refused_before_anything_is_written(hooks: Any, short: Config, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"give a list of objects whose classes derive from unipan\.Hook\."):
+        unipan.train(short, out=tmp_path / "run", hooks=hooks)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_hook_ends_a_run_which_is_then_whole(short: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     run = unipan.train(short, out=tmp_path / "run", hooks=[Enough()])

@@ -8,6 +8,7 @@ from math import inf, nan
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -85,6 +86,37 @@ def test_a_line_holds_the_losses_and_null_what_is_not_finite(tmp_path: Path) -> 
         "left_out": ["mask"],
         "pq": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (np.float32(0.5), 0.5),
+        (np.int64(3), 3),
+        (torch.tensor(1.5), 1.5),
+        (nan, None),
+        (torch.tensor(inf), None),
+        ([1, "a"], [1, "a"]),
+    ],
+)
+def test_a_hooks_field_is_a_plain_value(value: object, written: object, tmp_path: Path) -> None:
+    Log(tmp_path / "log.jsonl").after_step(Step(index=1, losses={"loss": 1.0}, learning_rate=0.1, fields={"own": value}))
+    assert json.loads((tmp_path / "log.jsonl").read_text())["own"] == written
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("own", object(), "a hook's field 'own' is <object .*give numbers or texts"),
+        ("own", torch.zeros(2), "a hook's field 'own' is tensor"),
+        ("own", [nan], "which no JSON holds"),
+        ("loss", 5.0, "a hook's field 'loss' is one that the log has itself; name it otherwise"),
+        ("step", "a", "a hook's field 'step'"),
+    ],
+)
+def test_a_field_that_no_log_can_hold_is_named(field: str, value: object, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        Log(tmp_path / "log.jsonl").after_step(Step(index=1, losses={"loss": 1.0}, learning_rate=0.1, fields={field: value}))
 
 
 def test_only_the_main_process_writes(tmp_path: Path) -> None:

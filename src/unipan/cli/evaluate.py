@@ -51,7 +51,8 @@ def evaluate(
 ) -> None:
     """Score a run on its held-out images: tables of PQ, IoU, AP (extra `coco`) and confusion, and RUN/metrics.json.
 
-    Settings that differ from the run's are in the file's name: RUN/metrics_MARKS.json. A launcher's processes share the images.
+    What is given here otherwise than by the run is in the file's name: RUN/metrics_MARKS.json. A launcher's processes share the
+    images.
 
     Args:
         root: The data set's folder, where it is not the one that the run was trained on.

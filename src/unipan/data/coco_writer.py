@@ -8,7 +8,7 @@ from unipan.classes import ClassTable
 from unipan.data.coco_json import stem_below
 from unipan.data.id_maps import write_id_map
 from unipan.data.image_ids import shown, unfit
-from unipan.errors import InputError
+from unipan.errors import InputError, path_of
 from unipan.files import TEMPORARY, make_folder, write_json
 from unipan.types import PanopticMap
 
@@ -72,12 +72,13 @@ def write_entry(
 
 
 def write_panoptic(
-    folder: Path, entries: Iterable[Entry], classes: ClassTable, *, json_name: str, png_folder: str, scores: bool
+    folder: str | Path, entries: Iterable[Entry], classes: ClassTable, *, json_name: str, png_folder: str, scores: bool
 ) -> Path:
     """Write folder/png_folder/NAME.png for each entry NAME.jpg as it comes and, when all are there, folder/json_name.
 
     An image in a subfolder, city/NAME.jpg, has its PNG in the same one. Returns the JSON's path.
     """
+    folder = path_of("folder", folder)
     make_folder(folder / png_folder)
     images, annotations, taken = [], [], dict[str, str]()
     for entry in entries:

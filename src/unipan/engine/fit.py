@@ -14,6 +14,7 @@ from unipan.engine.accumulate import Accumulation, Terms
 from unipan.engine.guards import GRADIENT, Guard
 from unipan.engine.optimize import set_learning_rate
 from unipan.engine.runtime import Runtime
+from unipan.errors import InputError
 from unipan.terms import Losses, Term
 from unipan.types import Admission, Batch, Outputs, Target
 
@@ -113,6 +114,16 @@ class Trainer:
         batch = batch.to(self.runtime.device)
         outputs = self.network(batch.images, batch.sizes, batch.targets, admission=self.admission)
         return self.criterion.terms(outputs, batch.targets)
+
+
+def hooks_of(value: object) -> list[Hook]:
+    """Several hooks, as a caller gives them. Raises: InputError for what is none."""
+    given: list[Any] = [*value] if isinstance(value, Iterable) else [value]
+    hooks = [one for one in given if isinstance(one, Hook)]
+    if len(hooks) < len(given) or not isinstance(value, Iterable):
+        strange = next((one for one in given if not isinstance(one, Hook)), value)
+        raise InputError(f"hooks came as or with {strange!r}; give a list of objects whose classes derive from unipan.Hook.")
+    return hooks
 
 
 def fit(trainer: Trainer, batches: Iterable[Batch], hooks: Sequence[Hook], *, first_step: int) -> None:

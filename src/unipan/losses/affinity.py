@@ -80,7 +80,8 @@ def segment_logits(features: Tensor, segments: Tensor, upsampling: Tensor | None
     features: (D, h, w). segments: (H, W), 0..G-1 or IGNORE, G at least 1. The potential is the share of each cell that a segment
     has; the logits are brought to pixels as the answer's are.
     """
-    own = F.one_hot(segments.clamp(min=0)).movedim(-1, 0).to(features.dtype) * (segments != IGNORE)  # (G, H, W)
+    every = torch.arange(int(segments.max()) + 1, device=segments.device)
+    own = (segments == every[:, None, None]).to(features.dtype)  # (G, H, W)
     shares = F.avg_pool2d(own, STRIDE, ceil_mode=True, count_include_pad=False)
     evidence = pooled(shares.flatten(1), features.flatten(1).T).view_as(shares)
     return upsample_logits(SCALE * evidence, (segments.shape[0], segments.shape[1]), upsampling)

@@ -16,7 +16,8 @@ def best_of_levels(scores: Sequence[Tensor], number: int) -> Tensor:
     best: list[Tensor] = []
     start = 0
     for level in scores:
-        highest = F.pad(level, (0, number), value=-torch.inf).topk(number)  # padded, as `min` would tie a graph to one size
+        worthy = level.where(level > -torch.inf, -torch.inf)  # nan would be the highest of all
+        highest = F.pad(worthy, (0, number), value=-torch.inf).topk(number)  # padded, as `min` would tie a graph to one size
         best.append(start + highest.indices[highest.values > -torch.inf])
         start += level.shape[0]  # as `len` would, too
     return torch.cat(best)

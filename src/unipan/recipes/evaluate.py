@@ -37,7 +37,7 @@ def evaluate(
 
     root: the data set's folder where it is no longer the one trained on. val, images: a panoptic JSON and its folder of images to
     take instead of the held-out ones. head, overrides: the way to the answer, and limits and sizes, where they are not the run's.
-    Settings that differ from the run's are in the file's name: RUN/metrics_MARKS.json.
+    Another JSON or head than the run's, and overrides, are in the file's name: RUN/metrics_MARKS.json.
     """
     config = open_run(run)[1]
     config = checked(overrides).applied_to(replace(config, data=evaluated(config.data, root=root, val=val, images=images)))

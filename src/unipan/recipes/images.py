@@ -14,7 +14,7 @@ from unipan.data.coco_json import listing
 from unipan.data.image_ids import names_apart, shown, unfit
 from unipan.data.image_paths import FoundFiles
 from unipan.data.image_patterns import NO_IMAGE, base_of, find_images
-from unipan.errors import InputError, plural
+from unipan.errors import InputError, plural, whole_number
 from unipan.ops.image_range import read_and_warn
 from unipan.ops.images import is_file
 from unipan.recipes.evaluate import evaluated, held_out
@@ -33,7 +33,8 @@ class Entry(NamedTuple):
 
 def check_either(images: Sequence[Path], samples: int, root: str | None) -> None:
     """Raises: InputError unless images are named or so many held-out ones are asked for, whose data set is at `root`."""
-    if bool(images) == bool(samples) or samples < 0:
+    samples = whole_number("samples", samples, lowest=0)
+    if bool(images) == bool(samples):
         came = f"{plural(len(images), 'image path')} and --samples {samples}"
         raise InputError(f"{came} came; name images, or give --samples above 0.")
     if root is not None and not samples:

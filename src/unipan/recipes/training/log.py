@@ -71,7 +71,10 @@ class Log(Hook):
             raise InputError(f"cannot write {self.path}: {error.strerror or error}; the last checkpoint is untouched.") from error
 
     def after_step(self, step: Step) -> None:
-        line = {"step": step.index, **step_numbers(step), **step.fields}
+        own = {"step": step.index, **step_numbers(step)}
+        if taken := own.keys() & step.fields.keys():
+            raise InputError(f"a hook's field {min(taken)!r} is one that the log has itself; name it otherwise.")
+        line = own | {name: _plain(name, value) for name, value in step.fields.items()}
         self.note(line)
         numbers = {name: value for name, value in line.items() if isinstance(value, (int, float)) and name != "step"}
         for tracker in self.trackers:
@@ -87,6 +90,20 @@ def step_numbers(step: Step) -> dict[str, Any]:
     values = {name: _rounded(value, 6) for name, value in step.losses.items()}
     line = {**values, "learning_rate": step.learning_rate, "gradient_norm": _rounded(step.gradient_norm, 4)}
     return line | ({"left_out": list(step.broken)} if step.broken else {})
+
+
+def _plain(name: str, value: Any) -> Any:
+    """A field as JSON has it: NumPy's and PyTorch's numbers are plain ones, and null what is not finite. Raises: InputError."""
+    if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
+        value = value.item()
+    value = None if isinstance(value, float) and not isfinite(value) else value
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"a hook's field {name!r} is {value!r}, which no JSON holds ({error}); give numbers or texts."
+        ) from error
+    return value
 
 
 def _rounded(value: float, digits: int) -> float | None:
