@@ -146,3 +146,14 @@ def test_the_environment_is_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None
     [within] = seen
     assert (within["RANK"], within["WORLD_SIZE"], within["MASTER_ADDR"]) == ("0", "2", "127.0.0.1")
     assert within["MASTER_PORT"] != "7"
+
+
+@pytest.mark.parametrize("way", ["-m", "-c"])
+def test_the_others_import_what_the_main_one_does(way: str, tmp_path: Path) -> None:
+    """From the current folder with `python -m unipan`; the command finds no module that happens to lie there."""
+    (tmp_path / "html.py").write_text("raise SystemExit('shadowed')")
+    code = "import sys; from unipan.cli.launch import _path_option; print(*_path_option())"
+    (tmp_path / "asks.py").write_text(code)
+    asked = ["-m", "asks"] if way == "-m" else ["-P", "-c", code]
+    done = subprocess.run([sys.executable, *asked], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.strip() == ("" if way == "-m" else "-P")

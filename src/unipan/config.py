@@ -4,7 +4,7 @@ Paper means the supplementary of Li, Qi, Torr, CVPR 2020. A default that it does
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from math import inf
 from pathlib import Path
 from typing import Any, Literal
@@ -37,6 +37,9 @@ FIRST_TRAINING_SEED = 1000
 FINEST_LEVEL, COARSEST_LEVEL = 2, 5
 """Of the pyramid that the feature decoders see: P2 has a stride of 4 pixels, P5 of 32."""
 
+LARGEST_NUMBER = 2**31 - 1
+"""Of whole numbers in settings, but for the seed."""
+LARGEST_ANCHOR_SCALE = 2**20
 FROM_DATA = -1
 """In place of a number: it follows from the training data, and stands in the run's config.json (`data.fitting.settled`)."""
 
@@ -83,6 +86,7 @@ class DetectorConfig:
 
     def __post_init__(self) -> None:
         _positive(self, "model.detector", "box_channels", "mask_channels", "rpn_samples", "roi_samples")
+        _check(self, "model.detector", "anchor_scale", self.anchor_scale < LARGEST_ANCHOR_SCALE, f"below {LARGEST_ANCHOR_SCALE}")
         _positive_or_from_data(self, "model.detector", "anchor_scale", "proposals_before_nms", "proposals", "max_detections")
         if self.aspect_ratios != (FROM_DATA,) and not _all_positive(self.aspect_ratios):
             raise InputError(
@@ -469,6 +473,8 @@ class Config:
         return with_values(self, {name: value})
 
     def __post_init__(self) -> None:
+        for section in fields(self):
+            _check_sizes(getattr(self, section.name), section.name)
         if not any(getattr(self.loss, name) for name in self._learnt()):
             raise InputError(
                 "every loss weight that this network has a loss for is 0, so there is nothing to learn; set one above it."
@@ -516,6 +522,17 @@ class Config:
                 "train.cuda_graphs goes with one pass a step that keeps what it computes, and with batch norms as they are; set "
                 "--train.accumulate 1, --model.no-checkpointing and --model.freeze-batchnorm, or --train.no-cuda-graphs."
             )
+
+
+def _check_sizes(config: Any, section: str) -> None:
+    """Whole numbers that no tensor's side can be are refused here, not by an operator long after."""
+    for entry in fields(config):
+        value = getattr(config, entry.name)
+        if is_dataclass(value):
+            _check_sizes(value, f"{section}.{entry.name}")
+        values = value if isinstance(value, (tuple, list)) else [value]
+        if entry.name != "seed" and any(isinstance(one, int) and abs(one) > LARGEST_NUMBER for one in values):
+            raise InputError(f"{section}.{entry.name} is {value}; it must be at most {LARGEST_NUMBER}.")
 
 
 def _positive(config: object, section: str, *names: str) -> None:

@@ -86,6 +86,12 @@ def replace_atomically(path: Path, write: Callable[[Path], object], *, durable: 
             temporary.unlink()
 
 
+def check_writable(path: Path) -> None:
+    """Refuse before long work what `replace_atomically` would refuse after it, as far as rights tell. Raises: InputError."""
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"cannot write {path}: no file can be written in {path.parent}. Check the rights, or take a copy of it.")
+
+
 def write_json(path: Path, value: Any, *, indent: int | None = 2) -> None:
     """Write JSON: readers see the old file or the new one, never a half."""
     replace_atomically(path, lambda temporary: temporary.write_text(json.dumps(value, indent=indent) + "\n"))

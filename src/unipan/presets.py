@@ -362,7 +362,7 @@ PRESETS = {
 
 def preset_named(name: str) -> Config:
     """The settings of that preset. Raises: InputError for a name that none bears."""
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise InputError(f"there is no preset {name}; expected one of {', '.join(PRESETS)}.")
     return PRESETS[name]()
 

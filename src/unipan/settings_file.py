@@ -46,8 +46,9 @@ def read_settings(path: Path) -> dict[str, Any]:
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(f"it has more than {MOST_BYTES} bytes")
         values = _parsed(path.read_text(encoding="utf-8-sig"), path.suffix.lower())
-        with about(path):
-            flat(values if isinstance(values, Mapping) else {})  # finds out nesting without end, and settings of two values
+        flat(values if isinstance(values, Mapping) else {})  # finds out nesting without end, and settings of two values
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     except (OSError, ValueError, RecursionError) as error:  # ValueError: another form, or no text at all
         raise InputError(f"cannot read the settings in {path}: {error}.") from error
     if not isinstance(values, dict):
@@ -99,6 +100,7 @@ def _parsed_yaml(text: str) -> Any:
             if isinstance(event, yaml.AliasEvent) or depth > DEEPEST:
                 raise ValueError("it has aliases (*name), or levels upon levels; settings need neither")
         _check_repeats(yaml.compose(text, Loader=yaml.SafeLoader))
-        return yaml.safe_load(text) or {}
+        content = yaml.safe_load(text)
+        return {} if content is None else content
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from error

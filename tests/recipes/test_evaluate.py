@@ -1,6 +1,8 @@
 """What an evaluation holds: each measure is of what its name says."""
 
 import json
+import os
+import shutil
 from dataclasses import replace
 from importlib.util import find_spec
 from math import isnan
@@ -16,6 +18,7 @@ from class_maps import class_map, confuse
 from unipan.config import Config
 from unipan.console import results
 from unipan.data.dataset import PanopticDataset
+from unipan.errors import InputError
 from unipan.metrics import average_precision
 from unipan.metrics.affinity import AffinityCounts
 from unipan.metrics.confusion import mean_iou
@@ -23,7 +26,7 @@ from unipan.metrics.pq import count, quality
 from unipan.models.decode import at_size, best_channel
 from unipan.overrides import Overrides
 from unipan.predictor import Predictor, load
-from unipan.recipes.evaluate import evaluate_predictor, marked
+from unipan.recipes.evaluate import evaluate, evaluate_predictor, marked
 from unipan.recipes.evaluation import image_scores
 from unipan.recipes.evaluation.affinity import affinity_of, things_of_cells
 from unipan.recipes.evaluation.result import Evaluation
@@ -228,3 +231,14 @@ def test_a_file_of_figures_names_what_was_unlike_the_run(tiny_config: Config) ->
     assert marked(Path("metrics.json"), tiny_config, "upsnet", "v.json", overrides).name == (
         "metrics_v_upsnet_threshold-0.25_precision-bf16.json"
     )
+
+
+def test_a_folder_that_takes_no_file_is_told_before_the_work(
+    learnt_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(learnt_run, run)
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != run)
+    monkeypatch.setattr(image_scores, "predict_image", lambda *_: pytest.fail("the work has begun"))
+    with pytest.raises(InputError, match=r"cannot write .*metrics\.json: no file can be written in .*run\. Check the rights"):
+        evaluate(str(run), device="cpu")

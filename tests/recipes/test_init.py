@@ -31,6 +31,7 @@ def table(*names: str) -> ClassTable:
 
 THEIRS = table("sky", "BOAT", "sea", "GULL")
 OURS = table("GULL", "reed", "SKY", "sea", "BOAT")  # another order, new ones, and a thing named as their stuff
+SPELLINGS = table("A", "a", "bee", "BEE", "cow", "DOG")
 
 SEMANTIC_ROWS = {0: 3, 3: 2, 4: 1}
 THING_ROWS = {0: 1, 2: 0}  # our things GULL, SKY, BOAT; theirs BOAT, GULL
@@ -79,6 +80,19 @@ def test_classes_keep_their_rows_by_name(tiny_config: Config) -> None:
     assert all(torch.equal(after[name], given[name]) for name in whole)
     assert (report.classes_taken, report.classes_left) == (("GULL", "sea", "BOAT"), ("reed", "SKY"))
     assert report.left == {}
+
+
+def test_a_name_that_another_class_spells_in_capitals_keeps_its_own_row(tiny_config: Config) -> None:
+    """Not that of the last one that would be alike in small letters, as `A` and `a` of letters in a text."""
+    network = build_network(tiny_config.model, SPELLINGS)
+    given = {name: torch.randn_like(t) if t.is_floating_point() else t for name, t in network.state_dict().items()}
+    own = build_network(tiny_config.model, table("a", "A", "Bee", "bEE", "Cow", "dog"))
+    before = {name: tensor.clone() for name, tensor in own.state_dict().items()}
+    report = inherit(own, given, classes=table("a", "A", "Bee", "bEE", "Cow", "dog"), given_classes=SPELLINGS, same_anchors=True)
+    name = "semantic_head.classifier.weight"
+    assert_rows(own.state_dict()[name], given[name], before[name], {0: 1, 1: 0, 4: 4})
+    assert report.classes_taken == ("a", "A", "Cow"), "which of two spellings bee is, no one can tell; dog was a thing"
+    assert report.classes_left == ("Bee", "bEE", "dog")
 
 
 @pytest.mark.parametrize("agnostic", [(True, False), (False, True), (True, True)])

@@ -221,10 +221,24 @@ def test_going_on_with_another_class_table_is_refused(tiny_run: Path, tiny_confi
         train(tiny_config, out, resume=True)
 
 
-def test_going_on_with_nothing_is_refused(tiny_config: Config, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is no run"):
+@pytest.mark.parametrize("left", [(), ("config.json",)], ids=["nothing", "killed between two files"])
+def test_going_on_where_nothing_has_begun_is_to_begin(
+    left: tuple[str, ...], tiny_run: Path, tiny_config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A scheduler gives the same command each time, also after a kill within the first seconds."""
+    out = tmp_path / "run"
+    for name in left:
+        out.mkdir()
+        shutil.copy(tiny_run / name, out / name)
+    train(tiny_config, out, resume=True)
+    assert f"{out} holds no run yet; starting from the beginning." in caplog.text
+    assert (out / "model.safetensors").read_bytes() == (tiny_run / "model.safetensors").read_bytes()
+
+
+def test_a_strangers_folder_is_no_run_to_go_on_with(tiny_config: Config, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(InputError, match=r"holds config\.json, which no training wrote"):
         train(tiny_config, tmp_path, resume=True)
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("left", ["model.safetensors", "checkpoints/step-00000006.safetensors"])

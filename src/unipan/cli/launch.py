@@ -105,6 +105,11 @@ def _others(words: Sequence[str], count: int) -> Iterator[None]:
         raise
 
 
+def _path_option() -> list[str]:
+    """So that a process imports from the current folder if this one does, and else nothing that happens to lie there."""
+    return [] if sys.path[0] in ("", os.getcwd()) else ["-P"]  # noqa: PTH109 (as Python writes it)
+
+
 class _Others:
     """The processes that this one has started."""
 
@@ -113,7 +118,7 @@ class _Others:
         self.texts = [TemporaryFile() for _ in range(1, count)]  # noqa: SIM115 (read when all have ended)
         self.processes = [
             subprocess.Popen(
-                [sys.executable, "-m", "unipan", *words],
+                [sys.executable, *_path_option(), "-m", "unipan", *words],
                 env=os.environ | {"RANK": str(rank), "LOCAL_RANK": str(rank), STARTED_BY: str(os.getpid())},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

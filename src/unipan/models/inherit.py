@@ -4,6 +4,7 @@ A layer with rows for classes is never taken by its shape alone: equally many cl
 in a detector, the detector says (`Detector.class_rows`).
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -63,8 +64,7 @@ def inherit(
         )
     network.load_state_dict(chosen, strict=False)
     parts = [_part(name) for name in chosen]
-    known = {(entry.name.lower(), entry.is_thing) for entry in given_classes.classes}
-    kept = tuple(entry.name for entry in classes.classes if (entry.name.lower(), entry.is_thing) in known)
+    kept = tuple(classes[index].name for index in rows[SEMANTIC][1])
     return Inheritance(
         taken={part: parts.count(part) for part in dict.fromkeys(parts)},
         left=left,
@@ -86,8 +86,13 @@ def _class_rows(network: PanopticNetwork, classes: ClassTable, given: ClassTable
 
 
 def _matched(ours: list[str], theirs: list[str]) -> dict[int, int]:
-    position = {name.lower(): index for index, name in enumerate(theirs)}
-    return {index: position[name.lower()] for index, name in enumerate(ours) if name.lower() in position}
+    """Our index -> the run's, of the same name, or of one that differs in case alone, where it can mean no other."""
+    exact = {name: index for index, name in enumerate(theirs)}
+    found = {index: exact[name] for index, name in enumerate(ours) if name in exact}
+    spellings = Counter(name.lower() for name in {*ours, *theirs})
+    others = {name.lower(): index for name, index in exact.items() if name not in ours and spellings[name.lower()] == 2}
+    near = {index: others[name.lower()] for index, name in enumerate(ours) if index not in found and name.lower() in others}
+    return dict(sorted((found | near).items()))
 
 
 def _part(name: str) -> str:

@@ -13,7 +13,7 @@ from unipan.data.dataset import PanopticDataset
 from unipan.data.statistics import SetStatistics
 from unipan.engine.processes import this_process
 from unipan.errors import InputError, noted
-from unipan.files import write_json
+from unipan.files import check_writable, write_json
 from unipan.metrics.average_precision import average_precision, is_available
 from unipan.overrides import NO_OVERRIDES, Overrides, checked
 from unipan.predictor import Predictor, load
@@ -43,6 +43,7 @@ def evaluate(
     config = checked(overrides).applied_to(replace(config, data=evaluated(config.data, root=root, val=val, images=images)))
     dataset = held_out(run, config.data)
     predictor = load(run, head=head, device=device, overrides=overrides)
+    check_writable(marked(open_run(run)[0].metrics, config, predictor.head, val, overrides))
     evaluation = evaluate_predictor(predictor, dataset, evaluation_title(config))
     write_evaluation(evaluation, run, config, val, overrides)
     return evaluation

@@ -32,7 +32,7 @@ from unipan.models.cuda_graphs import cuda_graphs
 from unipan.models.network import PanopticNetwork
 from unipan.recipes.training.checkpoints import resumed_state
 from unipan.recipes.training.hooks import training_hooks
-from unipan.recipes.training.run_folder import start_folder
+from unipan.recipes.training.run_folder import has_begun, start_folder
 from unipan.recipes.training.setup import base_rate, check_divisible, fresh_network, training_admission, training_table
 from unipan.settings import flat_settings
 
@@ -50,6 +50,7 @@ def train(
     hooks: the caller's own, called before the log is written; in every process. to_go_on: what a person has to do after a stop.
     """
     folder, runtime = RunFolder(out), _runtime(config)
+    resume = resume and has_begun(folder)
     dataset = training_dataset(config.data, config.train.seed)
     config = _settled(config, dataset, folder, resume=resume)
     schedule, processes = config.train, runtime.processes

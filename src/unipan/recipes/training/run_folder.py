@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 from unipan.checkpoint import RunFolder, read_classes
 from unipan.config import Config
+from unipan.console import warn
 from unipan.errors import InputError
 from unipan.files import sweep
 from unipan.recipes.training.checkpoints import saved_steps
@@ -20,6 +21,14 @@ def start_folder(folder: RunFolder) -> None:
         names = " and ".join(path.name for path in found)
         raise InputError(f"{folder.path} holds {names}, which no training wrote and this one would replace; name another --out.")
     sweep(folder.path, folder.checkpoints)
+
+
+def has_begun(folder: RunFolder) -> bool:
+    """Whether there is a run to go on with. One that was killed before it had written its settings has not; that is said."""
+    begun = (folder.config.is_file() and folder.classes.is_file()) or bool(saved_steps(folder)) or folder.model.exists()
+    if not begun:
+        warn("nothing to go on from:", f"{folder.path} holds no run yet; starting from the beginning.")
+    return begun
 
 
 def _is_runs(folder: RunFolder) -> bool:
