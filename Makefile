@@ -6,6 +6,7 @@ JOBS ?= 2
 PROCESSES ?= 2
 MINUTES ?= 62
 TABLES ?= a b c d e
+COCO ?=
 VARIANTS ?= bare position taught taught-existence
 
 .PHONY: help demo test slow lint docs bench ablation gpu results soak compat licences clean
@@ -44,13 +45,13 @@ docs: .venv/ready  ## the pages as a site, in site/
 	$(BIN)/zensical build --strict
 
 bench: .venv/ready  ## time against the obvious alternatives; writes benchmarks/results/ and docs/performance.md
-	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+	status=0; for file in benchmarks/bench_*.py; do $(BIN)/python $$file || { echo "$$file failed"; status=1; }; done; exit $$status
 
 ablation: .venv/ready  ## variants of the unified head on scenes, two seeds, judged on other scenes than the results
 	$(BIN)/python benchmarks/ablation.py scenes --variants $(VARIANTS) --out runs/ablation
 
-gpu: .venv/ready  ## what only a GPU can confirm: equality with the CPU, speed, a training; writes docs/gpu.md
-	$(BIN)/python benchmarks/gpu.py --out runs/gpu
+gpu: .venv/ready  ## what only a GPU can confirm: equality with the CPU, speed, trainings (COCO=FOLDER for coco_small's); writes docs/gpu.md
+	$(BIN)/python benchmarks/gpu.py --out runs/gpu $(if $(COCO),--coco $(COCO))
 
 results: .venv/ready  ## the tables of docs/results.md anew (hours), and where the page differs
 	$(BIN)/python benchmarks/results.py --letters $(TABLES) --out runs/tables

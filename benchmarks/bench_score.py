@@ -7,6 +7,7 @@ python benchmarks/bench_score.py $DATA/coco-mini/annotations/panoptic_val2017.js
 
 import json
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -111,6 +112,13 @@ def decode_all(files: list[Path], threads: int) -> None:
         list(workers.map(read_colors, files))
 
 
+def as_command(truth: Path, predictions: Path, before: str = "") -> None:
+    """From the command line, in a process of its own. before: what it executes first."""
+    words = ["score", str(truth), str(predictions)]
+    code = f"{before}; from unipan.cli import main; main({words})".removeprefix("; ")
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
 def by_hotcoco(truth: Path, predictions: Path) -> float | None:
     try:
         from hotcoco.panoptic import pq_compute  # type: ignore[import-not-found]
@@ -135,6 +143,8 @@ def main(given: list[str]) -> None:
             "unipan": lambda: score(truth, predictions),
             f"decoding alone, {THREADS} threads": lambda: decode_all(files, THREADS),
             "decoding alone": lambda: decode_all(files, 1),
+            "`unipan score`, the command": lambda: as_command(truth, predictions),
+            "the same, if it imported torch": lambda: as_command(truth, predictions, "import torch"),
         }
         values = [score(truth, predictions).quality.all.pq, transcription(truth, predictions), by_hotcoco(truth, predictions)]
         if values[2] is not None:

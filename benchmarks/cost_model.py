@@ -1,24 +1,25 @@
 """What a step and a prediction cost in floating-point operations, part by part, and what follows for a whole training.
 
-Operations are counted by PyTorch while the network runs on the scene of `bench_peers.py`; a multiplication with an addition
-is two. Memory traffic, sorting and gathers are not among them, so the share of a device's peak that is reached must be measured.
+Operations are counted while the network runs on the scene of `bench_peers.py` (`part_counts.py`); a multiplication with an
+addition is two. Sorting and gathers are not among them, so the share of a device's peak that is reached must be measured.
 """
 
 import json
-from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from unittest.mock import patch
 
 import torch
+from part_counts import Counts, by_parts, totals
 from peers import torchvision_maskrcnn, unipan_r50, unipan_r50_fast, unipan_r50_shared
-from peers.scene import class_table, draw_scene
-from torch.utils.flop_counter import FlopCounterMode
+from peers.scene import Scene, class_table, draw_scene
+from record import provenance
+from torch import nn
 
 from unipan.models.build import build_network
 
-PARTS = ("backbone", "fpn", "shared_decoder", "semantic_head", "affinity_head", "detector", "potential", "panoptic_head")
 WAYS = {
     "unipan": unipan_r50,
     "unipan, first block shared": unipan_r50_shared,
@@ -36,17 +37,16 @@ REACHED = 0.25
 RESULT = Path(__file__).parent / "results" / "cost_model.json"
 
 
-def operations(work: Callable[[], object]) -> dict[str, float]:
-    """Giga-operations of one call, in all and by the network's parts (backward passes with the part that they belong to)."""
+def counted(way: ModuleType, kind: str, scene: Scene) -> Counts:
+    """What one call takes, by the network's parts."""
+    torch.manual_seed(0)  # how many regions match the truth follows from the random weights, and masks from these
+    networks: list[nn.Module] = []
+    with patch.object(unipan_r50, "build_network", lambda *given: networks.append(build_network(*given)) or networks[-1]):
+        work = getattr(way, kind)(scene)
     work()  # what is made once is made
-    with FlopCounterMode(display=False) as counter:
+    with by_parts(networks[0] if networks else nn.Module()) as counts:
         work()
-    found = {"total": counter.get_total_flops() / 1e9}
-    for name, counts in counter.get_flop_counts().items():
-        part = name.rpartition(".")[2]
-        if name.count(".") == 1 and part in PARTS:
-            found[part] = sum(counts.values()) / 1e9
-    return found
+    return counts
 
 
 def gradient_bytes() -> int:
@@ -55,27 +55,28 @@ def gradient_bytes() -> int:
     return 4 * sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
-def device_days(step: Mapping[str, float], pixels: int) -> dict[str, float]:
-    """Days of one GPU for each training; operations grow with the pixels."""
+def device_days(step: float, pixels: int) -> dict[str, float]:
+    """Days of one GPU for each training. step: giga-operations of an image of so many pixels, with which they grow."""
     rate = DEVICE_TFLOPS * 1000 * REACHED
-    return {name: step["total"] * image / pixels * images / rate / 86_400 for name, (image, images) in TRAININGS.items()}
+    return {name: step * image / pixels * images / rate / 86_400 for name, (image, images) in TRAININGS.items()}
 
 
 def main() -> None:
     """Count, and write the record that docs/cost.md quotes."""
     scene = draw_scene((512, 1024))
-    counts: dict[str, dict[str, float]] = {}
-    for kind in ("training_step", "prediction"):
-        for name, way in WAYS.items():
-            torch.manual_seed(0)  # how many regions match the truth follows from the random weights, and masks from these
-            counts[f"{name}, {kind.replace('_', ' ')}"] = operations(getattr(way, kind)(scene))
-    torch.manual_seed(0)
+    counts = {
+        f"{name}, {kind.replace('_', ' ')}": counted(way, kind, scene)
+        for kind in ("training_step", "prediction")
+        for name, way in WAYS.items()
+    }
     with patch("unipan.ops.deform.made_again", lambda *_: nullcontext()):  # a CPU multiplies twice what a GPU has no use for
-        on_gpu = counts["unipan, training step on a GPU"] = operations(unipan_r50.training_step(scene))
+        on_gpu = counts["unipan, training step on a GPU"] = counted(unipan_r50, "training_step", scene)
     content = {
-        "giga_operations_512x1024": counts,
+        **provenance(),
+        "giga_operations_512x1024": {name: totals(found.operations, 1e9) for name, found in counts.items()},
+        "gigabytes_512x1024": {name: totals(found.bytes, 1e9) for name, found in counts.items()},
         "gradient_megabytes": gradient_bytes() / 1e6,
-        "gpu_days_assumed": device_days(on_gpu, 512 * 1024),
+        "gpu_days_assumed": device_days(sum(on_gpu.operations.values()) / 1e9, 512 * 1024),
         "assumed": {"tflops": DEVICE_TFLOPS, "reached": REACHED},
     }
     RESULT.write_text(json.dumps(content, indent=2) + "\n")

@@ -48,6 +48,8 @@ def short(device: torch.device, folder: Path) -> dict[str, Any]:
 def trained(device: torch.device, folder: Path, coco: Path | None) -> dict[str, Any]:
     """The demo, and coco_small where its images are; with several GPUs also a short training that they share."""
     found: dict[str, Any] = {}
+    if coco is None:
+        print("coco_small is not trained: its images are not named (--coco FOLDER, or make gpu COCO=FOLDER).")
     calls = {"demo": ["demo"], **({"coco_small": ["train", "coco_small", "--data.root", str(coco)]} if coco else {})}
     for name, words in calls.items():
         start = perf_counter()

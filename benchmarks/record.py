@@ -60,6 +60,11 @@ def commit() -> str:
     return _git("rev-parse", "--short", "HEAD") + (" with changes" if _git("status", "--porcelain", "--", "src") else "")
 
 
+def provenance(threads: int = 0) -> dict[str, Any]:
+    """Of which code a record is, and of which machine. threads: 0 for this process's."""
+    return {"commit": commit(), "machine": _machine(), "threads": threads or torch.get_num_threads()}
+
+
 def _write(name: str, found: Mapping[str, Any]) -> None:
     content = {"benchmark": name, "commit": commit(), "machine": _machine(), **found}
     RESULTS.mkdir(exist_ok=True)

@@ -13,7 +13,7 @@ def sum_rows(rows: Tensor, index: Tensor, share: Tensor) -> Tensor:
     """(N, C): output n is the sum over k of share[n, k] * rows[index[n, k]].
 
     rows: (R, C). index: (N, K) int64. share: (N, K). Values and the gradient of `share` are torch's embedding bag's; so is the
-    gradient of `rows`, up to rounding, but sooner (docs/performance.md).
+    gradient of `rows`, up to rounding, and mostly sooner (docs/performance.md).
     """
     summed = F.embedding_bag(index, rows.detach(), per_sample_weights=share, mode="sum")
     return _GradientOfRows.apply(summed, rows, index, share.detach())  # pyright: ignore[reportReturnType]
