@@ -1,4 +1,4 @@
-"""Forms of one computation with the same values, the plain one beside the one that is used: python benchmarks/bench_forms.py [ROUNDS].
+"""Forms of one computation with the same values, the plain one beside the one in use: python benchmarks/bench_forms.py [ROUNDS].
 
 One thread, one run, interleaved. That their values and gradients agree is tested where each form is.
 """
