@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from unipan.classes import ClassInfo, ClassTable
 from unipan.config import DetectorConfig, ModelConfig
@@ -64,19 +65,36 @@ def test_bf16_stays_near_float32() -> None:
     assert full.panoptic[0].max() - full.panoptic[0].min() > 10 * LOGIT_TOLERANCE, "or the tolerance says nothing"
 
 
-def test_what_bf16_gives_is_float32_and_so_is_what_the_detector_sees() -> None:
+def test_layers_are_lowered_and_what_is_read_off_them_is_float32() -> None:
+    """Of the detector too: boxes in pixels, scores and masks don't fit into 8 bits."""
     network = build_small()
-    seen: list[tuple[bool, set[torch.dtype]]] = []
-    network.detector.register_forward_pre_hook(  # type: ignore[union-attr]
-        lambda _, inputs: seen.append((torch.is_autocast_enabled("cpu"), {level.dtype for level in inputs[0]}))
-    )
-    convolved: list[torch.dtype] = []
-    network.fpn.register_forward_hook(lambda *call: convolved.append(call[2]["0"].dtype))
+    lowered, full = dict[str, set[torch.dtype]](), dict[str, set[torch.dtype]]()
+
+    def watch(seen: dict[str, set[torch.dtype]], *names: str) -> None:
+        for name in names:
+            network.get_submodule(name).register_forward_hook(
+                lambda _, __, found, name=name: seen.setdefault(name, set()).update(one.dtype for one in tree_leaves(found))
+            )
+
+    heads = "detector.roi_heads."
+    watch(lowered, "fpn", "detector.proposals.rpn.head.conv", heads + "box_head", heads + "mask_head", heads + "mask_predictor")
+    watch(full, heads + "box_predictor", heads + "box_roi_pool", "potential", "panoptic_head")
     outputs = answer(Runtime(device="cpu", precision="bf16").prepare(network))
-    assert seen == [(False, {torch.float32})]
-    assert convolved == [torch.bfloat16], "or nothing was lowered"
+    assert set(map(frozenset, lowered.values())) == {frozenset({torch.bfloat16})}
+    assert len(lowered) == 5
+    assert len(full) == 4
+    assert set(map(frozenset, full.values())) == {frozenset({torch.float32})}
     found = outputs.detections[0]
-    tensors = [outputs.semantic[0], outputs.affinity[0], outputs.panoptic[0], outputs.potentials[0], found.boxes, found.scores]
+    assert found.mask_logits is not None
+    tensors = [
+        outputs.semantic[0],
+        outputs.affinity[0],
+        outputs.panoptic[0],
+        outputs.potentials[0],
+        found.boxes,
+        found.scores,
+        found.mask_logits,
+    ]
     assert {tensor.dtype for tensor in tensors} == {torch.float32}
     sum(term.mean for term in outputs.detector_losses.values()).backward()  # type: ignore[union-attr]
     gradients = [p.grad for p in network.parameters() if p.grad is not None]

@@ -20,6 +20,7 @@ from unipan.models.feature_decoder import group_norm
 from unipan.models.proposals import STRIDES
 from unipan.ops.instances import crop_instances
 from unipan.ops.lovasz import lovasz_hinge
+from unipan.ops.precision import full_precision
 from unipan.ops.roi_align import roi_align
 from unipan.terms import Term
 from unipan.types import Detections, Size, Target
@@ -95,7 +96,7 @@ def mask_logits(
 ) -> Tensor:
     """(sum of R, M, M) logits, for each region those that `of_own_class` takes. boxes: B times (R, 4). labels: (sum of R,)."""
     pooled = head.mask_roi_pool(roi_levels(pyramid), list(boxes), list(sizes))  # pyright: ignore[reportOptionalCall]
-    logits = head.mask_predictor(head.mask_head(pooled))  # pyright: ignore[reportOptionalCall]
+    logits = full_precision(head.mask_predictor(head.mask_head(pooled)))  # pyright: ignore[reportOptionalCall]
     return of_own_class(logits, torch.arange(labels.shape[0], device=labels.device), labels)
 
 

@@ -91,18 +91,18 @@ class PanopticNetwork(nn.Module):
         """images: (B, 3, H, W) without padding."""
         sizes = [(images.shape[-2], images.shape[-1])] * len(images)
         pyramid, semantic, affinity, upsampling, predicted = self.maps(images)
-        with torch.autocast(images.device.type, enabled=False):  # boxes in pixels and sums over cells don't fit into 16 bits
-            detections, detector_losses = self.detector(pyramid, sizes, targets, predicted)
-            if admission.from_truth:
-                detections = true_detections(targets)
-            image_size = torch.tensor(sizes[0], device=images.device)
-            detections = [found._replace(image_size=image_size) for found in detections]
-            admitted = [admit(found, admission) for found in detections]
-            if admission.every_mask:
-                detections = self.detector.add_masks(pyramid, sizes, detections)
-            chosen = [found.take(index) for found, index in zip(detections, admitted, strict=True)]
-            if not admission.every_mask:
-                chosen = self.detector.add_masks(pyramid, sizes, chosen)
+        detections, detector_losses = self.detector(pyramid, sizes, targets, predicted)
+        if admission.from_truth:
+            detections = true_detections(targets)
+        image_size = torch.tensor(sizes[0], device=images.device)
+        detections = [found._replace(image_size=image_size) for found in detections]
+        admitted = [admit(found, admission) for found in detections]
+        if admission.every_mask:
+            detections = self.detector.add_masks(pyramid, sizes, detections)
+        chosen = [found.take(index) for found, index in zip(detections, admitted, strict=True)]
+        if not admission.every_mask:
+            chosen = self.detector.add_masks(pyramid, sizes, chosen)
+        with torch.autocast(images.device.type, enabled=False):  # sums over cells don't fit into 16 bits
             potentials = [self.potential(logits, found) for logits, found in zip(semantic, chosen, strict=True)]
             existence = [self.existence_head(*image) for image in zip(potentials, affinity, chosen, strict=True)]
             panoptic = [self.panoptic_head(*image) for image in zip(potentials, affinity, existence, strict=True)]
@@ -124,14 +124,12 @@ class PanopticNetwork(nn.Module):
         pyramid = list(self.fpn({str(level): x for level, x in enumerate(self.backbone(padded))}).values())
         decoded = self.shared_decoder(pyramid[:4])
         full = [full_precision(level) for level in pyramid]
-        with torch.autocast(images.device.type, enabled=False):
-            detection = self.detector.predict(full)
         return Maps(
             pyramid=full,
             semantic=_true_cells(full_precision(self.semantic_head(decoded)), size),
             affinity=_true_cells(full_precision(self.affinity_head(decoded)), size),
             upsampling=[_true_cells(x, size) for x in self.upsampling(padded, pyramid[0]) if x is not None],
-            detection=detection,
+            detection=self.detector.predict(full),
         )
 
 

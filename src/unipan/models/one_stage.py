@@ -91,9 +91,10 @@ class OneStageDetector(nn.Module):
 
     def predict(self, pyramid: Sequence[Tensor]) -> Predictions:
         levels = list(pyramid[1:])
-        distances, centerness = self.regression_head(levels)
-        cells = grid_anchors(self.cells, levels, LEVELS)
-        return Predictions(self.classification_head(levels), distances, centerness[..., 0], cells)
+        with torch.autocast(levels[0].device.type, enabled=False):  # the last layers of these heads say boxes and scores
+            distances, centerness = self.regression_head(levels)
+            logits = self.classification_head(levels)
+        return Predictions(logits, distances, centerness[..., 0], grid_anchors(self.cells, levels, LEVELS))
 
     def forward(
         self,

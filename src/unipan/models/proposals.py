@@ -4,6 +4,7 @@ B images; A anchors of one image over all levels.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ from torchvision.ops import clip_boxes_to_image, remove_small_boxes
 
 from unipan.models.sampling import sample_balanced
 from unipan.ops.candidates import batched_nms, best_of_levels
+from unipan.ops.precision import in_float32
 from unipan.terms import Term
 from unipan.types import Size, Target
 
@@ -111,7 +113,8 @@ class ProposalNetwork(nn.Module):
         readers = (head.cls_logits, head.bbox_pred)
         weight, bias = (torch.cat([getattr(reader, name) for reader in readers]) for name in ("weight", "bias"))
         channels = [reader.out_channels for reader in readers]
-        objectness, deltas = zip(*(F.conv2d(head.conv(level), weight, bias).split(channels, 1) for level in levels), strict=True)
+        read = partial(F.conv2d, weight=weight, bias=bias)
+        objectness, deltas = zip(*(in_float32(read, head.conv(level)).split(channels, 1) for level in levels), strict=True)
         return list(objectness), list(deltas)
 
     def _select(self, boxes: Tensor, scores: Tensor, per_level: list[int], size: Size) -> Tensor:

@@ -27,6 +27,7 @@ from unipan.models.mask_head import (
 )
 from unipan.models.proposals import SMOOTH_L1_BETA, Anchored, ProposalNetwork
 from unipan.models.sampling import sample_balanced
+from unipan.ops.precision import in_float32
 from unipan.terms import Term, add_terms
 from unipan.types import Detections, Size, Target
 
@@ -143,7 +144,8 @@ class TwoStageDetector(nn.Module):
         """groups: of boxes, each B times (R, 4). The outputs of each group, B times; they don't depend on the other groups."""
         pooled = self.roi_heads.box_roi_pool(roi_levels(pyramid), [own for boxes in groups for own in boxes], list(sizes))
         numbers = [[own.shape[0] for own in boxes] for boxes in groups]
-        predicted = [self.roi_heads.box_predictor(self.roi_heads.box_head(part)) for part in pooled.split([*map(sum, numbers)])]
+        features = map(self.roi_heads.box_head, pooled.split([*map(sum, numbers)]))
+        predicted = [in_float32(self.roi_heads.box_predictor, part) for part in features]
         by_image = [zip(*(x.split(n) for x in pair), strict=True) for pair, n in zip(predicted, numbers, strict=True)]
         return [[BoxOutputs(*image) for image in group] for group in by_image]
 
@@ -165,8 +167,7 @@ class TwoStageDetector(nn.Module):
         targets: Sequence[Target],
     ) -> dict[str, Term]:
         """Box and mask losses over sampled proposals and the true boxes; by_group: what is predicted for the two."""
-        parts: list[dict[str, Term]] = []
-        positives: list[MaskRegions] = []
+        parts, positives = list[dict[str, Term]](), list[MaskRegions]()
         for boxes, *predicted, target in zip(proposals, *by_group, targets, strict=True):
             candidates = torch.cat([boxes, target.boxes])
             regions = self._sample(candidates, target)
@@ -184,8 +185,7 @@ class TwoStageDetector(nn.Module):
         true_labels = own_labels(self.things, target.labels)
         matched, labels = self.roi_heads.assign_targets_to_proposals([candidates], [target.boxes], [true_labels])
         # The next seed: the image's own one drew the anchors.
-        drawn = sample_balanced(labels[0], size=self.samples, positive_fraction=0.25, seed=target.seed + 1)
-        chosen = torch.cat(drawn)
+        chosen = torch.cat(sample_balanced(labels[0], size=self.samples, positive_fraction=0.25, seed=target.seed + 1))
         return Regions(chosen, labels[0][chosen], matched[0][chosen])
 
     def _box_losses(self, logits: Tensor, deltas: Tensor, boxes: Tensor, regions: Regions, target: Target) -> dict[str, Term]:
