@@ -101,5 +101,6 @@ def _tensors(value: object) -> Iterator[Tensor]:
 
 
 def totals(found: Mapping[str, float], unit: float) -> dict[str, float]:
-    """In all, and the parts, the dearest first."""
-    return {"total": sum(found.values()) / unit} | {part: n / unit for part, n in sorted(found.items(), key=lambda one: -one[1])}
+    """In all, and the parts, where there are several, the dearest first."""
+    parts = sorted(found.items(), key=lambda one: -one[1]) if len(found) > 1 else []
+    return {"total": sum(found.values()) / unit} | {part: amount / unit for part, amount in parts}
