@@ -221,3 +221,22 @@ def test_ray_finds_what_one_process_finds(
     assert found.out == expected.out
     assert "deep/004.png" in found.err
     assert files_of(tmp_path / "ray") == files_of(tmp_path / "here")
+
+
+@pytest.mark.slow
+def test_ray_reads_addresses_and_goes_on(learnt_run: Path, folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="Ray is missing: pip install 'unipan[ray]'")
+    packed, here, out = shutil.make_archive(str(tmp_path / "packed"), "zip", folder), tmp_path / "here", tmp_path / "ray"
+    predict(str(learnt_run), [folder], here)
+    ray = ["--engine", "ray", "--ray-predictors", "2"]
+    main(["predict", str(learnt_run), f"zip://::{packed}", "--out", str(out), *ray])
+    expected = {name: content for name, content in files_of(here).items() if name.endswith((".png", ".jpg"))}
+    assert len(expected) >= 8
+    assert {name: content for name, content in files_of(out).items() if name in expected} == expected
+    before = files_of(out)
+    (out / "panoptic/001.png").unlink()
+    main(["predict", str(learnt_run), f"zip://::{packed}", "--out", str(out), "--skip-done", *ray])
+    after = files_of(out)
+    assert after["panoptic/001.png"] == before["panoptic/001.png"]
+    listed = [sorted(one["file_name"] for one in json.loads(files["panoptic.json"])["images"]) for files in (before, after)]
+    assert listed[0] == listed[1]
