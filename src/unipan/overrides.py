@@ -34,7 +34,7 @@ class Overrides:
     min_stuff_area_px: int | None = None
     """Stuff segments with fewer pixels of the original image become void; 0 trims nothing."""
     precision: InferencePrecision | None = None
-    """bf16 computes features in half the bits, which is faster where the processor can; boxes and evidence stay in float32."""
+    """bf16 computes all layers in half the bits, faster where the processor can; boxes, scores and evidence stay in float32."""
 
     def __post_init__(self) -> None:
         for name in ("threshold", "nms", "scale"):
