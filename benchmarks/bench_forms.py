@@ -6,20 +6,25 @@ One thread, one run, interleaved. That their values and gradients agree is teste
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from peers.scene import class_table, draw_scene
 from record import interleaved, record
 from torch import Tensor, nn
 
 from unipan.data.id_maps import rgb_from_ids, write_id_map
 from unipan.data.scenes.dataset import SceneDataset
+from unipan.models.build import build_network
 from unipan.models.feature_decoder import project
 from unipan.ops.jaccard import weights_by_argsort, weights_by_bits
 from unipan.ops.roi_align import level_by_level, roi_align
+from unipan.predictor import Predictor
+from unipan.presets import cityscapes_r50
 
 Ways = dict[str, Callable[[], object]]
 SIZE = (512, 1024)
@@ -72,6 +77,20 @@ def jaccard(rows: int) -> Ways:
     }
 
 
+def masks() -> Ways:
+    """A prediction that keeps 100 detections, of which 20 enter the answer."""
+    config = cityscapes_r50()
+    detector = replace(config.model.detector, score_threshold=0.0, max_detections=100)
+    inference = replace(config.inference, score_threshold=0.0, max_admitted=20)
+    config = replace(config, model=replace(config.model, pretrained=False, detector=detector), inference=inference)
+    predictor = Predictor(build_network(config.model, class_table()), class_table(), config)
+    pixels = (draw_scene(SIZE).image * 255).to(torch.uint8)
+    return {
+        "masks of all": lambda: predictor.infer(pixels),
+        "of those that enter the answer": lambda: predictor.infer(pixels, head="unified"),
+    }
+
+
 def id_maps(folder: Path) -> Ways:
     """An id map of 1024 x 2048 to a PNG file."""
     ids = SceneDataset(difficulty="crowded", size=(1024, 2048), seed=0, length=1)[0].truth.ids
@@ -93,6 +112,7 @@ def main() -> None:
             "RoIAlign of 1,000 boxes, forward and backward": regions(1000, 7),
             "RoIAlign of 228 masks, forward and backward": regions(228, 14),
             "Lovasz-softmax's weights, 19 classes": jaccard(19),
+            "prediction of 100 detections, 20 admitted": masks(),
             "a PNG of ids, 1024 x 2048": id_maps(Path(name)),
         }
         record("bench_forms", {case: interleaved(ways, rounds) for case, ways in cases.items()})
