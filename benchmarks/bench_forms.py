@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from peers.scene import class_table, draw_scene
+from PIL import Image
 from record import interleaved, record
 from torch import Tensor, nn
 
