@@ -78,11 +78,21 @@ def here(path: str | Path) -> Path:
 
 
 def absolute(where: Location) -> Location:
-    """A path from the root on, without "..", so that each file has one name; links stay what they are called.
+    """A path from the root on, and without "..", so that each file has one name; links stay what they are called.
 
-    An address is so already.
+    Where ".." stands behind a link, the path without it would be another file: there it stays. An address is absolute already.
     """
-    return where if isinstance(where, Address) else Path(os.path.abspath(where))  # noqa: PTH100 (follows no link)
+    if isinstance(where, Address):
+        return where
+    plain = Path(os.path.abspath(where))  # noqa: PTH100 (follows no link)
+    return plain if ".." not in where.parts or _are_one(plain, where) else where.absolute()
+
+
+def _are_one(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except (OSError, ValueError):  # one is not there, or can't be
+        return False
 
 
 def named(where: Location) -> Path:

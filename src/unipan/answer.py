@@ -52,11 +52,15 @@ class Inference(NamedTuple):
         return self.detections.take(self.outputs.admitted[0])
 
 
-def checked_inference(value: object) -> Inference:
-    """The value if it is one. Raises: InputError."""
+def checked_inference(value: object, head: PanopticHead) -> Inference:
+    """The value if it is one that has what the head asks for. Raises: InputError."""
     if not isinstance(value, Inference):
         raise InputError(
             f"an answer is read off what infer() gives, but a {type(value).__name__} came; call the predictor with it."
+        )
+    if head != "unified" and not value.admission.every_mask:
+        raise InputError(
+            f"the inference was made for the unified head alone, and head {head} is asked for; leave infer's head out."
         )
     return value
 

@@ -37,7 +37,7 @@ FIRST_TRAINING_SEED = 1000
 FINEST_LEVEL, COARSEST_LEVEL = 2, 5
 """Of the pyramid that the feature decoders see: P2 has a stride of 4 pixels, P5 of 32."""
 
-LARGEST_NUMBER = 2**31 - 1
+LARGEST_NUMBER = 2**53
 """Of whole numbers in settings, but for the seed."""
 LARGEST_ANCHOR_SCALE = 2**20
 FROM_DATA = -1
@@ -525,7 +525,7 @@ class Config:
 
 
 def _check_sizes(config: Any, section: str) -> None:
-    """Whole numbers that no tensor's side can be are refused here, not by an operator long after."""
+    """Whole numbers that no operator takes are refused here, not by one of them long after."""
     for entry in fields(config):
         value = getattr(config, entry.name)
         if is_dataclass(value):

@@ -93,8 +93,7 @@ class Predictor:
     @property
     def heads(self) -> tuple[PanopticHead, ...]:
         """The ways to an answer that this network has: the unified one needs an affinity that was learnt."""
-        learnt = isinstance(self.network.panoptic_head, UnifiedHead)
-        return tuple(head for head in get_args(PanopticHead) if learnt or head != "unified")
+        return tuple(h for h in get_args(PanopticHead) if h != "unified" or isinstance(self.network.panoptic_head, UnifiedHead))
 
     @overload
     def __call__(self, images: str | os.PathLike[str], **options: Unpack[Options]) -> Any: ...
@@ -141,10 +140,11 @@ class Predictor:
     def infer(self, image: ImageSource, *, threshold: float | None = None, head: PanopticHead | None = None) -> Inference:
         """Everything that the network predicts for one image; several answers can be read off it.
 
-        threshold: the lowest score, 0..1, of a detection that enters the answers, instead of the predictor's; of scores under the
-        settings' model.detector.score_threshold there is none. head: the only one whose answer is wanted, which saves masks.
+        threshold: the lowest score, 0..1, of a detection that enters the answers, if not the predictor's; there is none under the
+        settings' model.detector.score_threshold. head: the only one whose answer is wanted, which saves masks.
         """
-        return self._infer([read_and_warn(image)], threshold, every_mask=head != "unified")[0]
+        every = head is None or checked_head(head, self.heads) != "unified"
+        return self._infer([read_and_warn(image)], threshold, every_mask=every)[0]
 
     @torch.no_grad()
     def _infer(self, images: list[Tensor], threshold: float | None, *, every_mask: bool) -> list[Inference]:
@@ -162,7 +162,7 @@ class Predictor:
     def answer(self, inference: Inference, *, head: PanopticHead | None = None, trim: bool = True) -> Answer:
         """The answer for one image. head: another than the predictor's own. trim: stuff segments under the limit become void."""
         head = self.head if head is None else checked_head(head, self.heads)
-        outputs, image, network_size, admission = checked_inference(inference)
+        outputs, image, network_size, admission = checked_inference(inference, head)
         answer = answer_by(head, outputs, admission, network_size=network_size, size=inference.size, classes=self.classes)
         answer = drop_small_stuff(answer, min_area_px=self.min_stuff_area_px) if flag("trim", trim) else answer
         return Answer(answer.ids, answer.segments, answer.classes, image)

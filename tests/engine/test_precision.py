@@ -66,7 +66,7 @@ def test_bf16_stays_near_float32() -> None:
 
 
 def test_layers_are_lowered_and_what_is_read_off_them_is_float32() -> None:
-    """Of the detector too: boxes in pixels, scores and masks don't fit into 8 bits."""
+    """Of the detector too: boxes in pixels and scores don't fit into 8 bits. Masks' last layer is lowered, its result raised."""
     network = build_small()
     lowered, full = dict[str, set[torch.dtype]](), dict[str, set[torch.dtype]]()
 

@@ -36,6 +36,13 @@ def test_previews_smaller_copies_and_masks_are_no_frames(tmp_path: Path) -> None
         assert further_frames(_saved(tmp_path / "a.tif", tiffinfo={254: kind})) == expected, kind
 
 
+def test_a_damaged_end_is_no_fault(tmp_path: Path) -> None:
+    """The first frame may be whole all the same."""
+    for suffix in (".gif", ".png", ".webp", ".tif"):
+        whole = _saved(tmp_path / f"a{suffix}").read_bytes()
+        assert all(further_frames(whole[:length]) <= 2 for length in range(len(whole)))
+
+
 def test_what_cannot_be_told_is_no_fault(tmp_path: Path) -> None:
     path = _saved(tmp_path / "a.tif")
     path.write_bytes(path.read_bytes()[:300])

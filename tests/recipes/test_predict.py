@@ -18,7 +18,7 @@ from cli_files import untrained_run
 from PIL import Image
 from torchvision.ops import box_iou
 
-from unipan.addresses import named
+from unipan.addresses import absolute, named
 from unipan.cli import main
 from unipan.data.image_ids import ids_in_json, ids_of_names, names_apart
 from unipan.data.image_patterns import images_in
@@ -388,8 +388,23 @@ def test_masks_are_made_of_those_that_enter_the_answer(
 def test_one_file_has_one_name_however_its_path_is_written(learnt_run: Path, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     predict(str(learnt_run), [folder], out)
-    found = predict(str(learnt_run), [folder / ".." / folder.name], out, skip_done=True)
+    up = folder / ".." / folder.name
+    found = predict(str(learnt_run), [up], out, skip_done=True)
     assert (found.images, found.last) == (len(NAMES), None)
+    log = out / "panoptic.jsonl"  # as an earlier version wrote it
+    log.write_text(log.read_text().replace(json.dumps(f"{folder}/")[1:-1], json.dumps(f"{up}/")[1:-1]))
+    assert predict(str(learnt_run), [folder], out, skip_done=True).last is None
+
+
+def test_behind_a_link_two_dots_lead_elsewhere(folder: Path, tmp_path: Path) -> None:
+    """To the folder above that which the link names, not above the link."""
+    (tmp_path / "far/deep").mkdir(parents=True)
+    shutil.copytree(folder, tmp_path / "far/images")
+    (tmp_path / "link").symlink_to(tmp_path / "far/deep")
+    there = tmp_path / "link/../images/b.png"
+    assert named(absolute(there)).samefile(tmp_path / "far/images/b.png")
+    assert absolute(folder / "../images/b.png") == folder / "b.png"
+    assert len(image_files([there, folder / "b.png"], None)) == 2, "two files"
 
 
 def test_a_log_without_the_files_states_goes_on(learnt_run: Path, folder: Path, tmp_path: Path) -> None:

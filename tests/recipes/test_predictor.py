@@ -328,3 +328,16 @@ def test_a_predictor_refuses_what_it_cannot_do(predictor: Predictor, options: di
 def test_an_answer_is_read_off_an_inference_alone(predictor: Predictor) -> None:
     with pytest.raises(InputError, match=r"read off what infer\(\) gives, but a Tensor came; call the predictor"):
         predictor.answer(torch.zeros(3, 8, 8, dtype=torch.uint8))  # type: ignore[arg-type]
+
+
+def test_an_inference_for_one_head_is_not_read_off_by_another(predictor: Predictor, scenes: PanopticDataset) -> None:
+    image = scenes[0].image
+    for_all, for_one = predictor.infer(image), predictor.infer(image, head="unified")
+    assert torch.equal(predictor.answer(for_one, head="unified").ids, predictor.answer(for_all, head="unified").ids)
+    assert torch.equal(
+        predictor.answer(predictor.infer(image, head="heuristic"), head="heuristic").ids, predictor(image, head="heuristic").ids
+    )
+    with pytest.raises(InputError, match="made for the unified head alone, and head heuristic is asked for"):
+        predictor.answer(for_one, head="heuristic")
+    with pytest.raises(InputError, match="bogus"):
+        predictor.infer(image, head="bogus")  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from unipan.addresses import FileState, Location, state_of
+from unipan.addresses import FileState, Location, absolute, location_of, state_of
 from unipan.classes import ClassTable
 from unipan.data.coco_json import stem_below
 from unipan.errors import InputError
@@ -156,10 +156,10 @@ class PredictionLog:
                 entry = json.loads(line)
                 same = end or entry["origin"] == json.loads(json.dumps(origin))
                 if "forgotten" in entry:
-                    self._forget(entry["forgotten"])
+                    self._forget(_one_name(entry["forgotten"]))
                 elif end:
                     state = FileState(**entry["state"]) if "state" in entry else None
-                    self._note(entry["source"], state, entry["image"], entry["annotation"])
+                    self._note(_one_name(entry["source"]), state, entry["image"], entry["annotation"])
             except (ValueError, KeyError, TypeError) as error:
                 raise InputError(f"{self.called} is damaged; leave --skip-done out, and all is predicted again.") from error
             if not same:
@@ -170,3 +170,8 @@ class PredictionLog:
         self._file.truncate(end)
         if not end:
             self._write({"origin": origin})
+
+
+def _one_name(source: str) -> str:
+    """As `add` writes it now; earlier versions wrote paths with ".." as they came."""
+    return str(absolute(location_of(source)))

@@ -25,7 +25,7 @@ def further_frames(source: Any) -> int:
             count = 1 if file.format in ONE_IMAGE else getattr(file, "n_frames", 1)
             if isinstance(file, TiffImagePlugin.TiffImageFile):
                 return sum(_is_page(file, index) for index in range(1, count))
-    except (*UNREADABLE, KeyError, TypeError):  # what follows is damaged
+    except (*UNREADABLE, LookupError, TypeError):  # what follows is damaged
         return 0
     return count - 1
 

@@ -7,6 +7,8 @@ from unipan.types import Size
 EXIF_ORIENTATION = 0x0112
 SIDEWAYS = (5, 6, 7, 8)
 """EXIF orientations that exchange width and height."""
+TURNED = (2, 3, 4, *SIDEWAYS)
+"""All but the upright one."""
 TIFF_WIDTH, TIFF_HEIGHT = 0x0100, 0x0101
 
 

@@ -43,7 +43,8 @@ def evaluate(
     config = checked(overrides).applied_to(replace(config, data=evaluated(config.data, root=root, val=val, images=images)))
     dataset = held_out(run, config.data)
     predictor = load(run, head=head, device=device, overrides=overrides)
-    check_writable(marked(open_run(run)[0].metrics, config, predictor.head, val, overrides))
+    if this_process().is_main:
+        check_writable(marked(open_run(run)[0].metrics, config, predictor.head, val, overrides))
     evaluation = evaluate_predictor(predictor, dataset, evaluation_title(config))
     write_evaluation(evaluation, run, config, val, overrides)
     return evaluation

@@ -1,13 +1,12 @@
 """The images that a verb looks at: files and folders, or held-out images of a run."""
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from torch import Tensor
 
-from unipan.addresses import Location, here, named
+from unipan.addresses import Location, absolute, here, named
 from unipan.checkpoint import open_run
 from unipan.console import counted, logger
 from unipan.data.coco_json import listing
@@ -66,7 +65,7 @@ def image_files(paths: Sequence[Path], out: Path | None) -> list[Path]:
         if found is None and not is_file(path):
             raise InputError(f"there is no image file {path}; check the path.")
         for file in [path] if found is None else _without_results(path, found, out):
-            files.setdefault(os.path.abspath(file), file)  # noqa: PTH100 (follows no link)
+            files.setdefault(str(absolute(file)), file)
     return list(files.values())
 
 

@@ -99,7 +99,7 @@ def _entries(source: PanopticFile, written: Written) -> Iterator[Entry]:
 def _score(segment: dict[str, Any]) -> float:
     """Of a JSON's segment; 1 where it has none."""
     stated = segment.get("score")
-    with suppress(ValueError, TypeError):
+    with suppress(ValueError, TypeError, OverflowError):
         if isfinite(score := 1.0 if stated is None else float(stated)):
             return score
     raise InputError(f"segment {segment['id']} has the score {stated!r}; expected a number, or no score.")

@@ -21,7 +21,7 @@ def left_to_predict(log: PredictionLog, jobs: Sequence[ImageJob], out: Location,
     left: list[ImageJob] = []
     again: dict[str, list[str]] = {"the files have changed since": [], "their PNGs are gone": []}
     changed, gone = again.values()
-    is_written = _written(out)
+    is_written = _written(out) if log.done else bool
     for job in jobs:
         source = absolute(job.source)
         before = log.done.get(str(source))

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from export_forms import labelme_json, save_numbers
 from PIL import Image
+from raw_png import GRAY, write_png
 
 from unipan.classes import ClassTable
 from unipan.errors import InputError, noted
 from unipan.tools.convert.cityscapes import splits_with_truth
 from unipan.tools.convert.instances import InstanceSource
+from unipan.tools.convert.label_maps import read_label_map
 from unipan.tools.convert.labelme import LabelmeSource, classes_of_labels, read_labelme
 from unipan.tools.convert.pairs import PairSource
 from unipan.tools.convert.source import Source, check_size, read_categories, safe_name
@@ -165,6 +167,16 @@ def test_maps_of_numbers(tmp_path: Path) -> None:
     (tmp_path / "semantic" / "a.png").write_bytes(b"\x89PNG\r\n")
     with pytest.raises(InputError, match=r"cannot read .*semantic/a\.png"):
         source[0]
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+def test_numbers_of_few_bits_are_those_in_the_file(depth: int, tmp_path: Path) -> None:
+    """Pillow stretches gray of 2 and 4 bits to 0..255."""
+    numbers = np.arange(8) % 2**depth
+    bits = "".join(f"{number:0{depth}b}" for number in numbers)
+    row = int(bits, 2).to_bytes(depth, "big")
+    path = write_png(tmp_path / "a.png", width=8, depth=depth, color=GRAY, row=row)
+    assert read_label_map(path)[0].tolist() == numbers.tolist()
 
 
 def test_files_that_have_no_partner(tmp_path: Path) -> None:

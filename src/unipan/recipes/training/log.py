@@ -72,7 +72,7 @@ class Log(Hook):
 
     def after_step(self, step: Step) -> None:
         own = {"step": step.index, **step_numbers(step)}
-        if taken := own.keys() & step.fields.keys():
+        if taken := (own.keys() | {"left_out"}) & step.fields.keys():
             raise InputError(f"a hook's field {min(taken)!r} is one that the log has itself; name it otherwise.")
         line = own | {name: _plain(name, value) for name, value in step.fields.items()}
         self.note(line)
@@ -96,14 +96,12 @@ def _plain(name: str, value: Any) -> Any:
     """A field as JSON has it: NumPy's and PyTorch's numbers are plain ones, and null what is not finite. Raises: InputError."""
     if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
         value = value.item()
-    value = None if isinstance(value, float) and not isfinite(value) else value
     try:
-        json.dumps(value, allow_nan=False)
+        return json.loads(json.dumps(value), parse_constant=lambda _: None)
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(
             f"a hook's field {name!r} is {value!r}, which no JSON holds ({error}); give numbers or texts."
         ) from error
-    return value
 
 
 def _rounded(value: float, digits: int) -> float | None:

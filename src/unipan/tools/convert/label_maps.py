@@ -10,7 +10,7 @@ from unipan.classes import VOID, ClassTable
 from unipan.data.coco_json import listing
 from unipan.errors import InputError
 from unipan.ops.images import UNREADABLE, is_file, open_image, plain_numbers
-from unipan.ops.upright import EXIF_ORIENTATION
+from unipan.ops.upright import EXIF_ORIENTATION, TURNED
 
 LARGEST = 2**16 - 1
 
@@ -24,8 +24,9 @@ def read_label_map(path: Path) -> NDArray[np.int32]:
         raise InputError(f"there is no file {path}; expected a PNG of one number a pixel, named like its image.")
     try:
         with open_image(path) as file:
-            kind, mode, turned = file.format, file.mode, file.getexif().get(EXIF_ORIENTATION, 1) > 1
+            kind, mode = file.format, file.mode
             numbers = plain_numbers(file) if mode in PLAIN_MODES else None
+            turned = file.getexif().get(EXIF_ORIENTATION) in TURNED  # last: to look for it loads the file
     except UNREADABLE as error:
         raise InputError(f"cannot read {path}: {error}. Expected a complete PNG file.") from error
     if turned:  # by whom, and whether its numbers were turned too, no one can tell
