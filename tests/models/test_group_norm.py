@@ -1,8 +1,5 @@
 """GroupNorm where a group holds a single value: 0 before the affine step, as its formula says; elsewhere PyTorch's own."""
 
-from typing import Any
-
-import pytest
 import torch
 from torch import nn
 
@@ -29,27 +26,3 @@ def test_elsewhere_it_is_pytorchs() -> None:
     theirs.load_state_dict(norm.state_dict())
     image = torch.randn(2, 48, 3, 5)
     assert torch.equal(norm(image), theirs(image))
-
-
-@pytest.mark.parametrize("count", [0, 1, 3])
-def test_a_graph_takes_any_count_and_none(any_count: Any, count: int) -> None:
-    """As of a mask head for the detections of an image, of which there may be none."""
-    norm, session = any_count
-    maps = torch.randn(count, 48, 3, 5)
-    (found,) = session.run(None, {"input": maps.numpy()})
-    torch.testing.assert_close(torch.from_numpy(found), norm(maps), rtol=1e-5, atol=1e-5)
-
-
-@pytest.fixture(scope="module")
-def any_count() -> Any:
-    """A norm, and its graph for any number of maps."""
-    pytest.importorskip("onnxscript", reason="the export extra is not installed")
-    runtime = pytest.importorskip("onnxruntime", reason="the export extra is not installed")
-    norm = group_norm(48).eval()
-    for parameter in norm.parameters():
-        nn.init.normal_(parameter)
-    shapes = ({0: torch.export.Dim.DYNAMIC},)
-    program = torch.export.export(norm, (torch.randn(2, 48, 3, 5),), dynamic_shapes=shapes, strict=False)
-    exported = torch.onnx.export(program, dynamo=True, verbose=False, optimize=False)
-    assert exported is not None
-    return norm, runtime.InferenceSession(exported.model_proto.SerializeToString())

@@ -25,6 +25,7 @@ from unipan.data.scenes.dataset import SceneDataset
 from unipan.data.scenes.materials import scene_classes
 from unipan.errors import InputError
 from unipan.models.build import build_network
+from unipan.models.feature_decoder import group_norm
 from unipan.ops.images import read_image
 from unipan.overrides import Overrides
 from unipan.predictor import Predictor, load
@@ -322,3 +323,26 @@ def test_every_kind_of_network(kind: str, threshold: float, tmp_path: Path) -> N
         ids = compiled({"image": image.numpy()})["ids"]
         pixels, total = pixels + (ids == predictor(image).ids.numpy()).sum(), total + ids.size
     assert pixels >= 0.995 * total
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_norm_in_a_graph_takes_any_count_and_none(any_count: Any, count: int) -> None:
+    """As of a mask head for the detections of an image, of which there may be none."""
+    norm, session = any_count
+    maps = torch.randn(count, 48, 3, 5)
+    (found,) = session.run(None, {"input": maps.numpy()})
+    torch.testing.assert_close(torch.from_numpy(found), norm(maps), rtol=1e-5, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def any_count() -> Any:
+    """A norm, and its graph for any number of maps."""
+    runtime = pytest.importorskip("onnxruntime", reason="the export extra is not installed")
+    norm = group_norm(48).eval()
+    for parameter in norm.parameters():
+        torch.nn.init.normal_(parameter)
+    shapes = ({0: torch.export.Dim.DYNAMIC},)
+    program = torch.export.export(norm, (torch.randn(2, 48, 3, 5),), dynamic_shapes=shapes, strict=False)
+    exported = torch.onnx.export(program, dynamo=True, verbose=False, optimize=False)
+    assert exported is not None
+    return norm, runtime.InferenceSession(exported.model_proto.SerializeToString())

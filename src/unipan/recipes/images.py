@@ -1,5 +1,6 @@
 """The images that a verb looks at: files and folders, or held-out images of a run."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -32,8 +33,7 @@ class Entry(NamedTuple):
 
 def check_either(images: Sequence[Path], samples: int, root: str | None) -> None:
     """Raises: InputError unless images are named or so many held-out ones are asked for, whose data set is at `root`."""
-    samples = whole_number("samples", samples, lowest=0)
-    if bool(images) == bool(samples):
+    if bool(images) == bool(samples) or whole_number("samples", samples, lowest=-sys.maxsize) < 0:
         came = f"{plural(len(images), 'image path')} and --samples {samples}"
         raise InputError(f"{came} came; name images, or give --samples above 0.")
     if root is not None and not samples:
