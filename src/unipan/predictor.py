@@ -152,9 +152,8 @@ class Predictor:
         threshold = Overrides(threshold=threshold).threshold  # which refuses one that is none
         sizes = [self.network_size((image.shape[1], image.shape[2])) for image in images]
         batch = network_batch(images, sizes, self.device)
-        admission = self.admission._replace(
-            every_mask=every_mask, **({} if threshold is None else {"score_threshold": threshold})
-        )
+        own = {} if threshold is None else {"score_threshold": threshold}
+        admission = self.admission._replace(every_mask=every_mask, **own)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
             outputs = self.network(batch, sizes, admission=admission)
         return [Inference(outputs.of_image(i), image, sizes[i], admission) for i, image in enumerate(images)]
