@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 import torch
 from pair import command, meet_again
-from process_cases import LONG, LOWERED, ONE_SIDED, SHARED, SHORT, Trained, train_case
+from process_cases import LONG, LOWERED, ONE_SIDED, ROUNDED, SHARED, SHORT, Trained, train_case
 from torch import nn
 
 from unipan.checkpoint import RunFolder
@@ -38,6 +38,11 @@ def one_sided(folder: Path) -> Trained:
 
 
 def in_float32(folder: Path) -> Trained:
+    return train_case(ROUNDED, folder)
+
+
+def for_longer(folder: Path) -> Trained:
+    """Not in WORK: only a slow test asks for it."""
     return train_case(LONG, folder)
 
 

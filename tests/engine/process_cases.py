@@ -175,10 +175,11 @@ def losses_of(trained: Trained) -> Tensor:
     return torch.tensor([list(step.losses.values()) for step in trained.steps], dtype=torch.float64)
 
 
-SHARED = Case(steps=20, group=2)
+SHARED = Case(steps=10, group=2)
 """Two stages with masks, Lovasz losses over groups of two images; over two processes each group stays in one."""
 ONE_SIDED = Case(steps=8, kind="one_stage", empty_half=True)
 SHORT = Case(steps=3)
 FULL = Case(steps=3, precision="fp32")
-LONG = Case(steps=20, group=2, precision="fp32", rates="warm-up")
+ROUNDED = Case(steps=8, group=2, precision="fp32", rates="warm-up")
+LONG = replace(ROUNDED, steps=20)
 LOWERED = Case(steps=3, precision="bf16")
