@@ -1,5 +1,6 @@
 """The schedules and single steps by hand, and optimisers that go on where they stopped."""
 
+from copy import deepcopy
 from dataclasses import replace
 from itertools import pairwise
 from math import sqrt
@@ -178,6 +179,29 @@ def test_the_state_is_all_that_must_be_saved(kind: Optimizer) -> None:
     for number in range(2, 4):
         step(third, optimizer, number)
     assert not torch.equal(third.linear.weight, whole.linear.weight), "momentum must matter, or the test above shows nothing"
+
+
+@pytest.mark.parametrize("kind", get_args(Optimizer))
+def test_a_weight_may_have_its_first_gradient_late(kind: Optimizer) -> None:
+    """It then makes the step that it would have made as its first; before, no loss had reached it. A run may go on in between."""
+    network = nn.ModuleDict({"early": nn.Linear(2, 1), "late": nn.Linear(2, 1)})
+    optimizer = build_optimizer(network, kind, momentum=0.9, weight_decay=0.0)
+    set_learning_rate(optimizer, 0.1)
+    next(network.children())(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    state = deepcopy(training_state(1, network, optimizer, {}))
+    assert set(state.momentum) == {"early.weight", "early.bias"}
+    resumed = deepcopy(network)
+    resumed_optimizer = build_optimizer(resumed, kind, momentum=0.9, weight_decay=0.0)
+    set_learning_rate(resumed_optimizer, 0.1)
+    restore_optimizer(resumed_optimizer, resumed, state)
+    before = network.get_parameter("late.weight").detach().clone()
+    for own, steps in ((network, optimizer), (resumed, resumed_optimizer)):
+        own.zero_grad()
+        torch.cat([layer(torch.ones(1, 2)) for layer in own.children()]).sum().backward()
+        steps.step()
+        torch.testing.assert_close(own.get_parameter("late.weight"), before - 0.1)  # its gradient is 1, as Adam makes of any
+    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), resumed.parameters(), strict=True))
 
 
 def test_before_the_first_step_there_is_no_momentum() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import cos, pi
-from typing import assert_never
+from typing import Any, assert_never
 
 import torch
 from torch import Tensor, nn
@@ -65,10 +65,25 @@ def build_optimizer(network: nn.Module, kind: Optimizer, *, momentum: float, wei
     ]
     match kind:
         case "sgd":
-            return torch.optim.SGD(groups, lr=0.0, momentum=momentum, fused=True)
+            optimizer = torch.optim.SGD(groups, lr=0.0, momentum=momentum, fused=True)
+            if momentum:
+                optimizer.register_step_pre_hook(_momentum_from_zero)
+            return optimizer
         case "adamw":
             return torch.optim.AdamW(groups, lr=0.0, betas=(momentum, SQUARES_DECAY), fused=True)
     assert_never(kind)
+
+
+def _momentum_from_zero(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    """Give every weight that has its first gradient a momentum of 0, by which the step is what it is without one.
+
+    PyTorch's fused step takes no weights with a momentum together with weights that have none yet, as the weights are that no loss
+    has reached before.
+    """
+    for group in optimizer.param_groups:
+        for weight in group["params"]:
+            if weight.grad is not None and "momentum_buffer" not in optimizer.state[weight]:
+                optimizer.state[weight]["momentum_buffer"] = torch.zeros_like(weight, memory_format=torch.preserve_format)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
