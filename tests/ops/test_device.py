@@ -1,12 +1,13 @@
 """Devices by name, by number and as torch has them; one that is not there is refused in a sentence."""
 
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
 
 from unipan.errors import InputError
-from unipan.ops.device import find_device
+from unipan.ops.device import find_device, where_float64_is
 
 
 @pytest.mark.parametrize("device", ["cpu", torch.device("cpu")])
@@ -36,3 +37,11 @@ def test_a_gpu_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
         assert find_device(device) == torch.device("cuda", 1)
     with pytest.raises(InputError, match="cuda:2"):
         find_device("cuda:2")
+
+
+def test_what_is_to_be_float64_leaves_mps() -> None:
+    """Stood in for, since no machine of ours has it."""
+    here, there = torch.ones(2), Mock(spec=torch.Tensor)
+    there.device = torch.device("mps")
+    assert where_float64_is(here) is here
+    assert where_float64_is(there) is there.cpu.return_value

@@ -16,6 +16,7 @@ from unipan.data.loader import training_batches
 from unipan.engine.fit import Step
 from unipan.engine.interrupt import Stopped, requests_to_stop
 from unipan.engine.processes import Processes
+from unipan.errors import OthersUnreachable
 from unipan.recipes.train import train
 from unipan.recipes.training.checkpoints import newest_state, saved_steps
 from unipan.recipes.training.hooks import StopRequest
@@ -50,6 +51,26 @@ def test_a_signal_is_answered_at_once_and_during_the_last_step_stops_nothing(cap
     assert steps[1].stop is None
 
 
+class OneAsks(Processes):
+    """Of several processes, of which at least one says yes."""
+
+    def any_of(self, flag: bool) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("index", [2, 3])
+def test_a_reason_that_a_hook_of_one_process_gives_ends_all(index: int) -> None:
+    """Or they would wait for each other in different places, with nothing saved."""
+    hook = StopRequest(RunFolder(Path("run")), 3, 1, OneAsks(0, 2), "say it again")
+    own, other = (Step(index=index, losses={}, learning_rate=0.1, stop=reason) for reason in (StopIteration("enough"), None))
+    for step in (own, other):
+        hook.after_step(step)
+    hook.close()
+    assert isinstance(own.stop, StopIteration)
+    assert isinstance(other.stop, OthersUnreachable)
+    assert f"another process has ended the training after step {index} of 3, which is saved" in str(other.stop)
+
+
 def test_signals_to_the_whole_job_do_not_take_the_data_away(tiny_config: Config) -> None:
     """A terminal's Ctrl-C and many schedulers' SIGTERM reach the loader's processes too, while the trainer still needs them."""
     batches = training_batches(step_batches(tiny_config, training_dataset(tiny_config.data, 0)), range(8), 1)
@@ -82,6 +103,20 @@ def test_the_former_handlers_return_after_an_error() -> None:
     with pytest.raises(ZeroDivisionError), requests_to_stop(print):
         raise ZeroDivisionError
     assert signal.getsignal(signal.SIGINT) == former
+
+
+def test_a_former_handler_that_python_does_not_know_becomes_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`signal.signal` gives None for one that a library has set in C, and takes none."""
+    known = signal.signal
+    monkeypatch.setattr(signal, "signal", lambda number, handler: known(number, handler) and None)
+    former = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with requests_to_stop(print):
+            pass
+        assert [signal.getsignal(number) for number in former] == [signal.SIG_DFL] * 2
+    finally:
+        for number, handler in former.items():
+            known(number, handler)
 
 
 def test_training_in_a_thread_leaves_signals_alone() -> None:

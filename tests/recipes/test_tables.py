@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import stdev
 
 import pytest
+import torch
 
 from unipan.cli import main
 from unipan.config import Config
@@ -63,6 +64,15 @@ def test_finished_runs_are_reused(table_c: FilledTable, base: Config, out: Path,
     content = json.loads((out / "table_c.json").read_text())
     assert content["seeds"] == [0, 3]
     assert content["rows"]["predicted"]["PQ"]["seeds"] == list(dict(table_c.rows)["predicted"][0].seeds)
+
+
+def test_they_are_evaluated_where_they_are_trained(
+    table_c: FilledTable, base: Config, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(trials, "find_device", lambda device: asked.append(device) or torch.device("meta"))
+    predictor = trials.predictor_of(next(out.glob("*-seed0")), base.inference, base.data, trim=True)
+    assert (asked, predictor.device.type) == ([base.train.device], "meta")
 
 
 def test_other_weights_are_evaluated_again(table_c: FilledTable, base: Config, out: Path, tmp_path: Path) -> None:

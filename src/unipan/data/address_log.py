@@ -22,7 +22,7 @@ class AddressLog(PredictionLog):
         known = files_below(folder)
         path = Path(self._own.name) / "panoptic.jsonl"
         if resume and known:
-            path.write_bytes(_joined(known))
+            _join(known, path)
         else:
             remove(known)
         super().__init__(path, origin, resume=resume, called=folder)
@@ -49,10 +49,11 @@ class AddressLog(PredictionLog):
             self._sent += len(content)
 
 
-def _joined(pieces: list[Address]) -> bytes:
-    content = b""
-    for piece in pieces:
-        if piece.path.name != f"{len(content):015}.jsonl":
-            raise InputError(f"{piece} does not follow the piece before it; leave --skip-done out, and all is predicted again.")
-        content += read_bytes(piece)
-    return content
+def _join(pieces: list[Address], path: Path) -> None:
+    with path.open("wb") as log:
+        for piece in pieces:
+            if piece.path.name != f"{log.tell():015}.jsonl":
+                raise InputError(
+                    f"{piece} does not follow the piece before it; leave --skip-done out, and all is predicted again."
+                )
+            log.write(read_bytes(piece))

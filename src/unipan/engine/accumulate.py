@@ -60,7 +60,7 @@ class Accumulation:
     @staticmethod
     def _loss(criterion: Terms, own: Mapping[str, Term], step: Mapping[str, Term]) -> Tensor:
         return criterion.weigh(
-            {name: Term(term.sum, term.sum.new_tensor(float(step[name].count))) for name, term in own.items()}
+            {name: Term(term.sum, term.sum.new_full((), float(step[name].count))) for name, term in own.items()}
         ).total
 
 

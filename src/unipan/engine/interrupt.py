@@ -46,4 +46,4 @@ def requests_to_stop(understood: Callable[[signal.Signals], None]) -> Iterator[A
         yield lambda: came[0] if came else None
     finally:
         for number, handler in former.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: one that is not Python's own

@@ -77,8 +77,7 @@ def build_optimizer(network: nn.Module, kind: Optimizer, *, momentum: float, wei
 def _momentum_from_zero(optimizer: torch.optim.Optimizer, *_: Any) -> None:
     """Give every weight that has its first gradient a momentum of 0, by which the step is what it is without one.
 
-    PyTorch's fused step takes no weights with a momentum together with weights that have none yet, as the weights are that no loss
-    has reached before.
+    PyTorch's fused step takes no weights with a momentum together with weights that have none, as those that no loss has reached.
     """
     for group in optimizer.param_groups:
         for weight in group["params"]:

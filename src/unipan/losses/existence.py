@@ -16,5 +16,5 @@ def existence_terms(outputs: Outputs, targets: Sequence[Target]) -> dict[str, Te
     for logits, detections, admitted, target in images:
         matched = match_detections(detections.boxes[admitted], detections.labels[admitted], target) >= 0
         loss = F.binary_cross_entropy_with_logits(logits, matched.to(logits.dtype), reduction="sum")
-        parts.append({"existence": Term(loss, loss.new_tensor(float(len(logits))))})
+        parts.append({"existence": Term(loss, loss.new_full((), len(logits)))})
     return add_terms(parts)

@@ -113,7 +113,7 @@ def mask_loss(
         crop_instances(target.instances, r.boxes, r.matched, logits.shape[-1]) for target, r in zip(targets, regions, strict=True)
     ]
     hinge = lovasz_hinge(logits.flatten(1), torch.cat(truth).flatten(1))
-    return {"mask": Term(hinge.sum(), hinge.new_tensor(float(len(hinge))))}
+    return {"mask": Term(hinge.sum(), hinge.new_full((), len(hinge)))}
 
 
 def add_masks(

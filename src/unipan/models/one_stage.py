@@ -155,7 +155,7 @@ class OneStageDetector(nn.Module):
         wanted[image, location, true_labels - 1] = 1.0
         boxes = self.coder.decode(predictions.distances[image, location], cells[location])
         centerness = centeredness(self.coder.encode(cells[location], true_boxes))
-        count = boxes.new_tensor(float(len(thing)))
+        count = boxes.new_full((), len(thing))
         losses = {
             "box_class": sigmoid_focal_loss(predictions.class_logits, wanted, reduction="sum"),
             "box_regression": generalized_box_iou_loss(boxes, true_boxes, reduction="sum"),

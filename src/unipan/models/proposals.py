@@ -138,7 +138,7 @@ class ProposalNetwork(nn.Module):
         starts = range(0, len(drawn) * len(anchors), len(anchors))
         positive = torch.cat([first + some for first, (some, _) in zip(starts, drawn, strict=True)])
         sampled = torch.cat([positive, *(first + some for first, (_, some) in zip(starts, drawn, strict=True))])
-        count = objectness.new_tensor(float(len(sampled)))
+        count = objectness.new_full((), len(sampled))
         class_loss = F.binary_cross_entropy_with_logits(objectness[sampled, 0], torch.cat(labels)[sampled], reduction="sum")
         box_loss = F.smooth_l1_loss(deltas[positive], wanted[positive], beta=SMOOTH_L1_BETA, reduction="sum")
         return {"rpn_objectness": Term(class_loss, count), "rpn_box": Term(box_loss, count)}

@@ -190,7 +190,7 @@ class TwoStageDetector(nn.Module):
 
     def _box_losses(self, logits: Tensor, deltas: Tensor, boxes: Tensor, regions: Regions, target: Target) -> dict[str, Term]:
         """Cross-entropy over all sampled regions; smooth L1 over the positive ones' deltas, of their own class or of all."""
-        count = logits.new_tensor(float(len(regions.chosen)))
+        count = logits.new_full((), len(regions.chosen))
         positive = torch.where(regions.labels > 0)[0]
         class_loss = F.cross_entropy(logits, regions.labels, reduction="sum")
         wanted = self.roi_heads.box_coder.encode_single(target.boxes[regions.matched[positive]], boxes[positive])

@@ -4,6 +4,7 @@ import os
 import sys
 
 import torch
+from torch import Tensor
 
 from unipan.errors import InputError
 
@@ -29,6 +30,11 @@ def find_device(device: str | int | torch.device) -> torch.device:
             f"the device is to be {device}, but PyTorch finds none on this machine; choose auto or {', '.join(found)}."
         )
     return wanted
+
+
+def where_float64_is(values: Tensor) -> Tensor:
+    """The values where they can be made float64, which MPS has not: on the CPU then."""
+    return values.cpu() if values.device.type == "mps" else values
 
 
 def peak_memory_mib(gpu: torch.device | None = None) -> float:

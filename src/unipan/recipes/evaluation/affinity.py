@@ -7,6 +7,7 @@ from torch import Tensor
 from unipan.answer import Inference
 from unipan.metrics.affinity import AffinityCounts, affinity_counts, thing_means
 from unipan.models.decode import best_channel
+from unipan.ops.device import where_float64_is
 from unipan.ops.id_lookup import indices_of
 from unipan.ops.upsample import STRIDE
 from unipan.types import PanopticMap, Segment, Size
@@ -14,7 +15,7 @@ from unipan.types import PanopticMap, Segment, Size
 
 def affinity_of(inference: Inference, truth: PanopticMap) -> AffinityCounts:
     """All measures of one image; nothing where no affinity is learnt."""
-    features = inference.outputs.affinity[0]
+    features = where_float64_is(inference.outputs.affinity[0])
     if not len(features):
         return AffinityCounts()
     things, labels = things_of_cells(truth, (features.shape[-2], features.shape[-1]), inference.network_size)
@@ -28,7 +29,7 @@ def pixel_counts(inference: Inference, truth: PanopticMap, things: Tensor) -> Af
     things: of `things_of_cells`. A pixel's products with the things' means are those of the cells around it, by the shares that
     bring logits to pixels: cells on an outline, which hold two things, are told apart by them.
     """
-    features, network_size = inference.outputs.affinity[0].float(), inference.network_size
+    features, network_size = where_float64_is(inference.outputs.affinity[0].float()), inference.network_size
     size = (truth.ids.shape[0], truth.ids.shape[1])
     true_things = _things(truth)
     labels = torch.tensor([segment.class_index for segment in true_things])
@@ -39,6 +40,7 @@ def pixel_counts(inference: Inference, truth: PanopticMap, things: Tensor) -> Af
         if len(own) < 2:
             continue
         products = (means[own].float() @ features.flatten(1)).unflatten(1, features.shape[1:])
+        products = products.to(inference.outputs.affinity[0].device)
         nearest = best_channel(products, network_size, size, inference.outputs.upsampling[0]).cpu().numpy()
         true = indices_of(truth.ids.numpy(), [true_things[index].id for index in own])
         judged = true < len(own)

@@ -16,6 +16,7 @@ from unipan.engine.processes import this_process
 from unipan.errors import InputError
 from unipan.files import write_json
 from unipan.models.build import untrained_network
+from unipan.ops.device import find_device
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor
 from unipan.recipes.evaluate import evaluate_predictor, evaluation_title
@@ -63,7 +64,7 @@ def predictor_of(
     config = overrides.applied_to(_trimmed(replace(found, inference=inference, data=data), trim=trim))
     network = untrained_network(config, classes)
     load_model(folder.model, network)
-    return Predictor(network, classes, config)
+    return Predictor(network.to(find_device(config.train.device)), classes, config)
 
 
 def _trimmed(config: Config, *, trim: bool) -> Config:

@@ -17,6 +17,7 @@ from unipan.engine.interrupt import Stopped, requests_to_stop
 from unipan.engine.processes import Processes
 from unipan.engine.runtime import Runtime
 from unipan.engine.trackers import open_trackers
+from unipan.errors import OthersUnreachable
 from unipan.recipes.training.checkpoints import Checkpoints
 from unipan.recipes.training.health import Health
 from unipan.recipes.training.log import Log, Stopwatch, read_log, trim_log
@@ -101,6 +102,10 @@ class StopRequest(Hook):
 
     def after_step(self, step: Step) -> None:
         self._under_way = step.index + 1
+        if self.processes.any_of(step.stop is not None):  # a hook's own reason in one of them ends all
+            where = f"after step {step.index} of {self.steps}, which is saved"
+            step.stop = step.stop or OthersUnreachable(f"a hook of another process has ended the training {where}.")
+            return
         if step.index == self.steps:
             return
         step.should_stop = self.processes.any_of(step.should_stop)  # a hook may have asked in one of them
