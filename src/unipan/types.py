@@ -139,7 +139,7 @@ class Batch:
     """B images, padded with zeros at the right and the bottom to one size."""
 
     images: Tensor
-    """(B, 3, H, W) float RGB in 0..1."""
+    """(B, 3, H, W) uint8 RGB: a quarter of what floats would be, from loader processes and to a GPU (`unit_floats` there)."""
     sizes: tuple[Size, ...]
     """Each image's true size; the rest is padding."""
     targets: tuple[Target, ...]

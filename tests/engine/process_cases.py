@@ -21,6 +21,7 @@ from unipan.engine.optimize import build_optimizer, learning_rate
 from unipan.engine.runtime import Runtime
 from unipan.losses.build import build_criterion
 from unipan.models.build import build_network
+from unipan.ops.unit_floats import unit_floats
 from unipan.presets import cityscapes_r50, scenes
 from unipan.types import Admission, Batch, Target
 
@@ -97,7 +98,7 @@ def prepared_for(case: Case, batches: Iterator[Batch], positions: range) -> Iter
             targets = [without_things(t) if position >= BATCH // 2 else t for position, t in zip(positions, targets, strict=True)]
         images = batch.images
         if case.precision == "fp64":
-            images, targets = images.double(), [replace(target, boxes=target.boxes.double()) for target in targets]
+            images, targets = unit_floats(images).double(), [replace(target, boxes=target.boxes.double()) for target in targets]
         yield replace(batch, images=images, targets=tuple(targets))
 
 

@@ -165,6 +165,13 @@ def test_a_batch_with_nan_pixels_can_be_kept_too(tmp_path: Path) -> None:
     assert_same_batch(load_batch(path).batch, batch(value=nan))
 
 
+def test_bytes_stay_bytes(tmp_path: Path) -> None:
+    path, loaded = tmp_path / "batch.safetensors", replace(batch(), images=torch.full((2, 3, 4, 6), 200, dtype=torch.uint8))
+    save_batch(path, SavedBatch(1, loaded, ("mask",)))
+    assert load_batch(path).batch.images.dtype == torch.uint8
+    assert_same_batch(load_batch(path).batch, loaded)
+
+
 @pytest.mark.parametrize("harm", ["missing", "text", "other", "cut", "shape", "names"])
 def test_a_file_that_is_no_batch_is_refused(harm: str, tmp_path: Path) -> None:
     path = tmp_path / "batch.safetensors"

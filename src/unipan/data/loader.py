@@ -37,7 +37,7 @@ def collate(items: Sequence[TrainingItem]) -> Batch:
     sizes = tuple((item.image.shape[-2], item.image.shape[-1]) for item in items)
     targets = [item.target for item in items]
     height, width = max(size[0] for size in sizes), max(size[1] for size in sizes)
-    images = torch.zeros(len(items), 3, height, width)
+    images = torch.zeros(len(items), 3, height, width, dtype=torch.uint8)
     instances = torch.full((len(items), height, width), -1, dtype=torch.int32)
     semantic = torch.full((len(items), height, width), VOID, dtype=torch.int16)
     for position, (item, (h, w)) in enumerate(zip(items, sizes, strict=True)):

@@ -15,7 +15,7 @@ from unipan.types import PanopticMap, Sample, Target
 class TrainingItem(NamedTuple):
     """One training image."""
 
-    image: Tensor  # (3, H, W) float RGB in 0..1
+    image: Tensor  # (3, H, W) uint8 RGB
     target: Target
     name: str
     skipped: tuple[str, ...] = ()  # what was wrong with the faulty samples in whose place this one came
@@ -35,7 +35,7 @@ def training_item(
     if giver:
         image, truth = paste_things(image, truth, *_view(giver, augmentation, random), random)
     target = make_target(truth, min_thing_px=min_thing_px, seed=seed)
-    return TrainingItem(image.float() / 255, target, sample.file_name)
+    return TrainingItem(image, target, sample.file_name)
 
 
 def _view(sample: Sample, augmentation: Augmentation, random: np.random.Generator) -> tuple[Tensor, PanopticMap]:

@@ -12,6 +12,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from unipan.ops.sizes import resized_size
+from unipan.ops.unit_floats import unit_floats
 from unipan.types import Size
 
 
@@ -127,7 +128,6 @@ def network_batch(images: Sequence[Tensor], sizes: Sequence[Size], device: torch
     """Images (3, h, w) uint8, each resized to its size as training's are, as (B, 3, H, W) floats 0..1 with zeros around them."""
     height, width = max(h for h, _ in sizes), max(w for _, w in sizes)
     batch = torch.zeros(len(images), 3, height, width, device=device)
-    white = torch.full((), 255.0, device=device)  # a tensor: by a number CUDA does not divide, but multiplies by 1 / 255
     for padded, image, (h, w) in zip(batch, images, sizes, strict=True):
-        padded[:, :h, :w] = resized(image, (h, w)).to(device).float().div(white)  # sent as bytes, a quarter of the floats'
+        padded[:, :h, :w] = unit_floats(resized(image, (h, w)).to(device))  # sent as bytes, a quarter of the floats'
     return batch

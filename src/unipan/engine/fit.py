@@ -15,6 +15,7 @@ from unipan.engine.guards import GRADIENT, Guard
 from unipan.engine.optimize import set_learning_rate
 from unipan.engine.runtime import Runtime
 from unipan.errors import InputError
+from unipan.ops.unit_floats import unit_floats
 from unipan.terms import Losses, Term
 from unipan.types import Admission, Batch, Outputs, Target
 
@@ -112,7 +113,7 @@ class Trainer:
     def _terms(self, index: int, batch: Batch) -> dict[str, Term]:
         torch.manual_seed((self.seed * 1_000_003 + index) % 2**63)
         batch = batch.to(self.runtime.device)
-        outputs = self.network(batch.images, batch.sizes, batch.targets, admission=self.admission)
+        outputs = self.network(unit_floats(batch.images), batch.sizes, batch.targets, admission=self.admission)
         return self.criterion.terms(outputs, batch.targets)
 
 

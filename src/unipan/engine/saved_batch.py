@@ -16,6 +16,8 @@ from unipan.types import Batch, Target
 KIND = "batch"
 PARTS = ("boxes", "labels", "instances", "semantic")
 """A target's tensors; image i's are named `target.i.PART`."""
+IMAGES = (torch.uint8, torch.float32)
+"""What images are stored as; earlier versions stored floats 0..1, which learn alike."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def _assembled(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Saved
             raise ValueError(f"image {i}'s {wrong[0]} have the shape {tuple(parts[wrong[0]].shape)}")
         targets.append(Target(**parts, seed=int(seed)))
     images, names = tensors["images"], tuple(str(name) for name in facts["names"])
-    if images.ndim != 4 or images.shape[:2] != (len(sizes), 3) or len(names) != len(sizes) or not images.dtype == torch.float32:
+    if images.ndim != 4 or images.shape[:2] != (len(sizes), 3) or len(names) != len(sizes) or images.dtype not in IMAGES:
         raise ValueError(f"{len(sizes)} sizes and {len(names)} names came with images {tuple(images.shape)} {images.dtype}")
     batch = Batch(images=images, sizes=sizes, targets=tuple(targets), names=names)
     return SavedBatch(int(facts["step"]), batch, tuple(facts["broken"]))

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import torch
 from PIL import Image
 
 from unipan.classes import ClassTable
@@ -54,9 +53,8 @@ def _sheet(items: list[TrainingItem], classes: ClassTable, *, names: bool) -> Im
 
 
 def _pair(item: TrainingItem, classes: ClassTable, *, names: bool) -> tuple[Image.Image, Image.Image]:
-    pixels = (item.image * 255).round().to(torch.uint8)
-    scale = readable_scale(pixels.shape[2], pixels.shape[1])
-    return enlarge(as_pil(pixels), scale), draw_target(pixels, item.target, classes, scale=scale, names=names)
+    scale = readable_scale(item.image.shape[2], item.image.shape[1])
+    return enlarge(as_pil(item.image), scale), draw_target(item.image, item.target, classes, scale=scale, names=names)
 
 
 def _caption(item: TrainingItem) -> str:

@@ -12,6 +12,7 @@ from unipan.errors import InputError
 from unipan.losses.build import criterion_of
 from unipan.models.build import untrained_network
 from unipan.ops.device import find_device
+from unipan.ops.unit_floats import unit_floats
 from unipan.recipes.training.checkpoints import newest_state
 from unipan.recipes.training.setup import training_admission
 from unipan.types import Batch
@@ -36,7 +37,7 @@ def replay(run: str | Path, batch: Path, *, device: Device = "auto") -> dict[str
     with torch.no_grad():
         for position, name in enumerate(saved.batch.names):
             one = _only(saved, position).to(find_device(device))
-            outputs = network(one.images, one.sizes, one.targets, admission=training_admission(config))
+            outputs = network(unit_floats(one.images), one.sizes, one.targets, admission=training_admission(config))
             losses[name] = loss_values(criterion(outputs, one.targets))
     return losses
 
