@@ -15,13 +15,14 @@ from unipan.config import Config
 from unipan.console import Table
 from unipan.data.statistics import SetStatistics
 from unipan.metrics.average_precision import AveragePrecision, Precision
-from unipan.metrics.calibration import NUM_BINS, UNITS, ScoreBins
+from unipan.metrics.calibration import NUM_BINS, ScoreBins
 from unipan.metrics.confusion import Confusion
-from unipan.metrics.pq import IOU_UNITS, PQCounts
+from unipan.metrics.pq import PQCounts
 from unipan.metrics.pq_dagger import ImageIoU
 from unipan.metrics.score import Score
 from unipan.metrics.segment_errors import KINDS, SegmentErrors
 from unipan.metrics.sizes import NUM_SIZES
+from unipan.metrics.units import UNITS
 from unipan.ops.segments import Label, panoptic_map
 from unipan.presets import PRESETS
 from unipan.recipes.evaluation.limits import Limits
@@ -47,10 +48,10 @@ TITLE = "panoptic_val2017_of_a_long_name.json, stuff under 4096 px trimmed"
 def evaluation_tables() -> list[Table]:
     def counts(*shape: int) -> PQCounts:
         many = np.full(shape, 123_456)
-        return PQCounts(many * IOU_UNITS, many, many, many)
+        return PQCounts(many * UNITS, many, many, many)
 
     pixels = Confusion(np.full((4, 5), 10**9))
-    stuff = ImageIoU(np.full(4, 5000 * IOU_UNITS), np.full(4, 5000))
+    stuff = ImageIoU(np.full(4, 5000 * UNITS), np.full(4, 5000))
     many = np.full((len(KINDS), 4), 123_456)
     errors = SegmentErrors(many, many, np.full((len(KINDS), NUM_SIZES), 123_456), counts(len(KINDS), 4))
     tens = np.full((NUM_BINS, 4), 123_456)

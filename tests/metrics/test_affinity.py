@@ -3,7 +3,8 @@ from math import isnan
 import pytest
 import torch
 
-from unipan.metrics.affinity import MARKED_CELLS, UNITS, AffinityCounts, affinity_counts
+from unipan.metrics.affinity import MARKED_CELLS, AffinityCounts, affinity_counts
+from unipan.metrics.units import UNITS
 
 THINGS = torch.tensor([0, 0, 0, 1, 1, 2, -1, -1])
 LABELS = torch.tensor([4, 4, 5])

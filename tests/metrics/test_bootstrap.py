@@ -4,7 +4,8 @@ from numpy.typing import NDArray
 
 from unipan.classes import ClassInfo, ClassTable
 from unipan.metrics.bootstrap import difference_interval, draw_images, drawn_pq
-from unipan.metrics.pq import IOU_UNITS, PQCounts, quality
+from unipan.metrics.pq import PQCounts, quality
+from unipan.metrics.units import UNITS
 
 CLASSES = ClassTable(
     tuple(
@@ -21,7 +22,7 @@ def random_image(random: np.random.Generator, *, matched: int = 4) -> PQCounts:
 
 
 def in_units(ious: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.rint(ious * IOU_UNITS).astype(np.int64)
+    return np.rint(ious * UNITS).astype(np.int64)
 
 
 def random_images(number: int, seed: int, *, matched: int = 4) -> list[PQCounts]:

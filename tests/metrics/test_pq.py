@@ -16,7 +16,8 @@ from pq_oracle import damaged, oracle
 from unipan.classes import ClassTable
 from unipan.data.coco_files import read_panoptic_file
 from unipan.errors import InputError
-from unipan.metrics.pq import IOU_UNITS, PQCounts, count, quality
+from unipan.metrics.pq import PQCounts, count, quality
+from unipan.metrics.units import UNITS
 from unipan.ops.segments import Label, panoptic_map
 from unipan.types import PanopticMap
 
@@ -113,7 +114,7 @@ def test_different_sizes_are_named() -> None:
 
 def test_quality_of_known_counts() -> None:
     counts = PQCounts(
-        np.array([IOU_UNITS * 3 // 2, 0, 0]),
+        np.array([UNITS * 3 // 2, 0, 0]),
         np.array([2, 0, 0]),
         np.array([1, 0, 0]),
         np.array([3, 1, 0]),

@@ -15,7 +15,8 @@ from unipan.config import Config, DataConfig
 from unipan.data.build import validation_dataset
 from unipan.errors import InputError
 from unipan.metrics.affinity import AffinityCounts
-from unipan.metrics.pq import IOU_UNITS, PQCounts, count, quality
+from unipan.metrics.pq import PQCounts, count, quality
+from unipan.metrics.units import UNITS
 from unipan.predictor import load
 from unipan.recipes.evaluation.affinity import things_of_cells
 from unipan.recipes.tables import trials
@@ -89,7 +90,7 @@ def test_each_head_is_read_as_suits_it_best_on_the_average_of_seeds(base: Config
 
     def counts(number: int) -> PQCounts:
         ones = np.ones(len(classes), np.int64)
-        return PQCounts(iou_units=number * IOU_UNITS * ones, matched=number * ones, extra=0 * ones, missed=(10 - number) * ones)
+        return PQCounts(iou_units=number * UNITS * ones, matched=number * ones, extra=0 * ones, missed=(10 - number) * ones)
 
     monkeypatch.setattr(methods, "read", found)
     monkeypatch.setattr(methods, "THRESHOLDS", (0.15, 0.3))

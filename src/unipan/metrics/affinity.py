@@ -11,15 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unipan.metrics.additive import Additive
+from unipan.metrics.units import UNITS
 
 MARKED_CELLS = 64
 """Cells of things of one image whose affinities to all cells are looked at, evenly spaced among them."""
 
 CELLS_AT_ONCE = 2**12
 """In double precision: of a large image all cells together would take longer to be given memory than to be multiplied."""
-
-UNITS = 2**40
-"""Shares are summed in whole units of 2^-40, which add up to the same sum in any order."""
 
 
 @dataclass(frozen=True)

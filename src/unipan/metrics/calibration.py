@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from unipan.classes import ClassTable
 from unipan.metrics.additive import Additive
 from unipan.metrics.segment_matching import Matching
+from unipan.metrics.units import UNITS
 
 NUM_BINS = 10
 """Of equal width; a score of 1 is in the last."""
-UNITS = 2**40
-"""Scores are summed in whole units of 2^-40, as IoUs are."""
 
 
 @dataclass(frozen=True)

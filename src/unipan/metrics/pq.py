@@ -16,11 +16,10 @@ from unipan.classes import ClassInfo, ClassTable
 from unipan.errors import InputError
 from unipan.metrics.additive import Additive
 from unipan.metrics.segment_matching import Matching, match_maps
+from unipan.metrics.units import UNITS
 from unipan.types import PanopticMap
 
-IOU_UNITS = 2**40
-"""In an IoU of 1."""
-MOST_PAIRS = 2**63 // IOU_UNITS - 1
+MOST_PAIRS = 2**63 // UNITS - 1
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class PQCounts(Additive):
     @property
     def iou_sum(self) -> NDArray[np.float64]:
         """Summed over matched pairs, each of which is off by at most 2^-41."""
-        return self.iou_units / IOU_UNITS
+        return self.iou_units / UNITS
 
     @staticmethod
     def zero(*shape: int) -> "PQCounts":
@@ -116,7 +115,7 @@ def count(predicted: PanopticMap, true: PanopticMap, num_classes: int) -> PQCoun
 def iou_units(iou: NDArray[np.float64], slots: NDArray[np.int64], num_slots: int) -> NDArray[np.int64]:
     """(num_slots,) sums of IoUs, (k,), by their slots, (k,), in units of 2^-40."""
     units = np.zeros(num_slots, dtype=np.int64)
-    np.add.at(units, slots, np.rint(iou * IOU_UNITS).astype(np.int64))
+    np.add.at(units, slots, np.rint(iou * UNITS).astype(np.int64))
     return units
 
 

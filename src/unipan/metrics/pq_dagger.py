@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from unipan.classes import ClassTable
 from unipan.metrics.additive import Additive
 from unipan.metrics.confusion import ClassMeans, Confusion
-from unipan.metrics.pq import IOU_UNITS, PanopticQuality, iou_units
+from unipan.metrics.pq import PanopticQuality, iou_units
+from unipan.metrics.units import UNITS
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,6 @@ class ImageIoU(Additive):
 def pq_dagger(quality: PanopticQuality, stuff: ImageIoU, classes: ClassTable) -> ClassMeans:
     """A thing class has its PQ, a stuff class its mean IoU over the images whose truth has it; nan where there are none."""
     with np.errstate(invalid="ignore"):
-        mean_iou = stuff.iou_units / IOU_UNITS / stuff.images
+        mean_iou = stuff.iou_units / UNITS / stuff.images
     pairs = zip(quality.per_class, mean_iou.tolist(), strict=True)
     return ClassMeans.of([one.pq if one.is_thing else iou for one, iou in pairs], classes)

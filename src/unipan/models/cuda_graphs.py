@@ -28,6 +28,9 @@ Recorder = Callable[[nn.Module, Tensor], Callable[[Tensor], Maps]]
 def cuda_graphs(network: PanopticNetwork, record: Recorder | None = None) -> Iterator[None]:
     """Within it a network that is trained takes its maps from graphs; the values are the same, rounding apart.
 
+    Two differences remain. A weight that no loss reaches has a gradient of 0, not none, so that decay moves it. Under
+    autocast deformable convolutions multiply in few bits there, where without graphs torchvision's operator has float32.
+
     Each pass overwrites what the last of its shape gave: its backward pass must be over, and what is to be kept be copied. Passes
     without gradients have no graphs. record: how a graph is made; by CUDA if left out.
     """

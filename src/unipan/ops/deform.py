@@ -27,7 +27,8 @@ KEPT_BYTES = 2**26
 def deform_conv(x: Tensor, offsets: Tensor, weight: Tensor, *, checkpointed: bool = False) -> Tensor:
     """Convolve x (B, cin, H, W), each tap moved by its offset in cells, to (B, cout, H, W).
 
-    offsets: (B, 18, H, W). weight: (cout, cin, 3, 3). Reduced precision is computed in float32 and returned in x's own type.
+    offsets: (B, 18, H, W). weight: (cout, cin, 3, 3). Positions and shares are float32 at least, the result is of x's type.
+    Autocast lowers the product with the weights, but of torchvision's operator (a GPU's without CUDA graphs), which has float32.
     checkpointed: this runs within `torch.utils.checkpoint`, which by itself keeps nothing of it for the backward pass.
     """
     full = full_precision(x)

@@ -104,7 +104,7 @@ def benchmark(
     _timed(predictor, pixels[0])
     parts = [_timed(predictor, one) for one in counted(pixels, "measuring", len(pixels))]
     sizes = [(one.shape[-2], one.shape[-1]) for one in pixels]
-    found = _device_of(predictor)
+    found = predictor.device
     return Benchmark(
         device=str(found),
         threads=torch.get_num_threads(),
@@ -127,7 +127,7 @@ def _held_out(run: str, samples: int, root: str | None) -> Iterator[Tensor]:
 
 def _timed(predictor: Predictor, pixels: Tensor) -> dict[str, float]:
     """Seconds by part, from an image's pixels to its answer."""
-    device, modules = _device_of(predictor), dict(predictor.network.named_children())
+    device, modules = predictor.device, dict(predictor.network.named_children())
     began = _now(device)
     with _clocked({NETWORK: predictor.network, **modules}, device) as spent:
         inference = predictor.infer(pixels, head=predictor.head)
@@ -172,10 +172,6 @@ def _now(device: torch.device) -> float:
     elif device.type == "mps":
         torch.mps.synchronize()
     return perf_counter()
-
-
-def _device_of(predictor: Predictor) -> torch.device:
-    return next(predictor.network.parameters()).device
 
 
 def _range(sizes: list[Size]) -> str:

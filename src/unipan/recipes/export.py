@@ -8,13 +8,13 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.transforms.v2 import functional as transforms
 
 from unipan.checkpoint import open_run
 from unipan.console import counted, logger
 from unipan.data.build import training_dataset, validation_dataset
 from unipan.data.dataset import PanopticDataset
 from unipan.data.scenes.dataset import SceneDataset
+from unipan.data.transforms import resized
 from unipan.errors import InputError, path_of
 from unipan.files import check_here, make_folder
 from unipan.metrics.pq import PQCounts, quality
@@ -80,8 +80,7 @@ def verification_images(held_out: PanopticDataset | None) -> tuple[list[Tensor],
 def as_shown(predictor: Predictor, image: Tensor, factors: tuple[float, float] = (1.0, 1.0)) -> Tensor:
     """An image (3, H, W) uint8 at the size at which the network sees it, times factors of height and width."""
     size = predictor.network_size((image.shape[1], image.shape[2]))
-    wanted = [max(1, round(side * factor)) for side, factor in zip(size, factors, strict=True)]
-    return transforms.resize(image, wanted, antialias=True)
+    return resized(image, (max(1, round(size[0] * factors[0])), max(1, round(size[1] * factors[1]))))
 
 
 def verified(predictor: Predictor, graph: OnnxGraph, images: Sequence[Tensor]) -> Iterator[SizeCheck]:

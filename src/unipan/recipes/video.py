@@ -1,7 +1,6 @@
 """`unipan predict` of a video or a camera: its frames with their answers drawn over them, as a video."""
 
 import json
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -15,7 +14,7 @@ import torch
 
 from unipan.addresses import state_of
 from unipan.choices import PanopticHead
-from unipan.console import counted
+from unipan.console import counted, logger
 from unipan.data.image_ids import shown, unfit
 from unipan.data.video import Video, VideoFrame, is_camera
 from unipan.data.video_writing import PART_FORMAT, check_codec, join_parts, write_part
@@ -26,8 +25,6 @@ from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor, load
 from unipan.recipes.predict import origin_of
 from unipan.viz.overlay import overlay
-
-log = logging.getLogger(__name__)
 
 LONGEST_NAME = f"._overlay.json{TEMPORARY}"
 """The name of the JSON beside the result while it is written, around the stem."""
@@ -121,7 +118,7 @@ def _begun(parts: Path, origin: dict[str, Any], *, anew: bool) -> list[Path]:
         same = False
     if not same:
         if known.is_file():
-            log.info(f"{parts} holds parts of another run or settings, or of what the video was before, which go.")
+            logger.info(f"{parts} holds parts of another run or settings, or of what the video was before, which go.")
         for path in parts.glob(f"*.{PART_FORMAT}"):
             path.unlink()
         make_folder(parts)

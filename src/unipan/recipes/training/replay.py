@@ -6,8 +6,9 @@ import torch
 
 from unipan.checkpoint import RunFolder, fill, open_run
 from unipan.choices import Device
+from unipan.engine.accumulate import micro_batches
 from unipan.engine.fit import loss_values
-from unipan.engine.saved_batch import SavedBatch, load_batch
+from unipan.engine.saved_batch import load_batch
 from unipan.errors import InputError
 from unipan.losses.build import criterion_of
 from unipan.models.build import untrained_network
@@ -15,7 +16,6 @@ from unipan.ops.device import find_device
 from unipan.ops.unit_floats import unit_floats
 from unipan.recipes.training.checkpoints import newest_state
 from unipan.recipes.training.setup import training_admission
-from unipan.types import Batch
 
 
 def replay(run: str | Path, batch: Path, *, device: Device = "auto") -> dict[str, dict[str, float]]:
@@ -35,13 +35,8 @@ def replay(run: str | Path, batch: Path, *, device: Device = "auto") -> dict[str
     criterion = criterion_of(config, classes)
     losses = {}
     with torch.no_grad():
-        for position, name in enumerate(saved.batch.names):
-            one = _only(saved, position).to(find_device(device))
+        for name, part in zip(saved.batch.names, micro_batches(saved.batch, len(saved.batch.names)), strict=True):
+            one = part.to(find_device(device))
             outputs = network(unit_floats(one.images), one.sizes, one.targets, admission=training_admission(config))
             losses[name] = loss_values(criterion(outputs, one.targets))
     return losses
-
-
-def _only(saved: SavedBatch, position: int) -> Batch:
-    batch, part = saved.batch, slice(position, position + 1)
-    return Batch(images=batch.images[part], sizes=batch.sizes[part], targets=batch.targets[part], names=batch.names[part])
