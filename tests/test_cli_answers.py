@@ -102,8 +102,8 @@ def test_comparing_with_and_without_truth(tmp_path: Path, capsys: pytest.Capture
     assert "ecoder" not in printed
     main(["compare", str(run), str(tmp_path / "image.png"), "--out", str(tmp_path / "out"), "--json"])
     content = json.loads(capsys.readouterr().out)
-    assert content["pictures"] == [str(tmp_path / "out/image_compare.png")]
-    assert content["decoders"] == {}
+    assert content["drawings"] == [str(tmp_path / "out/image_compare.png")]
+    assert content["heads"] == {}
 
 
 def test_training_with_settings_of_the_command_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def evaluation_tables() -> list[Table]:
         semantic_head=pixels,
         final_answer=pixels,
         classes=CLASSES,
-        decoder="unified",
+        head="unified",
         mask_free=False,
         limits=Limits(things={}, min_stuff_area_px=4096, truth=SetStatistics(()), reached={}),
         images=(),

@@ -20,7 +20,7 @@ from unipan.recipes.evaluate import evaluate
 from unipan.recipes.predict import predict
 from unipan.types import Detections
 
-DECODERS: tuple[PanopticHead, ...] = ("unified", "upsnet", "heuristic")
+HEADS: tuple[PanopticHead, ...] = ("unified", "upsnet", "heuristic")
 
 
 @pytest.fixture(scope="module")
@@ -36,20 +36,20 @@ def copied_run(learnt_run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(learnt_run, tmp_path / "run"))
 
 
-def trained_for(config: Config, decoder: PanopticHead) -> Config:
+def trained_for(config: Config, head: PanopticHead) -> Config:
     """The same settings for another panoptic head, with masks."""
-    model = replace(config.model, panoptic=decoder, masks=True, variant="B", void_channel=decoder == "upsnet")
-    loss = replace(config.loss, panoptic=0.0 if decoder == "heuristic" else 1.0)
+    model = replace(config.model, panoptic=head, masks=True, variant="B", void_channel=head == "upsnet")
+    loss = replace(config.loss, panoptic=0.0 if head == "heuristic" else 1.0)
     return replace(config, model=model, loss=loss, train=replace(config.train, steps=3, warmup_steps=1, decay_steps=()))
 
 
 def test_with_truth_the_scores_are_those_of_evaluate(copied_run: Path, tmp_path: Path) -> None:
     comparison = compare(str(copied_run), [], tmp_path / "out", samples=4)
-    assert list(comparison.reports) == list(DECODERS)
-    for decoder in DECODERS:
-        evaluation = evaluate(str(copied_run), head=decoder)
-        assert comparison.reports[decoder].quality == evaluation.answer.quality
-        assert (evaluation.propagation is None) == (decoder != "unified")
+    assert list(comparison.reports) == list(HEADS)
+    for head in HEADS:
+        evaluation = evaluate(str(copied_run), head=head)
+        assert comparison.reports[head].quality == evaluation.answer.quality
+        assert (evaluation.propagation is None) == (head != "unified")
     assert len({report.quality.all.pq for report in comparison.reports.values()}) > 1
     assert json.loads((tmp_path / "out/comparison.json").read_text()) == comparison.to_json()
     assert [path.name for path in comparison.drawings] == sorted(p.name for p in (tmp_path / "out").glob("*_compare.png"))
@@ -66,10 +66,10 @@ def test_untrimmed_scores_are_those_of_evaluate_untrimmed(copied_run: Path, tmp_
     )
     assert any("trimmed alike (stuff under" in note for note in trimmed.notes)
     assert any("trimmed alike (not at all)" in note for note in whole.notes)
-    for decoder in DECODERS:
+    for head in HEADS:
         assert (
-            whole.reports[decoder].quality
-            == evaluate(str(copied_run), head=decoder, overrides=Overrides(min_stuff_area_px=0)).answer.quality
+            whole.reports[head].quality
+            == evaluate(str(copied_run), head=head, overrides=Overrides(min_stuff_area_px=0)).answer.quality
         )
 
 
@@ -88,9 +88,9 @@ def test_images_without_truth(learnt_run: Path, image_folder: Path, tmp_path: Pa
     assert comparison.reports == {}
     assert not (tmp_path / "comparison.json").exists()
     predictor = load(learnt_run)
-    for decoder in DECODERS:
-        answers = [predictor(image_folder / name, head=decoder) for name in ("a.png", "b.png")]
-        content = comparison.contents[decoder]
+    for head in HEADS:
+        answers = [predictor(image_folder / name, head=head) for name in ("a.png", "b.png")]
+        content = comparison.contents[head]
         assert content.pixels == 2 * 80 * 48
         assert content.things == sum(segment.is_thing for answer in answers for segment in answer.segments)
         assert content.things + content.stuff == sum(len(answer.segments) for answer in answers)
@@ -133,14 +133,14 @@ def test_where_no_image_can_be_read_that_is_all_that_is_told(learnt_run: Path, t
         compare(str(learnt_run), [tmp_path / "bad.jpg"], tmp_path / "out")
 
 
-@pytest.mark.parametrize("decoder", ["upsnet", "heuristic"])
-def test_a_run_trained_for_a_baseline(decoder: PanopticHead, tiny_config: Config, image_folder: Path, tmp_path: Path) -> None:
-    """From training to the report; it answers by its own decoder, has the other, and no unified one."""
+@pytest.mark.parametrize("head", ["upsnet", "heuristic"])
+def test_a_run_trained_for_a_baseline(head: PanopticHead, tiny_config: Config, image_folder: Path, tmp_path: Path) -> None:
+    """From training to the report; it answers by its own head, has the other, and no unified one."""
     run = tmp_path / "run"
-    evaluation = demo(trained_for(tiny_config, decoder), run)
+    evaluation = demo(trained_for(tiny_config, head), run)
     terms = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
-    assert ("loss/panoptic" in terms) == (decoder == "upsnet")
-    assert evaluation.decoder == decoder
+    assert ("loss/panoptic" in terms) == (head == "upsnet")
+    assert evaluation.head == head
     assert not evaluation.mask_free
     assert "no masks" not in " ".join(evaluation.sentences())
     assert (run / "report.html").exists()
@@ -152,19 +152,19 @@ def test_a_run_trained_for_a_baseline(decoder: PanopticHead, tiny_config: Config
         load(run, head="unified")
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
-def test_predicting_by_a_decoder(decoder: PanopticHead, learnt_run: Path, image_folder: Path, tmp_path: Path) -> None:
-    predicted = predict(str(learnt_run), [image_folder / "a.png"], tmp_path, head=decoder)
-    expected = load(learnt_run, head=decoder)(image_folder / "a.png")
+@pytest.mark.parametrize("head", HEADS)
+def test_predicting_by_a_head(head: PanopticHead, learnt_run: Path, image_folder: Path, tmp_path: Path) -> None:
+    predicted = predict(str(learnt_run), [image_folder / "a.png"], tmp_path, head=head)
+    expected = load(learnt_run, head=head)(image_folder / "a.png")
     assert predicted.last
     assert torch.equal(predicted.last[1].ids, expected.ids)
-    assert load(learnt_run, head=decoder).head == decoder
+    assert load(learnt_run, head=head).head == head
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
-def test_all_are_trimmed_alike_at_the_images_size(decoder: PanopticHead, learnt_run: Path, image_folder: Path) -> None:
+@pytest.mark.parametrize("head", HEADS)
+def test_all_are_trimmed_alike_at_the_images_size(head: PanopticHead, learnt_run: Path, image_folder: Path) -> None:
     overrides = Overrides(short_side=64, min_stuff_area_px=400)  # the network sees 64 x 107 of 48 x 80
-    predictor = load(learnt_run, head=decoder, overrides=overrides)
+    predictor = load(learnt_run, head=head, overrides=overrides)
     inference = predictor.infer(image_folder / "b.png")
     assert (inference.size, inference.network_size) == ((48, 80), (64, 107))
     whole, trimmed = (predictor.answer(inference, trim=trim) for trim in (False, True))
@@ -172,10 +172,10 @@ def test_all_are_trimmed_alike_at_the_images_size(decoder: PanopticHead, learnt_
     assert {s.id for s in trimmed.segments} == {s.id for s in whole.segments if s.is_thing or s.area >= 400}
 
 
-@pytest.mark.parametrize("decoder", ["upsnet", "heuristic"])
-def test_boxes_are_brought_to_the_images_size(decoder: PanopticHead, learnt_run: Path) -> None:
+@pytest.mark.parametrize("head", ["upsnet", "heuristic"])
+def test_boxes_are_brought_to_the_images_size(head: PanopticHead, learnt_run: Path) -> None:
     """The network saw the image at half its size: a box of its pixels is twice as large in the answer."""
-    predictor = load(learnt_run, head=decoder, overrides=Overrides(long_side=64))
+    predictor = load(learnt_run, head=head, overrides=Overrides(long_side=64))
     thing = predictor.classes.things[0]
     inference = predictor.infer(torch.zeros(3, 128, 96, dtype=torch.uint8))
     semantic = torch.zeros_like(inference.outputs.semantic[0])

@@ -112,7 +112,7 @@ def test_evaluate_writes_what_it_measures(copied_run: Path) -> None:
     assert isinstance(evaluation, Evaluation)
     assert evaluation.answer.num_images == 4
     assert evaluation.answer.title == "standard scenes, stuff under 400 px trimmed"
-    assert evaluation.decoder == "unified"
+    assert evaluation.head == "unified"
     assert evaluation.mask_free
     assert evaluation.propagation is not None
     assert evaluation.propagation.scale > 0

@@ -56,7 +56,7 @@ def test_what_no_font_has_is_told_once(monkeypatch: pytest.MonkeyPatch, caplog: 
     canvas = Image.new("RGB", (80, 30))
     for text in ("a 日本", "кошка", "caf\udce9"):
         ImageDraw.Draw(canvas).text((0, 0), text, font=font_of(text, 12))
-    assert caplog.text.count("pictures show boxes for what no font here has, such as '日本'") == 1
+    assert caplog.text.count("drawings show boxes for what no font here has, such as '日本'") == 1
     assert len(caplog.records) == 1
 
 

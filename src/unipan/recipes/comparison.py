@@ -47,8 +47,8 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "decoders": {head: report.to_json() for head, report in self.reports.items()},
-            "pictures": [str(path) for path in self.drawings],
+            "heads": {head: report.to_json() for head, report in self.reports.items()},
+            "drawings": [str(path) for path in self.drawings],
             "notes": self.notes,
         }
 

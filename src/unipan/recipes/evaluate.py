@@ -53,7 +53,7 @@ def evaluate(
 def write_evaluation(evaluation: Evaluation, run: str, config: Config, val: str, overrides: Overrides) -> None:
     """Write RUN/metrics.json, or the file of another name for what is not as the run has it, as `evaluate` says."""
     if this_process().is_main:
-        path = marked(open_run(run)[0].metrics, config, evaluation.decoder, val, overrides)
+        path = marked(open_run(run)[0].metrics, config, evaluation.head, val, overrides)
         write_json(path, evaluation.to_json())
 
 
@@ -150,7 +150,7 @@ def summed_up(predictor: Predictor, counts: Counts, records: Sequence[ImageRecor
         semantic_head=counts.semantic_head,
         final_answer=counts.answer.pixels,
         classes=predictor.classes,
-        decoder=predictor.head,
+        head=predictor.head,
         mask_free=counts.mask_free > 0,
         limits=Limits.of(predictor, SetStatistics(tuple(record.truth for record in records)), reached),
         images=tuple(ImagePQ(i, one.name, one.pq, len(one.truth.thing_sides)) for i, one in enumerate(records)),

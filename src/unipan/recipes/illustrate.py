@@ -49,7 +49,7 @@ def report(
     need_matplotlib()
     evaluation = evaluate(run, root=root, val=val, images=images, head=head, device=device)
     folder, config, _ = open_run(run)
-    page = marked(folder.path / "report.html", config, evaluation.decoder, val)
+    page = marked(folder.path / "report.html", config, evaluation.head, val)
     if this_process().is_main:
         dataset = validation_dataset(evaluated(config.data, root=root, val=val, images=images))
         predictor = load(run, head=head, device=device)
@@ -109,7 +109,7 @@ def illustrate(
 def extremes(by_pq: list[ImagePQ]) -> list[tuple[str, str, list[ImagePQ]]]:
     """Headings, sentences, and the worst images and the best; where there are few, all of them as one. by_pq: worst first.
 
-    The best are of those that hold a thing, where there are any: a picture of sky and water is easy, and shows little.
+    The best are of those that hold a thing, where there are any: one of sky and water is easy, and shows little.
     """
     if len(by_pq) <= 2 * EXTREMES:
         return [("All images", "From the worst PQ to the best.", by_pq)]

@@ -54,7 +54,7 @@ def save_image(image: Image.Image, path: Path) -> None:
         others = ".png" if form == "JPEG" else ".png or .jpg"
         raise InputError(f"cannot write {path}: {error}; name it {others}.") from error
     make_folder(path.parent)
-    # Not flushed: a picture can be drawn again, and thousands of overlays would wait for a busy disk.
+    # Not flushed: a drawing can be made again, and thousands of overlays would wait for a busy disk.
     replace_atomically(path, lambda temporary: temporary.write_bytes(content.getbuffer()), durable=False)
 
 

@@ -96,6 +96,6 @@ def _warn_once(characters: str) -> None:
     if not _WARNED:
         _WARNED.append(characters)
         logger.warning(
-            f"pictures show boxes for what no font here has, such as {characters!r}; install a font of that script, as Noto Sans "
+            f"drawings show boxes for what no font here has, such as {characters!r}; install a font of that script, as Noto Sans "
             "CJK, or for Latin, Greek and Cyrillic the extra unipan[report]."
         )

@@ -45,7 +45,7 @@ class Evaluation:
     - class_confusion.{semantic_head, final_answer}: true class -> predicted class, or (void) -> pixels, where there are any;
     - limits: what `Limits.to_json` says;
     - images.{worst, best}: lists of {name, pq}, the worst and the best image first, at most NAMED_IMAGES of them;
-    - decoder, mask_free; and for the unified head what `PropagationPart.to_json` says: without_propagation,
+    - head, mask_free; and for the unified head what `PropagationPart.to_json` says: without_propagation,
       propagation_effect, affinity.{told_apart, told_apart_by_chance, pixels_told_apart, affinity_on_own, area_of_own}, scale,
       unary_scale.
     """
@@ -56,7 +56,7 @@ class Evaluation:
     semantic_head: Confusion
     final_answer: Confusion
     classes: ClassTable
-    decoder: PanopticHead
+    head: PanopticHead
     """How the answers were read off the network's outputs."""
     mask_free: bool
     """The detections came without masks."""
@@ -90,9 +90,9 @@ class Evaluation:
         sentences = [IOU_SENTENCE, *([] if self.precision else [MISSING]), self._things_sentence(), *self.limits.sentences()]
         if self.propagation:
             return sentences + self.propagation.sentences(self.answer)
-        if self.mask_free and self.decoder in MASK_FREE:
-            return [*sentences, f"Head: {self.decoder}.", MASK_FREE[self.decoder]]
-        return [*sentences, f"Head: {self.decoder}."]
+        if self.mask_free and self.head in MASK_FREE:
+            return [*sentences, f"Head: {self.head}.", MASK_FREE[self.head]]
+        return [*sentences, f"Head: {self.head}."]
 
     def _things_sentence(self) -> str:
         things = [entry for entry in self.answer.quality.per_class if entry.is_thing]
@@ -111,7 +111,7 @@ class Evaluation:
             },
             "limits": self.limits.to_json(),
             "images": {"worst": by_pq[:NAMED_IMAGES], "best": by_pq[::-1][:NAMED_IMAGES]},
-            "decoder": self.decoder,
+            "head": self.head,
             "mask_free": self.mask_free,
         }
         return own | (self.propagation.to_json() if self.propagation else {})
