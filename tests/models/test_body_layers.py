@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from unipan.models import body_layers
 from unipan.models.backbone import LITE0, Backbone
-from unipan.models.body_layers import BodyConv, fold_frozen_norms
+from unipan.models.body_layers import BodyConv, fold_frozen_norms, norm_pairs
 
 
 def with_random_norms(body: nn.Module) -> nn.Module:
@@ -53,7 +53,7 @@ def test_values_and_gradients_are_the_norms_own(name: str, unfolded: int) -> Non
     backbone = Backbone(name=name, pretrained=False, freeze_batchnorm=False, checkpointing=False)
     plain = with_random_norms(backbone.body)
     once = copy.deepcopy(plain)
-    fold_frozen_norms(once, (64, 64))
+    fold_frozen_norms(once, norm_pairs(once, (64, 64)))
     norms = [module for module in plain.modules() if isinstance(module, nn.BatchNorm2d)]
     assert len(folded(once)) == len(norms) - unfolded
     assert once.state_dict().keys() == plain.state_dict().keys()
@@ -67,7 +67,7 @@ def test_values_and_gradients_are_the_norms_own(name: str, unfolded: int) -> Non
 def test_a_convolutions_own_bias_is_multiplied_too() -> None:
     plain = with_random_norms(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)))
     once = copy.deepcopy(plain)
-    fold_frozen_norms(once, (9, 9))
+    fold_frozen_norms(once, norm_pairs(once, (9, 9)))
     assert folded(once) == ["0"]
     images = torch.rand(1, 3, 9, 9, dtype=torch.float64)
     torch.testing.assert_close(once(images), plain(images))
@@ -110,7 +110,7 @@ def also_a_feature(one: nn.Module, _other: nn.Module, norm: nn.Module, images: T
 )
 def test_norms_that_are_not_a_convolutions_only_reader_stay(way: Callable[..., list[Tensor]]) -> None:
     body = with_random_norms(Block(way))
-    fold_frozen_norms(body, (2, 2))
+    fold_frozen_norms(body, norm_pairs(body, (2, 2)))
     assert folded(body) == []
     assert type(body.norm) is nn.BatchNorm2d
 
@@ -120,7 +120,7 @@ def test_elsewhere_than_on_a_cpu_the_norms_work_themselves(name: str, monkeypatc
     backbone = Backbone(name=name, pretrained=False, freeze_batchnorm=False, checkpointing=False)
     plain = with_random_norms(backbone.body)
     once = copy.deepcopy(plain)
-    fold_frozen_norms(once, (64, 64))
+    fold_frozen_norms(once, norm_pairs(once, (64, 64)))
     images = torch.rand(1, 3, 64, 64, dtype=torch.float64)
     assert not torch.equal(once(images)[-1], plain(images)[-1]), "folded, the last bits differ"
     monkeypatch.setattr(body_layers, "_on_cpu", lambda _: False)

@@ -4,9 +4,9 @@ Each keeps its weights, under their names, and its function (where it pads, on i
 folded on a CPU alone, whose time goes by passes over memory; a GPU's goes by the number of operations too, and folding adds some.
 """
 
-import copy
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from timm.layers.conv2d_same import Conv2dSame
 from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from unipan.types import Size
 
@@ -69,16 +70,16 @@ def pad_by_constants(body: nn.Module) -> None:
             _as_body_conv(module).pads_end = True
 
 
-def fold_frozen_norms(body: nn.Module, size: Size) -> None:
+def fold_frozen_norms(body: nn.Module, pairs: Iterable[tuple[str, str]]) -> None:
     """Let convolutions do what the batch norms behind them do, whose statistics stay as they are: a pass over memory less.
 
-    size: (height, width) of an image that the body can take.
+    pairs: those of `norm_pairs`.
     Such a norm multiplies and shifts each channel, so a convolution with multiplied weights and a bias does both at once, and
     through these gradients reach the norm's weight and bias. The norm's input, as large as a layer's output, is neither written
     nor kept for the backward pass. The body must be in evaluation mode, and no norm be replaced afterwards. Norms of other kinds
     than `nn.BatchNorm2d` and timm's `BatchNormAct2d` stay as they are, and those that are not a convolution's only reader.
     """
-    for conv_name, norm_name in _pairs(body, size):
+    for conv_name, norm_name in pairs:
         norm: Any = body.get_submodule(norm_name)
         _as_body_conv(body.get_submodule(conv_name)).norm = (norm,)
         norm.__class__ = _FOLDED[type(norm)]
@@ -100,12 +101,13 @@ def _scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     return scale, norm.bias - norm.running_mean * scale
 
 
-def _pairs(body: nn.Module, size: Size) -> list[tuple[str, str]]:
+def norm_pairs(body: nn.Module, size: Size) -> list[tuple[str, str]]:
     """Names of each convolution and of the batch norm that alone reads its output, as the gradient's graph of a run shows.
 
-    The run is a copy's on the meta device, which computes shapes alone.
+    size: (height, width) of an image that the body can take. The run is on the meta device, which computes shapes alone.
     """
-    trial = copy.deepcopy(body).to("meta", torch.float32)
+    tensors = {**dict(body.named_parameters()), **dict(body.named_buffers())}
+    on_meta = {name: torch.empty_like(t, device="meta", requires_grad=t.requires_grad) for name, t in tensors.items()}
     calls = Counter[str]()
     made: dict[Any, str] = {}  # graph node -> the convolution whose output it is
     read: list[tuple[Any, Any, str]] = []  # nodes of a norm's input and output, and the norm
@@ -117,10 +119,11 @@ def _pairs(body: nn.Module, size: Size) -> list[tuple[str, str]]:
         elif type(module) in _FOLDED and module.affine and module.track_running_stats:
             read.append((given[0].grad_fn, result.grad_fn, name))
 
-    for name, module in trial.named_modules():
-        module.register_forward_hook(partial(note, name))
-    with torch.enable_grad():
-        readers = _readers([feature.grad_fn for feature in trial(torch.zeros(1, 3, *size, device="meta"))])
+    image = torch.zeros(1, 3, *size, device="meta", dtype=next(body.parameters()).dtype)
+    with ExitStack() as hooks, torch.enable_grad():
+        for name, module in body.named_modules():
+            hooks.enter_context(module.register_forward_hook(partial(note, name)))
+        readers = _readers([feature.grad_fn for feature in functional_call(body, on_meta, (image,))])
     pairs = [(made[given], norm) for given, result, norm in read if given in made and readers[given] == 1 and readers[result]]
     return [(conv, norm) for conv, norm in pairs if calls[conv] == calls[norm] == 1]
 
