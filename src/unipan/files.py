@@ -1,5 +1,6 @@
 """Writing so that a killed process, a full disk or a power cut leaves the whole old file or the whole new one."""
 
+import hashlib
 import json
 import os
 import re
@@ -95,6 +96,15 @@ def check_writable(path: Path) -> None:
 def write_json(path: Path, value: Any, *, indent: int | None = 2) -> None:
     """Write JSON: readers see the old file or the new one, never a half."""
     replace_atomically(path, lambda temporary: temporary.write_text(json.dumps(value, indent=indent) + "\n"))
+
+
+def file_facts(path: Path) -> dict[str, str]:
+    """A file by its name and its content. Raises: InputError where it can't be read."""
+    try:
+        with path.open("rb") as file:
+            return {"name": path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; check the path.") from error
 
 
 def make_folder(path: Path) -> None:

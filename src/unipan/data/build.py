@@ -8,7 +8,7 @@ from unipan.classes import merge_remark
 from unipan.config import FIRST_TRAINING_SEED, Config, DataConfig
 from unipan.data.cityscapes import TRAIN_IDS_REMEDY, Cityscapes, may_be_train_ids
 from unipan.data.coco import CocoPanoptic, coco_split, json_set
-from unipan.data.dataset import PanopticDataset, evenly_spaced
+from unipan.data.dataset import PanopticDataset, SourceDataset, evenly_spaced
 from unipan.data.loader import StepBatches
 from unipan.data.repeats import repeated
 from unipan.data.scenes.dataset import SceneDataset
@@ -24,7 +24,7 @@ LOOKED_AT = 8
 """Images that are read for a remark, evenly spaced."""
 
 
-def training_dataset(config: DataConfig, seed: int) -> PanopticDataset:
+def training_dataset(config: DataConfig, seed: int) -> SourceDataset:
     """The images to learn from. `seed` is the run's; it draws the scenes."""
     match config.kind:
         case "scenes":
@@ -45,7 +45,7 @@ def training_dataset(config: DataConfig, seed: int) -> PanopticDataset:
     assert_never(config.kind)
 
 
-def validation_dataset(config: DataConfig) -> PanopticDataset:
+def validation_dataset(config: DataConfig) -> SourceDataset:
     """The held-out images: the same for every run."""
     match config.kind:
         case "scenes":

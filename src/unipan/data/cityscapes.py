@@ -5,8 +5,10 @@ label value // 1000; a smaller one is the label itself, stuff or, for a label th
 repeat these labels without the instances, so reading them too would cost a second decoding and could only disagree.
 """
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,16 +17,13 @@ from torch import Tensor
 from unipan.choices import Merge
 from unipan.classes import ClassTable
 from unipan.data.cityscapes_labels import CITYSCAPES, LABEL_IDS
+from unipan.data.cityscapes_layout import IMAGE_END, IMAGES, TRUTH, TRUTH_END, annotated_frames, check_layout
 from unipan.data.coco import size_text
-from unipan.data.coco_json import listing
-from unipan.data.image_paths import is_hidden
 from unipan.errors import InputError
+from unipan.files import file_facts
 from unipan.ops.images import UNREADABLE, open_image, read_image
 from unipan.ops.segments import Label, joined_stuff, panoptic_map, runs_of
 from unipan.types import PanopticMap, Sample
-
-IMAGES, TRUTH = "leftImg8bit", "gtFine"
-IMAGE_END, TRUTH_END = "_leftImg8bit.png", "_gtFine_instanceIds.png"
 
 INSTANCES_OF_A_LABEL = 1000
 """Instance n of a label is stored as label * 1000 + n."""
@@ -47,9 +46,9 @@ class Cityscapes:
 
     def __init__(self, root: Path, split: str, *, merge: Merge, whole: bool = True) -> None:
         """merge: as in `CocoPanoptic`. whole: refuse a split where an image or a truth is alone, instead of leaving it out."""
-        _check_layout(root, split)
+        check_layout(root, split)
         self._images, self._truths, self._merge = root / IMAGES / split, root / TRUTH / split, merge
-        self._frames, self.faults = _annotated(self._images, self._truths)
+        self._frames, self.faults = annotated_frames(self._images, self._truths)
         if self.faults and (whole or not self._frames):
             raise InputError(self.faults[0])
         self.file_names = [f"{frame}{IMAGE_END}" for frame in self._frames]
@@ -87,6 +86,13 @@ class Cityscapes:
         path = self._truth_path(index)
         labels = _labels(np.unique(runs_of(read_instance_ids(path)).ids), path)
         return {self._class_of[label.class_index] for label in labels if not label.is_crowd}
+
+    def truth_facts(self) -> dict[str, Any]:
+        """The split's truth files, in their order, by names and content."""
+        total = hashlib.sha256()
+        for index in range(len(self)):
+            total.update("{name} {sha256}\n".format(**file_facts(self._truth_path(index))).encode())
+        return {"name": self._truths.name, "frames": len(self), "sha256": total.hexdigest()}
 
     def _truth_path(self, index: int) -> Path:
         return self._truths / f"{self._frames[index]}{TRUTH_END}"
@@ -144,52 +150,3 @@ def is_train_id(value: int) -> bool:
 def may_be_train_ids(labels: Iterable[int]) -> bool:
     """Whether the labels of several frames may be train ids: no sky, no vegetation and no vehicle is among label ids so small."""
     return max(labels, default=TRAIN_IDS.stop) in TRAIN_IDS
-
-
-def frames_below(folder: Path, end: str) -> set[str]:
-    """CITY/CITY_SEQUENCE_FRAME of each file CITY/*END in a split's folder that is data."""
-    files = (path.relative_to(folder) for path in folder.glob(f"*/*{end}"))
-    return {file.as_posix().removesuffix(end) for file in files if not any(map(is_hidden, file.parts))}
-
-
-def _annotated(images: Path, truths: Path) -> tuple[list[str], list[str]]:
-    """The split's frames with image and truth, by city and name; and a sentence for each folder that lacks some."""
-    found, known = frames_below(images, IMAGE_END), frames_below(truths, TRUTH_END)
-    if not found:
-        raise InputError(f"{images} holds no CITY/*{IMAGE_END}; unpack leftImg8bit_trainvaltest.zip in {images.parents[1]}.")
-    faults = []
-    for folder, end, missing, archive in (
-        (truths, TRUTH_END, found - known, "gtFine_trainvaltest.zip"),
-        (images, IMAGE_END, known - found, "leftImg8bit_trainvaltest.zip"),
-    ):
-        if missing:
-            first = listing(f"{frame}{end}" for frame in sorted(missing))
-            faults.append(
-                f"{folder} lacks {len(missing)} of the {len(found | known)} files that belong there: {first}. Unpack {archive} "
-                "completely, or remove the files that have no partner."
-            )
-    return sorted(found & known), faults
-
-
-def _check_layout(root: Path, split: str) -> None:
-    """A sentence for each way in which a root is commonly wrong."""
-    root = root.absolute()  # the current folder where none is given: messages should say which
-    wanted = f"data.root must be the folder that holds {IMAGES}/ and {TRUTH}/, each with train/ and val/"
-    if split in ("test", "train_extra"):
-        why = "the test images' truth is not public" if split == "test" else "train_extra has no fine truth, only coarse"
-        raise InputError(f"Cityscapes' split {split} cannot be read: {why}. Choose train or val.")
-    for above in root.parents[:2]:
-        if not (root / IMAGES).is_dir() and (above / IMAGES).is_dir() and (above / TRUTH).is_dir():
-            raise InputError(f"data.root is {root}, which lies inside Cityscapes; {wanted}: give {above}.")
-    for name in (IMAGES, TRUTH):
-        if not (root / name).is_dir():
-            archives = sorted(path.name for path in root.glob(f"{name}*.zip"))
-            remedy = (
-                f"unpack {archives[0]} there" if archives else f"unpack {name}_trainvaltest.zip there, or name another folder"
-            )
-            raise InputError(f"there is no folder {root / name}; {wanted}: {remedy}.")
-        if not (root / name / split).is_dir():
-            splits = sorted(path.name for path in (root / name).iterdir() if path.is_dir())
-            raise InputError(
-                f"{root / name} has no split {split}; found: {listing(splits) or 'none'}. Unpack it, or choose another."
-            )

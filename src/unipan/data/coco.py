@@ -1,6 +1,7 @@
 """Data sets in the COCO panoptic format."""
 
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -10,6 +11,7 @@ from unipan.data.coco_files import panoptic_file
 from unipan.data.coco_json import PanopticJson, check_consistency, listing, read_json_as, refuse_instances
 from unipan.data.image_paths import found_images
 from unipan.errors import InputError, about
+from unipan.files import file_facts
 from unipan.ops.images import read_image
 from unipan.types import Sample
 
@@ -60,6 +62,10 @@ class CocoPanoptic:
     def classes_of(self, index: int, /) -> set[int]:
         """The classes of an image's segments, but for crowds."""
         return {label.class_index for label in self._file.labels(range(len(self))[index]) if not label.is_crowd}
+
+    def truth_facts(self) -> dict[str, Any]:
+        """The JSON by name and content; its PNGs are not read for it."""
+        return file_facts(self.json_path)
 
     def image_path(self, index: int) -> Path:
         """Where an image lies."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from unipan.classes import ClassTable
 from unipan.types import Sample
@@ -17,6 +17,14 @@ class PanopticDataset(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> Sample: ...
+
+
+class SourceDataset(PanopticDataset, Protocol):
+    """One that settings name, with what it knows besides its samples."""
+
+    def truth_facts(self) -> dict[str, Any]:
+        """What tells its truth from another's, as JSON has it: equal where scores of its images may be added up."""
+        ...
 
 
 class ListsClasses(PanopticDataset, Protocol):

@@ -5,13 +5,14 @@ COCO panoptic format, and KEY.json, its annotation. The index SPLIT.json beside 
 costs the same.
 """
 
+import hashlib
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from tarfile import BLOCKSIZE
 from typing import Any
 
-from unipan.addresses import Location, below, is_file, read_range
+from unipan.addresses import Location, below, is_file, named, read_range
 from unipan.choices import Merge
 from unipan.classes import ClassTable
 from unipan.data.coco import size_text
@@ -49,6 +50,8 @@ class ShardIndex:
     version: int
     categories: list[dict[str, Any]]
     samples: list[SampleEntry]
+    truth_sha256: str = ""
+    """Of all PNGs and annotations, in the samples' order; "" where an earlier version wrote the index."""
 
 
 class Shards:
@@ -59,7 +62,7 @@ class Shards:
         index = _read_index(folder, split)
         with about(below(folder, f"{split}.json")):
             self._own_classes = ClassTable.from_categories(index.categories)
-        self._folder, self._merge = folder, merge
+        self._folder, self._merge, self._index_path = folder, merge, below(folder, f"{split}.json")
         self._shards: Sequence[str] = list(dict.fromkeys(entry.shard for entry in index.samples))
         number = {shard: position for position, shard in enumerate(self._shards)}
         self._shard_of = array("I", (number[entry.shard] for entry in index.samples))
@@ -97,6 +100,11 @@ class Shards:
         offset, size = self._spans[6 * position + 4 : 6 * position + 6]
         entry = self._annotation(read_range(shard, offset, offset + size), f"{shard}, sample {position}")
         return {label.class_index for label in self._labels(entry) if not label.is_crowd}
+
+    def truth_facts(self) -> dict[str, Any]:
+        """The index by name and content, which has the hash of the truth; no tar is read for it."""
+        content = read_range(self._index_path, 0, None)
+        return {"name": named(self._index_path).name, "sha256": hashlib.sha256(content).hexdigest()}
 
     def _annotation(self, content: bytes, source: str) -> AnnotationEntry:
         """A sample's JSON, consistent in itself and with the classes."""

@@ -9,7 +9,7 @@ from unipan.choices import PanopticHead
 from unipan.config import Config, DataConfig
 from unipan.console import counted, logger
 from unipan.data.build import remarks, validation_dataset
-from unipan.data.dataset import PanopticDataset
+from unipan.data.dataset import PanopticDataset, SourceDataset
 from unipan.data.statistics import SetStatistics
 from unipan.engine.processes import this_process
 from unipan.errors import InputError, noted
@@ -70,7 +70,7 @@ def evaluated(data: DataConfig, *, root: str | None, val: str = "", images: str 
     return data if root is None else replace(data, root=root)
 
 
-def held_out(run: str, data: DataConfig) -> PanopticDataset:
+def held_out(run: str, data: DataConfig) -> SourceDataset:
     """The held-out images of `data`, which must be of the run's classes."""
     folder, config, classes = open_run(run)
     dataset = validation_dataset(data)

@@ -8,8 +8,7 @@ from typing import Any
 from unipan.checkpoint import open_run
 from unipan.choices import PanopticHead
 from unipan.config import Config
-from unipan.data.coco import CocoPanoptic
-from unipan.data.dataset import PanopticDataset, Part
+from unipan.data.dataset import Part
 from unipan.engine.processes import this_process
 from unipan.errors import InputError, about
 from unipan.metrics.average_precision import is_available
@@ -20,7 +19,7 @@ from unipan.recipes.evaluate import evaluated, evaluation_title, held_out, judge
 from unipan.recipes.evaluation.image_scores import Counts, ImageRecord
 from unipan.recipes.evaluation.record_json import record_from_json, record_to_json
 from unipan.recipes.evaluation.result import Evaluation
-from unipan.recipes.parts import PartOf, file_facts, read_parts, write_part
+from unipan.recipes.parts import PartFile, PartOf, read_parts, write_part
 from unipan.recipes.predict import origin_of
 
 
@@ -62,7 +61,7 @@ def evaluate_part(asked: Asked, part: PartOf, out: Path) -> int:
     counts, records = judged(load(asked.run, head=asked.head, device=asked.device, overrides=asked.overrides), own)
     if this_process().is_main:
         content = {"counts": counts_to_json(counts), "records": [record_to_json(record) for record in records]}
-        made_of = {**asked.made_of(config), "truth": _truth_of(whole)}
+        made_of = {**asked.made_of(config), "truth": whole.truth_facts()}
         write_part(out, "evaluate", part, num_images=len(whole), made_of=made_of, content=content)
     return len(own)
 
@@ -73,7 +72,7 @@ def merge_evaluations(asked: Asked, files: Sequence[Path]) -> Evaluation:
     parts = read_parts(files, "evaluate", asked.made_of(config))
     predictor = load(asked.run, head=asked.head, device=asked.device, overrides=asked.overrides)
     zero = Counts.zero(len(predictor.classes))
-    counts, records = zero, dict[int, ImageRecord]()
+    counts, records, part_of = zero, dict[int, ImageRecord](), dict[str, PartFile]()
     for part in parts:
         with about(part.path):
             counts += counts_from_json(part.content.get("counts"), zero)
@@ -82,12 +81,16 @@ def merge_evaluations(asked: Asked, files: Sequence[Path]) -> Evaluation:
             if len(own) != len(positions):
                 raise InputError(f"it has {len(own)} records of its {len(positions)} images; count the part again.")
             records |= dict(zip(positions, own, strict=True))
+        _check_new(part, own, part_of)
     in_order = [records[position] for position in sorted(records)]
     evaluation = summed_up(predictor, counts, in_order, evaluation_title(config))
     write_evaluation(evaluation, asked.run, config, asked.val, asked.overrides)
     return evaluation
 
 
-def _truth_of(dataset: PanopticDataset) -> dict[str, str] | None:
-    """The file of the truth, where one file has it."""
-    return file_facts(dataset.json_path) if isinstance(dataset, CocoPanoptic) else None
+def _check_new(part: PartFile, records: Sequence[ImageRecord], part_of: dict[str, PartFile]) -> None:
+    """Refuse an image that another part has counted already. part_of: of each image so far, by name and truth."""
+    for record in records:
+        other = part_of.setdefault(repr((record.name, record.truth)), part)
+        if other is not part:
+            raise InputError(f"{other.path} and {part.path} both count {record.name}; count the parts again, of one data set.")

@@ -4,7 +4,6 @@ A part's file is JSON: `form` 1, `verb`, `part` I of `of` N, `images` of the who
 parts of one thing add up), `counts`, and for `evaluate` `records`, one of each image.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -100,15 +99,6 @@ def read_parts(paths: Sequence[Path], verb: str, made_of: Mapping[str, Any]) -> 
     if missing:
         raise InputError(f"of {count} parts {len(missing)} {'is' if len(missing) == 1 else 'are'} missing: {listing(missing)}.")
     return [by_index[index] for index in sorted(by_index)]
-
-
-def file_facts(path: Path) -> dict[str, str]:
-    """A file by its name and its content."""
-    try:
-        with path.open("rb") as file:
-            return {"name": path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; check the path.") from error
 
 
 def _read_part(path: Path, verb: str) -> PartFile:

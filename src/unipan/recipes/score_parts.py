@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from unipan.errors import about
+from unipan.files import file_facts
 from unipan.metrics.counts_json import counts_from_json, counts_to_json
 from unipan.metrics.report import Report
 from unipan.metrics.score import Score
-from unipan.recipes.parts import PartOf, file_facts, read_parts, write_part
+from unipan.recipes.parts import PartOf, read_parts, write_part
 from unipan.recipes.score import Sides
 
 

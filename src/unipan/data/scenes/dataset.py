@@ -1,5 +1,7 @@
 """Procedural scenes: a data set without files, with exact truth, in which boxes alone do not tell things apart."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -55,6 +57,10 @@ class SceneDataset:
             image_id=index,
             file_name=f"scene-{self.seed}-{index:06d}.png",
         )
+
+    def truth_facts(self) -> dict[str, Any]:
+        """What the scenes follow from."""
+        return {"difficulty": self.difficulty, "size": [*self.size], "seed": self.seed, "scenes": self.length}
 
     def _truth(self, things: list[Thing], owner: NDArray[np.int32], stuff: NDArray[np.int32]) -> PanopticMap:
         """Stuff has the ids 1..C of its class index, things the ids after that, from back to front."""

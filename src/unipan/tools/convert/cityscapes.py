@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from unipan.data.cityscapes import IMAGES, TRUTH, Cityscapes
+from unipan.data.cityscapes import Cityscapes
+from unipan.data.cityscapes_layout import IMAGES, TRUTH
 from unipan.errors import InputError
 from unipan.tools.convert.source import Converted
 

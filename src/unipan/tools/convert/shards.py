@@ -1,5 +1,6 @@
 """A COCO panoptic set as tar shards with an index: what `data.shards` reads, and WebDataset's readers too."""
 
+import hashlib
 import json
 from dataclasses import asdict
 from io import BytesIO
@@ -32,19 +33,22 @@ def write_shards(dataset: CocoPanoptic, out: Location, split: str, *, per_shard:
     path = below(out, f"{split}.json")
     if is_file(path):
         raise InputError(f"{path} is there already; name another --out or --split, or remove it and its tars.")
-    samples: list[SampleEntry] = []
+    samples, truth = list[SampleEntry](), hashlib.sha256()
     for start in counted(range(0, len(dataset), per_shard), f"shards of {split}", -(-len(dataset) // per_shard)):
         name = f"{split}-{start // per_shard:06d}.tar"
         with written_to(out) as folder:
             make_folder(folder)
-            samples += _write_tar(folder / name, dataset, range(start, min(start + per_shard, len(dataset))))
-    index = ShardIndex(version=VERSION, categories=dataset.classes.to_categories(), samples=samples)
+            samples += _write_tar(folder / name, dataset, range(start, min(start + per_shard, len(dataset))), truth)
+    index = ShardIndex(
+        version=VERSION, categories=dataset.classes.to_categories(), samples=samples, truth_sha256=truth.hexdigest()
+    )
     with written_to(out) as folder:
         write_json(folder / named(path).name, asdict(index), indent=None)
     return path
 
 
-def _write_tar(path: Path, dataset: CocoPanoptic, indices: range) -> list[SampleEntry]:
+def _write_tar(path: Path, dataset: CocoPanoptic, indices: range, truth: "hashlib._Hash") -> list[SampleEntry]:
+    """truth: what the samples' PNGs and annotations are added to."""
     entries = []
     try:
         with TarFile.open(path, "w", format=USTAR_FORMAT) as tar:
@@ -55,11 +59,13 @@ def _write_tar(path: Path, dataset: CocoPanoptic, indices: range) -> list[Sample
                     sample.truth, dataset.classes, image_id=sample.image_id, file_name=sample.file_name, scores=False
                 )
                 text = json.dumps({**annotation, "width": width, "height": height}).encode()
+                png = dataset.png_path(index).read_bytes()
+                truth.update(png + text)
                 entry = SampleEntry(
                     shard=path.name,
                     key=key,
                     image=_add(tar, key + _image_end(sample.file_name), dataset.image_path(index).read_bytes()),
-                    png=_add(tar, f"{key}.png", dataset.png_path(index).read_bytes()),
+                    png=_add(tar, f"{key}.png", png),
                     json=_add(tar, f"{key}.json", text),
                 )
                 entries.append(entry)

@@ -7,18 +7,9 @@ import numpy as np
 import torch
 
 from unipan.classes import VOID_ID
-from unipan.data.cityscapes import (
-    IMAGE_END,
-    IMAGES,
-    INSTANCES_OF_A_LABEL,
-    TRUTH,
-    TRUTH_END,
-    frames_below,
-    is_train_id,
-    may_be_train_ids,
-    read_instance_ids,
-)
+from unipan.data.cityscapes import INSTANCES_OF_A_LABEL, is_train_id, may_be_train_ids, read_instance_ids
 from unipan.data.cityscapes_labels import CITYSCAPES, LABEL_IDS
+from unipan.data.cityscapes_layout import IMAGE_END, IMAGES, TRUTH, TRUTH_END, frames_below
 from unipan.data.coco_json import listing
 from unipan.errors import InputError
 from unipan.ops.id_lookup import indices_of

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from unipan.data.cityscapes import IMAGES, TRUTH
+from unipan.data.cityscapes_layout import IMAGES, TRUTH
 from unipan.data.coco_json import listing, refuse_instances
 from unipan.data.image_paths import locate_images
 from unipan.data.nearby import spelled
