@@ -245,6 +245,7 @@ def test_an_unknown_option_is_one_sentence_at_once(arguments: list[str], sentenc
     ("arguments", "sentence"),
     [
         (["predict", "run", "a.jpg", "--out", "x", "--threshold", "abc"], "--threshold takes a number, but abc came."),
+        (["predict", "run", "a.jpg", "--out", "x", "--ray-gpus", "nan"], "--ray-gpus takes a number, but nan came."),
         (["figure", "run", "methods", "--out", "x.pdf", "--rows=2.5"], "--rows takes a whole number, but 2.5 came."),
         (["train", "demo", "--train.steps", "many"], "--train.steps takes a whole number, but many came."),
         (["tables", "a", "demo", "--out", "x", "--seeds", "0", "one"], "--seeds takes a whole number, but one came."),

@@ -20,6 +20,7 @@ SAFETENSORS_TEMPORARY = ".tmp??????"
 
 
 _ADDRESS = re.compile(r"([A-Za-z][\w.+-]+):/(/?)(.*)", re.DOTALL)
+_IN_MEMORY = re.compile(r"(?:^|::)memory://")
 _ON_HUB = re.compile(r"hf:[^/]+/[^/]+")
 
 
@@ -47,6 +48,15 @@ def check_here(path: str | Path) -> None:
         f"{scheme}://{rest} is an address, and these results go to this machine alone; name a path. What takes addresses is "
         "--out of `unipan predict` and `unipan convert shards`."
     )
+
+
+def check_lasting(where: object) -> None:
+    """Refuse an address in fsspec's store in memory where files must outlast a process, or be found by others.
+
+    Raises: InputError.
+    """
+    if _IN_MEMORY.search(str(where)):
+        raise InputError(f"{where} lies in one process's memory, and ends with it; name a folder, or the address of a store.")
 
 
 def check_home(text: str) -> None:

@@ -4,11 +4,14 @@ import json
 import pickle
 import shutil
 from collections.abc import Iterator
+from math import inf, nan
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from fsspec import register_implementation
 from fsspec.implementations.memory import MemoryFileSystem
 from PIL import Image
 
@@ -17,12 +20,22 @@ from unipan.checkpoint import open_run
 from unipan.cli import main
 from unipan.data import address_log
 from unipan.errors import InputError
-from unipan.recipes import predict_image
+from unipan.recipes import predict_image, predict_ray
 from unipan.recipes.compare import compare
 from unipan.recipes.predict import predict
 from unipan.recipes.predict_ray import RayOptions
 
 NAMES = ("001.png", "002.jpg", "deep/003.png", "deep/004.png", "deep/005.jpg")
+
+
+class Outlasting(MemoryFileSystem):
+    """The store in memory under another name: to a command line it is one that outlasts it."""
+
+    protocol = "outlasting"
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return super()._strip_protocol(path.removeprefix("outlasting://"))
 
 
 @pytest.fixture
@@ -77,7 +90,8 @@ def test_a_bucket_works_as_a_folder_does(
 ) -> None:
     main(["predict", str(learnt_run), str(folder), "--out", str(tmp_path / "out"), "--json"])
     expected = capsys.readouterr().out
-    main(["predict", str(learnt_run), str(bucket), "--out", str(store.below("out")), "--json"])
+    register_implementation("outlasting", Outlasting, clobber=True)
+    main(["predict", str(learnt_run), str(bucket), "--out", "outlasting://bucket/out", "--json"])
     printed = capsys.readouterr()
     assert printed.out == expected
     assert "5 images; left out: 2 other files" in " ".join(printed.err.split())
@@ -199,10 +213,35 @@ def test_words_are_paths_or_addresses() -> None:
 
 
 def test_ray_s_options_are_checked() -> None:
-    wrong: tuple[dict[str, Any], ...] = ({"predictors": -1}, {"gpus": -0.5}, {"gpus": 1.5})
+    wrong: tuple[dict[str, Any], ...] = ({"predictors": -1}, {"gpus": -0.5}, {"gpus": 1.5}, {"gpus": inf}, {"gpus": nan})
     for options in wrong:
         with pytest.raises(InputError, match="give a whole number from 0 on, and a part of a GPU or whole ones"):
             RayOptions(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (RayOptions(gpus=0.5), r"has 0 GPUs, room for 0 predictors, and --ray-gpus 0\.5 was asked for; give less, or leave"),
+        (RayOptions(predictors=3, gpus=1), "and --ray-predictors 3 with --ray-gpus 1 was asked for; give less, or leave"),
+        (RayOptions(predictors=3), "has 2 processors, room for 2 predictors, and --ray-predictors 3 was asked for; give fewer"),
+    ],
+)
+def test_a_cluster_that_is_too_small_says_what_was_asked(options: RayOptions, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        predict_ray._predictors(SimpleNamespace(cluster_resources=lambda: {"CPU": 2.0}), options, 9)
+
+
+def test_results_in_a_process_s_memory_are_refused_where_they_would_be_lost(
+    learnt_run: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for out in ("memory://out", "simplecache::memory://out"):
+        with pytest.raises(InputError, match=f"^{out} lies in one process's memory, and ends with it; name a folder"):
+            predict(str(learnt_run), [folder], Address(out), ray=RayOptions())
+    for verb in (["predict", "run", "a.png"], ["convert", "shards", "a.json", "--images", "images"]):
+        with pytest.raises(SystemExit, match="2"):
+            main([*verb, "--out", "memory://out"])
+        assert "memory://out lies in one process's memory" in capsys.readouterr().err
 
 
 @pytest.mark.slow  # Ray takes a quarter of a minute to start

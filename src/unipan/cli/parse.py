@@ -24,7 +24,7 @@ from unipan.cli.wording import NoNumber, named, present_names, rules
 from unipan.config import Config
 from unipan.console import warn
 from unipan.errors import InputError
-from unipan.files import check_here
+from unipan.files import check_here, check_lasting
 from unipan.presets import settings_of
 from unipan.settings_file import as_json, read_settings
 
@@ -150,8 +150,10 @@ def _deferred(command: Command, words: str, arguments: list[str]) -> Callable[..
         if options.pop("print_config", False):
             return partial(print, as_json(options["config"]))
         for result in (options.get("out"), options.get("onnx")):
-            if isinstance(result, Path):  # where an address is taken too, it is text still
+            if isinstance(result, Path):
                 check_here(result)
+            elif result is not None:  # where an address is taken too, it is text still
+                check_lasting(result)
         if command.shared:
             return partial(in_processes, [*words.split()[1:], *arguments], count, command.run, *args, **options)
         return partial(command.run, *args, **options)

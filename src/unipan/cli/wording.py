@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from inspect import Parameter
 from types import NoneType
@@ -71,10 +72,11 @@ def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
         return None
 
     def read(words: list[str]) -> Any:
-        try:
-            return kind(words[0])
-        except ValueError:
-            raise NoNumber(words[0], NUMBERS[kind]) from None
+        with suppress(ValueError):
+            value = kind(words[0])
+            if value == value:  # nan, which equals nothing, passes for no number either
+                return value
+        raise NoNumber(words[0], NUMBERS[kind])
 
     return PrimitiveConstructorSpec(1, kind.__name__.upper(), read, lambda value: type(value) is kind, lambda value: [str(value)])
 

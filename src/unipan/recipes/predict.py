@@ -20,7 +20,7 @@ from unipan.data.image_ids import ids_in_json, ids_of_names, names_apart
 from unipan.data.image_paths import check_apart
 from unipan.data.prediction_log import PredictionLog, names_logged
 from unipan.errors import plural
-from unipan.files import make_folder
+from unipan.files import check_lasting, make_folder
 from unipan.ops.tiles import TileSize, tiling_of
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.recipes.image_locations import image_locations
@@ -84,7 +84,7 @@ def predict(
     ids = ids_of_names(names) if truth is None else ids_in_json(truth, [*map(named, files)])
     _, config, classes = open_run(run)
     worker = partial(ImageWorker, head=head, overrides=overrides, overlay_form=overlay_form, tile=tile)
-    predicted = _engine(worker, run, out, device=device, ray=ray)
+    predicted = _engine(worker, run, images, out, device=device, ray=ray)
     last: tuple[Location, PanopticMap] | None = None
     noted: dict[str, list[str]] = {}
     settings = {
@@ -126,10 +126,18 @@ def _tell_replaced(out: Path, names: Sequence[str]) -> None:
 
 
 def _engine(
-    worker: Callable[..., ImageWorker], run: str, out: Location, *, device: str, ray: RayOptions | None
+    worker: Callable[..., ImageWorker],
+    run: str,
+    images: Sequence[Location],
+    out: Location,
+    *,
+    device: str,
+    ray: RayOptions | None,
 ) -> Callable[[Sequence[ImageJob]], Iterator[ImageDone]]:
     if ray is None:
         return partial(map, worker(run, out, device=device))
+    for where in (*images, out):  # Ray's processes are others
+        check_lasting(where)
     return partial(predicted_by_ray, partial(worker, named_absolutely(run), absolute(out)), ray, device=device)
 
 

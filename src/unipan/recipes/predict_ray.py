@@ -9,11 +9,12 @@ import os
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from unipan.addresses import absolute
-from unipan.errors import InputError
+from unipan.errors import InputError, number, plural
 from unipan.recipes.predict_image import ImageDone, ImageJob, ImageWorker
 
 MOST_BLOCKS = 10_000
@@ -32,9 +33,10 @@ class RayOptions:
     """Of a GPU, or how many, for each predictor: 0.5 puts two on one. 0: each computes on one processor."""
 
     def __post_init__(self) -> None:
-        if self.predictors < 0 or self.gpus < 0 or (self.gpus > 1 and self.gpus % 1):
+        gpus = number("--ray-gpus", self.gpus)
+        if self.predictors < 0 or not 0 <= gpus < inf or (gpus > 1 and gpus % 1):
             raise InputError(
-                f"--ray-predictors is {self.predictors} and --ray-gpus {self.gpus:g}; give a whole number from 0 on, and a part "
+                f"--ray-predictors is {self.predictors} and --ray-gpus {gpus:g}; give a whole number from 0 on, and a part "
                 "of a GPU or whole ones."
             )
 
@@ -88,12 +90,15 @@ class _Predicting:
 
 def _predictors(ray: Any, options: RayOptions, most: int) -> int:
     there = ray.cluster_resources()
-    room = there.get("GPU", 0) / options.gpus if options.gpus else there.get("CPU", 0)
+    cpus, gpus = there.get("CPU", 0), there.get("GPU", 0)
+    room = gpus / options.gpus if options.gpus else cpus
     if room < max(options.predictors, 1):
-        what = f"GPUs ({there.get('GPU', 0):g}, {options.gpus:g} for each)" if options.gpus else "processors"
+        given = {"--ray-predictors": options.predictors, "--ray-gpus": options.gpus}
+        asked = " with ".join(f"{name} {value:g}" for name, value in given.items() if value) or "one"
+        remedy = "less, or leave --ray-gpus out to compute on processors" if options.gpus else "fewer"
         raise InputError(
-            f"the cluster has {what} for {int(room)} predictors, and {max(options.predictors, 1)} were asked for; give fewer "
-            "--ray-predictors, or less --ray-gpus."
+            f"the cluster has {f'{gpus:g} GPUs' if options.gpus else f'{cpus:g} processors'}, room for "
+            f"{plural(int(room), 'predictor')}, and {asked} was asked for; give {remedy}."
         )
     return min(options.predictors or int(room), most)
 
