@@ -97,10 +97,19 @@ def replace_atomically(path: Path, write: Callable[[Path], object], *, durable: 
             temporary.unlink()
 
 
-def check_writable(path: Path) -> None:
-    """Refuse before long work what `replace_atomically` would refuse after it, as far as rights tell. Raises: InputError."""
-    if not os.access(path.parent, os.W_OK):
-        raise InputError(f"cannot write {path}: no file can be written in {path.parent}. Check the rights, or take a copy of it.")
+def check_writable(path: Path, *, new_folders: bool = False) -> None:
+    """Refuse before long work what `replace_atomically` would refuse after it, as far as rights tell.
+
+    new_folders: whether folders that are missing will be made. Raises: InputError.
+    """
+    check_here(path)
+    if os.path.isdir(path):  # noqa: PTH112 (to Path.is_dir, a name that is too long is an error)
+        raise InputError(f"cannot write {path}: it is a folder. Name a file in it.")
+    folders = [one for one in path.absolute().parents if os.path.exists(one)]  # noqa: PTH110 (likewise)
+    if folders[0] != path.absolute().parent and not new_folders:
+        raise InputError(f"cannot write {path}: there is no folder {path.parent}. Make it, or name another.")
+    if not os.access(folders[0], os.W_OK):
+        raise InputError(f"cannot write {path}: no file can be written in {folders[0]}. Check the rights, or take a copy of it.")
 
 
 def write_json(path: Path, value: Any, *, indent: int | None = 2) -> None:

@@ -196,7 +196,7 @@ def test_files_that_are_no_images_or_pages(
     (tmp_path / "b.png").write_bytes(b"none")
     for images, out, message in (
         ([tmp_path / "b.png"], tmp_path / "p.html", "nothing to explore"),
-        ([image], tmp_path, "is a folder; name the HTML file"),
+        ([image], tmp_path, "it is a folder. Name a file in it"),
         ([image, tmp_path / "b.png"], tmp_path / "p.html", "1 image could not be read"),
     ):
         with pytest.raises(SystemExit):

@@ -75,6 +75,9 @@ def test_a_pdf_and_a_png_are_what_they_say(learnt_run: Path, tmp_path: Path) -> 
 def test_what_cannot_be_drawn_is_said(learnt_run: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"one\.jpg is not the name of a figure; end it in \.pdf, \.svg, \.png"):
         figure(str(learnt_run), "methods", tmp_path / "one.jpg")
+    (tmp_path / "a.pdf").mkdir()
+    with pytest.raises(InputError, match=r"cannot write .*a\.pdf: it is a folder"):
+        figure("no run is read", "methods", tmp_path / "a.pdf")
     with pytest.raises(InputError, match="have no id 77, x; the first of their ids is 0"):
         figure(str(learnt_run), "methods", tmp_path / "one.pdf", ids=["77", "x", "1"])
     with pytest.raises(InputError, match="--rows is 9; it must be from 1 to 4"):

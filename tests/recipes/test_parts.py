@@ -15,9 +15,10 @@ from unipan.cli import main
 from unipan.errors import InputError
 from unipan.metrics.counts_json import counts_from_json, counts_to_json
 from unipan.metrics.score import Score
+from unipan.recipes.evaluate_parts import Asked, evaluate_part
 from unipan.recipes.evaluation.image_scores import Counts
 from unipan.recipes.parts import PartOf, asked_part
-from unipan.recipes.score import read_sides
+from unipan.recipes.score import Sides, read_sides
 from unipan.recipes.score_parts import merge_scores, score_part
 
 # --- score ---
@@ -69,6 +70,7 @@ def test_parts_that_make_no_whole_are_refused(sides: tuple[Path, Path], tmp_path
         r"newer.json is of another version": [newer, second, third],
         r"truth.json is no part; give files that `unipan score --part": [sides[0]],
         r"cannot read .*gone.json": [gone],
+        "no part came to merge": [],
     }
     for message, files in cases.items():
         with pytest.raises(InputError, match=message):
@@ -76,6 +78,40 @@ def test_parts_that_make_no_whole_are_refused(sides: tuple[Path, Path], tmp_path
     edit(sides[1], lambda content: content["annotations"][0].update(note="written again"))
     with pytest.raises(InputError, match=r"1-of-3.json was made with another predictions than this command: {'name'"):
         merge_scores(read_sides(*sides), [first, second, third])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"of": float("inf")}, "is no part; give files"),
+        ({"of": 10**30}, "is no part; give files"),
+        ({"part": 1.5}, "is no part; give files"),
+        ({"images": -1}, "is no part; give files"),
+        ({"made_of": 3}, "is no part; give files"),
+        ({"of": 10**12}, "of 1000000000000 parts 999999999999 are missing: 2/1000000000000, 3/.* and 999999999994 more"),
+    ],
+)
+def test_a_file_with_impossible_numbers_is_no_part(
+    sides: tuple[Path, Path], tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    [file] = scored_parts(sides, 1, tmp_path)
+    edit(file, lambda content: content.update(change))
+    with pytest.raises(InputError, match=message):
+        merge_scores(read_sides(*sides), [file])
+
+
+@pytest.mark.parametrize(("out", "message"), [("gone/p.json", "there is no folder .*gone"), (".", "it is a folder")])
+def test_a_file_that_cannot_be_written_is_told_before_the_first_image(
+    sides: tuple[Path, Path], tmp_path: Path, out: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Sides, "pairs", lambda _: pytest.fail("the work has begun"))
+    monkeypatch.setattr(Asked, "config", lambda _: pytest.fail("the work has begun"))
+    for begun in (
+        lambda: score_part(read_sides(*sides), PartOf(1, 1), tmp_path / out),
+        lambda: evaluate_part(Asked(run="run"), PartOf(1, 1), tmp_path / out),
+    ):
+        with pytest.raises(InputError, match=f"cannot write .*: {message}"):
+            begun()
 
 
 def test_options_that_do_not_go_together_are_refused() -> None:

@@ -11,6 +11,7 @@ from unipan.config import Config
 from unipan.data.dataset import Part
 from unipan.engine.processes import this_process
 from unipan.errors import InputError, about
+from unipan.files import check_writable
 from unipan.metrics.average_precision import is_available
 from unipan.metrics.counts_json import counts_from_json, counts_to_json
 from unipan.overrides import NO_OVERRIDES, Overrides
@@ -55,6 +56,8 @@ class Asked:
 
 def evaluate_part(asked: Asked, part: PartOf, out: Path) -> int:
     """Judge every N-th held-out image into a file. Returns how many these are. A launcher's processes share them."""
+    if this_process().is_main:
+        check_writable(out)
     config = asked.config()
     whole = held_out(asked.run, config.data)
     own = Part(whole, part.positions(len(whole)))
@@ -76,11 +79,8 @@ def merge_evaluations(asked: Asked, files: Sequence[Path]) -> Evaluation:
     for part in parts:
         with about(part.path):
             counts += counts_from_json(part.content.get("counts"), zero)
-            own = [record_from_json(value) for value in part.content.get("records") or []]
-            positions = part.part.positions(part.num_images)
-            if len(own) != len(positions):
-                raise InputError(f"it has {len(own)} records of its {len(positions)} images; count the part again.")
-            records |= dict(zip(positions, own, strict=True))
+            own = [record_from_json(value) for value in part.records()]
+            records |= dict(zip(part.part.positions(part.num_images), own, strict=True))
         _check_new(part, own, part_of)
     in_order = [records[position] for position in sorted(records)]
     evaluation = summed_up(predictor, counts, in_order, evaluation_title(config))

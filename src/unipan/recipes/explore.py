@@ -13,6 +13,7 @@ from unipan.choices import PanopticHead
 from unipan.data.coco_files import PanopticFile, read_panoptic_file
 from unipan.data.image_ids import ids_in_json, names_apart, shown
 from unipan.errors import InputError, plural
+from unipan.files import check_writable
 from unipan.models.decode import best_channel, in_image, map_of_channels
 from unipan.models.panoptic_head import PanopticLogits, UnifiedHead, channel_bias, unary_logits
 from unipan.ops.image_range import read_and_warn
@@ -82,8 +83,7 @@ def explore_run(
     check_either(images, samples, root)
     if truth is not None and samples:
         raise InputError("--truth and --samples came; held-out images bring their own truth: leave --truth out.")
-    if out.is_dir():
-        raise InputError(f"{out} is a folder; name the HTML file to write.")
+    check_writable(out, new_folders=True)
     predictor = load(run, head=head, device=device, overrides=overrides)
     unreadable: list[Path] = []
     if samples:

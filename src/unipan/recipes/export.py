@@ -16,7 +16,7 @@ from unipan.data.dataset import PanopticDataset
 from unipan.data.scenes.dataset import SceneDataset
 from unipan.data.transforms import resized
 from unipan.errors import InputError, path_of
-from unipan.files import check_here, make_folder
+from unipan.files import check_writable, make_folder
 from unipan.metrics.pq import PQCounts, quality
 from unipan.metrics.segment_matching import match_maps
 from unipan.overrides import NO_OVERRIDES, Overrides, checked
@@ -40,7 +40,7 @@ def export(run: str | Path, onnx: str | Path, *, overrides: Overrides = NO_OVERR
     from images of the training, and what that costs in PQ on held-out ones. Whether they agree, `Export.check_agreement` tells.
     """
     onnx = path_of("onnx", onnx)
-    check_here(onnx)
+    check_writable(onnx, new_folders=True)
     if onnx.suffix != ".onnx":
         raise InputError(f"the file to write is {onnx}; give it a name that ends in .onnx.")
     if checked(overrides).precision == "bf16":

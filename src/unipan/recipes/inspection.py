@@ -11,6 +11,7 @@ from unipan.data.build import remarks, step_batches, training_dataset
 from unipan.data.fitting import settled
 from unipan.data.training_item import TrainingItem
 from unipan.errors import InputError, plural
+from unipan.files import check_writable
 from unipan.viz.canvas import as_pil, check_image_name, enlarge, readable_scale, save_image
 from unipan.viz.samples import draw_target
 from unipan.viz.sheet import contact_sheet
@@ -27,6 +28,7 @@ def inspect_samples(config: Config, out: Path, *, samples: int, names: bool = Tr
     if samples < 1:
         raise InputError(f"--samples is {samples}; it must be at least 1.")
     check_image_name(out)
+    check_writable(out, new_folders=True)
     dataset = training_dataset(config.data, config.train.seed)
     config = settled(config, dataset, None)
     for remark in remarks(dataset):

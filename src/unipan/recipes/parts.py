@@ -8,14 +8,19 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count as count_from
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from unipan.data.coco_json import listing
+from unipan.data.coco_json import SHOWN
 from unipan.errors import InputError
 from unipan.files import write_json
+from unipan.json_values import read_as
 
 FORM = 1
+MOST = 2**53
+"""Of parts and of images; more are no count of ours."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,18 @@ class PartOf:
         return range(self.index - 1, length, self.count)
 
 
+@dataclass
+class _Head:
+    """What every part's file begins with."""
+
+    form: int
+    verb: str
+    part: int
+    of: int
+    images: int
+    made_of: dict[str, Any]
+
+
 @dataclass(frozen=True, kw_only=True)
 class PartFile:
     """What a part's file says."""
@@ -46,6 +63,14 @@ class PartFile:
     made_of: dict[str, Any]
     content: dict[str, Any]
     """The counts, and whatever else the verb keeps."""
+
+    def records(self) -> list[Any]:
+        """Those of its images, in their order, with as many as there must be. Raises: InputError."""
+        wanted, found = len(self.part.positions(self.num_images)), self.content.get("records")
+        number = len(found) if isinstance(found, list) else 0
+        if number != wanted:
+            raise InputError(f"it has {number} records of its {wanted} images; count the part again.")
+        return found or []
 
 
 def asked_part(part: str, out: Path | None, files: Sequence[Path]) -> PartOf | None:
@@ -83,6 +108,8 @@ def read_parts(paths: Sequence[Path], verb: str, made_of: Mapping[str, Any]) -> 
     Raises: InputError where a file is none, or they are not the parts of one whole, each once.
     """
     files = [_read_part(path, verb) for path in paths]
+    if not files:
+        raise InputError(f"no part came to merge; give the files of all parts that `unipan {verb} --part I/N --out FILE` wrote.")
     for file in files:
         _check_alike(file, json.loads(json.dumps(made_of)), "this command")
         _check_alike(file, files[0].made_of, str(files[0].path))
@@ -95,29 +122,29 @@ def read_parts(paths: Sequence[Path], verb: str, made_of: Mapping[str, Any]) -> 
             raise InputError(f"{by_index[file.part.index].path} and {file.path} are both part {file.part}; give each part once.")
         by_index[file.part.index] = file
     count = files[0].part.count
-    missing = [f"{index}/{count}" for index in range(1, count + 1) if index not in by_index]
-    if missing:
-        raise InputError(f"of {count} parts {len(missing)} {'is' if len(missing) == 1 else 'are'} missing: {listing(missing)}.")
+    if missing := count - len(by_index):
+        first = islice((f"{index}/{count}" for index in count_from(1) if index not in by_index), min(missing, SHOWN))
+        more = f" and {missing - SHOWN} more" if missing > SHOWN else ""
+        raise InputError(f"of {count} parts {missing} {'is' if missing == 1 else 'are'} missing: {', '.join(first)}{more}.")
     return [by_index[index] for index in sorted(by_index)]
 
 
 def _read_part(path: Path, verb: str) -> PartFile:
     try:
         content = json.loads(path.read_text())
-        if content.pop("form") != FORM:
-            raise InputError(f"{path} is of another version of unipan; count the part again with this one.")
-        head = {name: content.pop(name) for name in ("verb", "part", "of", "images", "made_of")}
-        part, num_images = PartOf(int(head["part"]), int(head["of"])), int(head["images"])
-        made_of = dict(head["made_of"])
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; check the path.") from error
-    except InputError:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} is no part; give files that `unipan {verb} --part I/N --out FILE` wrote.") from error
-    if head["verb"] != verb or not 1 <= part.index <= part.count:
-        raise InputError(f"{path} is part {part} of `unipan {head['verb']}`, not one of `unipan {verb}`; give its own.")
-    return PartFile(path=path, verb=verb, part=part, num_images=num_images, made_of=made_of, content=content)
+    except (ValueError, RecursionError):  # ValueError: no JSON, or no text at all
+        content = {}
+    head = read_as(_Head, content)
+    if head and head.form != FORM:
+        raise InputError(f"{path} is of another version of unipan; count the part again with this one.")
+    if head is None or not 1 <= head.part <= head.of <= MOST or not 0 <= head.images <= MOST:
+        raise InputError(f"{path} is no part; give files that `unipan {verb} --part I/N --out FILE` wrote.")
+    part = PartOf(head.part, head.of)
+    if head.verb != verb:
+        raise InputError(f"{path} is part {part} of `unipan {head.verb}`, not one of `unipan {verb}`; give its own.")
+    return PartFile(path=path, verb=verb, part=part, num_images=head.images, made_of=head.made_of, content=content)
 
 
 def _check_alike(file: PartFile, made_of: Mapping[str, Any], whose: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unipan.errors import about
-from unipan.files import file_facts
+from unipan.files import check_writable, file_facts
 from unipan.metrics.counts_json import counts_from_json, counts_to_json
 from unipan.metrics.report import Report
 from unipan.metrics.score import Score
@@ -16,6 +16,7 @@ from unipan.recipes.score import Sides
 
 def score_part(sides: Sides, part: PartOf, out: Path) -> int:
     """Count every N-th image of the truth into a file. Returns how many these are."""
+    check_writable(out)
     pairs = sides.pairs()
     own = [pairs[position] for position in part.positions(len(pairs))]
     total = sides.score(own)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from unipan.classes import ClassTable
 from unipan.errors import InputError
-from unipan.files import make_folder, replace_atomically
+from unipan.files import check_writable, make_folder, replace_atomically
 from unipan.viz.curves import need_matplotlib
 from unipan.viz.panels import HEAT
 
@@ -37,6 +37,7 @@ def check_figure(path: Path) -> None:
     need_matplotlib()
     if path.suffix.lower() not in FORMATS:
         raise InputError(f"--out {path} is not the name of a figure; end it in {', '.join(FORMATS)}.")
+    check_writable(path, new_folders=True)
 
 
 def save_figure(
