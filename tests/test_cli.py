@@ -134,6 +134,22 @@ def test_an_empty_word_is_no_current_folder(words: list[str], where: str, refuse
     assert f"an empty word came {where}; see that the variable is set." in refused(*words)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["evaluate", "RUN", "--merge-parts"],
+        ["score", "a.json", "b.json", "--merge_parts", "--json"],
+        ["figure", "RUN", "methods", "--ids", "--out", "a.pdf"],
+        ["convert", "labelme", "DIR", "--out", "OUT", "--things"],
+        ["doctor", "a.json", "--images", "--json"],
+    ],
+)
+def test_a_list_of_nothing_is_not_left_out_in_silence(words: list[str], refused: Refused) -> None:
+    option = next(word for word in words if word in ("--merge-parts", "--merge_parts", "--ids", "--things", "--images"))
+    sentence = f"{option} came with nothing behind it, and it takes one or more; give them, or leave {option} out."
+    assert refused(*words) == f"unipan: {sentence}"
+
+
 def test_texts_may_be_empty(refused: Refused, tmp_path: Path) -> None:
     path = tmp_path / "gone.json"
     assert "gone.json" in refused("interchange", "label-studio", path, "--image-prefix", "", "--out", tmp_path / "out")

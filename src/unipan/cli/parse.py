@@ -20,7 +20,7 @@ from tyro.conf import arg
 
 from unipan.cli.launch import ProcessCount, in_processes
 from unipan.cli.menu import Command, Menu
-from unipan.cli.wording import NoNumber, named, present_names, rules
+from unipan.cli.wording import NoNumber, named, present_names, refuse_empty, rules
 from unipan.config import Config
 from unipan.console import warn
 from unipan.errors import InputError
@@ -58,7 +58,7 @@ def parse(menu: Menu, arguments: list[str]) -> Callable[[], None]:
 
 
 def _ready(command: Command, words: str, arguments: list[str]) -> Callable[[], None]:
-    _refuse_empty(command, words, arguments)
+    refuse_empty(inspect.signature(command.run).parameters, words, arguments)
     arguments = present_names(arguments, takes_head="head" in inspect.signature(command.run).parameters)
     printed, read = StringIO(), _reader(command, words, arguments)
     try:
@@ -78,23 +78,6 @@ def _ready(command: Command, words: str, arguments: list[str]) -> Callable[[], N
         _refuse_unknown(unknown, read, words)
         raise InputError(f"{words} does not know what to do with {' '.join(unknown)}; --help after it tells what it takes.")
     return ready
-
-
-def _refuse_empty(command: Command, words: str, arguments: list[str]) -> None:
-    """An empty word is a variable that a script has not set; as a path it would be the current folder. Texts may be empty.
-
-    Raises: InputError.
-    """
-    own = inspect.signature(command.run).parameters
-    for before, word in pairwise(["", *arguments]):
-        name, sign, value = word.partition("=")
-        option, given = (name, value) if sign and name.startswith("--") else (before, word)
-        if given:
-            continue
-        option = option if option.startswith("--") and "=" not in option else ""
-        default = getattr(own.get(option.removeprefix("--").replace("-", "_")), "default", None)
-        if default != "" and "." not in option:  # of settings those that are texts may be empty too
-            raise InputError(f"an empty word came {f'for {option}' if option else f'to {words}'}; see that the variable is set.")
 
 
 def options_of(command: Command) -> list[str]:

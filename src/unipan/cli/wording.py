@@ -1,7 +1,7 @@
-"""What help calls an option's value and its default, and what is said of a word that is no number: no word of Python's."""
+"""What help calls an option's value and its default, and what is said of words that are empty or no number: none of Python's."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from inspect import Parameter
@@ -36,6 +36,28 @@ def present_names(arguments: Sequence[str], *, takes_head: bool) -> list[str]:
     """The words of a command line with options by their present names. takes_head: whether the command has such an option."""
     parted = [(word, *word.partition("=")) for word in arguments]
     return [FORMER_NAMES.get(name, name) + sign + value if takes_head else word for word, name, sign, value in parted]
+
+
+def refuse_empty(own: Mapping[str, Parameter], words: str, arguments: Sequence[str]) -> None:
+    """An empty word is a variable that a script has not set; as a path it would be the current folder. Texts may be empty.
+
+    Likewise a list that is empty where none is given: --merge-parts without a file would not merge. own: the command's.
+    Raises: InputError.
+    """
+
+    def default(option: str) -> Any:
+        return getattr(own.get(option.removeprefix("--").replace("-", "_")), "default", None) if option[:2] == "--" else None
+
+    for before, word, after in zip(["", *arguments], arguments, [*arguments[1:], "--"], strict=False):
+        if default(word) == [] and after.startswith("--") and after != "--help":
+            raise InputError(f"{word} came with nothing behind it, and it takes one or more; give them, or leave {word} out.")
+        name, sign, value = word.partition("=")
+        option, given = (name, value) if sign and name.startswith("--") else (before, word)
+        if given:
+            continue
+        option = option if option.startswith("--") and "=" not in option else ""
+        if default(option) != "" and "." not in option:  # of settings those that are texts may be empty too
+            raise InputError(f"an empty word came {f'for {option}' if option else f'to {words}'}; see that the variable is set.")
 
 
 def named(parameter: Parameter) -> Parameter:
