@@ -1,5 +1,6 @@
 """What data sets tell besides their samples, without decoding an image."""
 
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from cityscapes_files import write_download
 from PIL import Image
 
+from unipan.choices import Merge
 from unipan.classes import ClassInfo, ClassTable
 from unipan.cli import main
 from unipan.data.cityscapes import Cityscapes
@@ -26,7 +28,7 @@ CLASSES = ClassTable(
 )
 
 
-def write_sources(root: Path, *, last: int = 1) -> dict[str, SourceDataset]:
+def write_sources(root: Path, *, last: int = 1, merge: Merge = "none") -> dict[str, SourceDataset]:
     """One of each kind, of files or none. last: the class of the last image's thing."""
     (root / "mini").mkdir(parents=True)
     entries = []
@@ -43,11 +45,24 @@ def write_sources(root: Path, *, last: int = 1) -> dict[str, SourceDataset]:
     values[values == 24] = 23 + last
     Image.fromarray(values).save(truth)
     return {
-        "coco": coco_split(root, "mini", merge="none"),
-        "shards": Shards(root / "shards", "mini", merge="none"),
-        "cityscapes": Cityscapes(download, "val", merge="none"),
+        "coco": coco_split(root, "mini", merge=merge),
+        "shards": Shards(root / "shards", "mini", merge=merge),
+        "cityscapes": Cityscapes(download, "val", merge=merge),
         "scenes": SceneDataset(difficulty="standard", size=(32, 40), seed=last, length=2),
     }
+
+
+@pytest.mark.parametrize("merge", ["none", "supercategory"])
+def test_truths_and_ids_are_read_without_an_image(merge: Merge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind, dataset in write_sources(tmp_path, merge=merge).items():
+        samples = [dataset[index] for index in range(2)]
+        with monkeypatch.context() as patch:
+            module = import_module(type(dataset).__module__)
+            patch.setattr(module, "paint_stuff" if kind == "scenes" else "read_image", lambda *_: pytest.fail("an image is read"))
+            for index, sample in enumerate(samples):
+                truth = dataset.truth_of(index)
+                assert torch.equal(truth.ids, sample.truth.ids), kind
+                assert (truth.segments, dataset.id_of(index)) == (sample.truth.segments, sample.image_id), kind
 
 
 @pytest.mark.parametrize("kind", ["coco", "shards", "cityscapes", "scenes"])

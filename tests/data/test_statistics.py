@@ -8,9 +8,11 @@ import torch
 from unipan.classes import ClassInfo, ClassTable
 from unipan.config import Config
 from unipan.data.fitting import fitting_anchor_scale, fitting_ratios, fitting_sizes
+from unipan.data.scenes.dataset import SceneDataset
 from unipan.data.statistics import ImageStatistics, SetStatistics, sampled_statistics, setting_remarks, statistics_of
+from unipan.errors import InputError
 from unipan.ops.segments import Label, panoptic_map
-from unipan.types import PanopticMap, Sample
+from unipan.types import PanopticMap
 
 CLASSES = ClassTable(
     tuple(
@@ -82,18 +84,19 @@ def test_a_detector_without_anchors_has_none_too_large(statistics: SetStatistics
 def test_a_sample_is_evenly_spaced() -> None:
     read = []
 
-    class Images:
-        classes = CLASSES
-
-        def __len__(self) -> int:
-            return 10
-
-        def __getitem__(self, index: int, /) -> Sample:
+    class Images(SceneDataset):
+        def truth_of(self, index: int, /) -> PanopticMap:
             read.append(index)
-            return Sample(image=torch.zeros(3, 200, 200), truth=truth(1), image_id=index, file_name="")
+            if index == 5:
+                raise InputError("5.png is cut off.")
+            return truth(1)
 
-    assert len(sampled_statistics(Images(), most=4).images) == 4
+    sample = sampled_statistics(Images(difficulty="standard", size=(64, 64), seed=0, length=10), most=4)
     assert read == [0, 2, 5, 7]
+    assert len(sample.images) == 3
+    assert setting_remarks(Config(), sample)[-1] == (
+        "the truth of 1 of the 4 images that were looked at could not be read and counts for nothing here: 5.png is cut off."
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from PIL import Image
 
 from unipan.checkpoint import RunFolder, open_run, write_settings
 from unipan.config import FROM_DATA, Config, DataConfig
+from unipan.data import statistics
 from unipan.data.build import remarks, training_dataset
 from unipan.data.cityscapes_labels import CITYSCAPES
 from unipan.data.coco_writer import Entry, write_panoptic
@@ -106,14 +107,18 @@ def test_images_that_are_all_void_train_and_are_scored(tmp_path: Path, tiny_conf
 
 
 def test_sizes_follow_from_the_data_and_stay_in_a_run_that_goes_on(
-    tmp_path: Path, tiny_config: Config, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, tiny_config: Config, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The data set is sampled once, for these settings and for what is said of the others."""
+    sampled, sample = [], statistics.sampled_statistics
+    monkeypatch.setattr("unipan.recipes.train.sampled_statistics", lambda dataset: sampled.append(dataset) or sample(dataset))
     small, path = finetune_small(), write_scenes(tmp_path / "set")
     config = on_json(replace(tiny_config, inference=small.inference), path, short_side=FROM_DATA, long_side=FROM_DATA)
     config = with_values(config, {"model.detector.max_detections": FROM_DATA, "train.max_admitted": 3, "train.steps": 1})
     train(config, tmp_path / "run")
     message = "By the training data: model.detector.max_detections 50, data.short_side 96, data.long_side 192, "
     assert f"{message}inference.max_admitted 50." in capfd.readouterr().err
+    assert len(sampled) == 1
     _, settled, _ = open_run(tmp_path / "run")
     assert (settled.data.short_side, settled.train.max_admitted, settled.inference.max_admitted) == (96, 3, 50)
     settings = RunFolder(tmp_path / "run").config

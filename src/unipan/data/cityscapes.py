@@ -62,16 +62,28 @@ class Cityscapes:
         return len(self._frames)
 
     def __getitem__(self, index: int, /) -> Sample:
-        frame = self._frames[index]
-        image = read_image(self._images / self.file_names[index])
-        truth = self._truth_path(index)
-        ids = read_instance_ids(truth)
-        if image.shape[-2:] != ids.shape:
+        image, truth = read_image(self._images / self.file_names[index]), self.truth_of(index)
+        if image.shape[-2:] != truth.ids.shape:
             raise InputError(
-                f"{self.file_names[index]} is {size_text(image)} but {truth.name} is {size_text(ids)} (width x height); "
-                "unpack both again from the download."
+                f"{self.file_names[index]} is {size_text(image)} but {self._truth_path(index).name} is {size_text(truth.ids)} "
+                "(width x height); unpack both again from the download."
             )
-        return Sample(image=image, truth=self._truth(ids, truth), image_id=Path(frame).name, file_name=self.file_names[index])
+        return Sample(image=image, truth=truth, image_id=self.id_of(index), file_name=self.file_names[index])
+
+    def id_of(self, index: int, /) -> str:
+        """A frame without its city."""
+        return Path(self._frames[index]).name
+
+    def truth_of(self, index: int, /) -> PanopticMap:
+        """What the values of a frame's *_instanceIds.png stand for."""
+        path = self._truth_path(index)
+        ids = read_instance_ids(path)
+        labels = [
+            Label(label.id, self._class_of[label.class_index], label.is_crowd)
+            for label in _labels(np.unique(runs_of(ids).ids), path)
+        ]
+        panoptic = panoptic_map(ids, labels, self.classes)
+        return joined_stuff(panoptic, self.classes) if self._merge == "supercategory" else panoptic
 
     def labels(self, index: int) -> set[int]:
         """Every label of a frame, evaluated or not; none where its truth can't be read."""
@@ -96,15 +108,6 @@ class Cityscapes:
 
     def _truth_path(self, index: int) -> Path:
         return self._truths / f"{self._frames[index]}{TRUTH_END}"
-
-    def _truth(self, ids: Tensor, path: Path) -> PanopticMap:
-        """What the values (H, W) of an *_instanceIds.png stand for."""
-        labels = [
-            Label(label.id, self._class_of[label.class_index], label.is_crowd)
-            for label in _labels(np.unique(runs_of(ids).ids), path)
-        ]
-        panoptic = panoptic_map(ids, labels, self.classes)
-        return joined_stuff(panoptic, self.classes) if self._merge == "supercategory" else panoptic
 
 
 def read_instance_ids(path: Path) -> Tensor:

@@ -13,7 +13,7 @@ from unipan.data.image_paths import found_images
 from unipan.errors import InputError, about
 from unipan.files import file_facts
 from unipan.ops.images import read_image
-from unipan.types import Sample
+from unipan.types import PanopticMap, Sample
 
 
 class CocoPanoptic:
@@ -51,13 +51,21 @@ class CocoPanoptic:
     def __getitem__(self, index: int, /) -> Sample:
         position = range(len(self))[index]
         file_name, png_name = self._file.image_names[position], self._file.png_names[position]
-        image, truth = read_image(self._images_dir / file_name), self._file.map(position)
+        image, truth = read_image(self._images_dir / file_name), self.truth_of(position)
         if image.shape[-2:] != truth.ids.shape:
             raise InputError(
                 f"{file_name} is {size_text(image)} but {png_name} is {size_text(truth.ids)} "
                 "(width x height); an image and its panoptic PNG must be of one size."
             )
-        return Sample(image=image, truth=truth, image_id=self._file.image_ids[position], file_name=file_name)
+        return Sample(image=image, truth=truth, image_id=self.id_of(position), file_name=file_name)
+
+    def id_of(self, index: int, /) -> int | str:
+        """What the JSON calls an image."""
+        return self._file.image_ids[range(len(self))[index]]
+
+    def truth_of(self, index: int, /) -> PanopticMap:
+        """What JSON and PNG say of an image."""
+        return self._file.map(range(len(self))[index])
 
     def classes_of(self, index: int, /) -> set[int]:
         """The classes of an image's segments, but for crowds."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from unipan.classes import ClassTable
-from unipan.types import Sample
+from unipan.types import PanopticMap, Sample
 
 
 class PanopticDataset(Protocol):
@@ -20,7 +20,15 @@ class PanopticDataset(Protocol):
 
 
 class SourceDataset(PanopticDataset, Protocol):
-    """One that settings name, with what it knows besides its samples."""
+    """One that settings name, with what it tells without decoding an image."""
+
+    def id_of(self, index: int, /) -> int | str:
+        """An image's id, as its sample has it."""
+        ...
+
+    def truth_of(self, index: int, /) -> PanopticMap:
+        """An image's truth, as its sample has it. Raises: InputError where that can't be read."""
+        ...
 
     def truth_facts(self) -> dict[str, Any]:
         """What tells its truth from another's, as JSON has it: equal where scores of its images may be added up."""

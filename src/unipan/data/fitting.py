@@ -1,13 +1,13 @@
 """Settings that follow from a data set: the size of its images, its anchors, and how many things an image may hold."""
 
+from collections.abc import Callable
 from math import ceil
 from typing import NamedTuple
 
 import numpy as np
 
 from unipan.config import FROM_DATA, Config
-from unipan.data.dataset import PanopticDataset
-from unipan.data.statistics import FINEST_STRIDE, SetStatistics, sampled_statistics
+from unipan.data.statistics import FINEST_STRIDE, SetStatistics
 from unipan.settings import flat_settings, with_values
 
 USUAL_ANCHOR_SCALE = 4.0
@@ -61,12 +61,15 @@ def fitting_ratios(statistics: SetStatistics) -> tuple[float, float, float]:
     return low, middle, high
 
 
-def settled(config: Config, dataset: PanopticDataset, saved: Config | None) -> Config:
-    """The settings, those among them that are to follow from the data set: as in the run that goes on, else by its images."""
+def settled(config: Config, sample: Callable[[], SetStatistics], saved: Config | None) -> Config:
+    """The settings, those among them that are to follow from the data set: as in the run that goes on, else by its images.
+
+    sample: takes the statistics, where they are needed.
+    """
     left_open = _left_open(config)
     if left_open and saved:
         return with_values(config, {name: flat_settings(saved)[name] for name in left_open})
-    return fitted(config, sampled_statistics(dataset)) if left_open else config
+    return fitted(config, sample()) if left_open else config
 
 
 def fitted(config: Config, statistics: SetStatistics) -> Config:

@@ -22,7 +22,7 @@ from unipan.data.id_maps import id_map_of
 from unipan.errors import InputError, about
 from unipan.ops.images import read_image
 from unipan.ops.segments import Label, joined_stuff
-from unipan.types import Sample
+from unipan.types import PanopticMap, Sample
 
 VERSION = 1
 """Of the index."""
@@ -77,34 +77,51 @@ class Shards:
         return len(self._shard_of)
 
     def __getitem__(self, index: int, /) -> Sample:
-        position = range(len(self))[index]
-        shard = below(self._folder, self._shards[self._shard_of[position]])
-        source = f"{shard}, sample {position}"
+        position, shard, source = self._located(index)
         image_bytes, png, annotation = self._members(position, shard)
         entry = self._annotation(annotation, source)
         with about(source):
             image = read_image(image_bytes)
-        truth = agreeing_map(id_map_of(png, source), self._labels(entry), self.classes, f"PNG and JSON of {source}")
+        truth = self._truth(png, entry, source)
         if image.shape[-2:] != truth.ids.shape:
             raise InputError(
                 f"{source}: {entry.file_name} is {size_text(image)} but its PNG is {size_text(truth.ids)} (width x height); "
                 "both must be of one size. Write the shards again."
             )
-        truth = joined_stuff(truth, self.classes) if self._merge == "supercategory" else truth
         return Sample(image=image, truth=truth, image_id=entry.image_id, file_name=entry.file_name)
 
     def classes_of(self, index: int, /) -> set[int]:
         """The classes of a sample's segments, but for crowds. Of the tar its annotation is read alone."""
-        position = range(len(self))[index]
-        shard = below(self._folder, self._shards[self._shard_of[position]])
-        offset, size = self._spans[6 * position + 4 : 6 * position + 6]
-        entry = self._annotation(read_range(shard, offset, offset + size), f"{shard}, sample {position}")
-        return {label.class_index for label in self._labels(entry) if not label.is_crowd}
+        return {label.class_index for label in self._labels(self._entry(index)) if not label.is_crowd}
+
+    def id_of(self, index: int, /) -> int | str:
+        """What a sample's annotation calls its image. Of the tar it is read alone."""
+        return self._entry(index).image_id
+
+    def truth_of(self, index: int, /) -> PanopticMap:
+        """What PNG and JSON of a sample say. Of the tar they are read alone."""
+        position, shard, source = self._located(index)
+        png, annotation = self._members(position, shard, first=1)
+        return self._truth(png, self._annotation(annotation, source), source)
 
     def truth_facts(self) -> dict[str, Any]:
         """The index by name and content, which has the hash of the truth; no tar is read for it."""
         content = read_range(self._index_path, 0, None)
         return {"name": named(self._index_path).name, "sha256": hashlib.sha256(content).hexdigest()}
+
+    def _located(self, index: int) -> tuple[int, Location, str]:
+        """A sample's position from 0 on, its tar, and what messages call it."""
+        position = range(len(self))[index]
+        shard = below(self._folder, self._shards[self._shard_of[position]])
+        return position, shard, f"{shard}, sample {position}"
+
+    def _entry(self, index: int) -> AnnotationEntry:
+        position, shard, source = self._located(index)
+        return self._annotation(self._members(position, shard, first=2)[0], source)
+
+    def _truth(self, png: bytes, entry: AnnotationEntry, source: str) -> PanopticMap:
+        truth = agreeing_map(id_map_of(png, source), self._labels(entry), self.classes, f"PNG and JSON of {source}")
+        return joined_stuff(truth, self.classes) if self._merge == "supercategory" else truth
 
     def _annotation(self, content: bytes, source: str) -> AnnotationEntry:
         """A sample's JSON, consistent in itself and with the classes."""
@@ -116,9 +133,9 @@ class Shards:
         indices = self._own_classes.index_of_dataset_id
         return [Label(s.id, self._class_of[indices[s.category_id]], bool(s.iscrowd)) for s in entry.segments_info]
 
-    def _members(self, position: int, shard: Location) -> list[bytes]:
-        """Image, PNG and JSON of a sample, in one read with the tar's headers between them."""
-        numbers = self._spans[6 * position : 6 * position + 6]
+    def _members(self, position: int, shard: Location, first: int = 0) -> list[bytes]:
+        """Image, PNG and JSON of a sample, from the `first` of them on, in one read with the tar's headers between them."""
+        numbers = self._spans[6 * position + 2 * first : 6 * position + 6]
         spans = list(zip(numbers[::2], numbers[1::2], strict=True))
         start, end = spans[0][0], sum(spans[-1])
         content = read_range(shard, start, end)

@@ -3,8 +3,7 @@
 Crowds are no things here: they are neither detected nor trained on as such.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil
 from typing import NamedTuple
@@ -13,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unipan.config import Config
-from unipan.data.dataset import PanopticDataset, evenly_spaced
-from unipan.errors import InputError
+from unipan.data.dataset import SourceDataset, evenly_spaced
+from unipan.errors import noted
 from unipan.ops.sizes import resized_size
 from unipan.types import PanopticMap, Segment, Size
 
@@ -55,6 +54,8 @@ class SetStatistics:
     """The truth of some images, or of all of a set."""
 
     images: tuple[ImageStatistics, ...]
+    faults: tuple[str, ...] = ()
+    """What is wrong with those that could not be read, and are not among these."""
 
     @property
     def things_an_image(self) -> NDArray[np.int64]:
@@ -89,15 +90,13 @@ def statistics_of(truths: Iterable[PanopticMap]) -> SetStatistics:
     return SetStatistics(tuple(image_statistics((truth.ids.shape[0], truth.ids.shape[1]), truth.segments) for truth in truths))
 
 
-def sampled_statistics(dataset: PanopticDataset, most: int = SAMPLED_IMAGES) -> SetStatistics:
-    """The statistics of at most `most` images, evenly spaced, which are read for it; one that can't be read is passed over."""
-
-    def truths() -> Iterator[PanopticMap]:
-        for index in evenly_spaced(len(dataset), most):
-            with suppress(InputError):  # its time to be named is when it is to be learnt from
-                yield dataset[index].truth
-
-    return statistics_of(truths())
+def sampled_statistics(dataset: SourceDataset, most: int = SAMPLED_IMAGES) -> SetStatistics:
+    """The statistics of the truth of at most `most` images, evenly spaced; no image is decoded for it."""
+    images, faults = list[ImageStatistics](), list[str]()
+    for index in evenly_spaced(len(dataset), most):
+        with noted(faults):  # their time to be refused is when they are to be learnt from
+            images += statistics_of([dataset.truth_of(index)]).images
+    return SetStatistics(tuple(images), tuple(faults))
 
 
 def setting_remarks(config: Config, statistics: SetStatistics) -> list[str]:
@@ -108,7 +107,8 @@ def setting_remarks(config: Config, statistics: SetStatistics) -> list[str]:
     }
     least_stuff = "inference.min_stuff_area_px", config.inference.min_stuff_area_px
     too_small = _too_small(statistics, config)
-    return lost_to_limits(statistics, limits, least_stuff) + ([too_small] if too_small else [])
+    unread = _unread(statistics)
+    return [*lost_to_limits(statistics, limits, least_stuff), *([too_small] if too_small else []), *([unread] if unread else [])]
 
 
 def lost_to_limits(statistics: SetStatistics, limits: dict[str, int], least_stuff: tuple[str, int]) -> list[str]:
@@ -118,6 +118,16 @@ def lost_to_limits(statistics: SetStatistics, limits: dict[str, int], least_stuf
     """
     parts = [*(_beyond(statistics, name, limit) for name, limit in limits.items()), _trimmed(statistics, *least_stuff)]
     return [part for part in parts if part]
+
+
+def _unread(statistics: SetStatistics) -> str:
+    unread = len(statistics.faults)
+    if not unread:
+        return ""
+    return (
+        f"the truth of {unread} of the {len(statistics.images) + unread} images that were looked at could not be read and counts "
+        f"for nothing here: {statistics.faults[0]}"
+    )
 
 
 def _beyond(statistics: SetStatistics, name: str, limit: int) -> str:

@@ -12,7 +12,7 @@ from unipan.checkpoint import open_run
 from unipan.choices import PanopticHead
 from unipan.classes import ClassTable
 from unipan.console import counted
-from unipan.data.dataset import PanopticDataset
+from unipan.data.dataset import PanopticDataset, SourceDataset
 from unipan.errors import InputError
 from unipan.metrics.pq import count, mean_pq
 from unipan.metrics.report import percent, signed_percent
@@ -78,11 +78,11 @@ def figure(
     return f"{out}: {names}."
 
 
-def by_id(dataset: PanopticDataset, ids: Sequence[str]) -> list[Chosen]:
+def by_id(dataset: SourceDataset, ids: Sequence[str]) -> list[Chosen]:
     """The images of these ids, in their order."""
     position_of: dict[str, int] = {}
     for position in counted(range(len(dataset)), "looking for images", len(dataset), transient=True):
-        position_of[str(dataset[position].image_id)] = position
+        position_of[str(dataset.id_of(position))] = position
         if all(one in position_of for one in ids):
             break
     absent = [one for one in ids if one not in position_of]

@@ -1,5 +1,6 @@
 """`unipan inspect`: the first samples of a training as a contact sheet, exactly as the network would get them."""
 
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -9,6 +10,7 @@ from unipan.config import Config
 from unipan.console import counted, logger
 from unipan.data.build import remarks, step_batches, training_dataset
 from unipan.data.fitting import settled
+from unipan.data.statistics import sampled_statistics
 from unipan.data.training_item import TrainingItem
 from unipan.errors import InputError, plural
 from unipan.files import check_writable
@@ -30,7 +32,7 @@ def inspect_samples(config: Config, out: Path, *, samples: int, names: bool = Tr
     check_image_name(out)
     check_writable(out, new_folders=True)
     dataset = training_dataset(config.data, config.train.seed)
-    config = settled(config, dataset, None)
+    config = settled(config, partial(sampled_statistics, dataset), None)
     for remark in remarks(dataset):
         logger.info(remark)
     batches = step_batches(config, dataset)

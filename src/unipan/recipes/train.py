@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import assert_never
 
@@ -14,10 +14,9 @@ from unipan.classes import ClassTable
 from unipan.config import Config
 from unipan.console import logger, quiet_unless, warn
 from unipan.data.build import remarks, step_batches, training_dataset
-from unipan.data.dataset import PanopticDataset
 from unipan.data.fitting import settled
 from unipan.data.loader import training_batches
-from unipan.data.statistics import sampled_statistics, setting_remarks
+from unipan.data.statistics import SetStatistics, sampled_statistics, setting_remarks
 from unipan.data.workers import dead_workers_named
 from unipan.engine.fit import Hook, Trainer, fit
 from unipan.engine.guards import Guard
@@ -52,14 +51,15 @@ def train(
     folder, runtime = RunFolder(out), _runtime(config)
     resume = resume and has_begun(folder)
     dataset = training_dataset(config.data, config.train.seed)
-    config = _settled(config, dataset, folder, resume=resume)
+    sample = cache(partial(sampled_statistics, dataset))
+    config = _settled(config, sample, folder, resume=resume)
     schedule, processes = config.train, runtime.processes
     classes, images = dataset.classes, len(dataset)
     share = step_batches(config, dataset, process=processes.index, processes=processes.count)
     for remark in remarks(dataset):
         logger.info(remark)
     if config.data.kind != "scenes":
-        for remark in setting_remarks(config, sampled_statistics(dataset)):
+        for remark in setting_remarks(config, sample()):
             warn("settings:", remark)
     state = resumed_state(folder, config, classes) if resume else None
     done = state.step if state else 0
@@ -102,9 +102,9 @@ def _runtime(config: Config) -> Runtime:
     return runtime
 
 
-def _settled(config: Config, dataset: PanopticDataset, folder: RunFolder, *, resume: bool) -> Config:
+def _settled(config: Config, sample: Callable[[], SetStatistics], folder: RunFolder, *, resume: bool) -> Config:
     """The settings, with those that follow from the data; what they are is said."""
-    whole = settled(config, dataset, open_run(folder.path)[1] if resume else None)
+    whole = settled(config, sample, open_run(folder.path)[1] if resume else None)
     own, given = flat_settings(whole), flat_settings(config)
     follow = [f"{name} {own[name]}" for name in own if own[name] != given[name]]
     if follow:

@@ -42,12 +42,7 @@ class SceneDataset:
         return self.length
 
     def __getitem__(self, index: int) -> Sample:
-        if not 0 <= index < self.length:
-            raise IndexError(f"scene {index} of {self.length}")
-        rng = np.random.default_rng([self.seed, index, *self.size, list(RECIPES).index(self.difficulty)])
-        lot = (self._first_lot + index * GOLDEN_RATIO) % 1
-        things, owner = lay_things(rng, self.size, self.difficulty, lot=lot)
-        stuff = _without_slivers(lay_stuff(rng, self.size), owner)
+        rng, things, owner, stuff = self._laid(index)
         canvas = paint_stuff(rng, stuff)
         paint_things(rng, canvas, things)
         image = torch.from_numpy(add_light_and_noise(rng, canvas)).permute(2, 0, 1).contiguous()
@@ -58,9 +53,27 @@ class SceneDataset:
             file_name=f"scene-{self.seed}-{index:06d}.png",
         )
 
+    def id_of(self, index: int, /) -> int:
+        """Its index."""
+        return range(self.length)[index]
+
+    def truth_of(self, index: int, /) -> PanopticMap:
+        """A scene's truth, before it is painted."""
+        _, things, owner, stuff = self._laid(index)
+        return self._truth(things, owner, stuff)
+
     def truth_facts(self) -> dict[str, Any]:
         """What the scenes follow from."""
         return {"difficulty": self.difficulty, "size": [*self.size], "seed": self.seed, "scenes": self.length}
+
+    def _laid(self, index: int) -> tuple[np.random.Generator, list[Thing], NDArray[np.int32], NDArray[np.int32]]:
+        """What a scene's painting goes on from, its things, and (H, W) maps: which thing lies on top, -1 for none; the stuff."""
+        if not 0 <= index < self.length:
+            raise IndexError(f"scene {index} of {self.length}")
+        rng = np.random.default_rng([self.seed, index, *self.size, list(RECIPES).index(self.difficulty)])
+        lot = (self._first_lot + index * GOLDEN_RATIO) % 1
+        things, owner = lay_things(rng, self.size, self.difficulty, lot=lot)
+        return rng, things, owner, _without_slivers(lay_stuff(rng, self.size), owner)
 
     def _truth(self, things: list[Thing], owner: NDArray[np.int32], stuff: NDArray[np.int32]) -> PanopticMap:
         """Stuff has the ids 1..C of its class index, things the ids after that, from back to front."""
