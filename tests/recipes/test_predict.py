@@ -461,7 +461,9 @@ def test_what_a_pattern_fits_is_sorted_out_as_a_folder_is(
 
 
 def test_ids_are_whole_numbers_where_names_are() -> None:
-    assert ids_of_names(["000000000139.jpg", "7.png", "b.png", "x/8.png"]) == [139, 7, "b", "x/8"]
+    assert ids_of_names(["000000000139.jpg", "7.png", "b.png", "x/8.png"]) == [139, 7, "b", 8]
+    assert ids_of_names(["a/x.jpg", "b/x.jpg", "c/139.jpg", "c/1.jpg", "d/01.jpg"]) == ["a/x", "b/x", 139, "c/1", "d/01"]
+    assert ids_of_names(["a.png", "a_leftImg8bit.png"]) == ["a", "a_leftImg8bit"], "each its own"
     assert ids_of_names(["1.jpg", "01.png", "2.png"]) == ["1", "01", 2], "numbers that meet tell nothing apart"
     assert ids_of_names(["20991231235959123456.jpg", "²³.jpg", "-3.jpg"]) == ["20991231235959123456", "²³", "-3"]
 

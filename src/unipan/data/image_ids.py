@@ -58,15 +58,28 @@ def unfit(name: str, around: str) -> str:
     return f"its name, without its suffix, is longer than {longest} bytes" if length > longest else ""
 
 
+def ids_of_files(files: Sequence[Path]) -> list[int | str]:
+    """The images' ids in whatever is written of them, so that truth and answers of one folder have the same."""
+    return ids_of_names(names_apart(files))
+
+
 def ids_of_names(names: Sequence[str]) -> list[int | str]:
-    """A whole number where the name without its suffix is one, as COCO's 000000000139.jpg; where two numbers meet, the names."""
-    texts = [image_id_of(name) for name in names]
-    numbers = [int(text) if text.isascii() and text.isdigit() and len(text) < 17 else None for text in texts]
+    """A whole number where the file's own name, without its suffix, is one, as COCO's 000000000139.jpg, whatever its folder.
+
+    Where two numbers meet, or there is none, the name with its folders as `names_apart` has it.
+    """
+    short = [image_id_of(name) for name in names]
+    met = Counter(short)
+    texts = [text if met[text] == 1 else stem_below(name) for text, name in zip(short, names, strict=True)]
+    numbers = [_number(text) for text in texts]
     times = Counter(numbers)
-    return [
-        number if number is not None and times[number] == 1 and number < MAX_WHOLE else text
-        for number, text in zip(numbers, texts, strict=True)
-    ]
+    return [text if number is None or times[number] > 1 else number for number, text in zip(numbers, texts, strict=True)]
+
+
+def _number(text: str) -> int | None:
+    own = text.rpartition("/")[2]
+    number = int(own) if own.isascii() and own.isdigit() and len(own) < 17 else MAX_WHOLE
+    return number if number < MAX_WHOLE else None
 
 
 def ids_in_json(path: Path, files: Sequence[Path]) -> list[int | str]:

@@ -299,10 +299,13 @@ def test_labelme_is_read_at_all_levels_without_sizes_and_dotfiles(tmp_path: Path
     (tmp_path / "day2" / "._1.json").write_bytes(b"left by a system")
     source = labelme_source(tmp_path)
     assert source.faults == []
-    assert [source[index].image_id for index in range(2)] == ["day1/am/1", "day2/1"]
+    assert [source[index].image_id for index in range(2)] == ["am/1", "day2/1"]
     assert [areas(source[index]) for index in range(2)] == [[12], [12]]
     labelme(tmp_path, "day2/0:02.json", CAT)
-    assert labelme_source(tmp_path).file_names[1] == "day2/0:02.png"
+    labelme(tmp_path, "day2/000139.json", CAT)
+    source = labelme_source(tmp_path)
+    assert source.file_names[1:3] == ["day2/000139.png", "day2/0:02.png"]
+    assert source[1].image_id == 139, "as predict calls it"
     labelme(tmp_path, "day2/1_copy.json", CAT, imagePath="1.png")
     with pytest.raises(InputError, match=r"day2/1\.JSON and .*day2/1_copy\.json would both become day2/1\.png"):
         labelme_source(tmp_path)
@@ -383,14 +386,16 @@ def test_pairs_are_read_at_all_levels_and_lone_maps_left_out(tmp_path: Path) -> 
     for folder in folders:
         save_numbers(folder / "day" / "1.PNG", sky)
         save_numbers(folder / "0:02.png", sky)
+        save_numbers(folder / "day" / "000139.png", sky)
         (folder / "._0:02.png").write_bytes(b"left by a system")
     save_numbers(folders[0] / "lone.png", sky)
     save_numbers(folders[0] / "day" / "1.PNG", np.full(SIZE, 9))
     source = PairSource(*folders, classes=CLASSES, ignore=[], unclaimed="crowd")
-    assert source.file_names == ["0:02.png", "day/1.PNG"]
+    assert source.file_names == ["0:02.png", "day/000139.png", "day/1.PNG"]
+    assert [source[index].image_id for index in range(2)] == ["0:02", 139], "as predict calls them"
     faults, _ = run(source, tmp_path / "out", "skip")
     assert [Path(fault.split()[0]).name for fault in faults] == ["lone.png", "lone.png", "1.PNG"]
-    assert [path.name for path in (tmp_path / "out").rglob("*.png")] == ["0:02.png"]
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*.png")) == ["000139.png", "0:02.png"]
 
 
 def test_pairs_meet_in_either_unicode_form(tmp_path: Path) -> None:

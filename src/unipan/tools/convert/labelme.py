@@ -9,8 +9,9 @@ import numpy as np
 from pydantic import Field
 
 from unipan.classes import VOID, ClassTable
-from unipan.data.coco_json import fault_of, listing, read_json_as, stem_below
+from unipan.data.coco_json import fault_of, listing, read_json_as
 from unipan.data.coco_writer import png_of
+from unipan.data.image_ids import ids_of_files
 from unipan.data.image_paths import check_apart, find_files, find_listed
 from unipan.errors import InputError, about, noted, plural
 from unipan.tools.convert.labelme_images import image_name
@@ -83,6 +84,7 @@ class LabelmeSource:
         self._listed = find_listed(images_dir, names, content.path)
         self.file_names = self._listed.paths
         check_apart(list(content.files), [png_of(name) for name in self.file_names])
+        self._ids = ids_of_files([images_dir / name for name in self.file_names])
         self._index = {info.name: index for index, info in enumerate(classes.classes)}
         if background and background not in self._index:
             raise InputError(f"--background {background} is no class; there are {listing(self._index)}.")
@@ -112,7 +114,7 @@ class LabelmeSource:
         below = np.full(size, self._rest, dtype=np.int16)
         panoptic, gone = assembled(owner, claims, below, self.classes, "void")
         return Converted(
-            image_id=stem_below(file_name),
+            image_id=self._ids[index],
             file_name=file_name,
             panoptic=panoptic,
             contested_px=contested,
