@@ -27,11 +27,21 @@ def save_16_bit_color(path: Path, top: int, *, alpha: bool) -> None:
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
 
 
+def save_16_bit_tiff(path: Path, top: int) -> None:
+    """The same as a TIFF, which holds 8 tags behind the pixels."""
+    tags = [(256, 2), (257, 1), (258, 114), (262, 2), (273, 120), (277, 3), (278, 1), (279, 12)]
+    listed = b"".join(struct.pack("<HHII", tag, 3, 3 if tag == 258 else 1, value) for tag, value in tags)
+    start = struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + listed + bytes(4)
+    path.write_bytes(start.ljust(114, b"\0") + struct.pack("<9H", 16, 16, 16, 0, top, 0, 0, top, 0))
+
+
 @pytest.mark.parametrize(("top", "dim"), [(255, True), (1023, True), (4095, True), (16383, True), (16384, False), (65535, False)])
-@pytest.mark.parametrize("form", ["gray", "integers", "color", "alpha"])
+@pytest.mark.parametrize("form", ["gray", "integers", "color", "alpha", "color.tif"])
 def test_a_small_part_of_the_range_is_named(tmp_path: Path, form: str, top: int, dim: bool) -> None:
-    path = tmp_path / ("a.tif" if form == "integers" else "a.png")
-    if form in ("color", "alpha"):
+    path = tmp_path / ("a.tif" if form == "integers" else form if form == "color.tif" else "a.png")
+    if form == "color.tif":
+        save_16_bit_tiff(path, top)
+    elif form in ("color", "alpha"):
         save_16_bit_color(path, top, alpha=form == "alpha")
     else:
         Image.fromarray(np.array([[0, top]], dtype=np.int32 if form == "integers" else np.uint16)).save(path)
@@ -40,6 +50,22 @@ def test_a_small_part_of_the_range_is_named(tmp_path: Path, form: str, top: int,
     assert brightest <= 64 if dim else brightest >= 64
     if dim and form in ("gray", "integers"):
         assert f"values of 0 to {top} where white is 65535" in dim_range(path)
+
+
+@pytest.mark.parametrize(("white", "top", "dim"), [(65535, 1023, True), (65535, 64000, False), (1023, 1023, False)])
+def test_colors_of_a_ppm_are_measured_by_its_own_white(white: int, top: int, dim: bool) -> None:
+    content = b"P6\n1 1\n%d\n" % white + struct.pack(">3H", 0, top, 0)
+    assert bool(dim_range(content)) is dim
+
+
+@pytest.mark.parametrize(("hot", "dim"), [(1, True), (2, False)])
+def test_a_hot_pixel_makes_no_image_bright(tmp_path: Path, caplog: pytest.LogCaptureFixture, hot: int, dim: bool) -> None:
+    values = np.full((40, 40), 1000, dtype=np.uint16)
+    values[0, :hot] = 65535
+    Image.fromarray(values).save(tmp_path / "a.png")
+    assert ("values of 1000 to 1000 (and 1 above) where white is 65535" in dim_range(tmp_path / "a.png")) is dim
+    read_and_warn(tmp_path / "a.png")
+    assert ("nearly black" in caplog.text) is dim
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "P", "1"])

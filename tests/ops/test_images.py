@@ -12,7 +12,8 @@ from raw_png import GRAY, GRAY_ALPHA, PALETTE, RGB, RGB_ALPHA, packed, write_png
 
 from unipan.data.id_maps import MAX_ID, ids_from_rgb, read_id_map, rgb_from_ids, write_id_map
 from unipan.errors import InputError
-from unipan.ops.images import open_image, plain_numbers, read_image
+from unipan.ops.images import open_image, read_image
+from unipan.ops.raw_forms import plain_numbers
 
 
 def pixel(path: Path, row: int = 0, column: int = 0) -> list[int]:
@@ -93,6 +94,8 @@ def test_a_transparent_level_or_color_lies_over_white(tmp_path: Path) -> None:
         tmp_path / "rgb.png", width=2, depth=8, color=RGB, row=bytes([9, 8, 7, 1, 2, 3]), tRNS=struct.pack(">3H", 1, 2, 3)
     )
     assert read_image(rgb)[:, 0].tolist() == [[9, 255], [8, 255], [7, 255]]
+    one = write_png(tmp_path / "1.png", width=4, depth=1, color=GRAY, row=bytes([0b0101_0000]), tRNS=struct.pack(">H", 0))
+    assert read_image(one)[:, 0].tolist() == [[255, 255, 255, 255]] * 3
     two = write_png(tmp_path / "2.png", width=4, depth=2, color=GRAY, row=bytes([0b00_01_10_11]), tRNS=struct.pack(">H", 1))
     assert read_image(two)[:, 0].tolist() == [[0, 255, 170, 255]] * 3
     four = write_png(tmp_path / "4.png", width=4, depth=4, color=GRAY, row=bytes([0x01, 0x9F]), tRNS=struct.pack(">H", 9))
@@ -104,6 +107,12 @@ def test_a_transparent_level_or_color_lies_over_white(tmp_path: Path) -> None:
         tRNS=struct.pack(">3H", 1000, 2000, 3000),
     )  # fmt: skip
     assert read_image(deep)[:, 0, 1].tolist() == [255, 255, 255]
+    for path in (one, two, four, eight, sixteen, rgb, deep):
+        with Image.open(path) as loaded:
+            loaded.load()
+            for _ in range(2):
+                assert read_image(loaded.copy()).equal(read_image(path)), "as its file, with no name of how that was"
+                assert read_image(loaded).equal(read_image(path))
 
 
 def test_palettes_with_few_bits_and_half_transparent_colors(tmp_path: Path) -> None:

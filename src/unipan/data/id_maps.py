@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from unipan.errors import InputError
 from unipan.files import replace_atomically
-from unipan.ops.images import UNREADABLE, has_deep_colors, open_image
+from unipan.ops.images import UNREADABLE, open_image
 from unipan.ops.plain_png import decode_plain
+from unipan.ops.raw_forms import has_deep_colors
 from unipan.ops.segments import true_positions
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from PIL import Image, ImageFile, ImageOps
 from unipan.errors import InputError
 from unipan.ops.image_arrays import TAKEN, image_of_array, numbers_of, on_cpu
 from unipan.ops.plain_png import HEADER_BYTES, decode_plain, is_bare, is_plain
+from unipan.ops.raw_forms import fit_transparency
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,8 +43,6 @@ UNREADABLE = (
 MAX_PIXELS = 2**30
 """Of an image; a larger one is taken for a file that means to fill the memory. Pillow's own limit is a sixth of it."""
 MAX_16_BIT = 2**16 - 1
-STRETCHED = {"L;2": 85, "L;4": 17}
-"""Pillow's names for gray of less than 8 bits: what it multiplies by, so that white is 255."""
 _OPENING = Lock()
 
 
@@ -74,7 +73,7 @@ def read_image(source: ImageSource) -> Tensor:
     name, opening = opened(source)
     try:
         with opening as image:
-            _fit_transparency(image)
+            fit_transparency(image)
             _load(image)
             rgb = np.array(_to_rgb(ImageOps.exif_transpose(image)))
     except (*UNREADABLE, TypeError) as error:  # TypeError: a file that gives text
@@ -137,32 +136,6 @@ def open_image(source: Any, formats: list[str] | None = None) -> Image.Image:
     if image.width * image.height > MAX_PIXELS:
         raise Image.DecompressionBombError(f"it has {image.width} x {image.height} pixels, and at most {MAX_PIXELS} are read")
     return image
-
-
-def has_deep_colors(image: Image.Image) -> bool:
-    """Whether a PNG that is not yet loaded has colors of 16 bits, of which Pillow keeps the upper 8."""
-    return image.format == "PNG" and any(";16" in form for form in _raw_forms(image)) and not image.mode.startswith("I")
-
-
-def plain_numbers(image: Image.Image) -> NDArray[np.int32]:
-    """The numbers (H, W) as a file of gray or of a palette, not yet loaded, has them: Pillow stretches gray of 2 and 4 bits."""
-    step = next((STRETCHED[form] for form in _raw_forms(image) if form in STRETCHED), 1)
-    return np.asarray(image).astype(np.int32) // step
-
-
-def _raw_forms(image: Image.Image) -> list[str]:
-    """Pillow's names for how the pixels lie in the file."""
-    return [str(tile[3]) for tile in getattr(image, "tile", ())]
-
-
-def _fit_transparency(image: Image.Image) -> None:
-    """A PNG's transparent color as Pillow's pixels have it: gray of 2 and 4 bits stretched, of 16-bit colors the upper bytes."""
-    color = image.info.get("transparency")
-    step = next((STRETCHED[form] for form in _raw_forms(image) if form in STRETCHED), 1)
-    if isinstance(color, tuple) and has_deep_colors(image):
-        image.info["transparency"] = tuple(level >> 8 for level in color)
-    elif isinstance(color, int):
-        image.info["transparency"] = color * step
 
 
 def _load(image: Image.Image) -> None:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from unipan.classes import VOID, ClassTable
 from unipan.data.coco_json import listing
 from unipan.errors import InputError
-from unipan.ops.images import UNREADABLE, is_file, open_image, plain_numbers
+from unipan.ops.images import UNREADABLE, is_file, open_image
+from unipan.ops.raw_forms import plain_numbers
 from unipan.ops.upright import EXIF_ORIENTATION, TURNED
 
 LARGEST = 2**16 - 1

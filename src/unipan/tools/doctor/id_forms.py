@@ -12,7 +12,8 @@ from unipan.classes import VOID_ID
 from unipan.data.id_maps import SWAPPED, ids_from_rgb, read_id_map, swapped_ids
 from unipan.data.nearby import nearby
 from unipan.errors import InputError
-from unipan.ops.images import UNREADABLE, has_deep_colors, is_file, open_image, plain_numbers
+from unipan.ops.images import UNREADABLE, is_file, open_image
+from unipan.ops.raw_forms import has_deep_colors, plain_numbers
 from unipan.ops.segments import runs_of
 from unipan.tools.doctor.entries import LabelledImage
 from unipan.tools.doctor.faults import Kind
