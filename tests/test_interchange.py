@@ -19,6 +19,7 @@ from unipan.errors import InputError
 from unipan.interchange import (
     Entry,
     from_transformers,
+    label_studio,
     to_coco_instances,
     to_geojson,
     to_label_studio,
@@ -29,7 +30,7 @@ from unipan.interchange import (
 )
 from unipan.ops import outlines, segment_runs
 from unipan.ops.segment_runs import runs_of_each
-from unipan.ops.segments import Label, panoptic_map
+from unipan.ops.segments import Label, Runs, panoptic_map
 from unipan.recipes.interchange import write_form
 from unipan.types import PanopticMap
 
@@ -181,6 +182,16 @@ def test_label_studio(panoptic: PanopticMap, empty: PanopticMap) -> None:
     assert_same_masks(found, panoptic)
     assert [result["value"]["brushlabels"] for result in prediction["result"]] == [[segment.name] for segment in panoptic]
     assert to_label_studio(empty, "b.jpg")["predictions"][0]["result"] == []
+
+
+def test_what_lies_around_a_small_segment_is_put_into_bits_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many runs the form takes for it: else time grows as the objects times the image."""
+    put: list[int] = []
+    length_bits = label_studio._length_bits
+    monkeypatch.setattr(label_studio, "_length_bits", lambda length: put.append(length) or length_bits(length))
+    runs = Runs(np.array([1]), np.array([2_000_000]), np.array([3]))
+    label_studio.brush_rle(runs, 4_000_000)
+    assert len(put) <= 6
 
 
 def test_many_segments_cost_no_pass_over_the_map_each(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Label Studio's brush labels: a task with a prediction, to be imported as JSON and corrected there."""
 
+from bisect import bisect_left
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ CHANNELS = 4
 WORD_BITS = 8
 RUN_BITS = (3, 4, 8, 16)
 """How many bits a run's length may take; each run names one of the four."""
+LONGEST = [1 << bits for bits in RUN_BITS]
+"""What each of them can say."""
 
 
 def to_label_studio(panoptic: PanopticMap, image: str, *, from_name: str = "tag", to_name: str = "image") -> dict[str, Any]:
@@ -51,19 +54,18 @@ def brush_rle(runs: Runs, num_pixels: int) -> list[int]:
     lengths = np.diff(edges, prepend=0, append=num_pixels) * CHANNELS  # outside and inside by turns; the first and last may be 0
     header = [(num_pixels * CHANNELS, 32), (WORD_BITS - 1, 5), *((bits - 1, 4) for bits in RUN_BITS)]
     parts = [f"{value:0{bits}b}" for value, bits in header]
-    for index, length in enumerate(lengths.tolist()):
-        word = f"{255 * (index % 2):0{WORD_BITS}b}"
-        parts += [f"1{_length_bits(part)}{word}" for part in _pieces(length)]
+    parts += [_run_bits(length, 255 * (index % 2)) for index, length in enumerate(lengths.tolist())]
     bits = np.frombuffer("".join(parts).encode(), dtype=np.uint8) - ord("0")
     return np.packbits(bits).tolist()
 
 
-def _pieces(length: int) -> list[int]:
-    """A run as runs of which none is longer than the most bits can say."""
-    most = 1 << RUN_BITS[-1]
-    return [most] * (length // most) + ([length % most] if length % most else [])
+def _run_bits(length: int, value: int) -> str:
+    """A run, as several where it is longer than the most bits can say: around a small segment most are, all alike."""
+    word, most = f"{value:0{WORD_BITS}b}", LONGEST[-1]
+    whole, rest = divmod(length, most)
+    return f"1{_length_bits(most)}{word}" * whole + (f"1{_length_bits(rest)}{word}" if rest else "")
 
 
 def _length_bits(length: int) -> str:
-    kind, bits = next((kind, bits) for kind, bits in enumerate(RUN_BITS) if length <= 1 << bits)
-    return f"{kind:02b}{length - 1:0{bits}b}"
+    kind = bisect_left(LONGEST, length)
+    return f"{kind:02b}{length - 1:0{RUN_BITS[kind]}b}"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from unipan.errors import InputError
-from unipan.tools.convert.rasterize import NOBODY, Patch, Shape, circle, mask_patch, paint, polygon_patch, rectangle, union
-from unipan.tools.convert.rle import mask_from_counts
+from unipan.tools.convert.rasterize import NOBODY, Patch, Shape, circle, paint, polygon_patch, rectangle, union
+from unipan.tools.convert.rle import patch_from_counts
 
 SIZE = (9, 12)
 masks = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=12))
@@ -60,17 +60,21 @@ def test_rectangles_and_circles() -> None:
     assert np.array_equal(disc, np.hypot(x - 50, y - 40) < 30.5)
 
 
-@given(masks)
-def test_a_mask_is_kept_by_its_tight_patch(mask: np.ndarray) -> None:
-    patch = mask_patch(mask)
-    assert np.array_equal(whole(patch, mask.shape), mask)
+@given(st.tuples(st.integers(1, 7), st.integers(1, 7)), st.lists(st.integers(0, 50), max_size=12))
+def test_runs_are_expanded_within_their_tight_part_alone(size: tuple[int, int], ends: list[int]) -> None:
+    """Runs of any form: without a pixel, over several columns, none at all, the whole image."""
+    pixels = size[0] * size[1]
+    counts = np.diff(np.sort([min(end, pixels) for end in ends]), prepend=0, append=pixels).astype(int).tolist()
+    mask = np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(size[::-1]).T
+    patch = patch_from_counts(counts, size)
+    assert np.array_equal(whole(patch, size), mask)
     assert patch.area == mask.sum()
     assert not patch.mask.size or (patch.mask[[0, -1]].any(1).all() and patch.mask[:, [0, -1]].any(0).all())
 
 
 @given(masks)
 def test_plain_runs(mask: np.ndarray) -> None:
-    assert np.array_equal(mask_from_counts(plain_rle(mask)["counts"], mask.shape), mask)
+    assert np.array_equal(whole(patch_from_counts(plain_rle(mask)["counts"], mask.shape), mask.shape), mask)
 
 
 @given(arrays(np.bool_, st.tuples(st.integers(1, 90), st.integers(1, 90)), elements=st.booleans(), fill=st.booleans()))
@@ -78,7 +82,7 @@ def test_compressed_runs_of_the_reference(mask: np.ndarray) -> None:
     reference = pytest.importorskip("faster_coco_eval.core.mask", reason="needs faster-coco-eval to compare with")
     encoded = reference.encode(np.asfortranarray(mask.astype(np.uint8)))
     text = encoded["counts"].decode() if isinstance(encoded["counts"], bytes) else encoded["counts"]
-    assert np.array_equal(mask_from_counts(text, mask.shape), mask)
+    assert np.array_equal(whole(patch_from_counts(text, mask.shape), mask.shape), mask)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +91,7 @@ def test_compressed_runs_of_the_reference(mask: np.ndarray) -> None:
 )
 def test_wrong_runs(counts: list[int] | str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        mask_from_counts(counts, (3, 4))
+        patch_from_counts(counts, (3, 4))
 
 
 def test_polygons_lie_within_a_pixel_of_the_references() -> None:

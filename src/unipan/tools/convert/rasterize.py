@@ -84,14 +84,6 @@ def union(patches: Sequence[Patch]) -> Patch:
     return Patch(top, left, mask)
 
 
-def mask_patch(mask: NDArray[np.bool_]) -> Patch:
-    """The tight part of a mask (H, W)."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not rows.size:
-        return Patch(0, 0, np.zeros((0, 0), dtype=bool))
-    return Patch(int(rows[0]), int(columns[0]), mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
-
-
 def rectangle(first: Sequence[float], second: Sequence[float]) -> Points:
     """The four corners, given two opposite ones."""
     (x1, y1), (x2, y2) = first, second

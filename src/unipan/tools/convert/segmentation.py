@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
 from unipan.errors import InputError, noted
-from unipan.tools.convert.rasterize import Patch, Points, check_points, mask_patch, polygon_patch, union
-from unipan.tools.convert.rle import mask_from_counts
+from unipan.tools.convert.rasterize import Patch, Points, check_points, polygon_patch, union
+from unipan.tools.convert.rle import patch_from_counts
 from unipan.types import Size
 
 
@@ -104,7 +104,7 @@ def _part_patch(part: Any, size: Size, *, clip: bool) -> Patch:
                 f"its mask is {valid.size[1]}x{valid.size[0]} (width x height), its image {size[1]}x{size[0]}; "
                 "both must be of one size."
             )
-        return mask_patch(mask_from_counts(valid.counts, size))
+        return patch_from_counts(valid.counts, size)
     points = _corners(valid)
     check_points(points, size, clip=clip)
     return polygon_patch(points, size)
