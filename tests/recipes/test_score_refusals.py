@@ -89,6 +89,14 @@ def test_a_truth_without_images_is_refused(truth: Path, predictions: Path) -> No
         score(truth, predictions)
 
 
+def test_one_image_of_the_truth_under_two_ids_is_named_as_that(truth: Path, predictions: Path) -> None:
+    edit(truth, lambda content: content.update(images=[{"id": id, "file_name": "a.jpg"} for id in (1, 2)]))
+    answer = {"image_id": 139, "file_name": "a.png", "segments_info": []}
+    edit(predictions, lambda content: content.update(images=[{"id": 139, "file_name": "a.jpg"}], annotations=[answer]))
+    with pytest.raises(InputError, match=r"a\.jpg stands in truth\.json under the ids 1, 2, .*; remove all but one"):
+        score(truth, predictions)
+
+
 def test_a_truth_without_categories_is_refused(truth: Path, predictions: Path) -> None:
     edit(truth, lambda content: content.pop("categories"))
     with pytest.raises(InputError, match="has no categories"):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from unicodedata import normalize
 
 from unipan.data.coco_files import PanopticFile
-from unipan.data.coco_json import stem_below
+from unipan.data.coco_json import listing, stem_below
 from unipan.errors import InputError
 
 
@@ -35,12 +35,25 @@ def pair_images(truth: PanopticFile, predictions: PanopticFile) -> list[tuple[in
             found[true] = position
     absent = [position for position in by_id.values() if position not in found]
     if absent:
+        _check_listed_once(truth, absent)
         first = f"{truth.png_names[absent[0]]} (image id {truth.image_ids[absent[0]]})"
         raise InputError(
             f"{predictions.path} lacks {len(absent)} of the {len(by_id)} images in {truth.path.name}, first {first}; "
             "predict them too (an image may have no segments), or take them out of the truth."
         )
     return [(position, found[position]) for position in by_id.values()]
+
+
+def _check_listed_once(truth: PanopticFile, absent: Sequence[int]) -> None:
+    """Refuse a name under several ids, of which no prediction of that name can be. absent: positions of no prediction."""
+    for position in absent:
+        name = truth.image_names[position]
+        ids = [id for id, other in zip(truth.image_ids, truth.image_names, strict=True) if other == name]
+        if name and len(ids) > 1:
+            raise InputError(
+                f"{name} stands in {truth.path.name} under the ids {listing(ids)}, so that nobody can tell which its prediction "
+                "is of; remove all but one from the truth's images and annotations."
+            )
 
 
 class _ByName:
