@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from itertools import product
 from pathlib import Path
@@ -360,6 +361,38 @@ def test_an_empty_group_is_none_and_a_size_of_0_unknown(tmp_path: Path) -> None:
     other = {"label": "cat", "points": [[1, 5], [7, 5], [7, 6], [1, 6]]}
     labelme(tmp_path, "1.json", *(shape | {"group_id": ""} for shape in (CAT, other)), imageHeight=0, imageWidth=0)
     assert areas(labelme_source(tmp_path)[0]) == [12, 6]
+
+
+def test_a_group_is_one_however_its_number_is_written(tmp_path: Path) -> None:
+    other = {"label": "cat", "points": [[1, 5], [7, 5], [7, 6], [1, 6]]}
+    labelme(tmp_path, "1.json", CAT | {"group_id": 1}, other | {"group_id": "1"})
+    labelme(tmp_path, "2.json", CAT | {"group_id": "a"}, other | {"group_id": "a"})
+    assert [areas(labelme_source(tmp_path)[index]) for index in range(2)] == [[18], [18]]
+
+
+@pytest.mark.parametrize(
+    ("value", "is_crowd"), [(1, True), ("true", True), (True, True), (0, False), ("false", False), (None, False)]
+)
+def test_the_flag_of_a_crowd_is_read_as_other_flags_are(value: object, is_crowd: bool, tmp_path: Path) -> None:
+    labelme(tmp_path, "1.json", CAT | {"flags": {"is_crowd": value}})
+    (segment,) = labelme_source(tmp_path)[0].panoptic.segments
+    assert segment.is_crowd is is_crowd
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"flags": {"is_crowd": "perhaps"}}, "shape 1 (cat): its flag is_crowd is 'perhaps'; expected true or false."),
+        (
+            {"points": [[0.1, 0.1], [0.9, 0.1], [1, 1]]},
+            "all coordinates of its polygons lie within 0 and 1; pixels are expected.",
+        ),
+    ],
+)
+def test_what_labelme_shapes_cannot_mean_is_refused(change: dict[str, Any], fault: str, tmp_path: Path) -> None:
+    labelme(tmp_path, "1.json", CAT | change)
+    with pytest.raises(InputError, match=re.escape(fault)):
+        run(labelme_source(tmp_path), tmp_path / "out", "stop")
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,7 @@ def image(**fields: object) -> Change:
         (segmentation({"counts": [48], "size": [8, 6]}), "its mask is 6x8 .* its image 8x6"),
         (segmentation("polygon"), r"annotation 9 \(a\.png\): 'polygon' is no segmentation; expected polygons .* or an RLE"),
         (segmentation([[0.1, 0.1, 0.9, 0.1, 1, 1]]), r"i\.json: all coordinates .* within 0 and 1; pixels are expected"),
+        (segmentation([["0.1", "0.1", "0.9", "0.1", "1", "1"]]), r"i\.json: all coordinates .* within 0 and 1"),
         (lambda c: c.pop("categories"), "at categories: Field required"),
         (
             lambda c: c["annotations"].append(c["annotations"][0]),

@@ -18,6 +18,7 @@ from unipan.tools.convert.labelme_images import image_name
 from unipan.tools.convert.labelme_labels import check_spellings, labels_of, malformed_shapes, shown_label
 from unipan.tools.convert.labelme_shapes import LabelmeShape, shape_patch
 from unipan.tools.convert.rasterize import Shape, paint
+from unipan.tools.convert.segmentation import check_pixels
 from unipan.tools.convert.source import Converted, assembled, check_size, checked_folder, read_categories
 
 
@@ -95,6 +96,7 @@ class LabelmeSource:
         path, content = self._files[index]
         file_name, faults = self.file_names[index], list[str]()
         with about(path):
+            check_pixels(shape.points for shape in content.shapes if isinstance(shape, LabelmeShape))
             self._listed.check(index)
         size = check_size(self.images_dir / file_name, (content.imageHeight, content.imageWidth), str(path))
         segments: dict[Hashable, int] = {}
@@ -127,7 +129,7 @@ class LabelmeSource:
         is_thing = shape.label in self._index and self.classes.is_thing[self._index[shape.label]]
         if not is_thing and not shape.is_crowd:
             return shape.label
-        group = ("shape", position) if shape.group_id in (None, "") else ("group", shape.group_id)
+        group = ("shape", position) if shape.group is None else ("group", shape.group)
         return shape.label, shape.is_crowd, *group
 
     def _claim(self, shape: LabelmeShape) -> tuple[int, bool] | None:

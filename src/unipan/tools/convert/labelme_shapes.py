@@ -12,6 +12,7 @@ from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from unipan.errors import InputError
+from unipan.json_values import read_as
 from unipan.ops.images import UNREADABLE, open_image
 from unipan.tools.convert.rasterize import Patch, Points, check_points, circle, polygon_patch, rectangle
 from unipan.types import Size
@@ -46,8 +47,18 @@ class LabelmeShape:
 
     @property
     def is_crowd(self) -> bool:
-        """Whether `unipan interchange labelme`, or a person, has set this flag."""
-        return isinstance(self.flags, dict) and self.flags.get("is_crowd") is True
+        """Whether `unipan interchange labelme`, or a person, has set this flag. Raises: InputError where that can't be read."""
+        value = self.flags.get("is_crowd") if isinstance(self.flags, dict) else None
+        is_set = False if value is None else read_as(bool, value)
+        if is_set is None:
+            raise InputError(f"its flag is_crowd is {value!r}; expected true or false. Write one of them, or remove the flag.")
+        return is_set
+
+    @property
+    def group(self) -> int | str | None:
+        """Its group, None where it has none: 1 and "1" are one, for tools write a number in either form."""
+        number = read_as(int, self.group_id)
+        return number if number is not None else self.group_id or None
 
 
 def shape_patch(shape: LabelmeShape, size: Size, *, clip: bool) -> Patch:

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
 from unipan.errors import InputError, noted
+from unipan.json_values import read_as
 from unipan.tools.convert.rasterize import Patch, Points, check_points, polygon_patch, union
 from unipan.tools.convert.rle import patch_from_counts
 from unipan.types import Size
@@ -52,11 +53,14 @@ def check_pixels(segmentations: Iterable[Any]) -> None:
 
 
 def _coordinates(value: Any) -> Iterator[float]:
-    """The numbers of outlines in any form; an RLE, which is of pixels, is none within 0 and 1."""
+    """The numbers of outlines in any form, as text too; an RLE, which is of pixels, is none within 0 and 1."""
     match value:
         case int() | float():
             yield value
-        case list():
+        case str():
+            number = read_as(float, value)
+            yield inf if number is None else number
+        case list() | tuple():
             for item in value:
                 yield from _coordinates(item)
         case {"x": x, "y": y}:
