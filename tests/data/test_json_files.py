@@ -41,3 +41,17 @@ def test_another_encoding_is_named_as_that(content: bytes, what: str, tmp_path: 
         read_json_as(PanopticJson, path)
     with pytest.raises(InputError, match=message):
         read_listed(path)
+
+
+def test_a_list_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    """As of two files joined by hand: parsers would lose the first in silence. Deeper down a word may be any number of times."""
+    path = tmp_path / "a.json"
+    path.write_text(TEXT[:-1] + ', "annotations": [], "info": {"images": "annotations", "annotations": {"images": 1}}}')
+    for read in (lambda: read_json_as(PanopticJson, path), lambda: read_listed(path)):
+        with pytest.raises(InputError, match=r"a\.json has annotations twice, and only one would be read; put all entries"):
+            read()
+    path.write_text(TEXT[:-1] + ', "info": {"images": "annotations", "annotations": {"images": 1}}}')
+    assert read_json_as(PanopticJson, path).images == read_listed(path).labelled == []
+    path.write_text('[{"images": 1}, {"images": 2}]')
+    with pytest.raises(InputError, match="is not a JSON file in the COCO panoptic format"):
+        read_json_as(PanopticJson, path)

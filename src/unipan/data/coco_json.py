@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -67,7 +67,8 @@ PANOPTIC = "a JSON file in the COCO panoptic format"
 def read_json_as(form: type[Form], path: Path, what: str = PANOPTIC) -> Form:
     """Read a file and check that it has the form, in words `what`; whether its parts agree is not looked at."""
     try:
-        return parsed_as(form, json_bytes(path), path, what)
+        once = [field.name for field in fields(form)] if is_dataclass(form) else []
+        return parsed_as(form, json_bytes(path, once), path, what)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}. Expected {what}.") from error
     except InputError:

@@ -51,15 +51,15 @@ def read_listed(path: Path) -> Listed:
     """Read a JSON and keep what is usable. Only a file that is no panoptic JSON at all is an InputError."""
     from pydantic_core import from_json
 
+    parts = ("images", "annotations", "categories")
     try:
-        text = json_bytes(path)
+        text = json_bytes(path, parts)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}. Expected a JSON file in the COCO panoptic format.") from error
     try:
         content = from_json(text)  # training's own parser
     except ValueError as error:
         raise InputError(f"{path} is no JSON: {error}. It may be cut off; write it again.") from error
-    parts = ("images", "annotations", "categories")
     lacking = [part for part in parts if not isinstance(content, dict) or not isinstance(content.get(part), list)]
     if lacking:
         raise InputError(f"{path} has no list {', '.join(lacking)}; expected a JSON in the COCO panoptic format.")
