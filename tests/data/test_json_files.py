@@ -1,5 +1,6 @@
 """Text in whichever encoding a JSON comes."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -41,6 +42,13 @@ def test_another_encoding_is_named_as_that(content: bytes, what: str, tmp_path: 
         read_json_as(PanopticJson, path)
     with pytest.raises(InputError, match=message):
         read_listed(path)
+
+
+def test_a_compressed_file_is_named_as_that(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(gzip.compress(TEXT.encode()))
+    with pytest.raises(InputError, match=r"a\.json is compressed \(gzip\), and is read only as text; unpack it"):
+        read_json_as(PanopticJson, path)
 
 
 def test_a_list_that_stands_twice_is_refused(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """One reader: a file, its bytes, and what PIL, numpy and torch make of it are the same pixels; what can't be read is refused."""
 
+import os
+import sys
 from collections.abc import Callable
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -162,3 +164,12 @@ def test_a_large_image_is_read_up_to_a_stated_limit(tmp_path: Path, monkeypatch:
         read_image(path)
     with pytest.raises(Image.DecompressionBombError):
         open_image(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such files")
+def test_what_bears_a_name_and_is_no_file_is_named_as_that(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "link.png").symlink_to("gone.png")
+    for name, fault in (("pipe", "is a pipe or a device, not a file"), ("link", r"is a link to gone\.png, which is not there")):
+        with pytest.raises(InputError, match=rf"{name}\.png {fault}"):
+            read_image(tmp_path / f"{name}.png")

@@ -1,5 +1,6 @@
 """The COCO panoptic JSON: what a file must hold, read and checked once."""
 
+import json
 from collections import Counter
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, fields, is_dataclass
@@ -117,9 +118,13 @@ def fault_of(form: type[Any], value: Any) -> str:
 
 
 def _first_fault(error: "ValidationError", whole: str) -> str:
-    first = error.errors()[0]
-    what = "it is no JSON object" if first["type"] == "dataclass_type" else first["msg"]  # which names a class of ours
-    return f"at {'.'.join(str(part) for part in first['loc']) or whole}: {what}"
+    first, *others = error.errors()
+    where, what = first["loc"], first["msg"]
+    if first["type"] == "dataclass_type":  # whose message names a class of ours
+        what = "it is no JSON object"
+    elif where and others and others[0]["loc"] == (*where[:-1], "str"):  # pydantic's name for what an id may be, too
+        where, what = where[:-1], f"expected a whole number or a text, but it is {json.dumps(first['input'])[:40]}"
+    return f"at {'.'.join(map(str, where)) or whole}: {what}"
 
 
 def leads_out(name: str) -> bool:

@@ -11,14 +11,17 @@ from unipan.errors import InputError
 WIDE = {"UTF-32": (BOM_UTF32_LE, BOM_UTF32_BE), "UTF-16": (BOM_UTF16_LE, BOM_UTF16_BE)}
 """Encodings and their marks; in this order, since a mark of UTF-32 begins as one of UTF-16 does."""
 
+PACKED = {"gzip": b"\x1f\x8b", "zip": b"PK\x03\x04"}
+"""How files begin that are compressed."""
+
 
 def json_bytes(path: Path, once: Iterable[str] = ()) -> bytes:
     """A JSON file's content as UTF-8, without a byte order mark; UTF-16 and UTF-32 are told by theirs.
 
     once: keys of its outermost object, none of which may stand there twice.
 
-    Raises: OSError where the file can't be read; InputError for text in another encoding, or cut off within a sign, and for keys
-    that stand there twice.
+    Raises: OSError where the file can't be read; InputError for what is compressed, in another encoding or cut off within a sign,
+    and for keys that stand there twice.
     """
     content = _utf_8(path)
     _check_keys_once(content, once, path)
@@ -27,6 +30,9 @@ def json_bytes(path: Path, once: Iterable[str] = ()) -> bytes:
 
 def _utf_8(path: Path) -> bytes:
     content = path.read_bytes().removeprefix(BOM_UTF8)
+    packed = next((name for name, start in PACKED.items() if content.startswith(start)), None)
+    if packed:
+        raise InputError(f"{path} is compressed ({packed}), and is read only as text; unpack it.")
     if content.isascii():
         return content
     wide = next((name for name, marks in WIDE.items() if content.startswith(marks)), None)

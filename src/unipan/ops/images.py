@@ -115,8 +115,17 @@ def opened(source: Any) -> tuple[str, AbstractContextManager[Image.Image]]:
             raise InputError(
                 f"an image came as {source}, which is a folder; name a file in it, or a folder alone, not in a list."
             )
-        raise InputError(f"there is no image file {source}; check the path.")
+        raise no_file(source)
     return str(source), _opening(source)
+
+
+def no_file(path: str | os.PathLike[str]) -> InputError:
+    """What is to be said of a path at which no image file is."""
+    if os.path.exists(path):  # noqa: PTH110 (no error for a name that no file can bear, as below)
+        return InputError(f"{path} is a pipe or a device, not a file; name an image file.")
+    if os.path.islink(path):  # noqa: PTH114
+        return InputError(f"{path} is a link to {os.readlink(path)}, which is not there; mend the link, or remove it.")  # noqa: PTH115
+    return InputError(f"there is no image file {path}; check the path.")
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from unipan.data.image_paths import FoundFiles
 from unipan.data.image_patterns import NO_IMAGE, base_of, find_images
 from unipan.errors import InputError, plural, whole_number
 from unipan.ops.image_range import read_and_warn
-from unipan.ops.images import is_file
+from unipan.ops.images import is_file, no_file
 from unipan.recipes.evaluate import evaluated, held_out
 from unipan.types import PanopticMap
 
@@ -63,7 +63,7 @@ def image_files(paths: Sequence[Path], out: Path | None) -> list[Path]:
     for path in map(here, paths):
         found = find_images(path)
         if found is None and not is_file(path):
-            raise InputError(f"there is no image file {path}; check the path.")
+            raise no_file(path)
         for file in [path] if found is None else _without_results(path, found, out):
             files.setdefault(str(absolute(file)), file)
     return list(files.values())

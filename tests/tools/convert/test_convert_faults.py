@@ -202,16 +202,22 @@ def test_entries_that_cannot_be_used_are_each_named_once(tmp_path: Path) -> None
         {"id": 3},
         {"id": 4, "file_name": "b.png"},
         {"id": 4, "file_name": "c.png"},
+        {"id": 1.5, "file_name": "d.png"},
     ]
     entries = [cat(1, [TRIANGLE]), *(cat(10 + n, [TRIANGLE], n) for n in (2, 3, 4, 9)), cat(1, SQUARE_RLE) | {"id": "1"}]
-    entries += [cat(20, [TRIANGLE]) | {"category_id": "cat"}, "nonsense"]
+    entries += [cat(20, [TRIANGLE]) | {"category_id": "cat"}, "nonsense", cat(22, [TRIANGLE], None)]
     source = instances(tmp_path, entries, images)
     starts = ["image 2: the file name '/abs/a.png' leads out", "entry 3 of images: at file_name: Field required"]
-    starts += ["images: the id 4 stands more than once (b.png and c.png)", "annotation 19: its image_id 9 is no image"]
+    starts += ["images: the id 4 stands more than once (b.png and c.png)"]
+    starts += [
+        "entry 6 of images: at id: expected a whole number or a text, but it is 1.5. Mend",
+        "annotation 19: its image_id 9 is no image",
+    ]
     starts += ["annotation 1 (a.png): its id stands before, too (a.png)", "annotation 20 (a.png): at category_id"]
     starts += ["entry 8 of annotations: at the entry"]
+    starts += ["annotation 22: at image_id: expected a whole number or a text, but it is null. Mend"]
     messages = [fault.removeprefix(f"{tmp_path / 'i.json'}, ") for fault in source.faults]
-    assert [fault.startswith(start) for fault, start in zip(messages, starts, strict=True)] == [True] * 7
+    assert [fault.startswith(start) for fault, start in zip(messages, starts, strict=True)] == [True] * 9
     assert source.file_names == ["a.png"]
     assert areas(source[0]) == [12]
 
@@ -260,8 +266,8 @@ def test_images_of_the_json_are_found_as_training_finds_them(tmp_path: Path) -> 
 
 
 def test_one_image_under_two_ids_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"a\.png \(image 1\) and a\.png \(image 7\) would both become a\.png"):
-        instances(tmp_path, [], [{"id": n, "file_name": "a.png"} for n in (1, 7)])
+    with pytest.raises(InputError, match=r"a\.png \(image 1\) and a\.png \(image 7\) are of one file, a\.png; put their"):
+        instances(tmp_path, [], [{"id": n, "file_name": name} for n, name in ((1, "a.png"), (7, "./a.png"))])
 
 
 def labelme(folder: Path, name: str, *shapes: dict[str, Any], **fields: Any) -> None:
@@ -308,7 +314,7 @@ def test_labelme_is_read_at_all_levels_without_sizes_and_dotfiles(tmp_path: Path
     assert source.file_names[1:3] == ["day2/000139.png", "day2/0:02.png"]
     assert source[1].image_id == 139, "as predict calls it"
     labelme(tmp_path, "day2/1_copy.json", CAT, imagePath="1.png")
-    with pytest.raises(InputError, match=r"day2/1\.JSON and .*day2/1_copy\.json would both become day2/1\.png"):
+    with pytest.raises(InputError, match=r"day2/1\.JSON and .*day2/1_copy\.json are of one file, day2/1\.png"):
         labelme_source(tmp_path)
 
 

@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 
 from unipan.classes import VOID
 from unipan.data.coco_json import stem_below
-from unipan.data.coco_writer import png_of
-from unipan.data.image_paths import check_apart, find_listed
+from unipan.data.image_paths import find_listed
 from unipan.errors import InputError, about
 from unipan.tools.convert.instance_classes import class_table, own_classes
 from unipan.tools.convert.instance_json import InstanceEntry, read_instance_json
 from unipan.tools.convert.label_maps import ClassNumbers
 from unipan.tools.convert.rasterize import Shape, paint
 from unipan.tools.convert.segmentation import check_pixels, segmentation_patch
-from unipan.tools.convert.source import Converted, Unclaimed, assembled, check_size, checked_folder, files_by_stem
+from unipan.tools.convert.source import Converted, Unclaimed, assembled, check_once, check_size, checked_folder, files_by_stem
 from unipan.types import Size
 
 Overlap = Literal["small", "order"]
@@ -61,9 +60,7 @@ class InstanceSource:
         names = [image.file_name for image in self._images]
         self._listed = find_listed(images_dir, names, json_path)
         self.file_names, self.faults = self._listed.paths, content.faults
-        check_apart(
-            [f"{image.file_name} (image {image.id})" for image in self._images], [png_of(name) for name in self.file_names]
-        )
+        check_once([f"{image.file_name} (image {image.id})" for image in self._images], self.file_names)
         self._rest = len(self.classes) - 1 if background else VOID
         self._numbers = ClassNumbers(self.classes, ignore) if semantic else None
         above = "smaller" if overlap == "small" else "later"

@@ -10,16 +10,15 @@ from pydantic import Field
 
 from unipan.classes import VOID, ClassTable
 from unipan.data.coco_json import fault_of, listing, read_json_as
-from unipan.data.coco_writer import png_of
 from unipan.data.image_ids import ids_of_files
-from unipan.data.image_paths import check_apart, find_files, find_listed
+from unipan.data.image_paths import find_files, find_listed
 from unipan.errors import InputError, about, noted, plural
 from unipan.tools.convert.labelme_images import image_name
 from unipan.tools.convert.labelme_labels import check_spellings, labels_of, malformed_shapes, shown_label
 from unipan.tools.convert.labelme_shapes import LabelmeShape, shape_patch
 from unipan.tools.convert.rasterize import Shape, paint
 from unipan.tools.convert.segmentation import check_pixels
-from unipan.tools.convert.source import Converted, assembled, check_size, checked_folder, read_categories
+from unipan.tools.convert.source import Converted, assembled, check_once, check_size, checked_folder, read_categories
 
 
 @dataclass(slots=True)
@@ -84,7 +83,7 @@ class LabelmeSource:
         names = [image_name(path, file.imagePath, content.path, images_dir) for path, file in self._files]
         self._listed = find_listed(images_dir, names, content.path)
         self.file_names = self._listed.paths
-        check_apart(list(content.files), [png_of(name) for name in self.file_names])
+        check_once(list(content.files), self.file_names)
         self._ids = ids_of_files([images_dir / name for name in self.file_names])
         self._index = {info.name: index for index, info in enumerate(classes.classes)}
         if background and background not in self._index:

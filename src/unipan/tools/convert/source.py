@@ -94,6 +94,16 @@ def read_categories(path: Path) -> list[dict[str, Any]]:
     return read_json_as(list[dict[str, Any]], path, 'a JSON list of classes such as [{"id": 1, "name": "sky"}]')
 
 
+def check_once(sources: Sequence[Path | str], file_names: Sequence[str]) -> None:
+    """Refuse two sources of one image, and images that would get one PNG. sources: what names each image, for the message."""
+    taken: dict[str, Path | str] = {}
+    for source, name in zip(sources, file_names, strict=True):
+        if name in taken:
+            raise InputError(f"{taken[name]} and {source} are of one file, {name}; put their labels into one of them.")
+        taken[name] = source
+    check_apart(sources, [png_of(name) for name in file_names])
+
+
 def safe_name(name: str) -> str:
     """A file name out of a JSON, relative, with forward slashes; one that leads out of its folder is refused."""
     if leads_out(name):
