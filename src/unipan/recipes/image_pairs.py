@@ -1,5 +1,6 @@
 """Which prediction is of which image of the truth."""
 
+from collections import Counter
 from collections.abc import Sequence
 from unicodedata import normalize
 
@@ -46,10 +47,10 @@ def pair_images(truth: PanopticFile, predictions: PanopticFile) -> list[tuple[in
 
 def _check_listed_once(truth: PanopticFile, absent: Sequence[int]) -> None:
     """Refuse a name under several ids, of which no prediction of that name can be. absent: positions of no prediction."""
-    for position in absent:
-        name = truth.image_names[position]
-        ids = [id for id, other in zip(truth.image_ids, truth.image_names, strict=True) if other == name]
-        if name and len(ids) > 1:
+    times = Counter(truth.image_names)
+    for name in (truth.image_names[position] for position in absent):
+        if name and times[name] > 1:
+            ids = [id for id, other in zip(truth.image_ids, truth.image_names, strict=True) if other == name]
             raise InputError(
                 f"{name} stands in {truth.path.name} under the ids {listing(ids)}, so that nobody can tell which its prediction "
                 "is of; remove all but one from the truth's images and annotations."
