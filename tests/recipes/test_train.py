@@ -97,6 +97,23 @@ def test_a_stopped_run_goes_on_to_the_bit(step: int, tiny_run: Path, tiny_config
     assert_same_run(out, tiny_run)
 
 
+def test_other_data_than_a_run_began_with_are_said(
+    tiny_run: Path, tiny_config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    train(tiny_config, run, resume=True)
+    assert "other training data" not in caplog.text
+    known = json.loads((run / "training_data.json").read_text())
+    assert known["images"] == len(training_dataset(tiny_config.data, tiny_config.train.seed))
+    for other in (json.dumps(known | {"images": 3}), json.dumps(known | {"truth": {}}), "no JSON"):
+        (run / "training_data.json").write_text(other)
+        train(tiny_config, run, resume=True)
+        assert "other training data: the run began with other images or another truth" in caplog.text
+        assert (run / "training_data.json").read_text() == other, "what it began with stays known"
+        caplog.clear()
+
+
 def test_adam_on_a_cosine_goes_on_to_the_bit(tiny_config: Config, tmp_path: Path) -> None:
     other = replace(tiny_config.train, optimizer="adamw", schedule="cosine", learning_rate=0.001)
     config = replace(tiny_config, train=other)
@@ -297,7 +314,7 @@ def test_a_full_disk_stops_training_with_a_sentence(tiny_config: Config, tmp_pat
     monkeypatch.setattr("unipan.tensor_file.save_file", full)
     with pytest.raises(InputError, match=r"cannot write .*step-00000002\.safetensors: No space left on device"):
         train(tiny_config, tmp_path / "run")
-    assert sorted(contents(tmp_path / "run")) == FILES[:3]
+    assert sorted(contents(tmp_path / "run")) == [*FILES[:3], "training_data.json"]
 
 
 def test_a_log_that_cannot_be_written_stops_training_with_a_sentence(tmp_path: Path) -> None:

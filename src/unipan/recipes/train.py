@@ -14,6 +14,7 @@ from unipan.classes import ClassTable
 from unipan.config import Config
 from unipan.console import logger, quiet_unless, warn
 from unipan.data.build import remarks, step_batches, training_dataset
+from unipan.data.dataset import SourceDataset
 from unipan.data.fitting import settled
 from unipan.data.loader import training_batches
 from unipan.data.statistics import SetStatistics, sampled_statistics, setting_remarks
@@ -31,7 +32,7 @@ from unipan.models.cuda_graphs import cuda_graphs
 from unipan.models.network import PanopticNetwork
 from unipan.recipes.training.checkpoints import resumed_state
 from unipan.recipes.training.hooks import training_hooks
-from unipan.recipes.training.run_folder import has_begun, start_folder
+from unipan.recipes.training.run_folder import has_begun, note_data, start_folder
 from unipan.recipes.training.setup import base_rate, check_divisible, fresh_network, training_admission, training_table
 from unipan.settings import flat_settings
 
@@ -64,7 +65,7 @@ def train(
     state = resumed_state(folder, config, classes) if resume else None
     done = state.step if state else 0
     network = _starting_network(config, classes, state, folder)  # first: what can't be started from leaves no folder behind
-    _begin(folder, config, classes, processes, resume=resume)
+    _begin(folder, config, dataset, processes, resume=resume)
     prepared = runtime.prepare(network)
     optimizer = _optimizer(config, network, runtime, state)
     device, count = runtime.device.type, processes.count
@@ -112,13 +113,14 @@ def _settled(config: Config, sample: Callable[[], SetStatistics], folder: RunFol
     return whole
 
 
-def _begin(folder: RunFolder, config: Config, classes: ClassTable, processes: Processes, *, resume: bool) -> None:
+def _begin(folder: RunFolder, config: Config, dataset: SourceDataset, processes: Processes, *, resume: bool) -> None:
     """Start the run's folder, once every process has read in it what to go on from."""
     processes.barrier()
     if processes.is_main:
         if not resume:
             start_folder(folder)
-        write_settings(folder, config, classes)
+        write_settings(folder, config, dataset.classes)
+        note_data(folder, dataset, resume=resume)
 
 
 def _optimizer(config: Config, network: nn.Module, runtime: Runtime, state: TrainingState | None) -> torch.optim.Optimizer:
