@@ -58,9 +58,16 @@ def unfit(name: str, around: str) -> str:
     return f"its name, without its suffix, is longer than {longest} bytes" if length > longest else ""
 
 
-def ids_of_files(files: Sequence[Path]) -> list[int | str]:
-    """The images' ids in whatever is written of them, so that truth and answers of one folder have the same."""
-    return ids_of_names(names_apart(files))
+def ids_among(files: Sequence[Path], folder: Sequence[Path]) -> list[int | str]:
+    """The ids that `predict` gives these images with all others of their folder, so that truth and answers have the same.
+
+    Of the files alone, where the folder holds several of one stem, which `predict` refuses.
+    """
+    every = list(dict.fromkeys([*folder, *files]))
+    if len({file.with_suffix("") for file in every}) < len(every):
+        every = list(files)
+    ids = dict(zip(every, ids_of_names(names_apart(every)), strict=True))
+    return [ids[file] for file in files]
 
 
 def ids_of_names(names: Sequence[str]) -> list[int | str]:

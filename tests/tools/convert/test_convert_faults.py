@@ -313,6 +313,10 @@ def test_labelme_is_read_at_all_levels_without_sizes_and_dotfiles(tmp_path: Path
     source = labelme_source(tmp_path)
     assert source.file_names[1:3] == ["day2/000139.png", "day2/0:02.png"]
     assert source[1].image_id == 139, "as predict calls it"
+    black(tmp_path / "day3/000139.png")
+    assert labelme_source(tmp_path)[1].image_id == "day2/000139", "and with an image that has no labels"
+    black(tmp_path / "day3/000139.jpg")
+    assert labelme_source(tmp_path)[1].image_id == 139, "predict refuses the folder as it is"
     labelme(tmp_path, "day2/1_copy.json", CAT, imagePath="1.png")
     with pytest.raises(InputError, match=r"day2/1\.JSON and .*day2/1_copy\.json are of one file, day2/1\.png"):
         labelme_source(tmp_path)

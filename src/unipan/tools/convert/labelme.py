@@ -10,7 +10,7 @@ from pydantic import Field
 
 from unipan.classes import VOID, ClassTable
 from unipan.data.coco_json import fault_of, listing, read_json_as
-from unipan.data.image_ids import ids_of_files
+from unipan.data.image_ids import ids_among
 from unipan.data.image_paths import find_files, find_listed
 from unipan.errors import InputError, about, noted, plural
 from unipan.tools.convert.labelme_images import image_name
@@ -84,7 +84,7 @@ class LabelmeSource:
         self._listed = find_listed(images_dir, names, content.path)
         self.file_names = self._listed.paths
         check_once(list(content.files), self.file_names)
-        self._ids = ids_of_files([images_dir / name for name in self.file_names])
+        self._ids = ids_among([images_dir / name for name in self.file_names], find_files(images_dir).paths)
         self._index = {info.name: index for index, info in enumerate(classes.classes)}
         if background and background not in self._index:
             raise InputError(f"--background {background} is no class; there are {listing(self._index)}.")

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from unipan.classes import VOID, ClassTable
-from unipan.data.image_ids import ids_of_files
+from unipan.data.image_ids import ids_among
 from unipan.errors import InputError
 from unipan.ops.segments import runs_of
 from unipan.tools.convert.label_maps import LARGEST, ClassNumbers, read_label_map
@@ -47,7 +47,7 @@ class PairSource:
         maps = {semantic: self._semantic, instances: self._instances}
         self._stems, self.faults = _partners(maps, maps | {images_dir: images})
         self.file_names = [images[stem].relative_to(images_dir).as_posix() for stem in self._stems]
-        self._ids = ids_of_files([images[stem] for stem in self._stems])
+        self._ids = ids_among([images[stem] for stem in self._stems], list(images.values()))
         self._numbers = ClassNumbers(classes, ignore)
         self._unclaimed: Unclaimed = unclaimed
         self._is_thing = np.zeros(VOID + 1, dtype=bool)
