@@ -48,7 +48,7 @@ class SceneStatistics(NamedTuple):
 
 def measure_scenes(dataset: SceneDataset, count: int) -> SceneStatistics:
     """Measure the first `count` scenes, of which `dataset` must hold so many; some 15 ms for each at the default size."""
-    return SceneStatistics(*np.mean([_measure(dataset[index].truth) for index in range(count)], axis=0).tolist())
+    return SceneStatistics(*np.mean([_measure(dataset.truth_of(index)) for index in range(count)], axis=0).tolist())
 
 
 def _measure(truth: PanopticMap) -> SceneStatistics:
