@@ -19,7 +19,13 @@ from unipan.model_card import PURPOSE
 
 COMMIT = "0" * 40
 SCORES = {"pq": 0.5, "sq": 0.75, "rq": None}
-METRICS = {"answer": {"quality": dict.fromkeys(("all", "things", "stuff"), SCORES)}}
+METRICS = {
+    "answer": {
+        "title": "val2017, stuff under 64 px trimmed",
+        "num_images": 20,
+        "quality": dict.fromkeys(("all", "things", "stuff"), SCORES),
+    }
+}
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +117,8 @@ def test_the_card_tells_what_it_is_and_names_no_folder_of_this_machine(run: Path
     unipan.load(run, device="cpu").save_pretrained(tmp_path / "given", license="cc-by-4.0")
     card = huggingface_hub.ModelCard.load(tmp_path / "given" / "README.md", ignore_metadata_errors=False)
     assert {"license": "cc-by-4.0", "pipeline_tag": "image-segmentation"}.items() <= card.data.to_dict().items()
-    for text in ("Things: cat.", "Stuff: sky.", "| all | 50.0 | 75.0 | - |", "`unipan evaluate RUN`", "steps of", PURPOSE):
+    scores = ("On 20 held-out images (val2017, stuff under 64 px trimmed), by `unipan evaluate RUN`", "| all | 50.0 | 75.0 | - |")
+    for text in ("Things: cat.", "Stuff: sky.", *scores, "steps of", PURPOSE):
         assert text in card.text
     assert str(tmp_path) not in card.text
     assert 'unipan.load("OWNER/NAME")' in card.text

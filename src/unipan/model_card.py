@@ -10,6 +10,7 @@ from typing import Any
 
 from unipan.classes import ClassTable
 from unipan.config import Config
+from unipan.errors import plural
 from unipan.json_values import read_as
 
 TITLE = "# Panoptic segmentation by unipan"
@@ -39,6 +40,8 @@ class _Quality:
 @dataclass
 class _Answer:
     quality: _Quality
+    num_images: int
+    title: str
 
 
 @dataclass
@@ -64,6 +67,7 @@ def model_card(
     from huggingface_hub import ModelCardData
 
     model, inference = config.model, config.inference
+    most = min(inference.max_admitted, model.detector.max_detections)
     head = ModelCardData(
         license=license, library_name="unipan", pipeline_tag="image-segmentation", tags=["panoptic-segmentation", "unipan"]
     )
@@ -75,7 +79,7 @@ def model_card(
         "Training": _training(config),
         "Scores": _scores(metrics),
         "Limits": f"{PURPOSE}\n\nDetections enter an answer from a score of {inference.score_threshold:g} on, at most "
-        f"{inference.max_admitted} of an image; stuff under {inference.min_stuff_area_px} pixels becomes void.",
+        f"{most} of an image; stuff under {inference.min_stuff_area_px} pixels becomes void.",
         "Licence": f"Of the weights: {escape(license)}; the terms of the data that they were learnt from hold besides.",
     }
     body = "\n\n".join(f"## {title}\n\n{text}" for title, text in parts.items())
@@ -125,4 +129,5 @@ def _scores(metrics: Mapping[str, Any] | None) -> str:
     for group, scores in vars(read.answer.quality).items():
         values = vars(scores).values()
         rows.append(f"| {group} | {' | '.join('-' if value is None else f'{100 * value:.1f}' for value in values)} |")
-    return "On held-out images, by `unipan evaluate RUN` (metrics.json has more):\n\n" + "\n".join(rows)
+    images = f"{plural(read.answer.num_images, 'held-out image')} ({escape(PurePath(read.answer.title).name)})"
+    return f"On {images}, by `unipan evaluate RUN` (metrics.json has more):\n\n" + "\n".join(rows)

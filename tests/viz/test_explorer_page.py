@@ -205,7 +205,9 @@ def test_every_layer_paints_and_scales_have_legends(opened: Open) -> None:
     keys = page.evaluate("state.layers.map(({key}) => key)")
     assert len(keys) == 15
     for index, key in enumerate(keys):
-        page.locator("#layer-list li").nth(index).locator("button").click()
+        row = page.locator("#layer-list li").nth(index)
+        title = row.get_by_role("checkbox").get_attribute("aria-label")
+        row.get_by_role("button", name=f"Show {title} only", exact=True).click()
         frame(page)
         assert page.evaluate("state.layers.filter(({on}) => on).map(({key}) => key)") == [*dict.fromkeys([key, "image"])]
         canvas = f"layerOf('{key}').canvas ?? byId(layerOf('{key}').key === 'outlines' ? 'outlines' : 'marks')"

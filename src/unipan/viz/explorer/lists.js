@@ -34,6 +34,8 @@ function showLayers({ layers, setLayer, showAlone }) {
       const check = make("input", {
         type: "checkbox",
         checked: layer.on,
+        ariaLabel: layer.title,
+        ariaKeyShortcuts: n < 9 ? String(n + 1) : null,
         onchange: () => setLayer(layer, { on: check.checked }),
       });
       const slider = make("input", {
@@ -46,7 +48,8 @@ function showLayers({ layers, setLayer, showAlone }) {
       });
       slider.oninput = () => setLayer(layer, { opacity: Number(slider.value), on: true });
       const name = make("label", {}, check, layer.title, ...(n < 9 ? [make("kbd", {}, String(n + 1))] : []));
-      layer.row = make("li", {}, name, slider, make("button", { type: "button", onclick: () => showAlone(layer) }, "only"));
+      const only = make("button", { type: "button", onclick: () => showAlone(layer), ariaLabel: `Show ${layer.title} only` }, "only");
+      layer.row = make("li", {}, name, slider, only);
       layer.check = check;
       return layer.row;
     }),
