@@ -72,7 +72,7 @@ def test_things_of_one_of_cocos_sizes_are_parted_by_their_own() -> None:
 def test_the_caption_counts_the_true_things_of_each_size() -> None:
     true = squares((0, 0, 5), (10, 0, 5), (20, 0, 9), (40, 0, 9), (120, 0, 9), (60, 0, 20), (90, 0, 21))
     report = Score.of(match_maps(squares((0, 0, 5)), true), 2).report("", CLASSES)
-    assert report.size_table().heading.startswith("By size (of the set's own, 2, 3 and 2 things): medium from 32 px")
+    assert report.size_table().heading.startswith("By size (limits by the set: 2, 3 and 2 things): medium from 32 px")
 
 
 @pytest.mark.parametrize("sides", [(5, 5, 5, 5), ()])

@@ -16,7 +16,8 @@ from unipan.metrics.sizes import SizeQuality
 Group = Literal["all", "things", "stuff"]
 GROUPS: tuple[Group, ...] = ("all", "things", "stuff")
 SIZES = ("small", "medium", "large")
-IOU_SENTENCE = (
+MEASURES_SENTENCE = (
+    "PQ†: of things PQ, of a stuff class its mean IoU over the images that have it (Porzi et al., 2019). "
     "IoU answer: of the final panoptic answer, its instances joined by class, void counted as wrong (the paper's Table D). "
     "IoU head: of the semantic head alone (its Tables C and E)."
 )
@@ -71,7 +72,7 @@ class Report:
     def size_table(self) -> Table:
         """PQ of small, medium and large segments."""
         sizes = self.by_own_size or self.by_size
-        whose, (medium, large) = f"of the set's own, {sizes.true_segments()}" if self.by_own_size else "as COCO", sizes.limits
+        whose, (medium, large) = f"limits by the set: {sizes.true_segments()}" if self.by_own_size else "as COCO", sizes.limits
         columns = ("PQ", "PQ things", "PQ stuff", "SQ", "RQ", "matched", "extra", "missed")
         table = Table(f"By size ({whose}): medium from {medium} px, large from {large}", "", *columns)
         for size in SIZES:

@@ -9,7 +9,7 @@ from unipan.classes import ClassTable
 from unipan.console import Table
 from unipan.metrics.average_precision import MISSING, Precision
 from unipan.metrics.confusion import Confusion, ThingStuffConfusion, pixels_by_name, thing_stuff_confusion
-from unipan.metrics.report import IOU_SENTENCE, Report, percent, without_nan
+from unipan.metrics.report import MEASURES_SENTENCE, Report, percent, without_nan
 from unipan.models import heuristic, upsnet
 from unipan.recipes.evaluation.limits import Limits
 from unipan.recipes.evaluation.propagation import PropagationPart
@@ -87,7 +87,7 @@ class Evaluation:
 
     def sentences(self) -> list[str]:
         """What the measures are of, what limits cost, and what propagation does or what the head is."""
-        sentences = [IOU_SENTENCE, *([] if self.precision else [MISSING]), self._things_sentence(), *self.limits.sentences()]
+        sentences = [MEASURES_SENTENCE, *([] if self.precision else [MISSING]), self._things_sentence(), *self.limits.sentences()]
         if self.propagation:
             return sentences + self.propagation.sentences(self.answer)
         if self.mask_free and self.head in MASK_FREE:
