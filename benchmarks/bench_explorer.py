@@ -19,6 +19,7 @@ from unipan.data.scenes.dataset import SceneDataset
 from unipan.ops.propagation import affinity_products
 from unipan.types import Detections
 from unipan.viz.canvas import as_pil
+from unipan.viz.colors import segment_colors
 from unipan.viz.explorer.content import Explored
 from unipan.viz.explorer.page import Page, explorer_page
 
@@ -63,6 +64,7 @@ def page_of_a_scene() -> Page:
         facts=[("run", "benchmark")],
         network_size=(4 * ROWS, 4 * COLUMNS),
         answer=sample.truth,
+        colors=segment_colors(sample.truth),
         semantic=sample.truth.ids.clamp(0, 6),
         detections=found,
         admitted=torch.zeros(0, dtype=torch.int64),

@@ -8,6 +8,7 @@ from unipan.classes import ClassTable
 from unipan.ops.propagation import affinity_products
 from unipan.ops.segments import Label, panoptic_map
 from unipan.types import Detections, PanopticMap
+from unipan.viz.colors import segment_colors
 from unipan.viz.explorer.content import Explored
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
@@ -65,6 +66,7 @@ def explored(
         facts=[("run", HOSTILE), ("head", "unified"), ("threshold", "0.5"), ("trimming", "none")],
         network_size=(height, width),
         answer=answer,
+        colors=segment_colors(answer),
         semantic=torch.where(answer.ids > 0, answer.ids - 1, 0),
         detections=Detections(
             torch.tensor(boxes, dtype=torch.float32),

@@ -4,9 +4,13 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
+import torch
 
 from unipan.class_colors import RGB, default_color, lab_of
-from unipan.viz.colors import instance_color
+from unipan.classes import ClassTable
+from unipan.ops.segments import Label, panoptic_map
+from unipan.types import Detections, PanopticMap
+from unipan.viz.colors import detection_colors, instance_color, segment_colors
 
 VISION = {
     "full": np.eye(3),
@@ -62,3 +66,35 @@ def test_a_rank_has_its_shade_for_ever() -> None:
 
 
 SHADES = [(226, 84, 64), (144, 22, 50), (233, 107, 180), (135, 78, 21)]
+
+
+CLASSES = ClassTable.from_categories(
+    [
+        {"id": 1, "name": "road", "isthing": 0, "color": [128, 64, 128]},
+        {"id": 2, "name": "car", "isthing": 1, "color": [226, 84, 64]},
+        {"id": 3, "name": "bus", "isthing": 1, "color": [148, 84, 196]},
+    ]
+)
+ROAD, CAR, BUS = range(3)
+
+
+def strip(text: str, **class_of: int) -> PanopticMap:
+    """A row of pixels, one a letter, which is its segment: a has the id 1, b 2, and so on; a dot is void."""
+    ids = torch.tensor([[0 if letter == "." else ord(letter) - ord("a") + 1 for letter in text]], dtype=torch.int32)
+    return panoptic_map(ids, [Label(ord(name) - ord("a") + 1, index) for name, index in class_of.items()], CLASSES)
+
+
+def test_a_detection_has_the_color_of_its_segment_or_one_that_is_free() -> None:
+    """Ids 2, 3, 4 are those of the three detections, of which the second has no pixel in the answer."""
+    answer = segment_colors(strip("aabbbddd", a=ROAD, b=CAR, d=CAR))
+    boxes = torch.tensor([(2.0, 0, 5, 1), (0, 0, 2, 1), (5, 0, 8, 1)])
+    found = Detections(boxes, torch.ones(3), torch.full((3,), CAR), None)
+    colors = detection_colors(found, CLASSES, answer)
+    assert [colors[0], colors[2]] == [answer[2], answer[4]]
+    assert colors[1] == instance_color(CLASSES[CAR].color, 2)
+
+
+def test_things_beyond_what_colors_can_tell_are_colored_all_the_same() -> None:
+    panoptic = strip("abc", a=CAR, b=CAR, c=CAR)
+    taken = [instance_color(CLASSES[CAR].color, rank) for rank in range(500)]
+    assert len(set(segment_colors(panoptic, taken=taken).values()) - set(taken)) == 3

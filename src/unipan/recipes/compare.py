@@ -17,6 +17,7 @@ from unipan.metrics.score import Score
 from unipan.metrics.segment_matching import match_maps
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor, load
+from unipan.recipes.answer_colors import answer_colors
 from unipan.recipes.comparison import Comparison, Content, content_of, title
 from unipan.recipes.evaluate import evaluation_title
 from unipan.recipes.evaluation.result import MASK_FREE
@@ -108,7 +109,7 @@ def drawing(
         row.append(overlay(entry.truth, image, predictor.classes, scale=None))
         titles.append("truth")
     for head, answer in answers.items():
-        row.append(overlay(answer, image, scale=None))
+        row.append(overlay(answer, image, scale=None, colors=answer_colors(answer, entry.truth, predictor.classes)))
         score = f", PQ {percent(quality(scores[head].segments, predictor.classes).all.pq)}" if head in scores else ""
         titles.append(title(head) + score)
     return contact_sheet([row], column_titles=titles, row_titles=[[f"{entry.name}. {source}"]])

@@ -19,8 +19,10 @@ from unipan.models.panoptic_head import UnifiedHead
 from unipan.ops.segments import index_of_ids
 from unipan.ops.upsample import STRIDE
 from unipan.predictor import Predictor
+from unipan.recipes.answer_colors import answer_colors
 from unipan.types import Outputs, PanopticMap, Sample
 from unipan.viz.canvas import as_pil, enlarge, readable_scale
+from unipan.viz.colors import detection_colors
 from unipan.viz.overlay import overlay
 from unipan.viz.panels import draw_affinity, draw_detections
 from unipan.viz.report import Example
@@ -53,14 +55,21 @@ def example(predictor: Predictor, sample: Sample, page: Path) -> Example:
     seen = pil_image.resize((width, height))  # boxes and cells refer to what the network saw
     score = Score.of(match_maps(answer, sample.truth), len(predictor.classes))
     explorer = explorer_of(page, sample.file_name)
+    colors = answer_colors(answer, sample.truth, predictor.classes)
     return Example(
         name=sample.file_name,
         summary=summary_of(score, predictor.classes),
         explorer=quote(explorer.as_posix()) if (page.parent / explorer).is_file() else "",
         image=enlarge(pil_image, readable_scale(*pil_image.size)),
         truth=overlay(sample.truth, pil_image, predictor.classes, scale=None),
-        detections=draw_detections(seen, inference.detections, predictor.classes, inference.outputs.admitted[0]),
-        answer=overlay(answer, pil_image, scale=None),
+        detections=draw_detections(
+            seen,
+            inference.detections,
+            predictor.classes,
+            inference.outputs.admitted[0],
+            colors=detection_colors(inference.admitted, predictor.classes, colors),
+        ),
+        answer=overlay(answer, pil_image, scale=None, colors=colors),
         affinity=affinity_drawings(predictor, inference.outputs, answer, seen),
     )
 

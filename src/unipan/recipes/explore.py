@@ -22,6 +22,7 @@ from unipan.ops.propagation import affinity_products
 from unipan.ops.segments import drop_small_stuff
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor, load
+from unipan.recipes.answer_colors import answer_colors
 from unipan.recipes.evaluation.image_scores import unpropagated_channel, weight_of_potential
 from unipan.recipes.images import Entry, check_either, held_out_entries, image_files, readable
 from unipan.types import PanopticMap
@@ -124,6 +125,7 @@ def explored(
             channel = unpropagated_channel(inference, predictor.classes, weight_of_potential(panoptic_head))
             untrimmed = map_of_channels(channel, inference.admitted, predictor.classes)
             unpropagated = drop_small_stuff(untrimmed, min_area_px=limit)
+    answer = predictor.answer(inference, head=head, trim=trim)
     return Explored(
         name=shown(entry.name),
         image=as_pil(entry.pixels),
@@ -134,7 +136,8 @@ def explored(
             ("trimming", f"stuff under {limit} px" if limit else "none"),
         ],
         network_size=network_size,
-        answer=predictor.answer(inference, head=head, trim=trim),
+        answer=answer,
+        colors=answer_colors(answer, entry.truth, predictor.classes),
         semantic=best_channel(outputs.semantic[0], network_size, size, outputs.upsampling[0]).cpu(),
         detections=in_image(inference.detections, network_size, size),
         admitted=outputs.admitted[0],

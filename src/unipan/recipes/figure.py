@@ -1,6 +1,6 @@
 """`unipan figure`: figures as in the paper, of held-out images that are named or that tell the heads apart."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -10,7 +10,7 @@ from PIL import Image
 from unipan.answer import Inference
 from unipan.checkpoint import open_run
 from unipan.choices import PanopticHead
-from unipan.classes import ClassTable
+from unipan.class_colors import RGB
 from unipan.console import counted
 from unipan.data.dataset import PanopticDataset, SourceDataset
 from unipan.errors import InputError
@@ -20,11 +20,13 @@ from unipan.models.panoptic_head import UnifiedHead
 from unipan.ops.upsample import STRIDE
 from unipan.overrides import NO_OVERRIDES, Overrides
 from unipan.predictor import Predictor, load
+from unipan.recipes.answer_colors import answer_colors
 from unipan.recipes.comparison import title
 from unipan.recipes.evaluate import evaluated, held_out
 from unipan.recipes.examples import affinity_drawings, marked_pixels, source_of
 from unipan.types import PanopticMap, Sample
 from unipan.viz.canvas import as_pil, enlarge, readable_scale
+from unipan.viz.colors import detection_colors, segment_colors
 from unipan.viz.figure import FigureRow, check_figure, save_figure
 from unipan.viz.overlay import overlay
 from unipan.viz.panels import draw_cross, draw_detections
@@ -123,11 +125,13 @@ def telling(predictor: Predictor, dataset: PanopticDataset, rows: int, samples: 
 def methods_row(predictor: Predictor, sample: Sample, why: str) -> FigureRow:
     """The image, its truth, and each head's answer with its PQ on this image."""
     inference, image = predictor.infer(sample.image), as_pil(sample.image)
-    panels = [(enlarge(image, readable_scale(*image.size)), ""), (_drawn(sample.truth, image, predictor.classes), "")]
+    truth = _drawn(sample.truth, image, segment_colors(sample.truth, predictor.classes))
+    panels = [(enlarge(image, readable_scale(*image.size)), ""), (truth, "")]
     heads: tuple[PanopticHead, ...] = predictor.heads
     for head in heads:
         answer = predictor.answer(inference, head=head)
-        panels.append((_drawn(answer, image, predictor.classes), f"PQ {percent(_pq(predictor, inference, sample, head))}"))
+        colors = answer_colors(answer, sample.truth, predictor.classes)
+        panels.append((_drawn(answer, image, colors), f"PQ {percent(_pq(predictor, inference, sample, head))}"))
     return FigureRow(f"{sample.image_id}\n{why}".strip(), panels)
 
 
@@ -138,9 +142,11 @@ def affinity_row(predictor: Predictor, sample: Sample, why: str) -> FigureRow:
     """The image with the admitted boxes and the marked pixel, its truth, the pixel's affinity, and the answer."""
     inference, image = predictor.infer(sample.image), as_pil(sample.image)
     answer = predictor.answer(inference)
+    colors = answer_colors(answer, sample.truth, predictor.classes)
     height, width = inference.network_size
     seen = image.resize((width, height))  # boxes and cells refer to what the network saw
-    boxes = draw_detections(seen, inference.admitted, predictor.classes)
+    shades = detection_colors(inference.admitted, predictor.classes, colors)
+    boxes = draw_detections(seen, inference.admitted, predictor.classes, colors=shades)
     affinity, words = boxes, "nothing to mark"
     cells = inference.outputs.affinity[0].shape[-2:]
     marks = marked_pixels(answer, (cells[0], cells[1]))
@@ -150,9 +156,9 @@ def affinity_row(predictor: Predictor, sample: Sample, why: str) -> FigureRow:
     pq = f"PQ {percent(_pq(predictor, inference, sample, predictor.head))}"
     panels = [
         (boxes, ""),
-        (_drawn(sample.truth, image, predictor.classes), ""),
+        (_drawn(sample.truth, image, segment_colors(sample.truth, predictor.classes)), ""),
         (affinity, words),
-        (_drawn(answer, image, predictor.classes), pq),
+        (_drawn(answer, image, colors), pq),
     ]
     return FigureRow(f"{sample.image_id}\n{why}".strip(), panels)
 
@@ -162,8 +168,8 @@ def _columns(predictor: Predictor) -> list[str]:
     return [f"({letter}) {name}" for letter, name in zip("abcdefgh", names, strict=False)]
 
 
-def _drawn(panoptic: PanopticMap, image: Image.Image, classes: ClassTable) -> Image.Image:
-    return overlay(panoptic, image, classes, scale=None, labels=False)
+def _drawn(panoptic: PanopticMap, image: Image.Image, colors: Mapping[int, RGB]) -> Image.Image:
+    return overlay(panoptic, image, scale=None, labels=False, colors=colors)
 
 
 def _pq(predictor: Predictor, inference: Inference, sample: Sample, head: PanopticHead) -> float:

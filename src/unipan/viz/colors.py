@@ -1,10 +1,11 @@
 """Colors that stay: a class always has its hue, and the instances of one class are told apart by their position in the image."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
 
 from unipan.class_colors import RGB, shade
 from unipan.classes import ClassTable
-from unipan.types import PanopticMap, Segment
+from unipan.types import Detections, PanopticMap, Segment
 
 PLASTIC_RATIO = (0.754878, 0.569840)
 """Steps of the two-dimensional golden ratio: successive points are far apart, and so are any few of them."""
@@ -24,35 +25,58 @@ def instance_color(color: RGB, rank: int) -> RGB:
     return shade(color, hue_step * HUE_SPAN, lightness_step * LIGHTNESS_SPAN)
 
 
-def instance_ranks(boxes: Sequence[Sequence[float]], class_indices: Sequence[int]) -> list[int]:
-    """Each box's rank from left to right among those of its class, so that truth and answer mostly agree in color.
+def thing_colors(
+    boxes: Sequence[Sequence[float]], class_indices: Sequence[int], classes: ClassTable, taken: Iterable[RGB] = ()
+) -> list[RGB]:
+    """A shade of its class's color for each thing, given out from left to right among those of its class.
 
-    boxes: x1 y1 x2 y2 each.
+    boxes: x1 y1 x2 y2 each. taken: colors that none of them may have.
     """
 
     def position(index: int) -> tuple[int, float, float, int]:
         x1, y1, x2, y2 = boxes[index]
         return class_indices[index], x1 + x2, y1 + y2, index
 
-    seen: dict[int, int] = {}
-    ranks = [0] * len(boxes)
+    unavailable = set(taken)
+    free: dict[int, Iterator[RGB]] = {}
+    colors: dict[int, RGB] = {}
     for index in sorted(range(len(boxes)), key=position):
-        ranks[index] = seen.get(class_indices[index], 0)
-        seen[class_indices[index]] = ranks[index] + 1
-    return ranks
+        class_index = class_indices[index]
+        if class_index not in free:
+            free[class_index] = _shades(classes[class_index].color, unavailable)
+        colors[index] = next(free[class_index])
+    return [colors[index] for index in range(len(boxes))]
 
 
-def segment_colors(panoptic: PanopticMap, classes: ClassTable | None = None) -> dict[int, RGB]:
+def segment_colors(
+    panoptic: PanopticMap,
+    classes: ClassTable | None = None,
+    known: Mapping[int, RGB] | None = None,
+    taken: Iterable[RGB] = (),
+) -> dict[int, RGB]:
     """A color for each segment id: a stuff segment its class's, a thing a shade of it; void has none.
 
-    classes: where colors come from, if not from the map's own table.
+    classes: where colors come from, if not from the map's own table. known: colors that some ids have already, as where another
+    map of the image shows the same things. taken: those that no other thing may have, beside the known ones.
     """
-    table = panoptic.classes if classes is None else classes
-    things = [segment for segment in panoptic.segments if segment.is_thing]
-    ranks = instance_ranks([thing.box for thing in things], [thing.class_index for thing in things])
-    colors = {segment.id: table[segment.class_index].color for segment in panoptic.segments}
-    colors |= {thing.id: instance_color(colors[thing.id], rank) for thing, rank in zip(things, ranks, strict=True)}
-    return colors
+    table, known = panoptic.classes if classes is None else classes, known or {}
+    colors = {segment.id: known.get(segment.id, table[segment.class_index].color) for segment in panoptic.segments}
+    things = [segment for segment in panoptic.segments if segment.is_thing and segment.id not in known]
+    unavailable = [*known.values(), *taken]
+    shades = thing_colors([thing.box for thing in things], [thing.class_index for thing in things], table, unavailable)
+    return colors | {thing.id: color for thing, color in zip(things, shades, strict=True)}
+
+
+def detection_colors(admitted: Detections, classes: ClassTable, answer: Mapping[int, RGB]) -> list[RGB]:
+    """For each of N admitted detections the color of its segment in the answer; without one, a shade that the answer has not.
+
+    answer: the colors of its segments, whose ids are those of their channels: stuff first, then detections, from 1.
+    """
+    first, boxes, labels = len(classes.stuff) + 1, admitted.boxes.tolist(), admitted.labels.tolist()
+    unseen = [n for n in range(len(labels)) if first + n not in answer]
+    shades = thing_colors([boxes[n] for n in unseen], [labels[n] for n in unseen], classes, answer.values())
+    colors = dict(zip(unseen, shades, strict=True))
+    return [colors[n] if n in colors else answer[first + n] for n in range(len(labels))]
 
 
 def segment_label(segment: Segment) -> str:
@@ -60,3 +84,14 @@ def segment_label(segment: Segment) -> str:
     if segment.is_crowd:
         return f"{segment.name} (crowd)"
     return f"{segment.name} {segment.score:.2f}" if segment.is_thing and segment.score < 1 else segment.name
+
+
+def _shades(color: RGB, taken: Iterable[RGB]) -> Iterator[RGB]:
+    """The shades of a class's color in the order of their ranks, but for the taken ones."""
+    skipped = set(taken)
+    for rank in count():
+        shade_of_rank = instance_color(color, rank)
+        if shade_of_rank in skipped:
+            skipped.remove(shade_of_rank)  # once: of thousands of things, all the shades that 8 bits can tell may be taken
+        else:
+            yield shade_of_rank

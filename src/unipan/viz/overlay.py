@@ -1,5 +1,6 @@
 """A panoptic map over its image: colors, outlines, labels."""
 
+from collections.abc import Mapping
 from math import isqrt
 
 import numpy as np
@@ -30,13 +31,20 @@ HATCH_PERIOD_PX = 10
 
 
 def overlay(
-    panoptic: PanopticMap, image: ImageSource, classes: ClassTable | None = None, *, scale: int | None = 1, labels: bool = True
+    panoptic: PanopticMap,
+    image: ImageSource,
+    classes: ClassTable | None = None,
+    *,
+    scale: int | None = 1,
+    labels: bool = True,
+    colors: Mapping[int, RGB] | None = None,
 ) -> Image.Image:
     """Draw the segments over their image: things in shades of their class's color, void grey and hatched.
 
     image: whatever `read_image` takes, of the map's size. classes: where colors come from, if not from the map's own table: a
     truth beside an answer is drawn in the answer's colors. scale: a whole number to enlarge by; None for what makes a small image
-    readable. labels: class and score in each segment; a thing without room has them beside it.
+    readable. labels: class and score in each segment; a thing without room has them beside it. colors: of segments' ids, where
+    they are not to be as in other overlays.
     """
     pil_image = as_pil(image)
     height, width = panoptic.ids.shape
@@ -53,10 +61,10 @@ def overlay(
         )
     ids = panoptic.ids.repeat_interleave(scale, 0).repeat_interleave(scale, 1)
     canvas = enlarge(pil_image, scale)
-    colors = segment_colors(panoptic, classes)
-    drawn = Image.fromarray(_tint(np.array(canvas), ids, colors, line_width(canvas)))
+    shown = segment_colors(panoptic, classes, colors)
+    drawn = Image.fromarray(_tint(np.array(canvas), ids, shown, line_width(canvas)))
     if labels:
-        label_segments(drawn, panoptic, ids, colors, scale=scale)
+        label_segments(drawn, panoptic, ids, shown, scale=scale)
     return drawn
 
 

@@ -14,7 +14,7 @@ from unipan.errors import InputError
 from unipan.ops.images import ImageSource
 from unipan.types import Detections
 from unipan.viz.canvas import INK, PAPER, Plates, as_pil, enlarge, line_width, readable_scale
-from unipan.viz.colors import instance_color, instance_ranks
+from unipan.viz.colors import thing_colors
 
 HEAT = torch.tensor(
     [
@@ -39,12 +39,18 @@ DASH_PERIOD = 7
 
 
 def draw_detections(
-    image: ImageSource, detections: Detections, classes: ClassTable, admitted: Tensor | None = None, *, scale: int | None = None
+    image: ImageSource,
+    detections: Detections,
+    classes: ClassTable,
+    admitted: Tensor | None = None,
+    *,
+    scale: int | None = None,
+    colors: Sequence[RGB] | None = None,
 ) -> Image.Image:
-    """Draw boxes with class and score: admitted ones bold, in the colors an overlay would give them; the others thin and dashed.
+    """Draw boxes with class and score: admitted ones bold, each in a shade of its class's color; the others thin and dashed.
 
     image: whatever `read_image` takes, of the size that the boxes (pixels) refer to. admitted: (N,) int64 indices into the
-    detections; None means all. scale: as in `overlay`.
+    detections; None means all. scale: as in `overlay`. colors: of the admitted ones, as `detection_colors` has them.
     """
     pil_image = as_pil(image)
     scale = readable_scale(*pil_image.size) if scale is None else scale
@@ -53,8 +59,9 @@ def draw_detections(
     scores, labels = detections.scores.tolist(), detections.labels.tolist()
     bold = list(range(len(boxes))) if admitted is None else admitted.tolist()
     thin = [index for index in range(len(boxes)) if index not in set(bold)]
-    ranks = instance_ranks([boxes[index] for index in bold], [labels[index] for index in bold])
-    shades = {index: instance_color(classes[labels[index]].color, rank) for index, rank in zip(bold, ranks, strict=True)}
+    if colors is None:
+        colors = thing_colors([boxes[index] for index in bold], [labels[index] for index in bold], classes)
+    shades = dict(zip(bold, colors, strict=True))
     width = line_width(canvas)
     for index in reversed(thin):
         _dashed_box(canvas, boxes[index], classes[labels[index]].color, width + 1, opacity=0.6 + 0.4 * scores[index])

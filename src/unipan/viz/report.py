@@ -25,7 +25,7 @@ COLUMNS = {
     "Image": "The held-out image as the network saw it.",
     "Truth": "The annotated segments: every pixel one class, every object its own shade; hatched grey is unlabelled.",
     "Detections": "Boxes from the detector. Bold ones entered the dynamic potential; thin dashed ones were too unsure.",
-    "Answer": "The network's panoptic segments, in the colors of the truth, with the score of each object.",
+    "Answer": "The network's panoptic segments, with the score of each object; one that was found has its color in the truth.",
     "Affinity": "How likely, by the affinity, each pixel is of the crossed one's segment.",
 }
 

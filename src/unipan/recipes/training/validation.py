@@ -26,6 +26,7 @@ from unipan.errors import InputError, OthersUnreachable
 from unipan.metrics.report import percent
 from unipan.models.build import untrained_network
 from unipan.predictor import Predictor
+from unipan.recipes.answer_colors import answer_colors
 from unipan.recipes.evaluate import evaluate_predictor, evaluation_title
 from unipan.tensor_file import TensorFile, read_facts, write_tensor_file
 from unipan.types import Sample
@@ -150,11 +151,11 @@ class Panels(Hook):
 
 
 def _row(predictor: Predictor, sample: Sample) -> list[Image.Image]:
-    image = as_pil(sample.image)
+    image, answer = as_pil(sample.image), predictor(sample.image)
     return [
         enlarge(image, readable_scale(*image.size)),
         overlay(sample.truth, image, predictor.classes, scale=None),
-        overlay(predictor(sample.image), image, scale=None),
+        overlay(answer, image, scale=None, colors=answer_colors(answer, sample.truth, predictor.classes)),
     ]
 
 

@@ -5,7 +5,7 @@ D numbers of a cell's affinity feature.
 """
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import count
@@ -15,13 +15,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from unipan.class_colors import RGB
 from unipan.classes import ClassTable
 from unipan.ops.propagation import AffinityProducts
 from unipan.ops.segments import index_of_ids
 from unipan.ops.upsample import STRIDE
 from unipan.types import Detections, PanopticMap, Size
 from unipan.viz.borders import middles
-from unipan.viz.colors import instance_color, instance_ranks, segment_colors
+from unipan.viz.colors import detection_colors, segment_colors
 from unipan.viz.explorer.encode import bytes_text, pooled, quantised_channels, quantised_features
 
 MAX_CELL_BYTES = 9_500_000
@@ -39,6 +40,8 @@ class Explored:
     """Where the answer comes from: run, head, threshold, trimming. Names and values; every panel bears them."""
     network_size: Size
     answer: PanopticMap
+    colors: Mapping[int, RGB]
+    """Of the answer's segments, by their ids."""
     semantic: Tensor
     """(H, W) class indices."""
     detections: Detections
@@ -62,14 +65,14 @@ class Explored:
 
     def to_json(self) -> dict[str, Any]:
         """What page.html reads; maps of cells are averaged over blocks where they would take too much."""
-        maps = {"answer": self.answer, "truth": self.truth, "unpropagated": self.unpropagated}
+        maps = {"answer": (self.answer, self.colors), "truth": (self.truth, {}), "unpropagated": (self.unpropagated, self.colors)}
         return {
             "name": self.name,
             "facts": [list(fact) for fact in self.facts],
             "width": self.image.width,
             "height": self.image.height,
             "image": _jpeg(self.image),
-            "maps": {key: segments_json(each, self.classes) for key, each in maps.items() if each is not None}
+            "maps": {key: segments_json(each, self.classes, colors) for key, (each, colors) in maps.items() if each is not None}
             | {"semantic": self._semantic()},
             "detections": self._detections(),
             "channels": self._channels(),
@@ -106,18 +109,10 @@ class Explored:
             "masks": {"of": admitted, "side": masks.shape[-1], "values": bytes_text(probabilities.cpu().numpy())},
         }
 
-    def _thing_colors(self) -> dict[int, Sequence[int]]:
-        """For each admitted detection the color of its segment in the answer; without one, that which its rank would give."""
-        admitted = self.admitted.tolist()
-        boxes = [self.detections.boxes[index].tolist() for index in admitted]
-        labels = [int(self.detections.labels[index]) for index in admitted]
-        shown = segment_colors(self.answer, self.classes)
-        ranks = instance_ranks(boxes, labels)
-        first = len(self.classes.stuff) + 1
-        return {
-            index: shown.get(first + n) or instance_color(self.classes[label].color, rank)
-            for n, (index, label, rank) in enumerate(zip(admitted, labels, ranks, strict=True))
-        }
+    def _thing_colors(self) -> dict[int, RGB]:
+        """A color for each admitted detection, by its index."""
+        colors = detection_colors(self.detections.take(self.admitted), self.classes, self.colors)
+        return dict(zip(self.admitted.tolist(), colors, strict=True))
 
     def _channels(self) -> list[dict[str, Any]]:
         """The K channels: name, kind, color, and which entry of the detections one is of."""
@@ -159,12 +154,15 @@ class Explored:
         }
 
 
-def segments_json(panoptic: PanopticMap, classes: ClassTable) -> dict[str, Any]:
-    """A map's pixels as positions in its list of segments, counted from 1, 0 for void; and the segments."""
+def segments_json(panoptic: PanopticMap, classes: ClassTable, known: Mapping[int, RGB]) -> dict[str, Any]:
+    """A map's pixels as positions in its list of segments, counted from 1, 0 for void; and the segments.
+
+    known: as in `segment_colors`.
+    """
     ids = [segment.id for segment in panoptic.segments]
     index = index_of_ids(panoptic.ids, ids)
     pixels = torch.where(index < len(ids), index + 1, 0)
-    colors, middle = segment_colors(panoptic, classes), middles(panoptic)
+    colors, middle = segment_colors(panoptic, classes, known), middles(panoptic)
     return {
         "pixels": bytes_text(pixels.numpy().astype("<u2")),
         "segments": [
