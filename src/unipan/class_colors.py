@@ -32,12 +32,17 @@ def default_color(index: int) -> RGB:
     return _apart(2 ** (index + 1).bit_length())[index]
 
 
-def shade(color: RGB, hue_step: float, lightness_step: float) -> RGB:
-    """A color of another hue, by so many turns, and another L*, counted from a medium one that suits the color."""
+def shade(color: RGB, hue_step: float, lightness_step: float, saturation_step: float = 0.0) -> RGB:
+    """A color of another hue, by so many turns, and another L*, counted from a medium one that suits the color.
+
+    saturation_step: from -1, as little as a shade may have, over the color's own to 1, as much as there is.
+    """
     hue, _, saturation = rgb_to_hls(*(value / 255 for value in color))
+    saturation = max(saturation, MIN_SATURATION)
+    saturation += saturation_step * (saturation - MIN_SATURATION if saturation_step < 0 else 1 - saturation)
     lowest, highest = LIGHTNESS_CENTRE
     centre = min(max(lab_of(color)[0], lowest), highest)
-    return _of_lightness((hue + hue_step) % 1.0, max(saturation, MIN_SATURATION), centre + lightness_step)
+    return _of_lightness((hue + hue_step) % 1.0, saturation, centre + lightness_step)
 
 
 def lab_of(color: RGB) -> Lab:
@@ -48,6 +53,12 @@ def lab_of(color: RGB) -> Lab:
     z = (0.0193 * red + 0.1192 * green + 0.9505 * blue) / 1.0890
     fx, fy, fz = (v ** (1 / 3) if v > 0.008856 else 7.787 * v + 16 / 116 for v in (x, y, z))
     return 116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)
+
+
+def hue_distance(color: RGB, other: RGB) -> float:
+    """How far their hues lie apart on the circle, 0 to 0.5 turns."""
+    apart = abs(rgb_to_hls(*(value / 255 for value in color))[0] - rgb_to_hls(*(value / 255 for value in other))[0])
+    return min(apart, 1 - apart)
 
 
 @cache

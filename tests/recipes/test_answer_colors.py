@@ -18,7 +18,7 @@ from unipan.recipes.answer_colors import answer_colors
 from unipan.recipes.images import Entry
 from unipan.recipes.training import validation
 from unipan.types import PanopticMap, Sample
-from unipan.viz.colors import instance_color, segment_colors
+from unipan.viz.colors import hue_span, instance_color, segment_colors
 
 CLASSES = ClassTable.from_categories(
     [
@@ -44,7 +44,7 @@ def test_what_was_found_has_its_color_in_the_truth_and_nothing_else_has_it() -> 
     assert own[3] == true[2]
     assert own[1] == true[4]
     assert len({*true.values(), *own.values()}) == 3 + 1 + 2, "cars of the truth, road, the bus, the car that is none"
-    assert own[5] == instance_color(CLASSES[CAR].color, 3), "the first shade that is free"
+    assert own[5] == instance_color(CLASSES[CAR].color, 3, hue_span(CLASSES, CAR)), "the first shade that is free"
     assert answer_colors(answer, None, CLASSES) == segment_colors(answer)
     assert answer_colors(truth, truth, CLASSES) == true
 

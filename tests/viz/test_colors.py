@@ -1,16 +1,19 @@
 """Colors of instances: the same in any image and run, and told apart with any kind of color vision."""
 
 from itertools import combinations, pairwise
+from math import dist
 
 import numpy as np
 import pytest
 import torch
 
-from unipan.class_colors import RGB, default_color, lab_of
+from unipan.class_colors import RGB, default_color, hue_distance, lab_of
 from unipan.classes import ClassTable
+from unipan.data.cityscapes_labels import CITYSCAPES
+from unipan.data.scenes.materials import scene_classes
 from unipan.ops.segments import Label, panoptic_map
 from unipan.types import Detections, PanopticMap
-from unipan.viz.colors import detection_colors, instance_color, segment_colors
+from unipan.viz.colors import detection_colors, hue_span, instance_color, segment_colors
 
 VISION = {
     "full": np.eye(3),
@@ -38,6 +41,54 @@ def lab(color: RGB, vision: str) -> np.ndarray:
 def test_neighbours_in_rank_are_told_apart(color: RGB, vision: str) -> None:
     seen = [lab(instance_color(color, rank), vision) for rank in range(20)]
     assert min(np.linalg.norm(a - b) for a, b in pairwise(seen)) > 15, "2.3 is just noticed"
+
+
+def things_of(*colors: RGB) -> ClassTable:
+    return ClassTable.from_categories([{"id": n + 1, "name": f"{n}", "isthing": 1, "color": [*c]} for n, c in enumerate(colors)])
+
+
+COCO_COLORS: list[RGB] = [
+    *[(220, 20, 60), (119, 11, 32), (0, 0, 142), (0, 0, 230), (106, 0, 228), (0, 60, 100), (0, 80, 100), (0, 0, 70), (0, 0, 192)],
+    *[(250, 170, 30), (100, 170, 30), (220, 220, 0), (175, 116, 175), (250, 0, 30), (165, 42, 42), (255, 77, 255), (0, 226, 252)],
+]
+"""Of its first things."""
+TABLES = {
+    "demo": scene_classes(),
+    "Cityscapes": CITYSCAPES,
+    "COCO": things_of(*COCO_COLORS),
+    "without colors": things_of(*map(default_color, range(27))),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_shade_has_its_class_s_hue_rather_than_another_s(name: str) -> None:
+    """As far as classes differ in hue at all: Cityscapes' car and truck are two blues, of which only lightness is left."""
+    table = TABLES[name]
+    for index in table.things:
+        color, span = table[index].color, hue_span(table, index)
+        apart = [table[other].color for other in table.things if hue_distance(color, table[other].color) > 0.03]
+        for shade in (instance_color(color, rank, span) for rank in range(40)):
+            assert all(hue_distance(shade, color) < hue_distance(shade, other) for other in apart)
+
+
+@pytest.mark.parametrize("vision", VISION)
+@pytest.mark.parametrize("name", TABLES)
+def test_neighbours_are_told_apart_where_hues_are_few(name: str, vision: str) -> None:
+    table = TABLES[name]
+    for index in table.things:
+        seen = [lab(instance_color(table[index].color, rank, hue_span(table, index)), vision) for rank in range(20)]
+        assert min(np.linalg.norm(a - b) for a, b in pairwise(seen)) > 15
+        assert all(25 < lightness < 90 for lightness, _, _ in seen) or vision != "full"
+
+
+def test_no_snake_looks_like_a_log() -> None:
+    """Of the demo, whose fourth snake was 9 from the color of logs and 38 from its own."""
+    table = scene_classes()
+    snake, log = (next(index for index in table.things if table[index].name == name) for name in ("snake", "log"))
+    shades = [lab_of(instance_color(table[snake].color, rank, hue_span(table, snake))) for rank in range(12)]
+    own, other = (lab_of(table[index].color) for index in (snake, log))
+    assert dist(shades[3], own) < 20 < 30 < dist(shades[3], other)
+    assert min(dist(shade, other) for shade in shades) > 20
 
 
 @pytest.mark.parametrize("color", CLASS_COLORS)
@@ -91,10 +142,10 @@ def test_a_detection_has_the_color_of_its_segment_or_one_that_is_free() -> None:
     found = Detections(boxes, torch.ones(3), torch.full((3,), CAR), None)
     colors = detection_colors(found, CLASSES, answer)
     assert [colors[0], colors[2]] == [answer[2], answer[4]]
-    assert colors[1] == instance_color(CLASSES[CAR].color, 2)
+    assert colors[1] == instance_color(CLASSES[CAR].color, 2, hue_span(CLASSES, CAR))
 
 
 def test_things_beyond_what_colors_can_tell_are_colored_all_the_same() -> None:
     panoptic = strip("abc", a=CAR, b=CAR, c=CAR)
-    taken = [instance_color(CLASSES[CAR].color, rank) for rank in range(500)]
+    taken = [instance_color(CLASSES[CAR].color, rank, hue_span(CLASSES, CAR)) for rank in range(500)]
     assert len(set(segment_colors(panoptic, taken=taken).values()) - set(taken)) == 3

@@ -1,9 +1,9 @@
-"""Colors that stay: a class always has its hue, and the instances of one class are told apart by their position in the image."""
+"""Colors that stay: a class has its hue and those beside it that no other has, and its things have shades by their position."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 
-from unipan.class_colors import RGB, shade
+from unipan.class_colors import RGB, hue_distance, shade
 from unipan.classes import ClassTable
 from unipan.types import Detections, PanopticMap, Segment
 
@@ -11,18 +11,28 @@ PLASTIC_RATIO = (0.754878, 0.569840)
 """Steps of the two-dimensional golden ratio: successive points are far apart, and so are any few of them."""
 
 HUE_SPAN = 0.24
-"""How far an instance's hue may lie from its class's, both ways together, in turns."""
+"""How far an instance's hue may lie from its class's, both ways together, in turns; less where another thing class is near."""
+HUE_SHARE = 0.8
+"""Of the way to that class's hue, which both classes share; the rest lies between them."""
 LIGHTNESS_SPAN = 55.0
 """The same of its lightness (CIE L*, 0..100), which is seen without color vision too."""
 
 
-def instance_color(color: RGB, rank: int) -> RGB:
+def hue_span(classes: ClassTable, class_index: int) -> float:
+    """HUE_SPAN, or what keeps the hue of each shade of a thing class nearer to its own class's than to any other's."""
+    color = classes[class_index].color
+    others = (classes[index].color for index in classes.things if index != class_index)
+    return min([HUE_SPAN, *(HUE_SHARE * hue_distance(color, other) for other in others)])
+
+
+def instance_color(color: RGB, rank: int, span: float = HUE_SPAN) -> RGB:
     """The class color for the instance of that rank, 0, 1, ...: a shade near it that differs from its predecessors'.
 
     Of rank 0 the hue is the class's own. Which shade a rank has depends on nothing else, in any image and any run.
+    span: of its class's hues; the less there is of it, the more shades differ in saturation.
     """
     hue_step, lightness_step = ((0.5 + rank * ratio) % 1.0 - 0.5 for ratio in PLASTIC_RATIO)
-    return shade(color, hue_step * HUE_SPAN, lightness_step * LIGHTNESS_SPAN)
+    return shade(color, hue_step * span, lightness_step * LIGHTNESS_SPAN, 2 * hue_step * (1 - span / HUE_SPAN))
 
 
 def thing_colors(
@@ -43,7 +53,7 @@ def thing_colors(
     for index in sorted(range(len(boxes)), key=position):
         class_index = class_indices[index]
         if class_index not in free:
-            free[class_index] = _shades(classes[class_index].color, unavailable)
+            free[class_index] = _shades(classes, class_index, unavailable)
         colors[index] = next(free[class_index])
     return [colors[index] for index in range(len(boxes))]
 
@@ -86,11 +96,11 @@ def segment_label(segment: Segment) -> str:
     return f"{segment.name} {segment.score:.2f}" if segment.is_thing and segment.score < 1 else segment.name
 
 
-def _shades(color: RGB, taken: Iterable[RGB]) -> Iterator[RGB]:
+def _shades(classes: ClassTable, class_index: int, taken: Iterable[RGB]) -> Iterator[RGB]:
     """The shades of a class's color in the order of their ranks, but for the taken ones."""
-    skipped = set(taken)
+    color, span, skipped = classes[class_index].color, hue_span(classes, class_index), set(taken)
     for rank in count():
-        shade_of_rank = instance_color(color, rank)
+        shade_of_rank = instance_color(color, rank, span)
         if shade_of_rank in skipped:
             skipped.remove(shade_of_rank)  # once: of thousands of things, all the shades that 8 bits can tell may be taken
         else:
