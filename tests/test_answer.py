@@ -83,9 +83,9 @@ def test_a_drawing_that_no_memory_holds_is_refused(answer: Answer) -> None:
 
 
 def test_it_is_drawn_as_the_command_line_draws_it(answer: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = overlay(answer, IMAGE, CLASSES)
+    expected = overlay(answer, IMAGE, CLASSES, scale=None)
     assert answer.plot() == expected
-    assert answer.plot(scale=1).size == (4, 2)
+    assert (answer.plot().size, answer.plot(scale=1).size) == ((480, 240), (4, 2))
     assert np.array_equal(np.asarray(Image.open(BytesIO(answer._repr_png_()))), np.asarray(expected))
     answer.save(tmp_path / "below" / "drawn.png")
     assert np.array_equal(np.asarray(Image.open(tmp_path / "below" / "drawn.png")), np.asarray(expected))

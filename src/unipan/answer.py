@@ -72,8 +72,11 @@ class Answer(PanopticMap):
     image: Tensor
     """(3, H, W) uint8 RGB on the CPU, upright."""
 
-    def plot(self, *, scale: int | None = 1, labels: bool = True) -> Image.Image:
-        """The segments over the image, as `unipan predict` draws them; the options are those of `unipan.overlay`."""
+    def plot(self, *, scale: int | None = None, labels: bool = True) -> Image.Image:
+        """The segments over the image, as `unipan predict` draws them; the options are those of `unipan.overlay`.
+
+        An image of at most 320 pixels a side is enlarged, unless scale is 1.
+        """
         return overlay(self, self.image, scale=scale, labels=labels)
 
     def save(self, path: str | Path) -> None:

@@ -30,7 +30,6 @@ from unipan.recipes.evaluation.limits import limits_reached
 from unipan.recipes.images import image_files
 from unipan.recipes.predict import predict
 from unipan.types import Detections
-from unipan.viz.overlay import overlay
 
 NAMES = ("001.png", "002.jpg", "b.png")
 
@@ -189,7 +188,7 @@ def test_overlays_are_jpeg_png_or_none(
         assert (exact.format, close.format) == ("PNG", "JPEG")
         difference = np.abs(np.asarray(exact, dtype=int) - np.asarray(close, dtype=int))
     assert 0 < difference.mean() < 8
-    drawn = overlay(load(learnt_run)(folder / "b.png"), folder / "b.png")
+    drawn = load(learnt_run)(folder / "b.png").plot()
     assert np.array_equal(np.asarray(Image.open(tmp_path / "png/b_overlay.png")), np.asarray(drawn)), "as from Python"
 
 

@@ -25,7 +25,7 @@ from unipan.recipes.illustrate import extremes, illustrate, report
 from unipan.recipes.predict import predict
 from unipan.recipes.score import score
 from unipan.types import PanopticMap, Sample
-from unipan.viz.canvas import as_pil
+from unipan.viz.canvas import as_pil, readable_scale
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,7 @@ def test_predict_writes_overlays_and_panoptic_files(learnt_run: Path, image_fold
         assert torch.equal(read_id_map(out / "panoptic" / annotation["file_name"]), answer.ids)
         assert [entry["score"] for entry in annotation["segments_info"]] == [segment.score for segment in answer.segments]
     with Image.open(out / f"{stems[0]}_overlay.jpg") as image, Image.open(files[0]) as original:
-        assert image.size == original.size
+        assert image.size == tuple(readable_scale(*original.size) * side for side in original.size)
 
 
 def test_predicting_a_folder_is_predicting_its_images(learnt_run: Path, image_folder: Path, tmp_path: Path) -> None:

@@ -70,7 +70,9 @@ def test_another_table_gives_its_own_colors() -> None:
     assert segment_colors(blocks(ROAD), recolored) == {1: (255, 0, 0)}
 
 
-@pytest.mark.parametrize(("size", "drawn"), [((600, 900), (900, 600)), ((120, 160), (480, 360)), ((1, 1), (480, 480))])
+@pytest.mark.parametrize(
+    ("size", "drawn"), [((600, 900), (900, 600)), ((200, 321), (321, 200)), ((120, 160), (480, 360)), ((1, 1), (480, 480))]
+)
 def test_an_overlay_has_the_images_size_unless_a_readable_one_is_asked_for(size: tuple[int, int], drawn: tuple[int, int]) -> None:
     panoptic = blocks(CAR, height=size[0], width=size[1])
     assert overlay(panoptic, black(panoptic)).size == (size[1], size[0])

@@ -53,7 +53,7 @@ def predict(
         head: The way to the answer, where it is not the one trained for.
         trim: Turn small stuff segments into void, by the run's own limit.
         truth: A JSON whose images have the ids to write; without it, whole numbers where file names are.
-        overlay: What the overlays are written as, or none; PNG is exact, and takes half a second for 2 megapixels.
+        overlay: The overlays' form, or none; PNG is exact, but slow. Images of up to 320 pixels are drawn enlarged, videos not.
         skip_done: Skip images that an earlier call, which was stopped, has finished.
         engine: Where images are predicted: here, one by one, or by Ray on this machine or a cluster (extra `ray`).
         ray_predictors: How many of Ray's processes predict; 0: as many as there is room for.

@@ -78,7 +78,7 @@ class ImageWorker:
         remarks = [*map(LIMIT.format, reached), *remarks]
         with written_to(self.out) as folder:
             if self.overlay_form != "none":
-                save_image(overlay(answer, pixels), folder / overlay_name(job.name, self.overlay_form))
+                save_image(overlay(answer, pixels, scale=None), folder / overlay_name(job.name, self.overlay_form))
             entries = write_entry(folder / "panoptic", Entry(job.image_id, job.name, answer), self.classes, scores=True)
         return ImageDone("", *entries, remarks, answer)
 

@@ -66,7 +66,7 @@ def check_image_name(path: Path) -> None:
 
 
 def readable_scale(width: int, height: int) -> int:
-    """By what whole number an image of that size is enlarged: 1 for large ones, more for thumbnails."""
+    """By what whole number an image of that size is enlarged: 1 where a side is over 320 pixels, more for thumbnails."""
     return max(1, round(READABLE_SIDE_PX / max(width, height)))
 
 
