@@ -48,8 +48,8 @@ function showLayers({ layers, setLayer, showAlone }) {
       });
       slider.oninput = () => setLayer(layer, { opacity: Number(slider.value), on: true });
       const name = make("label", {}, check, layer.title, ...(n < 9 ? [make("kbd", {}, String(n + 1))] : []));
-      const only = make("button", { type: "button", onclick: () => showAlone(layer), ariaLabel: `Show ${layer.title} only` }, "only");
-      layer.row = make("li", {}, name, slider, only);
+      const alone = { type: "button", onclick: () => showAlone(layer), ariaLabel: `Show ${layer.title} only` };
+      layer.row = make("li", {}, name, slider, make("button", alone, "only"));
       layer.check = check;
       return layer.row;
     }),
