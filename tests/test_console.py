@@ -56,6 +56,17 @@ def test_a_bar_shows_its_description_as_it_is(monkeypatch: pytest.MonkeyPatch) -
     assert "reading car [/moving]" in shown.file.getvalue()  # type: ignore[attr-defined]
 
 
+def test_no_number_is_shown_before_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = Console(file=StringIO(), force_terminal=True, width=120, markup=False)
+    monkeypatch.setattr(console_file, "console", shown)
+    file: StringIO = shown.file  # type: ignore[assignment]
+    with shown_on_terminal(), training_progress(10, 0) as tell:
+        assert "images/s" not in file.getvalue()
+        tell(1, 2.5, 0.25)
+    assert "nan" not in file.getvalue()
+    assert "0.25 images/s, loss 2.500" in file.getvalue()
+
+
 def test_a_library_s_user_catches_messages_or_hears_nothing(
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,6 +12,7 @@ import unipan
 
 PACKAGE = Path(unipan.__file__).parent
 FLOORS = [
+    ["table_layout"],
     ["errors", "console", "json_values", "choices", "class_colors"],
     ["classes", "files", "addresses", "hub", "settings", "terms"],
     ["types", "config", "tensor_file"],

@@ -111,3 +111,26 @@ def test_80_columns_hold_every_word(tables) -> None:
         assert Counter("".join(text.split()).replace("─", "")) == Counter(
             "".join(wide.file.getvalue().split()).replace("─", "")  # type: ignore[attr-defined]
         )
+
+
+@pytest.mark.parametrize("width", [70, 60, 50, 40, 30])
+@pytest.mark.parametrize("tables", [evaluation_tables, doctor_tables, other_tables], ids=lambda make: make.__name__)
+def test_no_terminal_is_so_narrow_that_a_number_is_cut(tables, width: int) -> None:
+    for table in tables():
+        console = Console(file=StringIO(), width=width)
+        console.print(table)
+        text = console.file.getvalue()  # type: ignore[attr-defined]
+        words = {word.rstrip(",") for word in text.split()}
+        whole = [str(cell) for column in table.columns for cell in column.cells if column.justify == "right"]
+        assert {number for cell in whole for number in cell.split()} <= words
+        assert max(map(len, text.splitlines())) <= width
+        assert all(str(name)[:8].split()[0] in text for name in table.columns[0].cells if str(name))
+
+
+def test_where_the_numbers_do_not_fit_a_row_is_a_block() -> None:
+    table = Table("of the set", "class", "", "PQ", "IoU\nhead", "matched", words=2)
+    table.add_row("a car", "th", "100.0", "-", "123")
+    console = Console(file=StringIO(), width=20)
+    console.print(table)
+    shown = [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+    assert shown == ["of the set", "a car", "  th, PQ 100.0,", "  IoU head -,", "  matched 123"]

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import rich.table
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.console import RenderableType as Renderable
 from rich.progress import (
@@ -26,6 +27,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+
+from unipan.table_layout import Column, as_blocks, widths_within
 
 __all__ = [
     "Renderable",
@@ -70,7 +73,8 @@ T = TypeVar("T")
 class Table(rich.table.Table):
     """A table whose title, heads and cells are shown as they are written, and whole: narrow columns fold their texts.
 
-    It has no borders, so that ten columns of numbers fit a terminal's 80.
+    It has no borders, so that ten columns of numbers fit a terminal's 80. Numbers are not folded: where they don't fit, each
+    row is a block of lines.
     """
 
     def __init__(self, title: str, *columns: str, words: int = 1, **options: Any) -> None:
@@ -87,6 +91,13 @@ class Table(rich.table.Table):
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Text(self.heading, style="table.title", overflow="fold")  # which may be wider than the table
+        texts = [Column(str(c.header), list(map(str, c.cells)), c.justify == "right", c.no_wrap) for c in self.columns]
+        widths = widths_within(options.max_width - 2 * len(texts) + 1, texts, cell_len)  # two spaces between columns
+        if widths is None:
+            yield Text(as_blocks(texts, options.max_width), overflow="fold")
+            return
+        for column, width in zip(self.columns, widths, strict=True):
+            column.width = width
         yield from super().__rich_console__(console, options)
 
     def add_column(self, header: Renderable = "", *more: Any, **options: Any) -> None:
@@ -165,10 +176,10 @@ def training_progress(steps: int, done: int) -> Iterator[Callable[[int, float, f
     if not _draws_bars():
         yield _lines(steps, done)
         return
-    numbers = TextColumn("{task.fields[speed]:.3g} images/s, loss {task.fields[loss]:.3f}", markup=False)
+    numbers = TextColumn("{task.fields[numbers]}", markup=False)
     with Progress(*_columns(), numbers, console=console) as progress:
-        task = progress.add_task("training", total=steps, completed=done, loss=float("nan"), speed=0.0)
-        yield lambda step, loss, speed: progress.update(task, completed=step, loss=loss, speed=speed)
+        task = progress.add_task("training", total=steps, completed=done, numbers="")  # there are none before a step
+        yield lambda step, loss, speed: progress.update(task, completed=step, numbers=f"{speed:.3g} images/s, loss {loss:.3f}")
 
 
 def _lines(steps: int, done: int) -> Callable[[int, float, float], None]:
