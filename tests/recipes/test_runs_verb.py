@@ -85,10 +85,34 @@ def test_of_many_differences_each_run_shows_its_own(runs: Path) -> None:
     rows = {row.name: row for row in found.rows}
     assert found.usual["train.steps"] == 600
     shown = " ".join(text(found, width=220).split())
-    assert "steps 7, momentum 0.5, clip_norm 3, workers 9, inference.score_threshold 0.9" in shown
+    assert "steps 7, momentum 0.5, clip_norm 3, inference.score_threshold 0.9" in shown
     assert "third boxes A 1 of 600" in shown
     assert set(rows) == {"group/early", "late", "odd", "third"}
     assert max(map(len, text(found).splitlines())) <= 100
+
+
+@pytest.mark.parametrize("width", [30, 40, 50])
+def test_a_narrow_terminal_loses_no_name(runs: Path, width: int) -> None:
+    words = {word.rstrip(",") for word in text(list_runs(runs), width=width).split()}
+    assert {"group/early", "late", "network", "boxes", "50.0", "25.0"} <= words
+
+
+def test_a_copy_to_give_away_is_none_at_step_0_and_what_is_unfinished_waits_for_no_scores(runs: Path) -> None:
+    write_run(runs / "given", scenes(), step=0, finished=True, pq=0.25)
+    RunFolder(runs / "given").log.unlink()
+    found = list_runs(runs)
+    assert {row.name: row.step for row in found.rows} == {"group/early": 600, "late": 3, "given": None}
+    assert "copy" in text(found)
+    assert not any("evaluate" in sentence for sentence in found.sentences())
+    (runs / "given" / "metrics.json").unlink()
+    assert list_runs(runs).sentences()[-1] == "1 finished run not evaluated yet (given): unipan evaluate RUN."
+
+
+def test_settings_that_change_no_result_have_no_column(runs: Path) -> None:
+    base = scenes()
+    write_run(runs / "many", replace(base, train=replace(base.train, workers=9)), step=1)
+    assert "workers" not in text(list_runs(runs))
+    assert "train.workers" in list_runs(runs).differing
 
 
 def test_a_folder_of_runs_that_is_a_run_is_one(runs: Path) -> None:

@@ -12,6 +12,7 @@ from unipan.config import Config
 from unipan.console import Table
 from unipan.errors import InputError, plural
 from unipan.metrics.report import GROUPS
+from unipan.recipes.training.checkpoints import FREE
 from unipan.recipes.training.log import read_log
 from unipan.settings import flat_settings
 
@@ -21,6 +22,8 @@ MAX_SHOWN = 6
 """... at most so many."""
 IN_NETWORK = ("model.masks", "model.variant", "model.panoptic", "model.detector.kind")
 """Settings that the column `network` tells."""
+HIDDEN = IN_NETWORK + FREE
+"""Those that have no column of their own: told already, or no result follows from them."""
 SIGNS = ("config.json", "classes.json", "log.jsonl", "model.safetensors")
 """A folder with one of these is, or was to be, a run."""
 
@@ -35,7 +38,8 @@ class RunRow:
     """Its kind, in two or three words."""
     settings: dict[str, Any]
     """All, by full name."""
-    step: int
+    step: int | None
+    """The last of its log; None of a network that has none, as of a copy to give away."""
     steps: int
     finished: bool
     scores: dict[str, float | None]
@@ -61,8 +65,8 @@ class RunList:
 
     @property
     def usual(self) -> dict[str, Any]:
-        """What most runs have, for each setting that differs."""
-        values = {name: [row.settings[name] for row in self.rows] for name in self.differing if name not in IN_NETWORK}
+        """What most runs have, for each setting that differs and that a result may follow from."""
+        values = {name: [row.settings[name] for row in self.rows] for name in self.differing if name not in HIDDEN}
         return {name: max(own, key=own.count) for name, own in values.items()}
 
     def table(self) -> Table:
@@ -70,13 +74,13 @@ class RunList:
         table, usual = Table(f"{plural(len(self.rows), 'run')} in {self.folder}"), self.usual
         short = self._short(usual)
         columns = short if len(usual) <= MAX_COLUMNS else {}
-        table.add_column("run", min_width=8)
-        table.add_column("network", min_width=7)
+        table.add_column("run")
+        table.add_column("network")
         for name in columns.values():
             table.add_column(name)
         in_words = bool(usual) and not columns
         if in_words:
-            table.add_column("unlike most", min_width=18)
+            table.add_column("unlike most")
         for name in ("step", "PQ", "things", "stuff"):
             table.add_column(name, justify="right", no_wrap=True)
         table.add_column("date", no_wrap=True)
@@ -85,7 +89,7 @@ class RunList:
             further = [f"{len(unlike) - MAX_SHOWN} more"] if len(unlike) > MAX_SHOWN else []
             cells = [", ".join(unlike[:MAX_SHOWN] + further)] if in_words else [_shown(row.settings[name]) for name in columns]
             scores = [_percent(row.scores.get(group)) for group in GROUPS]
-            state = f"{row.step}" if row.finished else f"{row.step} of {row.steps}"
+            state = "copy" if row.step is None else f"{row.step}" if row.finished else f"{row.step} of {row.steps}"
             table.add_row(row.name, row.network, *cells, state, *scores, f"{row.date:%d %b %H:%M}")
         return table
 
@@ -97,8 +101,10 @@ class RunList:
             values = [f"{word} {_shown(usual[name])}" for name, word in self._short(usual).items()]
             further = [f"and {len(values) - 2 * MAX_SHOWN} settings more"] if len(values) > 2 * MAX_SHOWN else []
             sentences.append(f"Most runs have {', '.join(values[: 2 * MAX_SHOWN] + further)}. --json tells all that differ.")
-        unscored = sum(not row.scores for row in self.rows)
-        return sentences + ([f"{unscored} of them not evaluated yet: unipan evaluate RUN."] if unscored else [])
+        unscored = [row.name for row in self.rows if row.finished and not row.scores]
+        some = ", ".join(unscored[:MAX_SHOWN] + ["..."] * (len(unscored) > MAX_SHOWN))
+        waits = f"{plural(len(unscored), 'finished run')} not evaluated yet ({some}): unipan evaluate RUN."
+        return sentences + ([waits] if unscored else [])
 
     def _short(self, names: Iterable[str]) -> dict[str, str]:
         return _short(names, self.rows[0].settings) if self.rows else {}
@@ -142,12 +148,13 @@ def _row(name: str, path: Path) -> RunRow:
     folder, config, _ = open_run(path)
     log = read_log(folder.log)
     step = max((line["step"] for line in log), default=0)
+    is_copy = folder.is_finished and not folder.log.exists()
     written = [file.stat().st_mtime for file in (folder.log, folder.model, folder.config) if file.is_file()]
     return RunRow(
         name=name,
         network=_network(config),
         settings=flat_settings(config),
-        step=step,
+        step=None if is_copy else step,
         steps=config.train.steps,
         finished=folder.is_finished,
         scores=_scores(folder),
