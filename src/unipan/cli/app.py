@@ -28,10 +28,11 @@ from unipan.cli.parse import parse
 from unipan.cli.predict import predict
 from unipan.cli.threads import processor_quota, set_threads
 from unipan.cli.train import demo, table_maker, train
+from unipan.config import Config
 from unipan.engine.interrupt import Stopped
 from unipan.errors import InputError, OthersUnreachable, is_out_of_memory
 from unipan.presets import PRESETS
-from unipan.recipes.tables.paper_tables import LETTERS
+from unipan.recipes.tables.paper_tables import LETTERS, paper_table
 
 
 def _with_presets(run, text: str, *, shared: bool = False) -> Menu:
@@ -43,7 +44,7 @@ VERBS = (report, predict, explore, compare, figure, score, export, interchange, 
 """Those whose settings are a run's, or none."""
 MENU = Menu(
     "verb",
-    "Panoptic segmentation through a learnt instance affinity.",
+    "Panoptic segmentation through a learnt instance affinity. --help after a verb tells what it takes, --version what is here.",
     {
         "demo": Command(demo, "demo", shared=True),
         "train": _with_presets(
@@ -60,7 +61,7 @@ MENU = Menu(
         "tables": Menu(
             "table",
             "Make a table of the paper's supplementary: trains, evaluates, compares seeds.",
-            {letter: _with_presets(table_maker(letter), f"Table {letter.upper()}, with a preset.") for letter in LETTERS},
+            {letter: _with_presets(table_maker(letter), f"{paper_table(letter, Config()).title}.") for letter in LETTERS},
         ),
     },
 )
@@ -77,12 +78,14 @@ def main(arguments: list[str] | None = None) -> None:
         if "torch" not in sys.modules:
             set_threads(os.environ, quota=processor_quota(), processes=asked_processes(given))
             keep_freed_memory(os.environ)
-        if given[:1] == ["--version"]:
+        if given[:1] in (["--version"], ["version"]):
             print(f"unipan {version('unipan')}")
         elif given[:1] == ["--complete"]:
             complete(MENU, os.environ.get("COMP_LINE", ""), os.environ.get("COMP_POINT", ""))
+        elif not given:
+            _end(MENU.listing("unipan"), 2)
         else:
-            _run(parse(MENU, given))
+            _run(parse(MENU, [*given[1:], "--help"] if given[0] == "help" else given))
         _leave_other_processes()
 
 

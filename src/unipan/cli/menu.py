@@ -1,6 +1,7 @@
 """What the command line offers: menus of words, and the commands at their ends."""
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -43,7 +44,7 @@ class Menu:
 
     def listing(self, words: str) -> str:
         """Its help: a paragraph for each entry."""
-        width, indent = min(get_terminal_size().columns, 120), 4 + max(map(len, self.entries))
+        width, indent = _width(), 4 + max(map(len, self.entries))
         lines = [f"usage: {words} {self.kind.upper()} ... (--help after it tells more)", "", fill(self.help, width), ""]
         for name, entry in self.entries.items():
             first = " ".join(entry.text().partition("\n\n")[0].split())
@@ -52,13 +53,23 @@ class Menu:
 
     def choose(self, word: str, words: str) -> "Menu | Command":
         """The entry of this name, dashes for underscores allowed; another word is an InputError that names the nearest."""
-        there_are = f"There are {', '.join(self.entries)}"
+        entries = ", ".join(self.entries)
         if not word:
-            raise InputError(f"the {self.kind} is missing: {there_are}; {words} --help says what each is.")
+            raise InputError(f"the {self.kind} is missing: there are {entries}; {words} --help says what each is.")
         if word.startswith("-"):
             raise InputError(f"{word} stands before the {self.kind}; options follow it: {words} {self.kind.upper()} {word} ...")
         if word.replace("-", "_") in self.entries:
             return self.entries[word.replace("-", "_")]
         near = get_close_matches(word, self.entries, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise InputError(f"there is no {self.kind} {word!r}: {hint}{there_are}.")
+        hint = f"did you mean {near[0]}? There" if near else "there"
+        raise InputError(f"there is no {self.kind} {word!r}: {hint} are {entries}.")
+
+
+def filled(text: str) -> str:
+    """Paragraphs as wide as the terminal; a line that begins with a mark such as [paper] begins a new one."""
+    paragraphs = [" ".join(lines.split()) for lines in re.split(r"\n(?=\n|\[)", text)]
+    return "\n".join(fill(one, _width()) for one in paragraphs)
+
+
+def _width() -> int:
+    return min(get_terminal_size().columns, 120)

@@ -19,7 +19,8 @@ import tyro
 from tyro.conf import arg
 
 from unipan.cli.launch import ProcessCount, in_processes
-from unipan.cli.menu import Command, Menu
+from unipan.cli.menu import Command, Menu, filled
+from unipan.cli.refusal import reworded
 from unipan.cli.wording import NoNumber, named, present_names, refuse_empty, rules
 from unipan.config import Config
 from unipan.console import warn
@@ -39,6 +40,8 @@ ConfigFile = Annotated[
 ]
 LIKENESS = 0.7
 """Of an option to one that is suggested in its place; a letter left out of four is 0.86."""
+DESCRIPTION = "(what the command does)"
+"""Stands in the parser's help for the text, which it would not wrap."""
 PrintConfig = Annotated[bool, arg(help="Only print every setting, as a file that --config takes.")]
 
 
@@ -60,9 +63,9 @@ def parse(menu: Menu, arguments: list[str]) -> Callable[[], None]:
 def _ready(command: Command, words: str, arguments: list[str]) -> Callable[[], None]:
     refuse_empty(inspect.signature(command.run).parameters, words, arguments)
     arguments = present_names(arguments, takes_head="head" in inspect.signature(command.run).parameters)
-    printed, read = StringIO(), _reader(command, words, arguments)
+    printed, shown, read = StringIO(), AsStdout(), _reader(command, words, arguments)
     try:
-        with redirect_stderr(printed):
+        with redirect_stderr(printed), redirect_stdout(shown):
             ready, unknown = read(args=arguments, return_unknown_args=True)
     except SystemExit as stop:
         cause: BaseException | None = stop
@@ -72,12 +75,25 @@ def _ready(command: Command, words: str, arguments: list[str]) -> Callable[[], N
             raise (cause.named(printed.getvalue()) if isinstance(cause, NoNumber) else cause) from None
         if stop.code:
             _refuse_unknown(arguments, read, words)
+            if refusal := reworded(printed.getvalue(), words):
+                raise refusal from None
+        print(shown.getvalue().replace(DESCRIPTION, filled(command.text())), end="")
         print(printed.getvalue(), end="", file=sys.stderr)
         raise
     if unknown:
         _refuse_unknown(unknown, read, words)
         raise InputError(f"{words} does not know what to do with {' '.join(unknown)}; --help after it tells what it takes.")
     return ready
+
+
+class AsStdout(StringIO):
+    """Where help is written first, with the colors and the boxes that stdout can show."""
+
+    encoding = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.isatty, self.encoding = sys.stdout.isatty, sys.stdout.encoding
 
 
 def options_of(command: Command) -> list[str]:
@@ -92,7 +108,7 @@ def _reader(command: Command, words: str, arguments: list[str]) -> Callable[...,
 
     def read(**options: Any) -> Any:
         with registry:
-            return tyro.cli(deferred, prog=words, description=command.text(), **options)
+            return tyro.cli(deferred, prog=words, description=DESCRIPTION, **options)
 
     return read
 
@@ -112,8 +128,8 @@ def _refuse_unknown(arguments: list[str], read: Callable[..., Any], words: str) 
         option = word.partition("=")[0].replace("_", "-")
         if option.startswith("--") and option not in known:
             near = _nearest(option.removeprefix("--"), {name.removeprefix("--") for name in known - {"--help"}})
-            hint = f"did you mean --{near}? " if near else ""
-            raise InputError(f"there is no option {word}: {hint}All are listed by {words} --help.") from None
+            hint = f"did you mean --{near}? All" if near else "all"
+            raise InputError(f"there is no option {word}: {hint} are listed by {words} --help.") from None
 
 
 def _nearest(option: str, known: set[str]) -> str:

@@ -3,13 +3,19 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from inspect import Parameter
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from tyro.conf import Positional, arg
-from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+from tyro.constructors import (
+    ConstructorRegistry,
+    PrimitiveConstructorSpec,
+    PrimitiveTypeInfo,
+    StructConstructorSpec,
+    StructTypeInfo,
+)
 
 from unipan.errors import InputError
 
@@ -82,10 +88,35 @@ def rules(*, of_settings: bool, of_run: bool) -> ConstructorRegistry:
     registry = ConstructorRegistry()
     registry.primitive_rule(_number)
     registry.primitive_rule(_many)
+    registry.struct_rule(_reflowed())
     if not of_settings:
         registry.primitive_rule(_left_out(AS_THE_RUN if of_run else "none"))
         registry.primitive_rule(_text)
     return registry
+
+
+def _reflowed() -> Callable[[StructTypeInfo], StructConstructorSpec | None]:
+    """A dataclass of settings, whose texts of help lose the line breaks that they have in the source."""
+    under_way: list[Any] = []
+
+    def rule(info: StructTypeInfo) -> StructConstructorSpec | None:
+        if not is_dataclass(info.type) or info.type in under_way:
+            return None
+        under_way.append(info.type)
+        try:
+            spec: Any = ConstructorRegistry.get_struct_spec(info)  # the parser's own, or its complaint
+        finally:
+            under_way.pop()
+        if not isinstance(spec, StructConstructorSpec):
+            return spec
+        return replace(spec, fields=tuple(replace(one, helptext=_one_line(one.helptext)) for one in spec.fields))
+
+    return rule
+
+
+def _one_line(text: str | Callable[[], str | None] | None) -> Callable[[], str | None]:
+    """The text, which the parser may be told later, without line breaks; None for none, which is then a section's own."""
+    return lambda: " ".join(((text() if callable(text) else text) or "").split()) or None
 
 
 def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
