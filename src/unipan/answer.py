@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
@@ -26,6 +27,15 @@ class Options(TypedDict, total=False):
     trim: bool
     threshold: float | None
     tile: TileSize | None
+
+
+def check_options(options: Options) -> None:
+    """Raises: TypeError that names an option that a predictor's call does not have, and the nearest."""
+    known = [*Options.__annotations__]
+    for name in [name for name in options if name not in known]:
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}? It" if near else "it"
+        raise TypeError(f"a predictor has no option {name}: {hint} takes {', '.join(known)}.")
 
 
 class Inference(NamedTuple):

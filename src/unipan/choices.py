@@ -25,3 +25,6 @@ Faulty = Literal["stop", "skip"]
 """What to do about what can't be used: end, or leave it out."""
 Form = Literal["coco-instances", "geojson", "label-studio", "labelme"]
 """Of other tools, in which panoptic maps are written."""
+
+OWN_DATA = '--data.train JSON --data.val JSON --data.images DIR, in Python data={"train": JSON, "val": JSON, "images": DIR}'
+"""How a data set of one's own is named."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from unipan.choices import (
+    OWN_DATA,
     DetectorKind,
     Device,
     Difficulty,
@@ -279,11 +280,10 @@ class DataConfig:
         given = {name: getattr(self, name) for name in names if getattr(self, name)}
         for path in (self.root,) if self.root else given.values():  # the others start from the root
             check_home(path)
-        missing = [f"--data.{name}" for name in ("train", "val", "images") if name not in given]
+        missing = [f"data.{name}" for name in ("train", "val", "images") if name not in given]
         if given and missing:
             raise InputError(
-                f"data.{next(iter(given))} is given without {' and '.join(missing)}; a data set of one's own takes --data.train "
-                "JSON, --data.val JSON and --data.images FOLDER."
+                f"data.{next(iter(given))} is given without {' and '.join(missing)}; a data set of one's own takes {OWN_DATA}."
             )
         if self.root and self.kind == "scenes":
             raise InputError(

@@ -10,7 +10,7 @@ from typing import Any, Self, Unpack, get_args, overload
 import torch
 from torch import Tensor
 
-from unipan.answer import Answer, Inference, Options, checked_inference
+from unipan.answer import Answer, Inference, Options, check_options, checked_inference
 from unipan.checkpoint import load_model, open_run, read_metrics
 from unipan.choices import InferencePrecision, PanopticHead
 from unipan.classes import ClassTable
@@ -108,6 +108,7 @@ class Predictor:
 
         For a folder, a pattern of paths ("images/*.jpg"), or anything else that is gone through, an iterator as of `each`.
         """
+        check_options(options)
         if (several := images_in(images)) is None:
             return next(self.each([images], **options))
         answers = self.each(several, **options)

@@ -204,7 +204,9 @@ def test_image_and_png_must_have_one_size(tmp_path: Path) -> None:
 
 
 def test_a_wrong_root_explains_the_layout(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"annotations/panoptic_train\.json.*no split was found"):
+    with pytest.raises(
+        InputError, match=r"annotations/panoptic_train\.json.*no split was found.*in Python data=\{.train.: JSON, "
+    ):
         coco_split(tmp_path, "train", merge="none")
     small_set(tmp_path)
     with pytest.raises(InputError, match="splits found: val"):

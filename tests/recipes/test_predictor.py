@@ -211,6 +211,10 @@ def test_a_folder_without_images_and_options_that_make_no_sense(predictor: Predi
     for tile in (None, 32):
         with pytest.raises(InputError, match="trim is 'no', a str; give True or False"):
             predictor(path, trim="no", tile=tile)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"no option treshold: did you mean threshold\? It takes batch_size, "):
+        predictor(path, treshold=0.5)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="a predictor has no option x: it takes batch_size, head, trim, threshold, tile"):
+        predictor([path], x=1)  # type: ignore[call-overload]
     untrimmed = predictor(path, trim=np.False_)  # type: ignore[call-overload]
     assert len(untrimmed) >= len(predictor(path))
     with pytest.raises(InputError, match="the folder is None, a NoneType; give a path"):

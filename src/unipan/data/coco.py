@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from unipan.choices import Merge
+from unipan.choices import OWN_DATA, Merge
 from unipan.classes import ClassTable
 from unipan.data.coco_files import panoptic_file
 from unipan.data.coco_json import PanopticJson, check_consistency, listing, read_json_as, refuse_instances
@@ -92,7 +92,7 @@ def coco_split(root: Path | str, split: str, *, merge: Merge) -> CocoPanoptic:
         raise InputError(
             f"there is no {json_path}. Expected data.root to be a folder with annotations/panoptic_{split}.json, "
             f"annotations/panoptic_{split}/ (PNG files) and {split}/ (images); {_splits_below(root)}. "
-            "JSONs that lie elsewhere are named by --data.train JSON --data.val JSON --data.images DIR."
+            f"JSONs that lie elsewhere are named by {OWN_DATA}."
         )
     return CocoPanoptic(json_path=json_path, images_dir=root / split, png_dir=json_path.with_suffix(""), merge=merge)
 
