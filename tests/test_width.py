@@ -1,6 +1,7 @@
 """Tables fit a terminal of 80 columns, with long names and large numbers, and no word of them is lost."""
 
 from collections import Counter
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -134,3 +135,13 @@ def test_where_the_numbers_do_not_fit_a_row_is_a_block() -> None:
     console.print(table)
     shown = [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
     assert shown == ["of the set", "a car", "  th, PQ 100.0,", "  IoU head -,", "  matched 123"]
+
+
+def test_a_training_that_is_all_warm_up_tells_no_course_behind_it() -> None:
+    preset: Config = PRESETS["demo"]()
+    for steps, told in (
+        (20, "20, all within the warm-up of 50: the full rate is not reached"),
+        (60, "60, of them 50 warm-up; rate "),
+    ):
+        config = replace(preset, train=replace(preset.train, steps=steps))
+        assert told in str(training_table(config, nn.Linear(1, 1), CLASSES, num_images=8, device="cpu", processes=1))

@@ -28,7 +28,8 @@ def test_scenes_are_drawn_measured_and_written_with_their_truth(small: Config, t
     path, statistics = show_scenes(small, tmp_path)
     assert Image.open(path).width > 6 * 2 * 80
     table = statistics_table(statistics, "standard")
-    assert table.heading == f"standard scenes, measured on {SHOWN_SCENES}"
+    assert table.heading.startswith(f"standard scenes, measured on {SHOWN_SCENES}: ")
+    assert all(str(cell).endswith("%") for cell in table.columns[1].cells), "the head says shares"
     assert "overlapping" in "".join(map(str, table.columns[0].cells))
     held_out = SceneDataset(difficulty="standard", size=(64, 80), seed=0, length=SHOWN_SCENES)
     for index in (0, SHOWN_SCENES - 1):

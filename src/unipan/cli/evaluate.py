@@ -51,8 +51,8 @@ def evaluate(
 ) -> None:
     """Score a run on its held-out images: tables of PQ, IoU, AP (extra `coco`) and confusion, and RUN/metrics.json.
 
-    What is given here otherwise than by the run is in the file's name: RUN/metrics_MARKS.json. A launcher's processes share the
-    images.
+    Scores with another head, data set or limit than the run's own go to a further file that is named after it, such as
+    RUN/metrics_upsnet.json. Where a launcher starts several processes, they share the images.
 
     Args:
         root: The data set's folder, where it is not the one that the run was trained on.

@@ -94,7 +94,8 @@ def _scene_sheet(samples: Sequence[Sample]) -> Image.Image:
 
 def statistics_table(statistics: SceneStatistics, difficulty: str) -> Table:
     """What the scenes are like, as a table."""
-    table = Table(f"{difficulty} scenes, measured on {MEASURED_SCENES}", "share of scenes with", "")
+    things = f"{statistics.things_per_scene:.1f} things in a scene on average"
+    table = Table(f"{difficulty} scenes, measured on {MEASURED_SCENES}: {things}", "share of scenes with", "")
     words = {
         "same_class_overlap": "two same-class boxes overlapping with IoU over 0.2",
         "same_class_touch": "two same-class things that touch",
@@ -107,5 +108,4 @@ def statistics_table(statistics: SceneStatistics, difficulty: str) -> Table:
     }
     for field, text in words.items():
         table.add_row(text, f"{getattr(statistics, field):.0%}")
-    table.add_row("things in a scene, mean", f"{statistics.things_per_scene:.1f}")
     return table

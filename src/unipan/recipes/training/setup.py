@@ -100,7 +100,6 @@ def training_table(
     )
     unified = f", variant {model.variant}, propagation {model.propagation}" if model.panoptic == "unified" else ""
     epochs = f"{seen / num_images:.3g}" if 100 * seen >= num_images else "under 0.01"
-    warmup = f"{schedule.warmup_steps} warm-up" if schedule.warmup_steps < schedule.steps else "all warm-up, which never ends"
     parts = {
         "network": f"{model.backbone}, {model.detector.kind} detector, panoptic head {model.panoptic}{unified}",
         "classes": f"{len(classes.stuff)} stuff, {plural(len(classes.things), 'thing')}",
@@ -108,7 +107,7 @@ def training_table(
         "frozen": "batch-norm statistics of the backbone" if model.freeze_batchnorm else "nothing",
         "batch": _batch(config, processes),
         "learning rate": f"{rate:g}{scaled}, {schedule.optimizer}",
-        "steps": f"{schedule.steps}, of them {warmup}; {_decay(schedule)}",
+        "steps": f"{schedule.steps}, {_course(schedule)}",
         "images seen": f"{seen}, {epochs} epochs of {num_images}",
         "device": f"{device}, with CUDA graphs" if schedule.cuda_graphs else device,
         "loading": _loading(schedule.workers),
@@ -132,6 +131,13 @@ def taken_table(title: str, report: WarmStart | Inheritance) -> Table:
     if report.classes_left:
         table.add_row("classes", "start anew", f"not known there: {', '.join(report.classes_left)}")
     return table
+
+
+def _course(schedule: TrainConfig) -> str:
+    """The course of the rate: the warm-up, and what becomes of it then."""
+    if schedule.warmup_steps >= schedule.steps:
+        return f"all within the warm-up of {schedule.warmup_steps}: the full rate is not reached"
+    return f"of them {schedule.warmup_steps} warm-up; {_decay(schedule)}"
 
 
 def _decay(schedule: TrainConfig) -> str:
