@@ -8,10 +8,18 @@ import pytest
 from unipan.cli import main
 
 
-def printed(monkeypatch: pytest.MonkeyPatch, *words: str, width: int = 80, encoding: str = "utf-8", status: int = 0) -> str:
+def printed(
+    monkeypatch: pytest.MonkeyPatch,
+    *words: str,
+    width: int = 80,
+    encoding: str = "utf-8",
+    status: int = 0,
+    terminal: bool = False,
+) -> str:
     """What a command prints that ends with that status, on both streams."""
-    stream = type("Stream", (StringIO,), {"encoding": encoding})()
+    stream = type("Stream", (StringIO,), {"encoding": encoding, "isatty": lambda _: terminal})()
     monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stdout", stream)
     monkeypatch.setattr(sys, "stderr", stream)
     with pytest.raises(SystemExit) as stop:
@@ -39,6 +47,7 @@ def test_sections_keep_their_own_text(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "The schedule and the training loop." in printed(monkeypatch, "train", "demo", "--help")
 
 
+@pytest.mark.parametrize("terminal", [False, True])
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 @pytest.mark.parametrize(
     ("words", "sentence"),
@@ -53,10 +62,20 @@ def test_sections_keep_their_own_text(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     ],
 )
-def test_what_is_missing_is_told_with_its_help(words: str, sentence: str, encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_told_with_its_help(
+    words: str, sentence: str, encoding: str, terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     verb = words.split()[0]
     expected = f"unipan: {sentence} unipan {verb} --help tells all that it takes.\n"
-    assert printed(monkeypatch, *words.split(), encoding=encoding, status=2) == expected
+    assert printed(monkeypatch, *words.split(), encoding=encoding, status=2, terminal=terminal) == expected
+
+
+def test_refusals_and_help_are_told_on_a_terminal_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = printed(monkeypatch, "train", "demo", "--train.steps", "many", status=2, terminal=True)
+    assert shown == "unipan: --train.steps takes a whole number, but many came.\n"
+    shown = printed(monkeypatch, "runs", "--help", terminal=True)
+    assert "List the runs below a folder" in shown
+    assert "\x1b[" in shown
 
 
 def test_a_choice_that_there_is_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from tyro.conf import arg
 
 from unipan.cli.launch import ProcessCount, in_processes
 from unipan.cli.menu import Command, Menu, filled
-from unipan.cli.refusal import reworded
+from unipan.cli.refusal import reworded, uncolored
 from unipan.cli.wording import NoNumber, named, present_names, refuse_empty, rules
 from unipan.config import Config
 from unipan.console import warn
@@ -72,10 +72,10 @@ def _ready(command: Command, words: str, arguments: list[str]) -> Callable[[], N
         while cause and not isinstance(cause, InputError):
             cause = cause.__context__
         if cause:
-            raise (cause.named(printed.getvalue()) if isinstance(cause, NoNumber) else cause) from None
+            raise (cause.named(uncolored(printed.getvalue())) if isinstance(cause, NoNumber) else cause) from None
         if stop.code:
             _refuse_unknown(arguments, read, words)
-            if refusal := reworded(printed.getvalue(), words):
+            if refusal := reworded(uncolored(printed.getvalue()), words):
                 raise refusal from None
         print(shown.getvalue().replace(DESCRIPTION, filled(command.text())), end="")
         print(printed.getvalue(), end="", file=sys.stderr)

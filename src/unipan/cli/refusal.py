@@ -8,8 +8,13 @@ HELP_BEGINS = 9
 """Spaces and border of a box before an argument's help; before its name there are fewer."""
 
 
+def uncolored(printed: str) -> str:
+    """The text alone: on a terminal the parser colors it."""
+    return re.sub(r"\x1b\[[\d;]*m", "", printed)
+
+
 def reworded(printed: str, words: str) -> InputError | None:
-    """The box as an error; None for a text that holds none, or one of another kind. words: the command's."""
+    """The box as an error; None for another text. words: the command's."""
     lines = [line.strip("│╭╮╰╯ ─-") for line in printed.splitlines()]
     ended = next((position for position, line in enumerate(lines) if line.startswith("For full help")), len(lines))
     if "Missing from " in printed:
