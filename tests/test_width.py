@@ -131,10 +131,11 @@ def test_no_terminal_is_so_narrow_that_a_number_is_cut(tables, width: int) -> No
 def test_where_the_numbers_do_not_fit_a_row_is_a_block() -> None:
     table = Table("of the set", "class", "", "PQ", "IoU\nhead", "matched", words=2)
     table.add_row("a car", "th", "100.0", "-", "123")
+    table.caption = "one of many"
     console = Console(file=StringIO(), width=20)
     console.print(table)
     shown = [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
-    assert shown == ["of the set", "a car", "  th, PQ 100.0,", "  IoU head -,", "  matched 123"]
+    assert shown == ["of the set", "a car", "  th, PQ 100.0,", "  IoU head -,", "  matched 123", "one of many"]
 
 
 def test_a_training_that_is_all_warm_up_tells_no_course_behind_it() -> None:

@@ -94,7 +94,7 @@ class Table(rich.table.Table):
         texts = [Column(str(c.header), list(map(str, c.cells)), c.justify == "right", c.no_wrap) for c in self.columns]
         widths = widths_within(options.max_width - 2 * len(texts) + 1, texts, cell_len)  # two spaces between columns
         if widths is None:
-            yield Text(as_blocks(texts, options.max_width), overflow="fold")
+            yield Text("\n".join([as_blocks(texts, options.max_width), str(self.caption or "")]).rstrip(), overflow="fold")
             return
         for column, width in zip(self.columns, widths, strict=True):
             column.width = width
