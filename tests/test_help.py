@@ -6,6 +6,7 @@ from io import StringIO
 import pytest
 
 from unipan.cli import main
+from unipan.cli.menu import filled
 
 
 def printed(
@@ -34,6 +35,10 @@ def test_help_is_as_wide_as_the_terminal(words: list[str], width: int, monkeypat
     lines = printed(monkeypatch, *words, "--help", width=width).splitlines()
     assert max(map(len, lines)) <= width
     assert "\n\n\n" not in "\n".join(lines)
+
+
+def test_paragraphs_and_marks_stand_apart() -> None:
+    assert filled("One\nline.\n\n[paper] A\n  b.\n[ours] C.\n\nD.") == "One line.\n\n[paper] A b.\n[ours] C.\n\nD."
 
 
 def test_texts_of_settings_are_filled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,8 +67,8 @@ class Menu:
 
 def filled(text: str) -> str:
     """Paragraphs as wide as the terminal; a line that begins with a mark such as [paper] begins a new one."""
-    paragraphs = [" ".join(lines.split()) for lines in re.split(r"\n(?=\n|\[)", text)]
-    return "\n".join(fill(one, _width()) for one in paragraphs)
+    paragraphs = [re.split(r"\n(?=\[)", lines) for lines in text.split("\n\n")]
+    return "\n\n".join("\n".join(fill(" ".join(part.split()), _width()) for part in parts) for parts in paragraphs)
 
 
 def _width() -> int:
