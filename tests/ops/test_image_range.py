@@ -74,6 +74,23 @@ def test_a_dark_image_of_8_bits_is_no_matter(tmp_path: Path, mode: str) -> None:
     assert dim_range(tmp_path / "a.png") == ""
 
 
+@pytest.mark.parametrize(
+    "content", [b"P1\n2 1\n1 1\n", b"P4\n2 1\n\xc0", b"P2\n2 1\n255\n0 0\n"], ids=lambda content: content[:2].decode()
+)
+def test_a_dark_file_of_few_bits_is_no_matter(content: bytes) -> None:
+    assert dim_range(content) == ""
+    assert read_and_warn(content).max() == 0
+
+
+@pytest.mark.parametrize("dark", [0, 1])
+def test_gray_without_bands_is_measured_whole(dark: int) -> None:
+    """As in SGI files, whose gray Pillow reads as such; a column of another brightness tells nothing of the rest."""
+    values = np.full((8, 8), 500 if dark else 60000, dtype=">u2")
+    values[:, 0] = 0
+    header = struct.pack(">HBBHHHH", 474, 0, 2, 2, 8, 8, 1) + bytes(500)
+    assert bool(dim_range(header + values.tobytes())) == bool(dark)
+
+
 def test_what_cannot_be_read_is_for_the_reader(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no image")
     assert dim_range(tmp_path / "a.png") == dim_range(tmp_path / "gone.png") == ""

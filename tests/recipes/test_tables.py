@@ -1,10 +1,12 @@
 """The paper's tables on a tiny budget: what is trained, what is reused, and what the figures are."""
 
 import json
+import shutil
 from dataclasses import replace
 from math import isnan, nan
 from pathlib import Path
 from statistics import stdev
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -67,12 +69,15 @@ def test_finished_runs_are_reused(table_c: FilledTable, base: Config, out: Path,
 
 
 def test_they_are_evaluated_where_they_are_trained(
-    table_c: FilledTable, base: Config, out: Path, monkeypatch: pytest.MonkeyPatch
+    table_c: FilledTable, base: Config, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    run = shutil.copytree(next(out.glob("*-seed0")), tmp_path / "run")
     asked: list[str] = []
     monkeypatch.setattr(trials, "find_device", lambda device: asked.append(device) or torch.device("meta"))
-    predictor = trials.predictor_of(next(out.glob("*-seed0")), base.inference, base.data, trim=True)
-    assert (asked, predictor.device.type) == ([base.train.device], "meta")
+    found = SimpleNamespace(to_json=dict)
+    monkeypatch.setattr(trials, "evaluate_predictor", lambda predictor, *_: asked.append(predictor.device.type) or found)
+    trials.measured(run, replace(base, data=replace(base.data, val_seed=9)), trim=True)
+    assert asked == [base.train.device, "meta"]
 
 
 def test_other_weights_are_evaluated_again(table_c: FilledTable, base: Config, out: Path, tmp_path: Path) -> None:

@@ -274,6 +274,7 @@ def test_a_run_is_never_overwritten(left: str, tiny_run: Path, tiny_config: Conf
         {"config.json": '{"train": {"steps": 7}}'},  # a file of settings
         {"classes.json": '[{"id": 1, "name": "cat", "isthing": 1}]'},
         {"log.jsonl": '{"step": 5, "mine": 1}\n'},
+        {"training_data.json": '{"my": "data"}'},
         {"config.json": "whole", "log.jsonl": '{"epoch": 5}\n'},
         {"config.json": "whole", "log.jsonl": "null\n"},
     ],

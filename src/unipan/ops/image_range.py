@@ -27,7 +27,8 @@ _NOTED: dict[str, str] = {}
 def read_and_warn(source: ImageSource) -> Tensor:
     """`read_image`, with warnings, each once in a process: that an image looks nearly black, that its file holds further ones."""
     pixels = read_image(source)
-    if "dim" not in _NOTED and _are_few((pixels > DIM >> 8).sum(), pixels.numel()) and (found := dim_range(source)):
+    bright = 0 if "dim" in _NOTED else int(np.count_nonzero(pixels.numpy() > DIM >> 8))
+    if "dim" not in _NOTED and _are_few(bright, pixels.numel()) and (found := dim_range(source)):
         _warn("dim", f"the image {opened(source)[0]} is {found}: the network sees it nearly black. Scale its values.")
     if "frames" not in _NOTED and (further := further_frames(source)):
         _warn(
@@ -41,9 +42,9 @@ def _warn(kind: str, text: str) -> None:
     logger.warning(text)
 
 
-def _are_few(bright: int | Tensor, all_values: int) -> bool:
+def _are_few(bright: int, all_values: int) -> bool:
     """Whether an image with so many bright values looks as one without."""
-    return int(bright) * FEW <= all_values
+    return bright * FEW <= all_values
 
 
 def dim_range(source: ImageSource) -> str:
@@ -54,7 +55,8 @@ def dim_range(source: ImageSource) -> str:
                 return ""
             values, form = np.asarray(file), "32-bit" if file.mode == "I" else "16-bit"
             if not file.mode.startswith("I"):  # Pillow keeps the upper byte
-                values = values[..., : len(file.getbands()) - ("A" in file.getbands())].astype(np.int64) * 256
+                own = values[..., : len(file.getbands()) - ("A" in file.getbands())] if values.ndim == 3 else values
+                values = own.astype(np.int64) * 256
     except UNREADABLE:
         return ""
     bright = int(np.count_nonzero(values >= DIM))

@@ -17,12 +17,17 @@ DEEP = re.compile(";16[BLN]")
 
 def has_deep_colors(image: Image.Image) -> bool:
     """Whether a file that is not yet loaded has colors of 16 bits, of which Pillow keeps the upper 8."""
-    return not image.mode.startswith("I") and any(_is_deep(tile) for tile in getattr(image, "tile", ()))
+    return not image.mode.startswith("I") and any(map(_is_deep, _tiles(image)))
 
 
 def _is_deep(tile: Any) -> bool:
     codec, form = tile[0], tile[3]
-    return codec == "SGI16" or bool(DEEP.search(str(form))) or (codec in ("ppm", "ppm_plain") and form[1] > 255)
+    return codec == "SGI16" or bool(DEEP.search(str(form))) or (codec[:3] == "ppm" and isinstance(form, tuple) and form[1] > 255)
+
+
+def _tiles(image: Image.Image) -> list[Any]:
+    """Pillow's descriptions of the parts of a file; none of an image that is loaded, nor of a few kinds."""
+    return list(getattr(image, "tile", None) or ())
 
 
 def plain_numbers(image: Image.Image) -> NDArray[np.int32]:
@@ -38,15 +43,16 @@ def fit_transparency(image: Image.Image) -> None:
     is over 255 is taken for one of 8.
     """
     color = image.info.get("transparency")
-    if isinstance(color, tuple) and (has_deep_colors(image) or max(color, default=0) > 255):
-        image.info["transparency"] = tuple(level >> 8 for level in color)
+    if isinstance(color, tuple):
+        deep = has_deep_colors(image) or (max(color, default=0) > 255 and not _tiles(image))
+        image.info["transparency"] = tuple(level >> 8 if deep else level & 255 for level in color)
     elif isinstance(color, int) and image.mode == "L":
         image.info["transparency"] = color * (_step(image) or _likely_step(image, color))
 
 
 def _step(image: Image.Image) -> int:
     """What Pillow multiplies gray by; 0 of an image that is loaded, where nothing tells it."""
-    forms = [str(tile[3]) for tile in getattr(image, "tile", ())]
+    forms = [str(tile[3]) for tile in _tiles(image)]
     return next((STRETCHED[form] for form in forms if form in STRETCHED), 1 if forms else 0)
 
 

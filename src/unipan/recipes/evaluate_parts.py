@@ -10,7 +10,7 @@ from unipan.choices import PanopticHead
 from unipan.config import Config
 from unipan.data.dataset import Part
 from unipan.engine.processes import this_process
-from unipan.errors import InputError, about
+from unipan.errors import about
 from unipan.files import check_writable
 from unipan.metrics.average_precision import is_available
 from unipan.metrics.counts_json import counts_from_json, counts_to_json
@@ -20,7 +20,7 @@ from unipan.recipes.evaluate import evaluated, evaluation_title, held_out, judge
 from unipan.recipes.evaluation.image_scores import Counts, ImageRecord
 from unipan.recipes.evaluation.record_json import record_from_json, record_to_json
 from unipan.recipes.evaluation.result import Evaluation
-from unipan.recipes.parts import PartFile, PartOf, read_parts, write_part
+from unipan.recipes.parts import PartOf, read_parts, write_part
 from unipan.recipes.predict import origin_of
 
 
@@ -75,22 +75,13 @@ def merge_evaluations(asked: Asked, files: Sequence[Path]) -> Evaluation:
     parts = read_parts(files, "evaluate", asked.made_of(config))
     predictor = load(asked.run, head=asked.head, device=asked.device, overrides=asked.overrides)
     zero = Counts.zero(len(predictor.classes))
-    counts, records, part_of = zero, dict[int, ImageRecord](), dict[str, PartFile]()
+    counts, records = zero, dict[int, ImageRecord]()
     for part in parts:
         with about(part.path):
             counts += counts_from_json(part.content.get("counts"), zero)
             own = [record_from_json(value) for value in part.records()]
             records |= dict(zip(part.part.positions(part.num_images), own, strict=True))
-        _check_new(part, own, part_of)
     in_order = [records[position] for position in sorted(records)]
     evaluation = summed_up(predictor, counts, in_order, evaluation_title(config))
     write_evaluation(evaluation, asked.run, config, asked.val, asked.overrides)
     return evaluation
-
-
-def _check_new(part: PartFile, records: Sequence[ImageRecord], part_of: dict[str, PartFile]) -> None:
-    """Refuse an image that another part has counted already. part_of: of each image so far, by name and truth."""
-    for record in records:
-        other = part_of.setdefault(repr((record.name, record.truth)), part)
-        if other is not part:
-            raise InputError(f"{other.path} and {part.path} both count {record.name}; count the parts again, of one data set.")

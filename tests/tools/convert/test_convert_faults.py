@@ -377,7 +377,8 @@ def test_a_group_is_one_however_its_number_is_written(tmp_path: Path) -> None:
     other = {"label": "cat", "points": [[1, 5], [7, 5], [7, 6], [1, 6]]}
     labelme(tmp_path, "1.json", CAT | {"group_id": 1}, other | {"group_id": "1"})
     labelme(tmp_path, "2.json", CAT | {"group_id": "a"}, other | {"group_id": "a"})
-    assert [areas(labelme_source(tmp_path)[index]) for index in range(2)] == [[18], [18]]
+    labelme(tmp_path, "3.json", CAT | {"group_id": "01"}, other | {"group_id": 1})
+    assert [areas(labelme_source(tmp_path)[index]) for index in range(3)] == [[18], [18], [12, 6]]
 
 
 @pytest.mark.parametrize(

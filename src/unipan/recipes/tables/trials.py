@@ -50,21 +50,27 @@ def measured(run: Path, base: Config, *, trim: bool) -> dict[str, Any]:
     """`Evaluation.to_json` of a finished run, its answers read off and trimmed as `base` says; kept in the run's folder."""
 
     def evaluate() -> dict[str, Any]:
-        predictor = predictor_of(run, base.inference, base.data, trim=trim)
+        predictor = predictor_of(run, base.inference, base.data, trim=trim, device=base.train.device)
         return evaluate_predictor(predictor, validation_dataset(base.data), evaluation_title(_trimmed(base, trim=trim))).to_json()
 
     return kept_or(run, f"measured-{'trimmed' if trim else 'untrimmed'}", (base.inference, base.data, trim), evaluate)
 
 
 def predictor_of(
-    run: Path, inference: InferenceConfig, data: DataConfig, *, trim: bool, overrides: Overrides = NO_OVERRIDES
+    run: Path,
+    inference: InferenceConfig,
+    data: DataConfig,
+    *,
+    trim: bool,
+    overrides: Overrides = NO_OVERRIDES,
+    device: str = "auto",
 ) -> Predictor:
     """A finished run's predictor, which reads answers off and resizes as these settings say, but for the overrides."""
     folder, found, classes = open_run(run)
     config = overrides.applied_to(_trimmed(replace(found, inference=inference, data=data), trim=trim))
     network = untrained_network(config, classes)
     load_model(folder.model, network)
-    return Predictor(network.to(find_device(config.train.device)), classes, config)
+    return Predictor(network.to(find_device(device)), classes, config)
 
 
 def _trimmed(config: Config, *, trim: bool) -> Config:

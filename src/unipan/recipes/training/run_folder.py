@@ -21,7 +21,7 @@ def start_folder(folder: RunFolder) -> None:
     """Refuse a folder that holds a run or a stranger's files, and clean one whose run was killed before its first checkpoint."""
     if saved_steps(folder) or folder.model.exists():
         raise InputError(f"{folder.path} holds a run already; add --resume to go on with it, or name another --out.")
-    found = [path for path in (folder.config, folder.classes, folder.log) if path.exists()]
+    found = [path for path in (folder.config, folder.classes, folder.log, folder.path / DATA) if path.exists()]
     if found and not _is_runs(folder):
         names = " and ".join(path.name for path in found)
         raise InputError(f"{folder.path} holds {names}, which no training wrote and this one would replace; name another --out.")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
+from unipan.data.coco_json import twin
 from unipan.errors import InputError
 from unipan.json_values import read_as
 from unipan.ops.images import UNREADABLE, open_image
@@ -57,8 +58,9 @@ class LabelmeShape:
     @property
     def group(self) -> int | str | None:
         """Its group, None where it has none: 1 and "1" are one, for tools write a number in either form."""
-        number = read_as(int, self.group_id)
-        return number if number is not None else self.group_id or None
+        if isinstance(self.group_id, str):
+            return twin(self.group_id) if self.group_id else None
+        return self.group_id
 
 
 def shape_patch(shape: LabelmeShape, size: Size, *, clip: bool) -> Patch:
