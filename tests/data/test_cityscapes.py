@@ -144,6 +144,14 @@ def test_images_and_truth_are_partners(tmp_path: Path) -> None:
         Cityscapes(tmp_path, "val", merge="none")
 
 
+def test_a_truth_that_cannot_be_read_is_told_from_one_that_can(tmp_path: Path) -> None:
+    truth = truth_of(write_download(tmp_path))
+    whole = Cityscapes(tmp_path, "val", merge="none").truth_facts()
+    truth.unlink()
+    truth.symlink_to("gone")
+    assert Cityscapes(tmp_path, "val", merge="none").truth_facts()["sha256"] != whole["sha256"]
+
+
 def save_values(path: Path, values: np.ndarray) -> None:
     Image.fromarray(values).save(path)
 
