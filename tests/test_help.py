@@ -62,6 +62,11 @@ def test_sections_keep_their_own_text(monkeypatch: pytest.MonkeyPatch) -> None:
         ("export demo", "--onnx is missing: File to write."),
         ("score X", "ANSWERS is missing: JSON of the answers to score, as predict writes it."),
         (
+            "figure demo --out a.pdf",
+            "one of methods, affinity is missing: methods: image, truth, every head's answer. affinity: image with boxes, truth, "
+            "a marked pixel's affinity, answer.",
+        ),
+        (
             "interchange labelme",
             "PANOPTIC is missing: JSON in the COCO panoptic format. --out is missing: Folder for what is written.",
         ),
@@ -92,6 +97,7 @@ def test_a_choice_that_there_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_help_is_a_word_too_and_without_words_it_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     bare = printed(monkeypatch, status=2)
     assert printed(monkeypatch, "help") == bare == printed(monkeypatch, "--help")
+    assert printed(monkeypatch, "help", "version") == bare == printed(monkeypatch, "help", "help")
     assert "--version" in bare
     assert printed(monkeypatch, "help", "tables") == printed(monkeypatch, "tables", "--help")
 

@@ -13,7 +13,7 @@ from unipan.data.cityscapes_labels import CITYSCAPES
 from unipan.data.scenes.materials import scene_classes
 from unipan.ops.segments import Label, panoptic_map
 from unipan.types import Detections, PanopticMap
-from unipan.viz.colors import detection_colors, hue_span, instance_color, segment_colors
+from unipan.viz.colors import SAME_HUE, detection_colors, hue_span, instance_color, segment_colors
 
 VISION = {
     "full": np.eye(3),
@@ -62,11 +62,11 @@ TABLES = {
 
 @pytest.mark.parametrize("name", TABLES)
 def test_a_shade_has_its_class_s_hue_rather_than_another_s(name: str) -> None:
-    """As far as classes differ in hue at all: Cityscapes' car and truck are two blues, of which only lightness is left."""
+    """As far as classes differ in hue at all: Cityscapes' car and truck are two blues."""
     table = TABLES[name]
     for index in table.things:
         color, span = table[index].color, hue_span(table, index)
-        apart = [table[other].color for other in table.things if hue_distance(color, table[other].color) > 0.03]
+        apart = [table[other].color for other in table.things if hue_distance(color, table[other].color) > SAME_HUE]
         for shade in (instance_color(color, rank, span) for rank in range(40)):
             assert all(hue_distance(shade, color) < hue_distance(shade, other) for other in apart)
 
@@ -79,6 +79,14 @@ def test_neighbours_are_told_apart_where_hues_are_few(name: str, vision: str) ->
         seen = [lab(instance_color(table[index].color, rank, hue_span(table, index)), vision) for rank in range(20)]
         assert min(np.linalg.norm(a - b) for a, b in pairwise(seen)) > 15
         assert all(25 < lightness < 90 for lightness, _, _ in seen) or vision != "full"
+
+
+@pytest.mark.parametrize("name", ["car", "person", "bicycle"])
+def test_things_of_a_street_are_told_apart(name: str) -> None:
+    """Though another class has the very hue of each."""
+    index = next(index for index in CITYSCAPES.things if CITYSCAPES[index].name == name)
+    shades = [lab_of(instance_color(CITYSCAPES[index].color, rank, hue_span(CITYSCAPES, index))) for rank in range(20)]
+    assert min(dist(a, b) for a, b in combinations(shades, 2)) > 5, "2.3 is just noticed"
 
 
 def test_no_snake_looks_like_a_log() -> None:

@@ -68,6 +68,11 @@ MENU = Menu(
 """What may follow `unipan`, and what follows that. A new verb is a function and a line here."""
 
 
+def _asked_for(words: list[str]) -> list[str]:
+    """What `help` and these words ask for, as options do; of help itself and of the version the menu tells."""
+    return ["--help"] if words[:1] in (["help"], ["version"], ["--version"], ["--help"]) else [*words, "--help"]
+
+
 def main(arguments: list[str] | None = None) -> None:
     """The `unipan` command."""
     for stream in (sys.stdout, sys.stderr):
@@ -85,7 +90,7 @@ def main(arguments: list[str] | None = None) -> None:
         elif not given:
             _end(MENU.listing("unipan"), 2)
         else:
-            _run(parse(MENU, [*given[1:], "--help"] if given[0] == "help" else given))
+            _run(parse(MENU, _asked_for(given[1:]) if given[0] == "help" else given))
         _leave_other_processes()
 
 

@@ -31,6 +31,11 @@ def reworded(printed: str, words: str) -> InputError | None:
     return None
 
 
+def _choices(name: str) -> str:
+    """A word of the command line as it is, and one of several, in braces to the parser, in words."""
+    return f"one of {name[1:-1].replace(',', ', ')}" if name.startswith("{") else name
+
+
 def _missing(printed: str) -> str:
     """What is missing, each with its help."""
     found: list[list[str]] = []
@@ -43,6 +48,6 @@ def _missing(printed: str) -> str:
             found.append([inner])
         else:
             found[-1].append(inner)
-    names = [name.partition(" ")[0] if name.startswith("-") else name for name, *_ in found]
+    names = [name.partition(" ")[0] if name.startswith("-") else _choices(name) for name, *_ in found]
     helps = [" ".join(" ".join(rest).replace("(required)", "").split()).rstrip(".") for _, *rest in found]
     return " ".join(f"{name} is missing: {text}." for name, text in zip(names, helps, strict=True))

@@ -104,10 +104,10 @@ class Cityscapes:
         """The split's truth files, in their order, by names and content."""
         total = hashlib.sha256()
         for index in range(len(self)):
-            path = self._truth_path(index)
+            path, content = self._truth_path(index), ""
             with suppress(InputError):  # a file that can't be read has no content to tell; training and evaluation say so
-                total.update(file_facts(path)["sha256"].encode())
-            total.update(f" {path.name}\n".encode())
+                content = file_facts(path)["sha256"]
+            total.update(f"{path.name} {content}\n".encode())
         return {"name": self._truths.name, "frames": len(self), "sha256": total.hexdigest()}
 
     def _truth_path(self, index: int) -> Path:

@@ -14,15 +14,17 @@ HUE_SPAN = 0.24
 """How far an instance's hue may lie from its class's, both ways together, in turns; less where another thing class is near."""
 HUE_SHARE = 0.8
 """Of the way to that class's hue, which both classes share; the rest lies between them."""
+SAME_HUE = 0.04
+"""Thing classes whose hues are no further apart have one hue, which no span could part: Cityscapes' car, truck and motorcycle."""
 LIGHTNESS_SPAN = 55.0
 """The same of its lightness (CIE L*, 0..100), which is seen without color vision too."""
 
 
 def hue_span(classes: ClassTable, class_index: int) -> float:
-    """HUE_SPAN, or what keeps the hue of each shade of a thing class nearer to its own class's than to any other's."""
+    """HUE_SPAN, or what keeps the hue of each shade of a thing class nearer to its own class's than to any other's hue."""
     color = classes[class_index].color
-    others = (classes[index].color for index in classes.things if index != class_index)
-    return min([HUE_SPAN, *(HUE_SHARE * hue_distance(color, other) for other in others)])
+    distances = [hue_distance(color, classes[index].color) for index in classes.things if index != class_index]
+    return min([HUE_SPAN, *(HUE_SHARE * distance for distance in distances if distance > SAME_HUE)])
 
 
 def instance_color(color: RGB, rank: int, span: float = HUE_SPAN) -> RGB:

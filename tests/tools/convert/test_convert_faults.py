@@ -378,7 +378,8 @@ def test_a_group_is_one_however_its_number_is_written(tmp_path: Path) -> None:
     labelme(tmp_path, "1.json", CAT | {"group_id": 1}, other | {"group_id": "1"})
     labelme(tmp_path, "2.json", CAT | {"group_id": "a"}, other | {"group_id": "a"})
     labelme(tmp_path, "3.json", CAT | {"group_id": "01"}, other | {"group_id": 1})
-    assert [areas(labelme_source(tmp_path)[index]) for index in range(3)] == [[18], [18], [12, 6]]
+    labelme(tmp_path, "4.json", CAT | {"group_id": "-1"}, other | {"group_id": -1})
+    assert [areas(labelme_source(tmp_path)[index]) for index in range(4)] == [[18], [18], [12, 6], [18]]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
-from unipan.data.coco_json import twin
 from unipan.errors import InputError
 from unipan.json_values import read_as
 from unipan.ops.images import UNREADABLE, open_image
@@ -58,9 +57,8 @@ class LabelmeShape:
     @property
     def group(self) -> int | str | None:
         """Its group, None where it has none: 1 and "1" are one, for tools write a number in either form."""
-        if isinstance(self.group_id, str):
-            return twin(self.group_id) if self.group_id else None
-        return self.group_id
+        number = read_as(int, self.group_id)
+        return number if str(number) == str(self.group_id) else None if self.group_id == "" else self.group_id
 
 
 def shape_patch(shape: LabelmeShape, size: Size, *, clip: bool) -> Patch:
