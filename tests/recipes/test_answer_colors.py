@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from strips import BUS, CAR, CLASSES, ROAD, strip
 
 from unipan.class_colors import RGB
 from unipan.classes import ClassTable
@@ -19,21 +20,6 @@ from unipan.recipes.images import Entry
 from unipan.recipes.training import validation
 from unipan.types import PanopticMap, Sample
 from unipan.viz.colors import hue_span, instance_color, segment_colors
-
-CLASSES = ClassTable.from_categories(
-    [
-        {"id": 1, "name": "road", "isthing": 0, "color": [128, 64, 128]},
-        {"id": 2, "name": "car", "isthing": 1, "color": [226, 84, 64]},
-        {"id": 3, "name": "bus", "isthing": 1, "color": [148, 84, 196]},
-    ]
-)
-ROAD, CAR, BUS = range(3)
-
-
-def strip(text: str, **class_of: int) -> PanopticMap:
-    """A row of pixels, one a letter, which is its segment: a has the id 1, b 2, and so on; a dot is void."""
-    ids = torch.tensor([[0 if letter == "." else ord(letter) - ord("a") + 1 for letter in text]], dtype=torch.int32)
-    return panoptic_map(ids, [Label(ord(name) - ord("a") + 1, index) for name, index in class_of.items()], CLASSES)
 
 
 def test_what_was_found_has_its_color_in_the_truth_and_nothing_else_has_it() -> None:

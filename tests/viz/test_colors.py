@@ -6,13 +6,13 @@ from math import dist
 import numpy as np
 import pytest
 import torch
+from strips import CAR, CLASSES, ROAD, strip
 
 from unipan.class_colors import RGB, default_color, hue_distance, lab_of
 from unipan.classes import ClassTable
 from unipan.data.cityscapes_labels import CITYSCAPES
 from unipan.data.scenes.materials import scene_classes
-from unipan.ops.segments import Label, panoptic_map
-from unipan.types import Detections, PanopticMap
+from unipan.types import Detections
 from unipan.viz.colors import SAME_HUE, detection_colors, hue_span, instance_color, segment_colors
 
 VISION = {
@@ -125,22 +125,6 @@ def test_a_rank_has_its_shade_for_ever() -> None:
 
 
 SHADES = [(226, 84, 64), (144, 22, 50), (233, 107, 180), (135, 78, 21)]
-
-
-CLASSES = ClassTable.from_categories(
-    [
-        {"id": 1, "name": "road", "isthing": 0, "color": [128, 64, 128]},
-        {"id": 2, "name": "car", "isthing": 1, "color": [226, 84, 64]},
-        {"id": 3, "name": "bus", "isthing": 1, "color": [148, 84, 196]},
-    ]
-)
-ROAD, CAR, BUS = range(3)
-
-
-def strip(text: str, **class_of: int) -> PanopticMap:
-    """A row of pixels, one a letter, which is its segment: a has the id 1, b 2, and so on; a dot is void."""
-    ids = torch.tensor([[0 if letter == "." else ord(letter) - ord("a") + 1 for letter in text]], dtype=torch.int32)
-    return panoptic_map(ids, [Label(ord(name) - ord("a") + 1, index) for name, index in class_of.items()], CLASSES)
 
 
 def test_a_detection_has_the_color_of_its_segment_or_one_that_is_free() -> None:
