@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from time import process_time
 
-from unipan.cli.memory import KEPT_BYTES
+from unipan.ops.freed_memory import KEPT_BYTES
 
 CASES = {
     "training step, 512 x 1024": ("training_step", (512, 1024)),

@@ -23,6 +23,7 @@ from unipan.models.heads import answer_by
 from unipan.models.network import PanopticNetwork
 from unipan.models.panoptic_head import UnifiedHead, checked_head
 from unipan.ops.device import find_device
+from unipan.ops.freed_memory import holes_given_back
 from unipan.ops.image_range import read_and_warn
 from unipan.ops.images import ImageSource, OneImage
 from unipan.ops.segments import drop_small_stuff
@@ -150,12 +151,12 @@ class Predictor:
     @torch.no_grad()
     def _infer(self, images: list[Tensor], threshold: float | None, *, every_mask: bool) -> list[Inference]:
         """images: each (3, H, W) uint8. every_mask: as in `Admission`."""
-        threshold = Overrides(threshold=threshold).threshold  # which refuses one that is none
         sizes = [self.network_size((image.shape[1], image.shape[2])) for image in images]
         batch = network_batch(images, sizes, self.device)
-        own = {} if threshold is None else {"score_threshold": threshold}
+        lowest = Overrides(threshold=threshold).threshold  # which refuses one that is none
+        own = {} if lowest is None else {"score_threshold": lowest}
         admission = self.admission._replace(every_mask=every_mask, **own)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
+        with torch.autocast(self.device.type, torch.bfloat16, self.precision == "bf16"), holes_given_back(self.network):
             outputs = self.network(batch, sizes, admission=admission)
         return [Inference(outputs.of_image(i), image, sizes[i], admission) for i, image in enumerate(images)]
 
@@ -191,8 +192,7 @@ def load(
         warnings.warn("decoder= is now called head=; the next version knows that alone.", DeprecationWarning, stacklevel=2)
     folder, config, classes = open_run(run)
     config = checked(overrides).applied_to(config)
-    network = untrained_network(config, classes)
-    load_model(folder.model, network)
+    load_model(folder.model, network := untrained_network(config, classes))
     network.to(find_device(device))
     predictor = Predictor(network, classes, config, head=head or decoder, scale=overrides.scale, precision=overrides.precision)
     predictor.metrics = read_metrics(folder) if overrides == NO_OVERRIDES else None

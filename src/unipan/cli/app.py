@@ -22,7 +22,6 @@ from unipan.cli.export import export
 from unipan.cli.figure import figure
 from unipan.cli.launch import asked_processes, is_started
 from unipan.cli.machine import benchmark, env
-from unipan.cli.memory import keep_freed_memory
 from unipan.cli.menu import Command, Menu
 from unipan.cli.parse import parse
 from unipan.cli.predict import predict
@@ -31,6 +30,7 @@ from unipan.cli.train import demo, table_maker, train
 from unipan.config import Config
 from unipan.engine.interrupt import Stopped
 from unipan.errors import InputError, OthersUnreachable, is_out_of_memory
+from unipan.ops.freed_memory import keep_freed_memory
 from unipan.presets import PRESETS
 from unipan.recipes.tables.paper_tables import LETTERS, paper_table
 

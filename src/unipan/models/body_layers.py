@@ -29,18 +29,26 @@ class BodyConv(nn.Conv2d):
     """The norm that is folded in; in a tuple, or it would be this module's child as well."""
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.pads_end:
-            extra = [max(d * (k - 1) + 1 - s, 0) for k, s, d in zip(self.kernel_size, self.stride, self.dilation, strict=True)]
-            input = F.pad(input, (extra[1] // 2, extra[1] - extra[1] // 2, extra[0] // 2, extra[0] - extra[0] // 2))
         if not self.norm or not _on_cpu(input):
-            return self._conv_forward(input, self.weight, self.bias)
+            return self._padding_end(input, self.weight, self.bias)
         scale, shift = _scale_and_shift(*self.norm)
         bias = shift if self.bias is None else self.bias * scale + shift
         weight = self.weight * scale[:, None, None, None]
         if self.kernel_size == (1, 1) and self.padding == (0, 0) and self.stride != (1, 1) and not torch.compiler.is_exporting():
             read = input[..., :: self.stride[0], :: self.stride[1]]  # alone: its gradient is put together sooner so
             return F.conv2d(read, weight, bias, groups=self.groups)
-        return self._conv_forward(input, weight, bias)
+        return self._padding_end(input, weight, bias)
+
+    def _padding_end(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if not self.pads_end:
+            return self._conv_forward(input, weight, bias)
+        extra = [max(d * (k - 1) + 1 - s, 0) for k, s, d in zip(self.kernel_size, self.stride, self.dilation, strict=True)]
+        one_more = all(e % 2 for e in extra) and self.dilation == (1, 1)
+        if one_more and _on_cpu(input) and not torch.is_grad_enabled() and not torch.compiler.is_exporting():
+            # As much on both sides, and zeros for the kernel's first row and column: no padded copy of a large map is made.
+            return F.conv2d(input, F.pad(weight, (1, 0, 1, 0)), bias, self.stride, [e // 2 + 1 for e in extra], 1, self.groups)
+        padded = F.pad(input, (extra[1] // 2, extra[1] - extra[1] // 2, extra[0] // 2, extra[0] - extra[0] // 2))
+        return self._conv_forward(padded, weight, bias)
 
 
 class _Folded(nn.BatchNorm2d):

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import assert_never
 
-from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from unipan.classes import ClassTable
@@ -26,6 +25,7 @@ from unipan.models.panoptic_head import (
 )
 from unipan.models.potential import DynamicPotential
 from unipan.models.proposals import ProposalNetwork
+from unipan.models.pyramid import Pyramid
 from unipan.models.two_stage import TwoStageDetector
 from unipan.models.upsampling import BilinearUpsampling, ConvexUpsampling, Upsampling
 from unipan.models.upsnet import UpsnetPotential
@@ -46,7 +46,7 @@ def build_network(config: ModelConfig, classes: ClassTable) -> PanopticNetwork:
     )
     return PanopticNetwork(
         backbone=backbone,
-        fpn=FeaturePyramidNetwork(
+        fpn=Pyramid(
             backbone.channels,
             config.fpn_channels,
             LastLevelMaxPool(),

@@ -6,13 +6,14 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import FeaturePyramidNetwork, box_area
+from torchvision.ops import box_area
 
 from unipan.errors import InputError
 from unipan.models.backbone import Backbone
 from unipan.models.detector import Detector
 from unipan.models.feature_decoder import FeatureDecoder, SemanticHead
 from unipan.models.panoptic_head import AffinityFeatures, Existence, PanopticLogits, Potential
+from unipan.models.pyramid import Pyramid
 from unipan.models.upsampling import Upsampling
 from unipan.ops.precision import full_precision
 from unipan.ops.upsample import STRIDE
@@ -40,7 +41,7 @@ class PanopticNetwork(nn.Module):
         self,
         *,
         backbone: Backbone,
-        fpn: FeaturePyramidNetwork,
+        fpn: Pyramid,
         shared_decoder: FeatureDecoder,
         semantic_head: SemanticHead,
         detector: Detector,

@@ -9,6 +9,7 @@ gradient there is the one-sided difference towards larger positions (`sample_the
 """
 
 from contextlib import nullcontext
+from operator import add, iadd
 
 import torch
 from torch import Tensor
@@ -22,6 +23,8 @@ from unipan.ops.row_sums import sum_rows
 TAPS = 9
 KEPT_BYTES = 2**26
 """A product no larger (of 14,563 cells by 128 channels) is kept for the backward pass, a larger one multiplied again there."""
+MOST_BYTES = 2**29
+"""Where the product would be larger (of 116,508 cells by 128 channels), 3 taps are gone through at a time, or each alone."""
 
 
 def deform_conv(x: Tensor, offsets: Tensor, weight: Tensor, *, checkpointed: bool = False) -> Tensor:
@@ -53,22 +56,37 @@ def project_then_gather(x: Tensor, offsets: Tensor, weight: Tensor, *, checkpoin
 
     Sampling is linear, so every cell is first multiplied by the weights of all taps, in one matrix product; each output cell
     then is a weighted sum of 36 of these rows (9 taps, 4 neighbours). The product is nine times as large as the output, so of
-    large maps it is not kept, but multiplied again in the backward pass.
+    large maps it is not kept, but multiplied again in the backward pass; that of very large ones is of some taps at a time.
     """
     batch, cin, height, width = x.shape
     cout = weight.shape[0]
     cells = x.permute(0, 2, 3, 1).reshape(-1, cin)
-    taps = weight.permute(1, 2, 3, 0).reshape(cin, TAPS * cout)
+    product_bytes = cells.shape[0] * TAPS * cout * x.element_size()
+    at_once = next((taps for taps in (9, 3) if product_bytes * taps <= TAPS * MOST_BYTES), 1)
+    first, *others = zip(
+        weight.permute(2, 3, 1, 0).reshape(TAPS, cin, cout).split(at_once),
+        *(positions.split(at_once, 1) for positions in _positions(offsets)),
+        strict=True,
+    )
+    plus = add if torch.is_grad_enabled() else iadd
+    summed = _of_taps(cells, *first, checkpointed=checkpointed)
+    for group in others:
+        summed = plus(summed, _of_taps(cells, *group, checkpointed=checkpointed))
+    return summed.view(batch, height, width, cout).permute(0, 3, 1, 2)
+
+
+def _of_taps(cells: Tensor, weight: Tensor, y: Tensor, x: Tensor, *, checkpointed: bool) -> Tensor:
+    """What some of the taps, t, contribute: (B*P, cout). cells: (B*P, cin). weight: (t, cin, cout). y, x: as of `_positions`."""
+    taps = weight.permute(1, 0, 2).flatten(1)
 
     def product() -> Tensor:
-        return (cells @ taps).view(-1, cout).to(offsets.dtype)  # (B*P*9, cout); autocast may have lowered the product
+        return (cells @ taps).view(-1, weight.shape[2]).to(y.dtype)  # (B*P*t, cout); autocast may have lowered the product
 
     rows = product()
-    index, share = _neighbours(*_positions(offsets))
+    index, share = _neighbours(y, x)
     kept = checkpointed or rows.numel() * rows.element_size() <= KEPT_BYTES
     with nullcontext() if kept else made_again(rows, product):
-        summed = sum_rows(rows, index, share)
-    return summed.view(batch, height, width, cout).permute(0, 3, 1, 2)
+        return sum_rows(rows, index, share)
 
 
 def sample_then_project(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
@@ -96,16 +114,19 @@ def _positions(offsets: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _neighbours(y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """The 36 rows that make up each output cell: their index among (B, P, 9) and their bilinear shares, each (B*P, 36)."""
-    batch, _, height, width = y.shape
+    """The rows that make up each output cell: their index among (B, P, t) and their bilinear shares, each (B*P, 4*t).
+
+    y, x: positions of t of the taps, (B, t, H, W).
+    """
+    batch, taps, height, width = y.shape
     y_cells, y_shares = _along_axis(y.permute(0, 2, 3, 1).contiguous(), height)  # taps last: all that follows lies in order
     x_cells, x_shares = _along_axis(x.permute(0, 2, 3, 1).contiguous(), width)
-    first = torch.arange(batch, device=y.device)[:, None, None, None] * (height * width * TAPS)
-    tap = torch.arange(TAPS, device=y.device)
-    starts, columns = [cells * (width * TAPS) + (first + tap) for cells in y_cells], [cells * TAPS for cells in x_cells]
-    index = torch.stack([start + column for start in starts for column in columns], -1)  # (B, H, W, 9, 4)
+    first = torch.arange(batch, device=y.device)[:, None, None, None] * (height * width * taps)
+    tap = torch.arange(taps, device=y.device)
+    starts, columns = [cells * (width * taps) + (first + tap) for cells in y_cells], [cells * taps for cells in x_cells]
+    index = torch.stack([start + column for start in starts for column in columns], -1)  # (B, H, W, t, 4)
     share = torch.stack([y_share * x_share for y_share in y_shares for x_share in x_shares], -1)
-    return index.view(-1, 4 * TAPS), share.view(-1, 4 * TAPS)
+    return index.view(-1, 4 * taps), share.view(-1, 4 * taps)
 
 
 def _along_axis(position: Tensor, length: int) -> tuple[list[Tensor], list[Tensor]]:
