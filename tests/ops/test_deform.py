@@ -15,14 +15,21 @@ from unipan.ops.deform import deform_conv, project_then_gather, sample_then_proj
 Form = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def by_rows_of_taps(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
-    """The form for a CPU as it goes through a map whose product would be too large."""
+def three_taps_at_a_time(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
+    """The form for a CPU, as it goes through a large map."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(deform, "WHOLE_BYTES", 0)
+        patch.setattr(deform, "MOST_BYTES", 3 * x.element_size() * x[:, 0].numel() * len(weight))
         return project_then_gather(x, offsets, weight)
 
 
-FORMS: list[Form] = [project_then_gather, by_rows_of_taps, sample_then_project]
+def each_tap_alone(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
+    """The form for a CPU, as it goes through a very large map."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(deform, "MOST_BYTES", 0)
+        return project_then_gather(x, offsets, weight)
+
+
+FORMS: list[Form] = [project_then_gather, three_taps_at_a_time, each_tap_alone, sample_then_project]
 
 
 def reference(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
@@ -94,6 +101,14 @@ def test_on_the_border_only_the_neighbours_inside_count(form: Form) -> None:
     offsets = torch.zeros(1, 9, 2, 1, 1, dtype=torch.float64)
     offsets[0, 4, :, 0, 0] = torch.tensor([-0.25, 0.5])
     close(form(x, offsets.view(1, 18, 1, 1), weight), torch.full_like(x, 0.75 * 0.5))
+
+
+def test_of_large_maps_so_many_taps_are_multiplied_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: list[int] = []
+    monkeypatch.setattr(deform, "sum_rows", lambda rows, index, share: counts.append(index.shape[1] // 4) or rows[: len(index)])
+    for form in FORMS[:-1]:
+        form(*arguments())
+    assert counts == [9, 3, 3, 3, *[1] * 9]
 
 
 def test_a_nan_offset_shows() -> None:

@@ -64,7 +64,7 @@ def project_then_gather(x: Tensor, offsets: Tensor, weight: Tensor, *, checkpoin
     product_bytes = cells.shape[0] * TAPS * cout * x.element_size()
     at_once = next((taps for taps in (9, 3) if product_bytes * taps <= TAPS * MOST_BYTES), 1)
     first, *others = zip(
-        weight.permute(2, 3, 1, 0).reshape(TAPS, cin, cout).split(at_once),
+        weight.flatten(2).split(at_once, 2),
         *(positions.split(at_once, 1) for positions in _positions(offsets)),
         strict=True,
     )
@@ -76,11 +76,11 @@ def project_then_gather(x: Tensor, offsets: Tensor, weight: Tensor, *, checkpoin
 
 
 def _of_taps(cells: Tensor, weight: Tensor, y: Tensor, x: Tensor, *, checkpointed: bool) -> Tensor:
-    """What some of the taps, t, contribute: (B*P, cout). cells: (B*P, cin). weight: (t, cin, cout). y, x: as of `_positions`."""
-    taps = weight.permute(1, 0, 2).flatten(1)
+    """What some of the taps, t, contribute: (B*P, cout). cells: (B*P, cin). weight: (cout, cin, t). y, x: as of `_positions`."""
+    taps, cout, dtype = weight.permute(1, 2, 0).flatten(1), len(weight), y.dtype  # all that `product` holds, with the cells
 
     def product() -> Tensor:
-        return (cells @ taps).view(-1, weight.shape[2]).to(y.dtype)  # (B*P*t, cout); autocast may have lowered the product
+        return (cells @ taps).view(-1, cout).to(dtype)  # (B*P*t, cout); autocast may have lowered the product
 
     rows = product()
     index, share = _neighbours(y, x)
